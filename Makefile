@@ -1,0 +1,57 @@
+# Everything a newcomer types: `make report` (a verdict on two real canaries) and `make test` (all checks).
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+CANARIES := canary-regression canary-healthy
+
+.PHONY: help report test lint unit notebooks live jupyter lab record-all clean
+help: ## what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[jupyter,lab,dask,dev]'
+	@touch $@ $(VENV)/.core
+
+report: $(VENV)/.core ## judge the two recorded canaries, write their pages to out/
+	@for name in $(CANARIES); do \
+	  $(BIN)/meshlab report canary-verdict --source $$name \
+	    -p service=catalog -p baseline=v1 -p canary=v2 --fail-on never || exit $$?; \
+	done
+
+test: lint unit notebooks live ## every check; CI runs this
+
+lint: $(VENV)/.dev ## style, types, and that arrows point down
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev ## arrays, frames, properties
+	$(BIN)/python -m pytest -q -n 2 -m "not live and not browser"
+
+notebooks: $(VENV)/.dev ## every committed notebook gives its committed output
+	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout 120 -o filterwarnings=default notebooks
+
+live: $(VENV)/.dev ## real Prometheus, Envoy and Chromium over loopback
+	$(BIN)/python -m pytest -q -m "live or browser"
+
+jupyter: $(VENV)/.dev ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+lab: $(VENV)/.dev ## a real mesh that stays up until Ctrl-C
+	$(BIN)/meshlab lab up
+
+record-all: $(VENV)/.dev ## record the lab's scenarios anew into data/ (leave the machine alone meanwhile)
+	@for name in $(CANARIES); do $(BIN)/meshlab lab run $$name --record data/$$name || exit $$?; done
+
+clean: ## remove what was made
+	rm -rf $(VENV) out build dist

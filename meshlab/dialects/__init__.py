@@ -1,0 +1,1 @@
+"""Each mesh's own words."""

@@ -1,0 +1,66 @@
+"""The protocol of an engine: PromQL in, SeriesSet out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from meshlab.series import SeriesSet
+from meshlab.window import Window
+
+__all__ = ["Engine"]
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Whatever answers PromQL: a server over HTTP, or a recording.
+
+    All times are the engine's own. An empty answer is an empty `SeriesSet`, never an error. A part that is missing
+    is named in ``SeriesSet.query.failed``.
+    """
+
+    @property
+    def description(self) -> str:
+        """What this engine is, for people: kind and address or name, never a secret."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether time goes on: True for a server, False for a recording."""
+        ...
+
+    @property
+    def left_open(self) -> bool:
+        """Whether range selectors leave out their first instant (Prometheus 3) or hold it (Prometheus 2)."""
+        ...
+
+    def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
+        """Evaluate an expression at one instant (default: `now`).
+
+        A range vector answers with its raw samples, a scalar with one series without labels.
+
+        Raises
+        ------
+        BadQuery, UnsupportedQuery, Unreachable, Refused
+        """
+        ...
+
+    def query_range(self, promql: str, window: Window) -> SeriesSet:
+        """Evaluate an expression at every point of a window's grid."""
+        ...
+
+    def samples(self, selector: str, window: Window) -> SeriesSet:
+        """Raw samples with start < time <= end, stale markers left out."""
+        ...
+
+    def series(self, selector: str, window: Window) -> SeriesSet:
+        """The label table of the series with data in the window; no samples."""
+        ...
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """First and last moment with data where that is known cheaply (a recording), else None."""
+        ...
+
+    def now(self) -> datetime:
+        """The engine's own time: the one clock there is. A recording's is its end."""
+        ...

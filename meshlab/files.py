@@ -1,0 +1,63 @@
+"""Files that are whole or absent: written beside, then renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["atomic_folder", "write_text"]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never a part.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder exists.
+    text : str
+        Written as UTF-8.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the target's place when all went well and vanishes when not.
+
+    Parameters
+    ----------
+    target : Path
+        Where the folder shall stand. What stood there is replaced, and stays untouched after a failure.
+
+    Yields
+    ------
+    Path
+        An empty folder beside the target.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(4)
+    beside = target.with_name(f".{target.name}.{token}.new")
+    old = target.with_name(f".{target.name}.{token}.old")
+    beside.mkdir()
+    try:
+        yield beside
+        if target.exists():
+            os.replace(target, old)
+        os.replace(beside, target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

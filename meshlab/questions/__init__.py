@@ -1,0 +1,1 @@
+"""One folder for each question an SRE asks."""

@@ -1,0 +1,140 @@
+"""From the evidence's frames to two arms of counts, block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meshlab.questions.canary.scope import Scope
+from meshlab.stats.shares import Blocks
+from meshlab.subject import Subject
+
+__all__ = ["Durations", "Outcomes", "durations", "is_error", "outcomes"]
+
+_GRPC_FAULTS: Final = frozenset({"2", "4", "13", "14", "15"})
+"""UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS: the server's fault, not the caller's."""
+
+
+def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Which outcomes are the service's fault.
+
+    HTTP 5xx; a gRPC status that is the server's fault, whatever the HTTP code; no response at all (code 0), unless the
+    caller went away (flag DC).
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With ``code``, ``grpc_status`` and ``flags``.
+    """
+    code = frame["code"]
+    went_away = frame["flags"].str.split(",").map(lambda flags: "DC" in flags).astype(bool)
+    return code.str.fullmatch(r"5\d\d") | frame["grpc_status"].isin(_GRPC_FAULTS) | ((code == "0") & ~went_away)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcomes:
+    """Requests and errors of both arms.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Of the blocks in which both arms were scraped.
+    index : ndarray of int64, shape (blocks,)
+        Their numbers, counted from the window's start.
+    time : DatetimeIndex
+        Their ends.
+    possible : int
+        Blocks of the window.
+    """
+
+    blocks: Blocks
+    index: NDArray[np.int64]
+    time: pd.DatetimeIndex
+    possible: int
+
+    @property
+    def requests(self) -> tuple[int, int]:
+        """Requests of baseline and canary."""
+        return int(self.blocks.total_b.sum()), int(self.blocks.total_c.sum())
+
+    @property
+    def errors(self) -> tuple[int, int]:
+        """Errors of baseline and canary."""
+        return int(self.blocks.events_b.sum()), int(self.blocks.events_c.sum())
+
+
+def outcomes(frame: pd.DataFrame, subject: Subject, scope: Scope, possible: int) -> Outcomes:
+    """Count requests and errors of both arms in every block that has both.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``source`` or ``destination`` of the evidence.
+    possible : int
+        Blocks of the window.
+    """
+    rows = _arms(frame, subject, scope)
+    rows = rows.assign(errors=rows["count"].where(is_error(rows), 0) if len(rows) else rows["count"])
+    table = rows.groupby(["block", "destination_version"])[["count", "errors"]].sum().unstack("destination_version")
+    table = table.reindex(columns=pd.MultiIndex.from_product([["count", "errors"], [scope.baseline, scope.canary]]))
+    table = table.dropna()
+    blocks = Blocks.of(
+        *(table[column, arm].to_numpy() for arm in (scope.baseline, scope.canary) for column in ("errors", "count"))
+    )
+    return Outcomes(blocks, table.index.to_numpy(np.int64), _ends(rows, table.index), possible)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Durations:
+    """Requests of both arms by duration.
+
+    Parameters
+    ----------
+    edges : ndarray of float64, shape (buckets,)
+        Upper edges, milliseconds, ascending, the last one +Inf.
+    baseline, canary : ndarray of float64, shape (blocks, buckets)
+        Requests in each bucket (not cumulative), of the blocks in which both arms were scraped.
+    index : ndarray of int64, shape (blocks,)
+        Their numbers.
+    time : DatetimeIndex
+        Their ends.
+    """
+
+    edges: NDArray[np.float64]
+    baseline: NDArray[np.float64]
+    canary: NDArray[np.float64]
+    index: NDArray[np.int64]
+    time: pd.DatetimeIndex
+
+
+def durations(frame: pd.DataFrame, subject: Subject, scope: Scope) -> Durations:
+    """Bucket counts of both arms on their common edges; no block where an arm has none, or no edge is common."""
+    rows = _arms(frame, subject, scope)
+    cumulative = {}
+    for arm in (scope.baseline, scope.canary):
+        mine = rows[rows["destination_version"] == arm]
+        cumulative[arm] = mine.groupby(["block", "le"])["count"].sum().unstack("le").dropna(axis=0)
+    first, second = cumulative.values()
+    edges = first.columns.intersection(second.columns)
+    index = first.index.intersection(second.index)
+    if not len(edges) or not len(index) or not np.isinf(edges[-1]):
+        nothing = np.empty((0, 0))
+        return Durations(np.empty(0), nothing, nothing, np.empty(0, np.int64), pd.DatetimeIndex([], tz="UTC"))
+    counts = [np.diff(t.loc[index, edges].to_numpy(np.float64), axis=1, prepend=0.0) for t in (first, second)]
+    # Two edges may be scraped between two increments: a step back of a few is noise of the scrape, not a count.
+    baseline, canary = (np.clip(c, 0.0, None) for c in counts)
+    return Durations(edges.to_numpy(np.float64), baseline, canary, index.to_numpy(np.int64), _ends(rows, index))
+
+
+def _arms(frame: pd.DataFrame, subject: Subject, scope: Scope) -> pd.DataFrame:
+    if frame.empty:
+        return frame
+    return frame[subject.mask(frame) & frame["destination_version"].isin([scope.baseline, scope.canary])]
+
+
+def _ends(rows: pd.DataFrame, index: pd.Index[int]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(rows.drop_duplicates("block").set_index("block")["time"].reindex(index))

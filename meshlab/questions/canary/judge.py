@@ -1,0 +1,128 @@
+"""From evidence to a verdict: promote, hold, or roll back."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import pandas as pd
+
+from meshlab.errors import ContractError
+from meshlab.evidence import Evidence
+from meshlab.questions.canary.arms import Outcomes, durations, outcomes
+from meshlab.questions.canary.error_rate import ErrorRate, burst_finding, error_finding, error_rate
+from meshlab.questions.canary.latency import Latency, latency, latency_finding
+from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
+from meshlab.questions.canary.scope import Scope
+from meshlab.results import Finding, Result, Verdict, overall
+from meshlab.subject import Subject
+
+__all__ = ["judge"]
+
+
+def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, subject: Subject | None = None) -> Result:
+    """Judge one canary.
+
+    Errors are counted as the callers' proxies saw them (every request once, retries and time-outs as the caller met
+    them), durations as the service's own did. FAIL and PASS hold at every look: the same window may be judged again
+    and again while it grows, with at most ``policy.alpha`` false alarms in all.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What `collect` returned.
+    scope : Scope
+        The two arms.
+    policy : Policy, optional
+        Margins and levels; the one that was collected with.
+    subject : Subject, optional
+        Which service, where the evidence holds several.
+
+    Returns
+    -------
+    Result
+        Tables ``arms``, ``error_looks``, ``latency_looks``, ``latency_edges``, ``latency_quantiles``.
+    """
+    policy = policy or Policy()
+    if subject is None:
+        if len(evidence.subjects) != 1:
+            raise ContractError("the evidence is about several services, and none was named")
+        (subject,) = evidence.subjects
+    about, window = str(subject), evidence.window
+    possible = (window.end_ms - window.start_ms) // policy.block_ms
+    seen = {side: outcomes(evidence.frames[side], subject, scope, possible) for side in ("source", "destination")}
+    side = "source" if sum(seen["source"].requests) else "destination"
+    counted = seen[side]
+    rate = error_rate(counted, policy)
+    times = durations(evidence.frames["latency"], subject, scope)
+    slow = latency(times, policy)
+    queries = {name: query.promql for name, query in evidence.queries.items()}
+    findings = [
+        error_finding(rate, counted, about, policy, queries.get(side, "")),
+        latency_finding(slow, evidence.missing.get("latency"), about, policy, queries.get("latency", "")),
+        coverage_finding(evidence, counted, about, policy),
+        split_finding(counted, about, policy),
+        reporters_finding(seen["source"], seen["destination"], scope, about),
+        burst_finding(rate, about),
+    ]
+    verdict = _verdict(findings)
+    return Result(
+        question="canary",
+        subject=about,
+        verdict=verdict,
+        headline=_headline(verdict, findings, rate, counted, slow, scope, policy),
+        findings=findings,
+        window=str(window),
+        source=evidence.source,
+        tables=MappingProxyType(_tables(seen, rate, slow, scope)),
+    )
+
+
+def _verdict(findings: list[Finding]) -> Verdict:
+    """A wrong split settles nothing, not even a failure: the arms are not comparable."""
+    if any(f.verdict is Verdict.INCONCLUSIVE for f in findings if f.code == "ML-CAN-004"):
+        return Verdict.INCONCLUSIVE
+    return overall(findings)
+
+
+def _headline(
+    verdict: Verdict,
+    findings: list[Finding],
+    rate: ErrorRate,
+    counted: Outcomes,
+    slow: Latency,
+    scope: Scope,
+    policy: Policy,
+) -> str:
+    errors, times, *_ = findings
+    level = f"{100 * policy.level:g} %"
+    arms = f"{scope.canary} against {scope.baseline}"
+    failing = (
+        f"fails {100 * rate.share_canary:.2f} % of {counted.requests[1]:,} requests against "
+        f"{100 * rate.share_baseline:.2f} % ({100 * rate.difference:+.2f} points, {level} interval "
+        f"{100 * rate.lower:+.2f} to {100 * rate.upper:+.2f})"
+    )
+    slower = f"is slower with probability {slow.slower:.2f} ({level} interval {slow.lower:.2f} to {slow.upper:.2f})"
+    if verdict is Verdict.FAIL:
+        reasons = [text for text, finding in ((failing, errors), (slower, times)) if finding.verdict is Verdict.FAIL]
+        return f"Roll back {scope.canary}: it {' and '.join(reasons)}, more than allowed"
+    if verdict is Verdict.INCONCLUSIVE:
+        first = next(f for f in (*findings[2:4], *findings[:2]) if f.verdict is Verdict.INCONCLUSIVE)
+        return f"No verdict yet on {arms}: {first.statement}; {first.advice}"
+    caution = "Promote with care" if verdict is Verdict.WARN else "Promote"
+    return f"{caution}: {scope.canary} {failing} and {slower}, both within the margins"
+
+
+def _tables(seen: dict[str, Outcomes], rate: ErrorRate, slow: Latency, scope: Scope) -> dict[str, pd.DataFrame]:
+    rows = []
+    for at, (arm, name) in enumerate((("baseline", scope.baseline), ("canary", scope.canary))):
+        for side, counted in seen.items():
+            n, k = counted.requests[at], counted.errors[at]
+            rows.append((arm, name, side, n, k, 100 * k / n if n else float("nan")))
+    return {
+        "arms": pd.DataFrame(rows, columns=["arm", "version", "reporter", "requests", "errors", "error_percent"]),
+        "error_looks": rate.looks,
+        "latency_looks": slow.looks,
+        "latency_edges": slow.edges,
+        "latency_quantiles": slow.quantiles,
+    }

@@ -1,0 +1,108 @@
+"""Can the data carry a verdict at all?"""
+
+from __future__ import annotations
+
+import math
+
+from scipy.stats import binomtest
+
+from meshlab.evidence import Evidence
+from meshlab.questions.canary.arms import Outcomes
+from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary.scope import Scope
+from meshlab.results import Finding, Verdict
+
+__all__ = ["coverage_finding", "reporters_finding", "split_finding"]
+
+_SPLIT_ALPHA = 0.0005
+"""Level of the split test: a wrong split invalidates the comparison, a false alarm costs a rollout."""
+
+
+def coverage_finding(evidence: Evidence, outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
+    """ML-CAN-003: whether both versions were measured in enough of the window, and every query was answered whole."""
+    share = len(outcomes.index) / outcomes.possible if outcomes.possible else 0.0
+    failed = [f"{name}: {'; '.join(q.failed)}" for name, q in evidence.queries.items() if not q.complete]
+    requests_b, requests_c = outcomes.requests
+    statement = (
+        f"both versions were measured in {len(outcomes.index)} of {outcomes.possible} blocks of {policy.block_s} s"
+    )
+    advice = ""
+    if failed:
+        statement += f"; the store's answer is incomplete ({' | '.join(failed)})"
+        advice = "ask again when the store is whole, or ask for a shorter window"
+    elif not requests_b or not requests_c:
+        arm = "the canary" if requests_b else "the baseline" if requests_c else "either version"
+        statement += f", and {arm} served no request in the window" if outcomes.possible else ""
+        advice = "send traffic to both versions, or move the window to where they had it"
+    elif share < policy.min_coverage:
+        advice = (
+            f"at least {100 * policy.min_coverage:g} % are needed: start the window when both versions run, "
+            "or look for gaps in the scraping"
+        )
+    return Finding(
+        code="ML-CAN-003",
+        verdict=Verdict.INCONCLUSIVE if advice else Verdict.PASS,
+        subject=subject,
+        statement=statement,
+        value=share,
+        threshold=policy.min_coverage,
+        unit="share",
+        advice=advice,
+    )
+
+
+def split_finding(outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
+    """ML-CAN-004: whether the observed split is the intended one."""
+    requests_b, requests_c = outcomes.requests
+    total = requests_b + requests_c
+    observed = requests_c / total if total else math.nan
+    code = "ML-CAN-004"
+    if not policy.canary_weight or not total:
+        return Finding(
+            code=code,
+            verdict=None,
+            required=False,
+            subject=subject,
+            statement="the intended split is not known"
+            + (f"; {100 * observed:.1f} % of the requests went to the canary" if total else ""),
+            value=observed if total else None,
+            unit="share",
+            advice="give canary_weight, such as 0.25, to check it",
+        )
+    p_value = float(binomtest(requests_c, total, policy.canary_weight).pvalue)
+    wrong = p_value < _SPLIT_ALPHA
+    return Finding(
+        code=code,
+        verdict=Verdict.INCONCLUSIVE if wrong else Verdict.PASS,
+        subject=subject,
+        statement=(
+            f"{100 * observed:.2f} % of the requests went to the canary, {100 * policy.canary_weight:g} % were "
+            f"intended (p = {p_value:.2g})"
+        ),
+        value=observed,
+        threshold=policy.canary_weight,
+        unit="share",
+        advice="find out why requests are lost or routed past the weights: the arms are not comparable"
+        if wrong
+        else "",
+    )
+
+
+def reporters_finding(source: Outcomes, destination: Outcomes, scope: Scope, subject: str) -> Finding:
+    """ML-CAN-005: what the callers' and the service's own proxies counted, side by side."""
+    if not sum(source.requests) or not sum(destination.requests):
+        side = "callers'" if not sum(source.requests) else "service's own"
+        return Finding(
+            code="ML-CAN-005",
+            verdict=None,
+            required=False,
+            subject=subject,
+            statement=f"the {side} proxies reported nothing, so the two sides cannot be compared",
+            advice="put both sides of the edge into the mesh",
+        )
+    parts = []
+    for at, arm in enumerate((scope.baseline, scope.canary)):
+        counts = [(o.errors[at], o.requests[at]) for o in (source, destination)]
+        told = [f"{e:,} of {n:,}" for e, n in counts]
+        parts.append(f"{arm}: {told[0]} requests failed as the callers saw it, {told[1]} as the service did")
+    return Finding(code="ML-CAN-005", verdict=Verdict.PASS, required=False, subject=subject, statement="; ".join(parts))

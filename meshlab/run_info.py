@@ -1,0 +1,61 @@
+"""What ran: versions and queries, for the foot of a notebook."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from meshlab import escape
+from meshlab.evidence import Evidence
+
+__all__ = ["RunInfo", "run_info"]
+
+_SHOWN = ("meshlab", "pandas", "numpy", "scipy")
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """Versions, and the queries that the evidence came from.
+
+    Parameters
+    ----------
+    versions : tuple of (str, str)
+    queries : tuple of (str, str, int, bool)
+        Frame, PromQL, samples, and whether the answer was whole.
+    """
+
+    versions: tuple[tuple[str, str], ...]
+    queries: tuple[tuple[str, str, int, bool], ...]
+
+    def __repr__(self) -> str:
+        lines = [f"{name} {number}" for name, number in self.versions]
+        lines += [f"{name}: {promql} ({got:,} samples)" for name, promql, got, _ in self.queries]
+        return "\n".join(escape.plain(line) for line in lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><td style="text-align:left">{escape.html(name)}</td>'
+            f'<td style="text-align:left"><code>{escape.html(promql)}</code></td>'
+            f"<td>{got:,}</td><td>{'whole' if whole else 'incomplete'}</td></tr>"
+            for name, promql, got, whole in self.queries
+        )
+        versions = ", ".join(f"{escape.html(name)} {escape.html(number)}" for name, number in self.versions)
+        return (
+            f"<p>{versions}</p><table><caption>Queries</caption><thead><tr>"
+            '<th scope="col">frame</th><th scope="col">query</th><th scope="col">samples</th>'
+            f'<th scope="col">answer</th></tr></thead><tbody>{rows}</tbody></table>'
+        )
+
+
+def run_info(evidence: Evidence) -> RunInfo:
+    """Say what ran, from the evidence and the installed packages.
+
+    Returns
+    -------
+    RunInfo
+        Shows itself as text and as HTML.
+    """
+    versions = [("Python", platform.python_version()), *((name, version(name)) for name in _SHOWN)]
+    queries = [(name, q.promql, q.points_got, q.complete) for name, q in evidence.queries.items()]
+    return RunInfo(tuple(versions), tuple(queries))

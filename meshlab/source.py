@@ -1,0 +1,81 @@
+"""From what a user types as `source` to a mesh."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from meshlab import config, shipped
+from meshlab.engines.base import Engine
+from meshlab.errors import ConfigError, ParameterError
+from meshlab.escape import plain
+from meshlab.mesh import Mesh
+
+__all__ = ["connect", "open_engine"]
+
+
+def connect(source: str, *, cwd: Path | None = None) -> Mesh:
+    """Open a telemetry store or a recording, and find out which mesh it speaks of.
+
+    Parameters
+    ----------
+    source : str
+        ``http(s)://...``, a profile of meshlab.toml, a recording's bare name, or a path with a ``/``.
+    cwd : Path, optional
+        Where the search for meshlab.toml and ``data/`` begins; the working folder when not given.
+
+    Raises
+    ------
+    ParameterError
+        No such source, or no mesh in it.
+    ConfigError
+        meshlab.toml is wrong, or the name is both a profile and a recording.
+    RecordingError, Unreachable, Refused
+        The recording is damaged, or the store does not answer.
+    """
+    return Mesh.detect(open_engine(source, cwd=cwd), source)
+
+
+def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
+    """Open a telemetry store or a recording as an engine; see `connect`."""
+    if not isinstance(source, str):
+        raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
+    here = (cwd or Path.cwd()).resolve()
+    if source.startswith(("http://", "https://")):
+        return _server(source)
+    if "/" in source:
+        return _recording(here / source)
+    profiles = config.load(here).profiles
+    folders = {folder.name: folder for folder in reversed(_recordings(here))}
+    if source in profiles and source in folders:
+        raise ConfigError(
+            f"{source!r} is both a profile in meshlab.toml and a recording at {folders[source]}", "rename one of them"
+        )
+    if source in profiles:
+        profile = profiles[source]
+        return _server(profile.url, timeout_s=profile.timeout_s, compression=profile.compression)
+    if source in folders:
+        return _recording(folders[source])
+    known = sorted({*profiles, *folders})
+    near = difflib.get_close_matches(source, known, 1)
+    raise ParameterError(
+        f"source {plain(source)!r} is neither a profile nor a recording",
+        f"did you mean {near[0]}?" if near else f"give a URL, a path with a /, or one of: {', '.join(known) or 'none'}",
+    )
+
+
+def _recordings(here: Path) -> list[Path]:
+    """Folders of recordings, the nearest first."""
+    return [f.parent for place in shipped.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
+
+
+def _server(url: str, *, timeout_s: float = 30.0, compression: bool = False) -> Engine:
+    from meshlab.engines.http import PrometheusEngine
+
+    return PrometheusEngine(url, timeout_s=timeout_s, compression=compression)
+
+
+def _recording(folder: Path) -> Engine:
+    from meshlab.recordings.engine import Recording
+
+    return Recording.open(folder)

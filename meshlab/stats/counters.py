@@ -1,0 +1,51 @@
+"""Counters to increments: exact, and honest about resets and first appearances."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["increments"]
+
+
+def increments(
+    sid: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64], target: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+    """How much each counter rose from sample to sample.
+
+    A counter that fell was reset to zero in between: its new value is the increment. A counter that appears on a
+    target which was already scraped without it rose from zero, because proxies create a counter at its first event;
+    PromQL's rate and increase lose that first event. The first value of a counter that appears together with its
+    target tells nothing: it is the base.
+
+    Parameters
+    ----------
+    sid : ndarray of int32, shape (samples,)
+        Which series each sample belongs to, ascending.
+    time_ms : ndarray of int64, shape (samples,)
+        Unix milliseconds, ascending within a series.
+    value : ndarray of float64, shape (samples,)
+        Counters of events.
+    target : ndarray of int64, shape (series,)
+        Which series were scraped from the same place.
+
+    Returns
+    -------
+    sid : ndarray of int32, shape (increments,)
+        The series of each increment.
+    time_ms : ndarray of int64, shape (increments,)
+        Unix milliseconds of the sample that ends the increment.
+    count : ndarray of int64, shape (increments,)
+        Events.
+    """
+    if not len(sid):
+        return sid, time_ms, np.empty(0, np.int64)
+    first = np.r_[True, sid[1:] != sid[:-1]]
+    previous = np.r_[0.0, value[:-1]]
+    rise = np.where(first | (value < previous), value, value - previous)
+    # The first scrape of each target, over all its series.
+    earliest = np.full(int(target.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, target[sid[first]], time_ms[first])
+    base = first & (time_ms <= earliest[target[sid]])
+    keep = ~base & np.isfinite(rise)
+    return sid[keep], time_ms[keep], np.rint(rise[keep]).astype(np.int64)
