@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from meshlab import escape
 
@@ -16,7 +16,7 @@ __all__ = ["BASELINE", "CANARY", "Figure", "figure", "show_time"]
 BASELINE: Final = "#0072B2"
 CANARY: Final = "#D55E00"
 
-_STYLE: Final = {
+_STYLE: Final[dict[Any, Any]] = {
     "figure.figsize": (8.0, 4.0),
     "figure.dpi": 100,
     "savefig.dpi": 100,
@@ -91,7 +91,7 @@ def show_time(ax: Axes) -> None:
     """Label the x axis as UTC clock times."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(tz="UTC", minticks=3, maxticks=8)
+    locator = AutoDateLocator(tz="UTC", minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz="UTC"))  # type: ignore[no-untyped-call]
     ax.set_xlabel("time (UTC)")

@@ -276,8 +276,7 @@ class Mesh:
             promql = self.dialect.increase(reporter, where, words, window.end_ms - window.start_ms)
             answers.append(self.engine.query(promql, window.end))
         frames = [self._named(a.tidy(), words).drop(columns="time") for a in answers]
-        totals = pd.concat(frames).groupby(list(words), as_index=False)["value"].max()
-        totals = totals.rename(columns={"value": "requests"})
+        totals = pd.concat(frames).groupby(list(words))["value"].max().reset_index(name="requests")
         totals = totals.sort_values(["requests", *words], ascending=[False] + [True] * len(words))
         return Answer(totals.reset_index(drop=True), answers[0].query)
 
@@ -301,7 +300,7 @@ class Mesh:
         frame = groups.iloc[sid[keep]].reset_index(drop=True)
         frame["block"] = block[keep]
         frame["count"] = count[keep]
-        frame = frame.groupby([*keys, "block"], as_index=False, sort=True)["count"].sum()
+        frame = frame.groupby([*keys, "block"], sort=True)["count"].sum().reset_index()
         ends = (window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * block_ms).astype("datetime64[ms]")
         frame.insert(len(keys) + 1, "time", pd.DatetimeIndex(ends).tz_localize("UTC"))
         return Answer(frame, raw.query)
@@ -311,7 +310,7 @@ class Mesh:
         labels = [c for c in raw.labels.columns if c not in self.dialect.own_labels]
         if not labels or not len(raw):
             return np.zeros(len(raw), np.int64)
-        return raw.labels.groupby(labels, sort=False).ngroup().to_numpy(np.int64)
+        return raw.labels.groupby(labels, sort=False).ngroup().to_numpy().astype(np.int64)
 
 
 def unknown(kind: str, name: str, known: Sequence[str], source: str) -> ParameterError:

@@ -79,8 +79,9 @@ def outcomes(frame: pd.DataFrame, subject: Subject, scope: Scope, possible: int)
     """
     rows = _arms(frame, subject, scope)
     rows = rows.assign(errors=rows["count"].where(is_error(rows), 0) if len(rows) else rows["count"])
-    table = rows.groupby(["block", "destination_version"])[["count", "errors"]].sum().unstack("destination_version")
-    table = table.reindex(columns=pd.MultiIndex.from_product([["count", "errors"], [scope.baseline, scope.canary]]))
+    sums = rows.groupby(["block", "destination_version"])[["count", "errors"]].sum()
+    wanted = pd.MultiIndex.from_product([["count", "errors"], [scope.baseline, scope.canary]])
+    table = pd.DataFrame(sums.unstack("destination_version")).reindex(columns=wanted)
     table = table.dropna()
     blocks = Blocks.of(
         *(table[column, arm].to_numpy() for arm in (scope.baseline, scope.canary) for column in ("errors", "count"))

@@ -59,7 +59,7 @@ def latency_over_time(result: Result) -> Figure:
 def latency_by_edge(result: Result) -> Figure:
     """Share of requests above each bucket edge, both arms: exact, nothing is interpolated."""
     edges = result.tables["latency_edges"]
-    worst = edges.loc[edges["difference"].abs().idxmax()] if len(edges) else None
+    worst = edges.iloc[int(edges["difference"].abs().to_numpy().argmax())] if len(edges) else None
     alt = "Share of requests above each duration, both arms."
     if worst is not None:
         alt += (

@@ -1,0 +1,103 @@
+"""The one function that builds selectors: names and values are quoted here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from meshlab.errors import ParameterError
+from meshlab.escape import plain
+
+__all__ = ["Matcher", "Op", "differs", "equal", "matches", "one_of", "selector"]
+
+_METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+# RE2's own set; re.escape also escapes characters that RE2 refuses to see escaped.
+_RE2_SPECIAL: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\x00": "\\x00"})
+
+
+class Op(StrEnum):
+    """How a matcher compares."""
+
+    EQUAL = "="
+    DIFFERS = "!="
+    MATCHES = "=~"
+    MATCHES_NOT = "!~"
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A condition on one label.
+
+    Parameters
+    ----------
+    name : str
+        A label name.
+    op : Op
+    value : str
+        Literal text, or an RE2 pattern for the two regular expression operators.
+
+    Raises
+    ------
+    ParameterError
+        The name is no label name.
+    """
+
+    name: str
+    op: Op
+    value: str
+
+    def __post_init__(self) -> None:
+        if not _LABEL.fullmatch(self.name):
+            raise ParameterError(f"{plain(self.name)!r} is no label name", "use letters, digits and underscores")
+
+    def __str__(self) -> str:
+        return f'{self.name}{self.op.value}"{self.value.translate(_ESCAPES)}"'
+
+
+def equal(name: str, value: str) -> Matcher:
+    """The label is this text; the empty text also matches an absent label."""
+    return Matcher(name, Op.EQUAL, value)
+
+
+def differs(name: str, value: str) -> Matcher:
+    """The label is any other text, or absent."""
+    return Matcher(name, Op.DIFFERS, value)
+
+
+def matches(name: str, pattern: str) -> Matcher:
+    """The whole label matches an RE2 pattern."""
+    return Matcher(name, Op.MATCHES, pattern)
+
+
+def one_of(name: str, values: Sequence[str]) -> Matcher:
+    """The label is one of these texts, literally."""
+    return matches(name, "|".join(_RE2_SPECIAL.sub(r"\\\1", value) for value in values))
+
+
+def selector(metric: str, *matchers: Matcher, forced: Sequence[Matcher] = ()) -> str:
+    """Write an instant selector.
+
+    Parameters
+    ----------
+    metric : str
+        The metric's name; empty for none.
+    *matchers : Matcher
+    forced : sequence of Matcher
+        What the profile demands of every query; they stand last.
+
+    Raises
+    ------
+    ParameterError
+        The metric's name is none, or there is neither name nor matcher.
+    """
+    if metric and not _METRIC.fullmatch(metric):
+        raise ParameterError(f"{plain(metric)!r} is no metric name", "use letters, digits, underscores and colons")
+    conditions = ",".join(map(str, (*matchers, *forced)))
+    if not metric and not conditions:
+        raise ParameterError("a selector needs a metric or a matcher", "give one")
+    return f"{metric}{{{conditions}}}" if conditions else metric

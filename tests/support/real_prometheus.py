@@ -1,0 +1,79 @@
+"""A real Prometheus over loopback, loaded from series in memory."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def openmetrics(series: Iterable[tuple[Mapping[str, str], Sequence[float], Sequence[float]]]) -> str:
+    """OpenMetrics text of untyped families, grouped by metric name as the format demands."""
+    lines: dict[str, list[str]] = {}
+    for labels, at, values in series:
+        name = labels["__name__"]
+        inner = ",".join(f'{k}="{escape(v)}"' for k, v in labels.items() if k != "__name__")
+        lines.setdefault(name, []).extend(
+            f"{name}{{{inner}}} {float(v)!r} {float(t):.3f}".replace(" inf ", " +Inf ")
+            .replace(" -inf ", " -Inf ")
+            .replace(" nan ", " NaN ")
+            for t, v in zip(at, values, strict=True)
+        )
+    return "".join("\n".join(rows) + "\n" for _, rows in sorted(lines.items())) + "# EOF\n"
+
+
+@contextmanager
+def serving(folder: Path, text: str, *, prometheus: str = "prometheus", promtool: str = "promtool") -> Iterator[str]:
+    """Load OpenMetrics text into a fresh store and serve it; yields the URL, ends the server by its id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "series.txt").write_text(text, encoding="utf-8")
+    (folder / "empty.yml").write_text("global: {}\n")
+    subprocess.run(
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "series.txt"), str(folder / "store")],
+        check=True,
+        capture_output=True,
+    )
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with (folder / "log.txt").open("w") as log:
+        server = subprocess.Popen(
+            [
+                prometheus,
+                f"--config.file={folder / 'empty.yml'}",
+                f"--storage.tsdb.path={folder / 'store'}",
+                "--storage.tsdb.retention.time=100y",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--query.max-samples=100000000",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        for _ in range(150):
+            try:
+                if requests.get(f"{url}/-/ready", timeout=2).ok:
+                    break
+            except requests.RequestException:
+                pass
+            if server.poll() is not None:
+                raise RuntimeError((folder / "log.txt").read_text()[-2000:])
+            time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
