@@ -1,0 +1,52 @@
+"""What every Python process of the lab serves beside its work, so that the lab can ask how it fares."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+
+from aiohttp import web
+
+from meshlab.lab.lag import LagMeter
+
+__all__ = ["HEALTH", "LAG", "serve"]
+
+HEALTH = "/lab/health"
+LAG = "/lab/lag"
+
+
+async def serve(app: web.Application, host: str, port: int) -> None:
+    """Serve an application, with health and event-loop lag, until SIGTERM.
+
+    Parameters
+    ----------
+    app : web.Application
+        Its own routes are set; they must not catch ``/lab/``.
+    host, port : str, int
+        Where it listens.
+    """
+    meter = LagMeter()
+
+    async def health(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def lag(_: web.Request) -> web.Response:
+        return web.json_response(meter.take())
+
+    app.router.add_get(HEALTH, health)
+    app.router.add_post(LAG, lag)
+    # Sidecars keep idle connections for an hour: a server that hangs up earlier would race with a new request.
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=7200)
+    await runner.setup()
+    measuring = asyncio.create_task(meter.measure())
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+        await stopped.wait()
+    finally:
+        measuring.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await measuring
+        await runner.cleanup()

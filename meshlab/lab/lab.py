@@ -1,0 +1,281 @@
+"""A running lab: started as a whole, driven, recorded, and gone as a whole."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from meshlab.errors import LabError, ParameterError
+from meshlab.lab.addresses import AddressBlock
+from meshlab.lab.balance import Balance
+from meshlab.lab.client import Client
+from meshlab.lab.lag import LAG_LIMIT_MS
+from meshlab.lab.parts import Lags, Parts
+from meshlab.lab.processes import Processes
+from meshlab.lab.scenario import Scenario
+from meshlab.lab.topology import Topology
+from meshlab.lab.truth import scenario_truth
+from meshlab.lab.waiting import Waiter, Watch
+from meshlab.lab.workspace import workspace
+
+__all__ = ["SELECTORS", "Lab", "Run"]
+
+SELECTORS: Final = ('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up")
+"""What a lab's recording holds."""
+
+_START_LIMIT_S: Final = 60.0
+_TAIL_SCRAPES: Final = 2
+_LAST_STREAMS_S: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of a run.
+
+    Parameters
+    ----------
+    start_s, end_s : int
+        The window, in unix seconds.
+    truth : mapping
+        What the lab set and what it measured of itself; the same that a recording holds.
+    recording : Path or None
+        Where the recording stands, if one was wanted.
+    """
+
+    start_s: int
+    end_s: int
+    truth: Mapping[str, Any]
+    recording: Path | None
+
+
+class Lab:
+    """A service mesh on this machine, for as long as the ``with`` block lasts.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to build.
+    seed : int, optional
+        Replaces the scenario's seed.
+    watch : callable, optional
+        Told what the lab is waiting for; see `meshlab.lab.waiting.Watch`.
+
+    Raises
+    ------
+    LabError
+        On entering: a program is missing, addresses are taken, or a part does not come up. In the block: a part ended.
+
+    Notes
+    -----
+    Enter the block in the main thread: the children are tied to the thread that starts them. Two labs can run side by
+    side. Everything stays on loopback addresses 127.71.N.x.
+
+    Examples
+    --------
+    >>> with Lab(Scenario.named("canary-healthy")) as lab:  # doctest: +SKIP
+    ...     run = lab.run(duration_s=60, record=Path("out/healthy"))
+    """
+
+    def __init__(self, scenario: Scenario, *, seed: int | None = None, watch: Watch | None = None) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self._watch = watch
+        self._stack = contextlib.ExitStack()
+        self._calm: Lags = {}
+
+    def __enter__(self) -> Self:
+        if sys.platform != "linux":
+            raise LabError("the lab needs Linux", "it uses loopback addresses and process control that others lack")
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def prometheus_url(self) -> str:
+        """Where the lab's Prometheus answers."""
+        return self._parts.prometheus_url
+
+    @property
+    def topology(self) -> Topology:
+        """The workloads with their addresses."""
+        return self._parts.topology
+
+    @property
+    def process_ids(self) -> dict[str, int]:
+        """Process ids of all parts, by name."""
+        return self._processes.ids
+
+    def check(self) -> None:
+        """Raise LabError if a part of the lab has ended."""
+        self._processes.check()
+
+    def start_load(self) -> None:
+        """Start the load; it goes on until `stop_load` or the end of the block."""
+        self._parts.start_load()
+
+    def stop_load(self) -> dict[str, Any]:
+        """Stop the load and wait until its last request was answered, or timed out.
+
+        Returns
+        -------
+        dict
+            Requests ``sent``, ``shed``, ``in_flight`` (0) and ``answered`` by status, over the lab's life.
+        """
+        return self._parts.stop_load()
+
+    def balance(self) -> Balance:
+        """Compare what the load sent with what the sidecars counted; exact only after `stop_load`."""
+        # A sidecar counts a request when its stream has ended, a moment after the client has its answer.
+        self._waiter.wait("closing the books", _LAST_STREAMS_S)
+        return self._parts.balance()
+
+    def run(
+        self, *, duration_s: float | None = None, record: Path | None = None, command: str = "", force: bool = False
+    ) -> Run:
+        """Do the experiment: load, warm-up, the window, two more scrapes, the books, the recording.
+
+        Parameters
+        ----------
+        duration_s : float, optional
+            Length of the window; the scenario's when not given. Rounded up to whole scrape intervals.
+        record : Path, optional
+            Folder for the recording; a recording that stands there is replaced.
+        command : str
+            The command that led here, for the recording.
+        force : bool
+            Go on although the machine does not keep up; the recording is marked.
+
+        Returns
+        -------
+        Run
+            The window and the truth.
+
+        Raises
+        ------
+        LabError
+            A part ended, or event loops lag by more than 50 ms in calm and `force` is not set.
+        ParameterError
+            `record` holds something else than a recording, or cannot be written.
+        """
+        if record is not None:
+            _check_target(record)
+        scrape_s = self.scenario.scrape_interval_s
+        length_s = math.ceil((self.scenario.duration_s if duration_s is None else duration_s) / scrape_s) * scrape_s
+        _refuse_lag("before the load", self._calm, force)
+        self._parts.take_lags()
+        self.start_load()
+        self._waiter.wait("warming up", self.scenario.warm_up_s)
+        warm_up = self._parts.take_lags()
+        _refuse_lag("under the load", warm_up, force)
+        # On the grid of the scrape interval, where a Window begins.
+        start_s = math.ceil(time.time() / scrape_s) * scrape_s
+        self._waiter.wait("waiting for the window to begin", start_s - time.time())
+        sent_before, cpu_before = self._parts.load_counts(), self._processes.cpu_s()
+        self._waiter.wait("the window", start_s + length_s - time.time())
+        sent_after, cpu_after = self._parts.load_counts(), self._processes.cpu_s()
+        in_window = self._parts.take_lags()
+        self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
+        total = self.stop_load()
+        truth = scenario_truth(self.scenario, self.seed, length_s)
+        truth |= {
+            "window": {"start_s": start_s, "end_s": start_s + length_s},
+            "counts": {"window": _difference(sent_after, sent_before), "life": total},
+            "event_loop_lag_ms": {
+                "limit_p99": LAG_LIMIT_MS,
+                "max": max(lag["max_ms"] for lag in in_window.values()),
+                "forced": force and bool(_laggards(self._calm) or _laggards(warm_up)),
+                "calm": self._calm,
+                "warm_up": warm_up,
+                "window": in_window,
+            },
+            "cores_used": {
+                name: round((cpu_after[name] - cpu_before[name]) / length_s, 4) for name in sorted(cpu_after)
+            },
+            "balance": self.balance().to_dict(),
+            "versions": self._parts.versions(),
+        }
+        recording = self._record(start_s, start_s + length_s, record, command, truth) if record is not None else None
+        return Run(start_s, start_s + length_s, truth, recording)
+
+    def _start(self) -> None:
+        folder = self._stack.enter_context(workspace())
+        block = AddressBlock.reserve(len(self.scenario.workloads))
+        self._stack.callback(block.close)
+        client = Client()
+        self._stack.callback(client.close)
+        self._processes = Processes(folder)
+        self._stack.callback(self._processes.stop)
+        self._waiter = Waiter(self._processes.check, self._watch)
+        self._parts = Parts(self.scenario, self.seed, folder, block, self._processes, client)
+        self._parts.start()
+        self._waiter.until("starting the parts", self._parts.not_ready, limit_s=_START_LIMIT_S)
+        # Two scrapes take some seconds in which nothing happens: the time to see how calm this machine is.
+        self._parts.take_lags()
+        limit_s = _START_LIMIT_S + 3 * self.scenario.scrape_interval_s
+        self._waiter.until("waiting for two scrapes of every sidecar", self._parts.not_scraped, limit_s=limit_s)
+        self._calm = self._parts.take_lags()
+
+    def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
+        from meshlab.engines.http import PrometheusEngine
+        from meshlab.recordings.recorder import record
+        from meshlab.window import Window
+
+        self._waiter.say("writing the recording")
+        engine = PrometheusEngine(self.prometheus_url)
+        window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
+        return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
+
+
+def _check_target(record: Path) -> None:
+    """Notice before the run, not after it, that a recording cannot stand there; and never replace anything else."""
+    if record.exists() and not (record / "manifest.json").is_file() and not _is_empty_folder(record):
+        raise ParameterError(f"{record} is there and is no recording", "name a new folder, or one with a recording")
+    existing = next(folder for folder in record.absolute().parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ParameterError(f"cannot write into {existing}", "name another folder for the recording")
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _laggards(lags: Lags) -> list[str]:
+    """Parts over the limit, the worst first. The 99th percentile: one hiccup of the machine spoils no recording."""
+    late = [name for name, lag in lags.items() if lag["p99_ms"] > LAG_LIMIT_MS]
+    return sorted(late, key=lambda name: -lags[name]["p99_ms"])
+
+
+def _refuse_lag(when: str, lags: Lags, force: bool) -> None:
+    late = _laggards(lags)
+    if late and not force:
+        raise LabError(
+            f"the event loop of {late[0]} runs {lags[late[0]]['p99_ms']:.0f} ms late {when},"
+            f" and above {LAG_LIMIT_MS:.0f} ms the latencies would be the machine's own",
+            "free the machine, lower load.rate_per_s, or go on all the same with --force",
+        )
+
+
+def _difference(after: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What the load generator sent and got between two readings."""
+    answered = {
+        status: count - before["answered"].get(status, 0)
+        for status, count in after["answered"].items()
+        if count > before["answered"].get(status, 0)
+    }
+    return {"sent": after["sent"] - before["sent"], "shed": after["shed"] - before["shed"], "answered": answered}

@@ -1,0 +1,70 @@
+"""Letting time pass while watching that every part is still there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from meshlab.errors import LabError
+
+__all__ = ["Waiter", "Watch"]
+
+Watch = Callable[[str, float, float], None]
+"""Called again and again while the lab waits: what for, seconds done, seconds expected (0 when nobody knows)."""
+
+_POLL_S: Final = 0.25
+
+
+class Waiter:
+    """Waits in short steps.
+
+    Parameters
+    ----------
+    check : callable
+        Called in every step; raises when there is no point in waiting on.
+    watch : callable or None
+        Told about every step.
+    """
+
+    def __init__(self, check: Callable[[], None], watch: Watch | None) -> None:
+        self._check = check
+        self._watch: Watch = watch or (lambda _what, _done_s, _total_s: None)
+
+    def say(self, what: str) -> None:
+        """Tell what the lab is doing."""
+        self._watch(what, 0.0, 0.0)
+
+    def wait(self, what: str, seconds: float) -> None:
+        """Let time pass; a negative time is none."""
+        start = time.monotonic()
+        while (waited := time.monotonic() - start) < seconds:
+            self._check()
+            self._watch(what, waited, seconds)
+            time.sleep(min(_POLL_S, seconds - waited))
+
+    def until(self, what: str, missing: Callable[[], str], *, limit_s: float) -> None:
+        """Wait until nothing is missing any more.
+
+        Parameters
+        ----------
+        what : str
+            For the watcher.
+        missing : callable
+            Says what is missing, or "".
+        limit_s : float
+            Longest time.
+
+        Raises
+        ------
+        LabError
+            It took longer.
+        """
+        start = time.monotonic()
+        while lacking := missing():
+            self._check()
+            waited = time.monotonic() - start
+            if waited > limit_s:
+                raise LabError(f"the lab did not come up within {limit_s:.0f} s: {lacking}", "try again")
+            self._watch(what, waited, 0.0)
+            time.sleep(_POLL_S)

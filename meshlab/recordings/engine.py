@@ -1,0 +1,227 @@
+"""A recording as an engine: the embedded default, which needs no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from meshlab.engines.matrix import label_table
+from meshlab.errors import BadQuery, RecordingError
+from meshlab.recordings.promql.evaluate import Evaluator, parse, selector_conditions
+from meshlab.recordings.promql.selectors import LOOKBACK_MS
+from meshlab.recordings.promql.store import STALE_BITS, Store
+from meshlab.recordings.promql.values import METRIC, Ints, Ranges, Scalar, Text, Vector
+from meshlab.series import Query, SeriesSet
+from meshlab.window import Window
+
+__all__ = ["Recording"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Recording:
+    """Recorded telemetry that answers PromQL.
+
+    Parameters
+    ----------
+    series : SeriesSet
+        Raw samples, sorted by series and time; stale markers as Prometheus writes them.
+    manifest : mapping
+        What was recorded; ``window`` and ``ranges`` are read.
+    name : str
+        For people.
+    """
+
+    def __init__(self, series: SeriesSet, manifest: Mapping[str, object], name: str) -> None:
+        self.manifest = MappingProxyType(dict(manifest))
+        self.name = name
+        self._series = series
+        self._store = Store(series)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open a recording's folder.
+
+        Raises
+        ------
+        RecordingError
+            The folder is no recording, or is damaged.
+        """
+        from meshlab.recordings.format import read_folder
+
+        stored = read_folder(folder)
+        return cls(stored.series, stored.manifest, folder.name)
+
+    @classmethod
+    def from_series(
+        cls,
+        series: Iterable[tuple[Mapping[str, str], ArrayLike, ArrayLike]],
+        *,
+        left_open: bool = False,
+        name: str = "memory",
+    ) -> Self:
+        """Build a recording in memory.
+
+        Parameters
+        ----------
+        series : iterable of (labels, unix_seconds, values)
+            Times ascending within a series. A NaN with Prometheus's stale bits ends the series there.
+        left_open : bool
+            Whether ranges follow Prometheus 3.
+        name : str
+            For people.
+        """
+        rows = [(dict(w), np.asarray(t, np.float64), np.asarray(v, np.float64)) for w, t, v in series]
+        labels, order = label_table([row[0] for row in rows])
+        ordered = [rows[i] for i in order]
+        sid = np.repeat(np.arange(len(rows), dtype=np.int32), [len(t) for _, t, _ in ordered])
+        time = np.concatenate([t for _, t, _ in ordered]) if rows else np.empty(0)
+        value = np.concatenate([v for _, _, v in ordered]) if rows else np.empty(0)
+        stamps = np.rint(time * 1000).astype(np.int64).astype("datetime64[ms]")
+        manifest = {"ranges": "left-open" if left_open else "closed"}
+        return cls(SeriesSet(labels, sid, stamps, value), manifest, name)
+
+    @property
+    def description(self) -> str:
+        """Its name; no path."""
+        return f"recording {self.name}"
+
+    @property
+    def is_live(self) -> bool:
+        """Its time has ended."""
+        return False
+
+    @property
+    def left_open(self) -> bool:
+        """Whether the recorded engine's ranges left out their first instant."""
+        return self.manifest.get("ranges") == "left-open"
+
+    def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
+        """Evaluate an expression at one instant; the recording's end when none is given."""
+        at_ms = _ms(at or self.now())
+        question = Query(promql=promql, engine=self.description, at_ms=at_ms)
+        value = self._evaluate(promql, np.array([at_ms]))
+        if isinstance(value, Ranges):
+            return _raw(value, question)
+        return _points(value, np.array([at_ms]), replace(question, result_type=_kind(value, "vector")))
+
+    def query_range(self, promql: str, window: Window) -> SeriesSet:
+        """Evaluate an expression on a window's grid."""
+        grid = window.grid().astype(np.int64)
+        value = self._evaluate(promql, grid)
+        if isinstance(value, Ranges):
+            raise BadQuery(f"{promql!r} is a range vector, which has no range of its own", "ask for it at one instant")
+        return _points(value, grid, Query(promql=promql, engine=self.description, window=window))
+
+    def samples(self, selector: str, window: Window) -> SeriesSet:
+        """Raw samples with start < time <= end, stale markers left out."""
+        rows = self._find(selector)
+        time = self._series.time.astype(np.int64)
+        keep = np.isin(self._series.sid, rows) & (time > window.start_ms) & (time <= window.end_ms)
+        keep &= self._series.value.view(np.uint64) != STALE_BITS
+        used, sid = np.unique(self._series.sid[keep], return_inverse=True)
+        query = Query(
+            promql=selector,
+            engine=self.description,
+            window=window,
+            result_type="samples",
+            points_expected=int(keep.sum()),
+            points_got=int(keep.sum()),
+        )
+        return SeriesSet(
+            _narrow(self._series.labels.iloc[used]),
+            sid.astype(np.int32),
+            self._series.time[keep],
+            self._series.value[keep],
+            query,
+        )
+
+    def series(self, selector: str, window: Window) -> SeriesSet:
+        """Label sets of the series with samples in the window (or just before: within the look-back)."""
+        lead = Window.aligned(window.start - timedelta(milliseconds=LOOKBACK_MS), window.end, window.step_ms)
+        found = self.samples(selector, lead)
+        nothing = SeriesSet.empty(replace(found.query, window=window, result_type="series", points_got=0))
+        return SeriesSet(found.labels, nothing.sid, nothing.time, nothing.value, nothing.query)
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """What was recorded: the manifest's window, or the first and the last sample."""
+        window = self.manifest.get("window")
+        if isinstance(window, Mapping):
+            try:
+                return datetime.fromisoformat(str(window["start"])), datetime.fromisoformat(str(window["end"]))
+            except (KeyError, ValueError):
+                raise RecordingError(f"{self.description} has a window that is no time", "record anew") from None
+        if not len(self._series.time):
+            return None
+        first, last = self._series.time.min().astype(np.int64), self._series.time.max().astype(np.int64)
+        return _instant(int(first)), _instant(int(last))
+
+    def now(self) -> datetime:
+        """Its end."""
+        span = self.span()
+        return span[1] if span else _EPOCH
+
+    def _evaluate(self, promql: str, at: Ints) -> Vector | Scalar | Ranges:
+        node = parse(promql)
+        value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open).evaluate(node)
+        if isinstance(value, Text):
+            raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
+        return value
+
+    def _find(self, selector: str) -> Ints:
+        node = parse(selector)
+        if not hasattr(node, "matchers") or node.at is not None or node.offset is not None:
+            raise BadQuery(f"{selector!r} is no plain selector", 'write a metric with matchers, such as up{job="x"}')
+        return self._store.find(selector_conditions(node))
+
+
+def _kind(value: Vector | Scalar, otherwise: str) -> str:
+    return "scalar" if isinstance(value, Scalar) else otherwise
+
+
+def _points(value: Vector | Scalar, at: Ints, question: Query) -> SeriesSet:
+    """The points that are present, as series sorted by their labels."""
+    if isinstance(value, Scalar):
+        value = Vector([{}], value.value[None, :], np.ones((1, len(at)), np.bool_))
+    shown = np.flatnonzero(value.present.any(axis=1))
+    labels, order = label_table([value.labels[i] for i in shown])
+    rows = shown[order] if len(order) else shown
+    present = value.present[rows]
+    sid = np.repeat(np.arange(len(rows), dtype=np.int32), present.sum(axis=1))
+    time = np.broadcast_to(at, present.shape)[present].astype("datetime64[ms]")
+    query = replace(question, points_expected=len(rows) * len(at), points_got=len(sid))
+    return SeriesSet(labels, sid, time, np.ascontiguousarray(value.value[rows][present]), query)
+
+
+def _raw(value: Ranges, question: Query) -> SeriesSet:
+    """A range vector's own samples."""
+    low, high = value.low[:, 0], value.high[:, 0]
+    shown: Sequence[int] = [int(i) for i in np.flatnonzero(high > low)]
+    labels, order = label_table([value.labels[i] for i in shown])
+    rows = [shown[i] for i in order]
+    at = np.concatenate([np.arange(low[i], high[i]) for i in rows]) if rows else np.empty(0, np.int64)
+    sid = np.repeat(np.arange(len(rows), dtype=np.int32), [int(high[i] - low[i]) for i in rows])
+    query = replace(question, result_type="matrix", points_expected=len(at), points_got=len(at))
+    return SeriesSet(labels, sid, value.time[at].astype("datetime64[ms]"), value.value[at], query)
+
+
+def _narrow(labels: pd.DataFrame) -> pd.DataFrame:
+    """Without columns that are empty in every row, as a server would answer."""
+    kept = [name for name in labels.columns if name == METRIC or (labels[name] != "").any()]
+    return labels[kept].reset_index(drop=True)
+
+
+def _ms(instant: datetime) -> int:
+    return (instant - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _instant(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)

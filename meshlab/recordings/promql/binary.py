@@ -1,0 +1,198 @@
+"""Binary operators (promql/engine.go: VectorBinop, VectorAnd, VectorOr, VectorUnless)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from meshlab.errors import BadQuery
+from meshlab.recordings.promql.values import METRIC, Bools, Floats, Labels, Scalar, Value, Vector, key, merged, without
+
+__all__ = ["Matching", "binary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How the series of both sides find each other.
+
+    Parameters
+    ----------
+    on : bool
+        Match by `labels`; otherwise by all others.
+    labels : tuple of str
+    many : str
+        ``""`` for one-to-one, ``left`` (group_left) or ``right`` (group_right).
+    include : tuple of str
+        Labels that the "one" side lends.
+    """
+
+    on: bool = False
+    labels: tuple[str, ...] = ()
+    many: str = ""
+    include: tuple[str, ...] = ()
+
+    def signature(self, labels: Labels) -> tuple[tuple[str, str], ...]:
+        """What must be equal on both sides."""
+        return key(labels, self.labels) if self.on else key(without(labels, (*self.labels, METRIC)))
+
+
+def _mod(a: Floats, b: Floats) -> Floats:
+    found: Floats = np.fmod(a, b)
+    return found
+
+
+_ARITHMETIC: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
+    "+": np.add,
+    "-": np.subtract,
+    "*": np.multiply,
+    "/": np.divide,
+    "%": _mod,
+    "^": np.power,
+    "atan2": np.arctan2,
+}
+_COMPARISON: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    ">": np.greater,
+    "<": np.less,
+    ">=": np.greater_equal,
+    "<=": np.less_equal,
+}
+
+
+def binary(op: str, left: Value, right: Value, matching: Matching, *, return_bool: bool) -> Value:
+    """Apply a binary operator to scalars and instant vectors.
+
+    Raises
+    ------
+    BadQuery
+        Series match in a way that the operator does not allow.
+    """
+    with np.errstate(all="ignore"):
+        if isinstance(left, Scalar) and isinstance(right, Scalar):
+            return _scalars(op, left, right)
+        if isinstance(left, Vector) and isinstance(right, Vector):
+            if op in ("and", "or", "unless"):
+                return _set(op, left, right, matching)
+            return _vectors(op, left, right, matching, return_bool)
+        if isinstance(left, Vector) and isinstance(right, Scalar):
+            return _with_scalar(op, left, right, return_bool, swapped=False)
+        if isinstance(left, Scalar) and isinstance(right, Vector):
+            return _with_scalar(op, right, left, return_bool, swapped=True)
+    raise BadQuery(f"operator {op} takes scalars and instant vectors only", "aggregate a range first")
+
+
+def _scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
+    if op in _COMPARISON:
+        return Scalar(_COMPARISON[op](left.value, right.value).astype(np.float64))
+    return Scalar(_ARITHMETIC[op](left.value, right.value))
+
+
+def _with_scalar(op: str, vector: Vector, scalar: Scalar, return_bool: bool, *, swapped: bool) -> Vector:
+    number = np.broadcast_to(scalar.value, vector.value.shape)
+    a, b = (number, vector.value) if swapped else (vector.value, number)
+    nameless = [without(x, (METRIC,)) for x in vector.labels]
+    if op in _ARITHMETIC:
+        labels = nameless if op != "atan2" or _DROPS_ATAN2 else vector.labels
+        return merged(Vector(labels, _ARITHMETIC[op](a, b), vector.present))
+    holds = _COMPARISON[op](a, b)
+    if return_bool:
+        return merged(Vector(nameless, holds.astype(np.float64), vector.present))
+    # A comparison filters: what stays is always the vector's own value.
+    return Vector(vector.labels, vector.value, vector.present & holds)
+
+
+_DROPS_ATAN2: Final = True
+
+
+def _groups(vector: Vector, matching: Matching) -> dict[tuple[tuple[str, str], ...], list[int]]:
+    found: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    for row, labels in enumerate(vector.labels):
+        found.setdefault(matching.signature(labels), []).append(row)
+    return found
+
+
+def _set(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
+    mine, other = _groups(left, matching), _groups(right, matching)
+    steps = left.value.shape[1]
+    nowhere = np.zeros(steps, np.bool_)
+    if op == "or":
+        present = right.present.copy()
+        for signature, rows in other.items():
+            taken = left.present[mine[signature]].any(axis=0) if signature in mine else nowhere
+            present[rows] &= ~taken
+        return merged(
+            Vector(
+                [*left.labels, *right.labels],
+                np.concatenate([left.value, right.value]),
+                np.concatenate([left.present, present]),
+            )
+        )
+    present = left.present.copy()
+    for signature, rows in mine.items():
+        matched = right.present[other[signature]].any(axis=0) if signature in other else nowhere
+        present[rows] &= matched if op == "and" else ~matched
+    return Vector(left.labels, left.value, present)
+
+
+def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool) -> Vector:
+    many, one = (right, left) if matching.many == "right" else (left, right)
+    many_groups, one_groups = _groups(many, matching), _groups(one, matching)
+    # Where one side has nothing at all, nothing is compared and nothing can be ambiguous.
+    asked = many.present.any(axis=0) & one.present.any(axis=0)
+    for signature, rows in one_groups.items():
+        if len(rows) > 1 and (one.present[rows].sum(axis=0)[asked] > 1).any():
+            side = "left" if matching.many == "right" else "right"
+            raise BadQuery(
+                f"found duplicate series for the match group {dict(signature)} on the {side} hand-side of the operation: "
+                "many-to-many matching not allowed",
+                "add labels to on(), or aggregate that side first",
+            )
+    pairs = [(m, o) for s, rows in many_groups.items() for m in rows for o in one_groups.get(s, ())]
+    if not pairs:
+        return Vector.empty(left.value.shape[1])
+    at_many, at_one = (np.array(rows) for rows in zip(*pairs, strict=True))
+    present = many.present[at_many] & one.present[at_one]
+    a, b = many.value[at_many], one.value[at_one]
+    if matching.many == "right":
+        a, b = b, a
+    labels = [_result_labels(many.labels[m], one.labels[o], op, matching, return_bool) for m, o in pairs]
+    if op in _ARITHMETIC:
+        value = _ARITHMETIC[op](a, b)
+    else:
+        holds = _COMPARISON[op](a, b)
+        # Without bool the left value stays where the comparison holds.
+        value = holds.astype(np.float64) if return_bool else a
+        present = present if return_bool else present & holds
+    try:
+        return merged(Vector(labels, value, present))
+    except BadQuery:
+        advice = (
+            "grouping labels must ensure unique matches"
+            if matching.many
+            else "many-to-one matching must be explicit (group_left/group_right)"
+        )
+        raise BadQuery(
+            f"multiple matches for labels: {advice}", "add labels to on(), or group_left/group_right"
+        ) from None
+
+
+def _result_labels(many: Labels, one: Labels, op: str, matching: Matching, return_bool: bool) -> Labels:
+    """``resultMetric``."""
+    labels = dict(many)
+    if op in _ARITHMETIC or return_bool:
+        labels.pop(METRIC, None)
+    if not matching.many:
+        labels = _kept(labels, matching.labels) if matching.on else without(labels, matching.labels)
+    for name in matching.include:
+        labels.pop(name, None)
+        if one.get(name):
+            labels[name] = one[name]
+    return labels
+
+
+def _kept(labels: Labels, names: Sequence[str]) -> Labels:
+    return {name: value for name, value in labels.items() if name in names}

