@@ -63,25 +63,36 @@ _COMPARISON: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
 }
 
 
-def binary(op: str, left: Value, right: Value, matching: Matching, *, return_bool: bool) -> Value:
+def binary(op: str, left: Value, right: Value, matching: Matching, *, return_bool: bool, left_open: bool) -> Value:
     """Apply a binary operator to scalars and instant vectors.
+
+    Parameters
+    ----------
+    op : str
+    left, right : Scalar or Vector
+    matching : Matching
+    return_bool : bool
+        A comparison answers 0 or 1 instead of filtering.
+    left_open : bool
+        Whether Prometheus 3's rules hold: in Prometheus 2, ``atan2`` alone of all arithmetic keeps the metric's name.
 
     Raises
     ------
     BadQuery
         Series match in a way that the operator does not allow.
     """
+    nameless = return_bool or (op in _ARITHMETIC and (left_open or op != "atan2"))
     with np.errstate(all="ignore"):
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return _scalars(op, left, right)
         if isinstance(left, Vector) and isinstance(right, Vector):
             if op in ("and", "or", "unless"):
                 return _set(op, left, right, matching)
-            return _vectors(op, left, right, matching, return_bool)
+            return _vectors(op, left, right, matching, return_bool, nameless)
         if isinstance(left, Vector) and isinstance(right, Scalar):
-            return _with_scalar(op, left, right, return_bool, swapped=False)
+            return _with_scalar(op, left, right, return_bool, nameless, swapped=False)
         if isinstance(left, Scalar) and isinstance(right, Vector):
-            return _with_scalar(op, right, left, return_bool, swapped=True)
+            return _with_scalar(op, right, left, return_bool, nameless, swapped=True)
     raise BadQuery(f"operator {op} takes scalars and instant vectors only", "aggregate a range first")
 
 
@@ -91,21 +102,19 @@ def _scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
     return Scalar(_ARITHMETIC[op](left.value, right.value))
 
 
-def _with_scalar(op: str, vector: Vector, scalar: Scalar, return_bool: bool, *, swapped: bool) -> Vector:
+def _with_scalar(
+    op: str, vector: Vector, scalar: Scalar, return_bool: bool, nameless: bool, *, swapped: bool
+) -> Vector:
     number = np.broadcast_to(scalar.value, vector.value.shape)
     a, b = (number, vector.value) if swapped else (vector.value, number)
-    nameless = [without(x, (METRIC,)) for x in vector.labels]
+    labels = [without(x, (METRIC,)) for x in vector.labels] if nameless else vector.labels
     if op in _ARITHMETIC:
-        labels = nameless if op != "atan2" or _DROPS_ATAN2 else vector.labels
         return merged(Vector(labels, _ARITHMETIC[op](a, b), vector.present))
     holds = _COMPARISON[op](a, b)
     if return_bool:
-        return merged(Vector(nameless, holds.astype(np.float64), vector.present))
+        return merged(Vector(labels, holds.astype(np.float64), vector.present))
     # A comparison filters: what stays is always the vector's own value.
     return Vector(vector.labels, vector.value, vector.present & holds)
-
-
-_DROPS_ATAN2: Final = True
 
 
 def _groups(vector: Vector, matching: Matching) -> dict[tuple[tuple[str, str], ...], list[int]]:
@@ -138,7 +147,7 @@ def _set(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
     return Vector(left.labels, left.value, present)
 
 
-def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool) -> Vector:
+def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool, nameless: bool) -> Vector:
     many, one = (right, left) if matching.many == "right" else (left, right)
     many_groups, one_groups = _groups(many, matching), _groups(one, matching)
     # Where one side has nothing at all, nothing is compared and nothing can be ambiguous.
@@ -147,7 +156,7 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
         if len(rows) > 1 and (one.present[rows].sum(axis=0)[asked] > 1).any():
             side = "left" if matching.many == "right" else "right"
             raise BadQuery(
-                f"found duplicate series for the match group {dict(signature)} on the {side} hand-side of the operation: "
+                f"found duplicate series for the match group {dict(signature)} on the {side} hand-side: "
                 "many-to-many matching not allowed",
                 "add labels to on(), or aggregate that side first",
             )
@@ -159,7 +168,7 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
     a, b = many.value[at_many], one.value[at_one]
     if matching.many == "right":
         a, b = b, a
-    labels = [_result_labels(many.labels[m], one.labels[o], op, matching, return_bool) for m, o in pairs]
+    labels = [_result_labels(many.labels[m], one.labels[o], matching, nameless) for m, o in pairs]
     if op in _ARITHMETIC:
         value = _ARITHMETIC[op](a, b)
     else:
@@ -180,10 +189,10 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
         ) from None
 
 
-def _result_labels(many: Labels, one: Labels, op: str, matching: Matching, return_bool: bool) -> Labels:
+def _result_labels(many: Labels, one: Labels, matching: Matching, nameless: bool) -> Labels:
     """``resultMetric``."""
     labels = dict(many)
-    if op in _ARITHMETIC or return_bool:
+    if nameless:
         labels.pop(METRIC, None)
     if not matching.many:
         labels = _kept(labels, matching.labels) if matching.on else without(labels, matching.labels)

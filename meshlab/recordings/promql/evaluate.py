@@ -23,7 +23,7 @@ from meshlab.recordings.promql.range_functions import (
     range_function,
 )
 from meshlab.recordings.promql.store import Condition, Store
-from meshlab.recordings.promql.values import Floats, Ints, Labels, Ranges, Scalar, Text, Value, Vector, merged
+from meshlab.recordings.promql.values import Bools, Floats, Ints, Labels, Ranges, Scalar, Text, Value, Vector, merged
 
 __all__ = ["Evaluator", "parse", "selector_conditions"]
 
@@ -203,7 +203,8 @@ class Evaluator:
                 include=tuple(modifier.group_labels or ()),
             )
         return_bool = modifier is not None and modifier.return_bool
-        return binary(str(node.op), self.evaluate(node.lhs), self.evaluate(node.rhs), matching, return_bool=return_bool)
+        sides = self.evaluate(node.lhs), self.evaluate(node.rhs)
+        return binary(str(node.op), *sides, matching, return_bool=return_bool, left_open=self.left_open)
 
     def _call(self, name: str, args: Sequence[Any]) -> Value:
         if name in RANGE_FUNCTIONS:
@@ -286,13 +287,13 @@ class Evaluator:
         return labels.label_join(_vector(self.evaluate(args[0])), target, separator, sources)
 
     def _call_absent(self, args: Sequence[Any]) -> Vector:
-        return self._absence(args[0], _vector(self.evaluate(args[0])).present.any(axis=0))
+        return self._absence(args[0], _vector(self.evaluate(args[0])).present)
 
     def _call_absent_over_time(self, args: Sequence[Any]) -> Vector:
         over = _windows(self.evaluate(args[0]))
-        return self._absence(args[0], (over.high > over.low).any(axis=0))
+        return self._absence(args[0], over.high > over.low)
 
-    def _absence(self, node: Any, there: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Vector:
+    def _absence(self, node: Any, there: Bools) -> Vector:
         """One series where nothing is, with the labels that the selector pins (``createLabelsForAbsentFunction``)."""
         while isinstance(node, ast.ParenExpr):
             node = node.expr
@@ -302,8 +303,8 @@ class Evaluator:
             conditions = [c for c in selector_conditions(node) if c.name != "__name__"]
             names = [c.name for c in conditions]
             pinned = {c.name: c.value for c in conditions if c.op == "=" and c.value and names.count(c.name) == 1}
-        missing = ~np.broadcast_to(there, len(self.at))
-        return Vector([pinned], np.ones((1, len(self.at))), missing[None, :])
+        missing = np.logical_not(there.any(axis=0))[None, :]
+        return Vector([pinned], np.ones(missing.shape), missing)
 
 
 def _vector(value: Value) -> Vector:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from meshlab.recordings.promql.values import Floats, Ints, Scalar, Vector
+from meshlab.recordings.promql.values import Floats, Scalar, Vector
 
 __all__ = ["CALENDAR", "ELEMENTWISE", "clamp", "round_to", "scalar_of"]
 
@@ -62,31 +62,38 @@ def scalar_of(vector: Vector) -> Scalar:
     return Scalar(np.where(one, only, np.nan))
 
 
-def _days(x: Floats) -> Ints:
-    return np.floor(x).astype("datetime64[s]").astype("datetime64[D]").astype(np.int64)
+def _days(x: Floats) -> Floats:
+    return np.floor(x / 86_400.0)
 
 
-def _since(x: Floats, unit: str, outer: str) -> Floats:
-    """Whole `unit`s since the beginning of the `outer` unit."""
-    at = np.floor(x).astype("datetime64[s]")
-    return (at.astype(f"datetime64[{unit}]") - at.astype(f"datetime64[{outer}]").astype(f"datetime64[{unit}]")).astype(
-        np.float64
-    )
+def _in(x: Floats, unit: str) -> Floats:
+    """Whole units since 1970."""
+    return np.asarray(np.floor(x).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype(np.float64))
+
+
+def _first_day(x: Floats, unit: str) -> Floats:
+    """Days since 1970 of the first day of the unit."""
+    first = np.floor(x).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype("datetime64[D]")
+    return np.asarray(first.astype(np.float64))
 
 
 def _days_in_month(x: Floats) -> Floats:
     month = np.floor(x).astype("datetime64[s]").astype("datetime64[M]")
-    return ((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.float64)
+    return np.asarray(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.float64))
+
+
+def _remainder(x: Floats, of: float, unit: float) -> Floats:
+    return np.asarray(np.floor(np.floor(x) % of / unit), dtype=np.float64)
 
 
 CALENDAR: Final[dict[str, Callable[[Floats], Floats]]] = {
-    "minute": lambda x: _since(x, "m", "h"),
-    "hour": lambda x: _since(x, "h", "D"),
-    "day_of_week": lambda x: (_days(x) + 4) % 7.0,
-    "day_of_month": lambda x: _since(x, "D", "M") + 1,
-    "day_of_year": lambda x: _since(x, "D", "Y") + 1,
+    "minute": lambda x: _remainder(x, 3_600.0, 60.0),
+    "hour": lambda x: _remainder(x, 86_400.0, 3_600.0),
+    "day_of_week": lambda x: np.asarray((_days(x) + 4.0) % 7.0),
+    "day_of_month": lambda x: _days(x) - _first_day(x, "M") + 1.0,
+    "day_of_year": lambda x: _days(x) - _first_day(x, "Y") + 1.0,
     "days_in_month": _days_in_month,
-    "month": lambda x: _since(x, "M", "Y") + 1,
-    "year": lambda x: np.floor(x).astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64) + 1970.0,
+    "month": lambda x: np.asarray(_in(x, "M") % 12.0 + 1.0),
+    "year": lambda x: _in(x, "Y") + 1970.0,
 }
 """Functions of a time in unix seconds (UTC), by name."""

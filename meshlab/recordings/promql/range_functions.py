@@ -89,8 +89,8 @@ def sorted_quantile(q: Floats, x: Floats, first: Ints, size: Ints) -> Floats:
 
 def _named(over: Ranges, value: Floats, present: Bools, *, keep_name: bool = False) -> Vector:
     labels = over.labels if keep_name else [without(x, (METRIC,)) for x in over.labels]
-    shown = present.any(axis=1)
-    if len({key(x) for x, is_shown in zip(labels, shown, strict=True) if is_shown}) < shown.sum():
+    shown = np.flatnonzero(present.any(axis=1))
+    if len({key(labels[i]) for i in shown}) < len(shown):
         raise BadQuery(
             "vector cannot contain metrics with the same labelset", "select one metric, or keep a label that differs"
         )
@@ -206,8 +206,8 @@ def _deviation(over: Ranges, left_open: bool) -> Computed:
 
 
 def _last(over: Ranges, _: bool) -> Computed:
-    _, last, _two = _ends(over)
-    some = over.high > over.low
+    last = _ends(over)[1]
+    some: Bools = over.high > over.low
     return (over.value[last] if len(over.value) else np.empty(some.shape)), some
 
 
