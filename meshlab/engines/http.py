@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import numpy as np
 
+from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.engines.joining import join
-from meshlab.engines.matrix import decode, read_answer, read_series
+from meshlab.engines.matrix import decode, read_series
 from meshlab.engines.transport import Form, Transport
-from meshlab.errors import MeshlabError
+from meshlab.errors import BadQuery, EngineError, ParameterError, Refused
+from meshlab.escape import plain
 from meshlab.series import Query, SeriesSet
 from meshlab.window import Window, format_duration
+
+if TYPE_CHECKING:
+    from requests.auth import AuthBase
 
 __all__ = ["PrometheusEngine"]
 
@@ -24,6 +29,9 @@ _MAX_POINTS: Final = 11_000
 """Prometheus refuses a range query with more points a series."""
 _RAW_SPAN_MS: Final = 6 * 3_600_000
 """Raw samples are asked for in pieces of this length."""
+_BOUNDARY_PROBE: Final = "count_over_time(vector(1)[1m:30s])"
+"""3 where ranges hold their first instant, 2 where they leave it out; needs no data."""
+_PROBE_AT_MS: Final = 1_770_000_000_000
 
 
 class PrometheusEngine:
@@ -34,28 +42,54 @@ class PrometheusEngine:
     url : str
         Base address, such as ``http://localhost:9090``.
     timeout_s : float
-        Seconds to connect, and between two pieces of an answer.
+        Seconds to connect, and between two pieces of an answer; ten times that for the whole.
     compression : bool
-        Whether to ask for compressed answers.
+        Whether to ask for compressed answers: slower on a local network, faster over a thin line.
     max_bytes : int
         Longest answer that is read.
+    auth : (user, password) or requests.auth.AuthBase, optional
+    headers : mapping, optional
+        Sent with each request: a bearer token, a tenant.
+    ca_file : Path, optional
+        Certificates to trust instead of the usual ones.
 
     Raises
     ------
     ConfigError
-        The URL holds credentials or is none.
+        The URL holds credentials or is none, or a header cannot be sent.
+
+    Notes
+    -----
+    Every question may raise `Unreachable`, `Refused` or `BadQuery`; no message holds a secret.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = 30.0, compression: bool = False, max_bytes: int = 1 << 30
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        compression: bool = False,
+        max_bytes: int = 1 << 30,
+        auth: tuple[str, str] | AuthBase | None = None,
+        headers: Mapping[str, str] | None = None,
+        ca_file: Path | None = None,
     ) -> None:
-        self._transport = Transport(url, timeout_s=timeout_s, compression=compression, max_bytes=max_bytes)
+        self._transport = Transport(
+            url,
+            timeout_s=timeout_s,
+            compression=compression,
+            max_bytes=max_bytes,
+            auth=auth,
+            headers=headers,
+            ca_file=ca_file,
+        )
         self.url = self._transport.url
+        self._kind: str | None = None
 
     @property
     def description(self) -> str:
-        """Kind and address; no secret."""
-        return f"Prometheus API at {self.url}"
+        """Kind and address, no secret; the version is known after the first question."""
+        return f"{self._kind or 'Prometheus API'} at {self.url}"
 
     @property
     def is_live(self) -> bool:
@@ -64,74 +98,90 @@ class PrometheusEngine:
 
     @cached_property
     def left_open(self) -> bool:
-        """Whether ranges leave out their first instant: so it is since Prometheus 3."""
+        """Whether ranges leave out their first instant, as in Prometheus 3 and VictoriaMetrics.
+
+        Found out by asking: versions do not tell (VictoriaMetrics gives that of the Prometheus it resembles).
+        A store that does not know the answer counts as one that follows Prometheus 2.
+        """
         try:
-            body = self._transport.ask("/api/v1/status/buildinfo", {})
-            version = msgspec.json.decode(read_answer(body, self.description).data)["version"]
-            return int(str(version).split(".")[0]) >= 3
-        except (MeshlabError, msgspec.DecodeError, KeyError, ValueError, TypeError):
-            # Stores that only speak PromQL have no build information; they follow Prometheus 2.
+            found = self.query(_BOUNDARY_PROBE, datetime.fromtimestamp(_PROBE_AT_MS / 1000, UTC))
+        except (BadQuery, Refused):
             return False
+        return found.value.tolist() == [2.0]
 
     def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
         """Evaluate an expression at one instant; the server's present when none is given."""
+        if at is not None and at.tzinfo is None:
+            raise ParameterError(f"{at} has no time zone", "give an aware datetime")
         at_ms = None if at is None else round(at.timestamp() * 1000)
         form = {"query": promql} | ({} if at_ms is None else {"time": _seconds(at_ms)})
-        return self._decoded("/api/v1/query", form, self._question(promql, at_ms=at_ms))
+        found = self._ask("/api/v1/query", form, Query(promql, "", at_ms=at_ms))
+        if at_ms is None and found.query.result_type in ("vector", "scalar") and len(found.time):
+            return found.with_query(replace(found.query, at_ms=int(found.time[0].astype(np.int64))))
+        return found
 
     def query_range(self, promql: str, window: Window) -> SeriesSet:
         """Evaluate an expression on a window's grid, in pieces when it has more points than a server gives at once."""
-        whole = self._question(promql, window=window)
-        parts = [
-            self._decoded(
-                "/api/v1/query_range",
-                {
-                    "query": promql,
-                    "start": _seconds(start),
-                    "end": _seconds(end),
-                    "step": _seconds(window.step_ms),
-                },
-                whole,
-            )
-            for start, end in _pieces(window)
-        ]
-        return parts[0] if len(parts) == 1 else join(parts, whole)
+        question = Query(promql, "", window=window)
+        parts = []
+        for start, end in _pieces(window):
+            span = {"start": _seconds(start), "end": _seconds(end), "step": _seconds(window.step_ms)}
+            parts.append(self._ask("/api/v1/query_range", {"query": promql, **span}, question))
+        return parts[0] if len(parts) == 1 else join(parts, replace(question, engine=self.description))
 
     def samples(self, selector: str, window: Window) -> SeriesSet:
-        """Raw samples with start < time <= end."""
-        whole = self._question(selector, window=window)
+        """Raw samples with start < time <= end, fetched in pieces of six hours; the server leaves out stale markers."""
+        question = Query(selector, "")
         parts = []
         for start in range(window.start_ms, window.end_ms, _RAW_SPAN_MS):
             end = min(start + _RAW_SPAN_MS, window.end_ms)
             promql = f"{selector}[{format_duration(end - start)}]"
-            raw = self._decoded("/api/v1/query", {"query": promql, "time": _seconds(end)}, replace(whole, window=None))
+            raw = self._ask("/api/v1/query", {"query": promql, "time": _seconds(end)}, question)
             # Prometheus 2 answers with the sample at the start as well, Prometheus 3 without it.
-            parts.append(_since(raw, start))
-        found = parts[0] if len(parts) == 1 else join(parts, whole)
+            parts.append(_after(raw, start))
+        found = parts[0] if len(parts) == 1 else join(parts, replace(question, engine=self.description))
+        got = len(found.sid)
         return found.with_query(
-            replace(found.query, window=window, result_type="samples", points_expected=found.query.points_got)
+            replace(found.query, window=window, result_type="samples", points_expected=got, points_got=got)
         )
 
     def series(self, selector: str, window: Window) -> SeriesSet:
-        """Label sets of the series with data in the window."""
+        """Label sets of the series with data in the window; a server may add some of the storage blocks around it."""
         form = {"match[]": selector, "start": _seconds(window.start_ms), "end": _seconds(window.end_ms)}
-        answer = read_answer(self._transport.ask("/api/v1/series", form), self.description)
-        return read_series(answer, self._question(selector, window=window), self.description)
+        return self._ask("/api/v1/series", form, Query(selector, "", window=window), read=read_series)
 
     def span(self) -> tuple[datetime, datetime] | None:
         """Not known: a server's data has no cheap beginning."""
         return None
 
     def now(self) -> datetime:
-        """The server's own time."""
-        return datetime.fromtimestamp(float(self.query("time()").value[0]), UTC)
+        """The server's own time, asked anew each time."""
+        found = self.query("time()")
+        if len(found.value) != 1:
+            raise Refused(f"{self.description} does not tell its time", "check that it evaluates PromQL: time()")
+        return datetime.fromtimestamp(float(found.value[0]), UTC)
 
-    def _question(self, promql: str, *, window: Window | None = None, at_ms: int | None = None) -> Query:
-        return Query(promql=promql, engine=self.description, window=window, at_ms=at_ms)
+    def _ask(
+        self, path: str, form: Form, question: Query, *, read: Callable[[bytes, Query, str], SeriesSet] = decode
+    ) -> SeriesSet:
+        try:
+            if self._kind is None:
+                self._kind = self._introduction()
+            body = self._transport.ask(path, form)
+            return read(body, replace(question, engine=self.description), self.description)
+        except EngineError as error:
+            raise self._transport.redacted(error) from None
 
-    def _decoded(self, path: str, form: Form, question: Query) -> SeriesSet:
-        answer = read_answer(self._transport.ask(path, form), self.description)
-        return decode(answer, question, self.description)
+    def _introduction(self) -> str:
+        """Kind and version. Stores that only speak PromQL have no build information, and are no worse for it."""
+        try:
+            body = self._transport.ask("/api/v1/status/buildinfo", {}, method="GET")
+            told, _ = open_envelope(body, Envelope[dict[str, object]], self.url)
+        except (BadQuery, Refused):
+            return "Prometheus API"
+        # Mimir names itself; the others pass for Prometheus, VictoriaMetrics without any version in older releases.
+        name, version = str(told.get("application", "Prometheus")), str(told.get("version", "")).split("+")[0]
+        return plain(f"{name} {version}")[:60] if version else "Prometheus API"
 
 
 def _pieces(window: Window) -> Iterator[tuple[int, int]]:
@@ -141,15 +191,15 @@ def _pieces(window: Window) -> Iterator[tuple[int, int]]:
         yield start, min(start + length - window.step_ms, window.end_ms)
 
 
-def _since(raw: SeriesSet, start_ms: int) -> SeriesSet:
+def _after(raw: SeriesSet, start_ms: int) -> SeriesSet:
+    """Samples after an instant, and the series that have some."""
     keep = raw.time > np.datetime64(start_ms, "ms")
     if keep.all():
         return raw
     used, sid = np.unique(raw.sid[keep], return_inverse=True)
     labels = raw.labels.iloc[used].reset_index(drop=True)
-    query = replace(raw.query, points_got=int(keep.sum()))
-    return SeriesSet(labels, sid.astype(np.int32), raw.time[keep], raw.value[keep], query)
+    return SeriesSet(labels, sid.astype(np.int32), raw.time[keep], raw.value[keep], raw.query)
 
 
 def _seconds(milliseconds: int) -> str:
-    return f"{milliseconds // 1000}.{milliseconds % 1000:03d}"
+    return f"{milliseconds / 1000:.3f}"

@@ -1,36 +1,47 @@
 """Bytes of a Prometheus answer to a SeriesSet, without a Python object per sample.
 
-A matrix's text is nearly CSV: ``],[`` stands where a line ends, and quotes stand around numbers. msgspec finds where
-each series begins and ends and leaves its samples undecoded; pyarrow's CSV reader turns all of them into floats at
-once. It reads ``NaN``, ``+Inf`` and ``-Inf`` as Prometheus writes them.
+A matrix's text is nearly CSV: every sample begins with a bracket, which can as well be the end of a line. msgspec finds
+where each series begins and ends and leaves its samples undecoded; pyarrow's CSV reader turns those of all series into
+floats at once. It reads ``NaN``, ``+Inf`` and ``-Inf`` as Prometheus writes them.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Final
 
 import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.errors import BadQuery, Refused
 from meshlab.escape import plain
 from meshlab.series import Query, SeriesSet
 
-__all__ = ["Answer", "decode", "label_table", "read_answer", "read_series"]
+__all__ = ["decode", "label_table", "read_series"]
 
-_EMPTY = msgspec.Raw(b"")
+_ABSENT: Final = msgspec.Raw(b"")
+_TO_CSV: Final = bytes.maketrans(b"[", b"\n")
+_LATEST_S: Final = 1e12
+_NAMED: Final = 5
+"""So many series are named one by one in a message."""
 
 
 class _Series(msgspec.Struct):
     metric: dict[str, str] = {}
-    values: msgspec.Raw = _EMPTY
-    value: msgspec.Raw = _EMPTY
-    histograms: msgspec.Raw = _EMPTY
-    histogram: msgspec.Raw = _EMPTY
+    values: msgspec.Raw = _ABSENT
+    value: msgspec.Raw = _ABSENT
+    histograms: msgspec.Raw = _ABSENT
+    histogram: msgspec.Raw = _ABSENT
+
+    def samples(self) -> msgspec.Raw:
+        return self.values if memoryview(self.values) else self.value
+
+    def has_histograms(self) -> bool:
+        return bytes(self.histograms) not in (b"", b"[]", b"null") or bytes(self.histogram) not in (b"", b"null")
 
 
 class _Data(msgspec.Struct):
@@ -38,76 +49,13 @@ class _Data(msgspec.Struct):
     result: msgspec.Raw
 
 
-class _Envelope(msgspec.Struct):
-    status: str
-    data: msgspec.Raw = _EMPTY
-    errorType: str = ""  # noqa: N815
-    error: str = ""
-    warnings: list[str] | None = None
-    infos: list[str] | None = None
-
-
-_envelope = msgspec.json.Decoder(_Envelope)
-_data = msgspec.json.Decoder(_Data)
-_matrix = msgspec.json.Decoder(list[_Series])
-_scalar = msgspec.json.Decoder(tuple[float, str])
-_label_sets = msgspec.json.Decoder(list[dict[str, str]])
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The envelope of an answer.
-
-    Parameters
-    ----------
-    data : bytes-like
-        The JSON below ``data``, undecoded.
-    warnings, infos : tuple of str
-    """
-
-    data: msgspec.Raw
-    warnings: tuple[str, ...]
-    infos: tuple[str, ...]
-
-
-def read_answer(body: bytes, origin: str) -> Answer:
-    """Open the envelope.
+def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
+    """Turn an answer of ``/api/v1/query`` or ``/api/v1/query_range`` into series.
 
     Parameters
     ----------
     body : bytes
         JSON text.
-    origin : str
-        Who answered, for messages.
-
-    Raises
-    ------
-    Refused
-        It is not the JSON of a Prometheus API, it is cut off, or it reports an error of the server.
-    BadQuery
-        It reports an error of the query.
-    """
-    try:
-        envelope = _envelope.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refused(
-            f"{origin} did not answer as Prometheus does: {_glimpse(body)}",
-            "check that it is the address of a Prometheus-compatible API, and that nothing in between cuts answers off",
-        ) from None
-    if envelope.status != "success":
-        kind = envelope.errorType or "error"
-        error = BadQuery if kind in ("bad_data", "execution", "422") else Refused
-        hint = "correct the query" if error is BadQuery else "try again, or ask for less at once"
-        raise error(f"{origin} refused the query ({plain(kind)}): {plain(envelope.error)}", hint)
-    return Answer(envelope.data, tuple(envelope.warnings or ()), tuple(envelope.infos or ()))
-
-
-def decode(answer: Answer, query: Query, origin: str) -> SeriesSet:
-    """Turn the data of ``/api/v1/query`` or ``/api/v1/query_range`` into series.
-
-    Parameters
-    ----------
-    answer : Answer
     query : Query
         The question; completed with the result's type, counts, warnings and infos.
     origin : str
@@ -116,43 +64,65 @@ def decode(answer: Answer, query: Query, origin: str) -> SeriesSet:
     Returns
     -------
     SeriesSet
-        Sorted by labels. Native histograms are not decoded: a series that has them is named in ``query.failed``.
+        Sorted by labels. Native histograms are not decoded: a series that has nothing else stays without samples and
+        is named in ``query.failed``; one that has floats as well is named in ``query.warnings``.
 
     Raises
     ------
     Refused
-        The data is not what a Prometheus API answers.
+        The answer is not one of a Prometheus API, or is cut off.
+    BadQuery
+        The query is wrong, or answers with a string.
     """
+    data, envelope = open_envelope(body, Envelope[_Data], origin)
+    if data.resultType == "string":
+        raise BadQuery(f"{plain(query.promql)!r} is a string", "ask for a vector, a scalar or a range")
     try:
-        data = _data.decode(answer.data)
-        found = _matrix.decode(data.result) if data.resultType in ("matrix", "vector") else []
-        single = _scalar.decode(data.result) if data.resultType == "scalar" else None
-        if data.resultType == "string":
-            raise Refused(f"{origin} answered with a string", "ask for a vector, a scalar or a matrix")
-        if single is not None:
-            found = [_Series(value=msgspec.Raw(data.result))]
-        return _series_set(found, data.resultType, answer, query, origin)
-    except (msgspec.DecodeError, ValueError, UnicodeDecodeError) as error:
+        if data.resultType == "scalar":
+            found = [_Series(value=data.result)]
+        else:
+            found = msgspec.json.decode(data.result, type=list[_Series])
+        labels, order = label_table([series.metric for series in found])
+        found = [found[i] for i in order]
+        # A value is a quoted number: two quotes a sample.
+        lengths = np.array([bytes(series.samples()).count(b'"') // 2 for series in found], np.int64)
+        time, value = _columns([s.samples() for s, length in zip(found, lengths, strict=True) if length])
+        if len(value) != int(lengths.sum()):
+            raise ValueError("times and values do not pair up")
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Refused(
-            f"{origin} answered with data that cannot be read: {plain(error)}",
+            f"{origin} answered with data that cannot be read ({plain(error)[:120]})",
             "check that it is the address of a Prometheus-compatible API",
         ) from None
+    native = [series.has_histograms() for series in found]
+    mixed = [s.metric for s, n, length in zip(found, native, lengths, strict=True) if n and length]
+    lost = [s.metric for s, n, length in zip(found, native, lengths, strict=True) if n and not length]
+    query = replace(
+        query,
+        result_type=data.resultType,
+        warnings=(*(envelope.warnings or ()), *_unread(mixed)),
+        infos=tuple(envelope.infos or ()),
+        points_expected=query.window.points * len(found) if query.window else len(value),
+        points_got=len(value),
+        failed=_unread(lost),
+    )
+    return SeriesSet(labels, np.repeat(np.arange(len(found), dtype=np.int32), lengths), time, value, query)
 
 
-def read_series(answer: Answer, query: Query, origin: str) -> SeriesSet:
-    """Turn the data of ``/api/v1/series`` into a label table without samples.
+def read_series(body: bytes, query: Query, origin: str) -> SeriesSet:
+    """Turn an answer of ``/api/v1/series`` into a label table without samples.
 
     Raises
     ------
     Refused
-        The data is not a list of label sets.
+        The answer is not a list of label sets.
+    BadQuery
+        The selector is wrong.
     """
-    try:
-        metrics = _label_sets.decode(answer.data)
-    except msgspec.DecodeError as error:
-        raise Refused(f"{origin} answered with no list of series: {plain(error)}", "check the address") from None
+    metrics, envelope = open_envelope(body, Envelope[list[dict[str, str]]], origin)
     labels, _ = label_table(metrics)
-    query = replace(query, result_type="series", warnings=answer.warnings, infos=answer.infos)
+    said = (tuple(envelope.warnings or ()), tuple(envelope.infos or ()))
+    query = replace(query, result_type="series", warnings=said[0], infos=said[1])
     return SeriesSet(labels, np.empty(0, np.int32), np.empty(0, "datetime64[ms]"), np.empty(0), query)
 
 
@@ -171,54 +141,41 @@ def label_table(metrics: Sequence[dict[str, str]]) -> tuple[pd.DataFrame, list[i
     return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)), dtype="str"), order
 
 
-def _series_set(found: list[_Series], kind: str, answer: Answer, query: Query, origin: str) -> SeriesSet:
-    labels, order = label_table([series.metric for series in found])
-    ordered = [found[i] for i in order]
-    texts = [bytes(series.values) or b"[" + bytes(series.value) + b"]" for series in ordered]
-    # Two quotes a sample: a value is a quoted number.
-    lengths = np.array([text.count(b'"') // 2 for text in texts], np.int64)
-    time, value = _floats(texts, origin)
-    if len(value) != int(lengths.sum()):
-        raise ValueError("samples and their values do not match")
-    native = [_describe(s.metric) for s in ordered if len(bytes(s.histograms)) or len(bytes(s.histogram))]
-    query = replace(
-        query,
-        result_type=kind,
-        warnings=answer.warnings,
-        infos=answer.infos,
-        points_expected=query.window.points * len(ordered) if query.window else len(value),
-        points_got=len(value),
-        failed=(*query.failed, *(f"native histogram of {name} was not read" for name in native)),
-    )
-    return SeriesSet(labels, np.repeat(np.arange(len(ordered), dtype=np.int32), lengths), time, value, query)
+def _columns(texts: list[msgspec.Raw]) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """Times and values of ``[[seconds,"value"],...]`` texts, one after the other."""
+    from pyarrow import BufferReader, csv, float64, lib
 
-
-def _floats(texts: list[bytes], origin: str) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-    from pyarrow import csv, float64, lib
-
-    lines = b"\n".join(text for text in texts if b'"' in text)
-    if not lines:
+    if not texts:
         return np.empty(0, "datetime64[ms]"), np.empty(0, np.float64)
-    # Line ends first: brackets and quotes can then go in one pass.
-    table_text = lines.replace(b"],[", b"\n").translate(None, b'[]" \r\t')
+    # One pass: "[" ends a line, the rest of the JSON goes. The comma between two samples now stands at a line's end,
+    # where it makes a third column, always empty; the last line gets its own.
+    lines = b",".join(texts).translate(_TO_CSV, b']" \t\r\n') + b","
     try:
         table = csv.read_csv(
-            io.BytesIO(table_text),
-            read_options=csv.ReadOptions(column_names=["time", "value"]),
+            BufferReader(lines),
+            read_options=csv.ReadOptions(column_names=["time", "value", "nothing"], block_size=4 << 20),
+            parse_options=csv.ParseOptions(quote_char=False),
             convert_options=csv.ConvertOptions(
-                column_types={"time": float64(), "value": float64()}, null_values=[], strings_can_be_null=False
+                column_types={"time": float64(), "value": float64()},
+                null_values=[],
+                include_columns=["time", "value"],
             ),
         )
     except lib.ArrowInvalid as error:
         raise ValueError(str(error)) from None
     seconds, value = (table.column(name).to_numpy() for name in ("time", "value"))
+    if not (np.abs(seconds) < _LATEST_S).all():
+        raise ValueError("a time is no time")
+    # Seconds are written with milliseconds at most, so that rounding gives back the exact time.
     return np.rint(seconds * 1000.0).astype(np.int64).astype("datetime64[ms]"), value
 
 
+def _unread(metrics: list[dict[str, str]]) -> tuple[str, ...]:
+    named = [f"the native histograms of {_describe(metric)} were not read" for metric in metrics[:_NAMED]]
+    rest = len(metrics) - len(named)
+    return (*named, f"nor those of {rest:,} more series") if rest else tuple(named)
+
+
 def _describe(metric: dict[str, str]) -> str:
-    return plain(metric.get("__name__") or metric)
-
-
-def _glimpse(body: bytes) -> str:
-    text = plain(body[:80].decode("utf-8", "replace")).strip()
-    return f"it sent {text!r}" if text else "it sent nothing"
+    inner = ",".join(f"{name}={value!r}" for name, value in sorted(metric.items()) if name != "__name__")
+    return plain(f"{metric.get('__name__', '')}{{{inner}}}")[:200]
