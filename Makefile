@@ -6,7 +6,7 @@ PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 
 CANARIES := canary-regression canary-healthy
 
-.PHONY: help report test lint unit notebooks live jupyter lab record-all clean
+.PHONY: help report test lint unit notebooks live execute jupyter lab record-all clean
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
 
@@ -43,6 +43,10 @@ notebooks: $(VENV)/.dev ## every committed notebook gives its committed output
 
 live: $(VENV)/.dev ## real Prometheus, Envoy and Chromium over loopback
 	$(BIN)/python -m pytest -q -m "live or browser"
+
+execute: $(VENV)/.dev ## run the notebooks in place, to commit them with their outputs
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --KernelManager.transport=ipc \
+	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 jupyter: $(VENV)/.dev ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks

@@ -75,11 +75,11 @@ def main() -> None:
     """Load, measure, print."""
     end = START + EVERY * (COUNT - 1)
     window = Window.aligned(datetime.fromtimestamp(START, UTC), datetime.fromtimestamp(end, UTC), 15_000)
-    with tempfile.TemporaryDirectory() as place, serving(Path(place) / "server", openmetrics(mesh())) as url:
-        lead = Window.aligned(datetime.fromtimestamp(START - 60, UTC), datetime.fromtimestamp(end, UTC), 15_000)
-        folder = record(
-            PrometheusEngine(url), ['{__name__=~"istio_.*"}'], lead, Path(place) / "mesh", what="a benchmark"
-        )
+    text = openmetrics(mesh())
+    with tempfile.TemporaryDirectory() as place, serving(Path(place) / "server", text) as url:
+        lead = Window.aligned(datetime.fromtimestamp(START - 60, UTC), window.end, 15_000)
+        out = Path(place) / "mesh"
+        folder = record(PrometheusEngine(url), ['{__name__=~"istio_.*"}'], lead, out, what="a benchmark")
         size = sum(f.stat().st_size for f in folder.iterdir())
         print(
             f"{json.loads((folder / 'manifest.json').read_text())['samples']:,} samples, {size / 1e6:.1f} MB on disk\n"

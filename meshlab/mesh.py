@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from meshlab.dialects.base import ABSENT, Dialect, Reporter
 from meshlab.dialects.istio import Istio
-from meshlab.engines.base import Engine
+from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import ParameterError
 from meshlab.escape import plain
 from meshlab.selector import Matcher
@@ -25,7 +25,6 @@ from meshlab.window import Window
 
 __all__ = ["Answer", "Mesh", "unknown"]
 
-_LOOKBACK_MS: Final = 300_000
 _DEFAULT_SPAN: Final = "-1h"
 
 
@@ -284,9 +283,7 @@ class Mesh:
         self, selector: str, window: Window, by: Sequence[str], block_ms: int, extra: str | None = None
     ) -> Answer:
         # The last sample before the window is the base of the first increment.
-        lead = Window(
-            window.start_ms - -(-_LOOKBACK_MS // window.step_ms) * window.step_ms, window.end_ms, window.step_ms
-        )
+        lead = window.with_lead(LOOKBACK_MS)
         raw = self.engine.samples(selector, lead)
         sid, time_ms, count = increments(raw.sid, raw.time.astype(np.int64), raw.value, self._targets(raw))
         block = (time_ms - window.start_ms - 1) // block_ms

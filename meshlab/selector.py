@@ -44,7 +44,7 @@ class Matcher:
     Raises
     ------
     ParameterError
-        The name is no label name.
+        The name is no label name, or the value is no text that UTF-8 can carry.
     """
 
     name: str
@@ -54,6 +54,9 @@ class Matcher:
     def __post_init__(self) -> None:
         if not _LABEL.fullmatch(self.name):
             raise ParameterError(f"{plain(self.name)!r} is no label name", "use letters, digits and underscores")
+        # PromQL is UTF-8: half of a surrogate pair can neither be sent nor stand in any store.
+        if any("\ud800" <= character <= "\udfff" for character in self.value):
+            raise ParameterError(f"the value {self.value!a} of {self.name} is no Unicode text", "type it anew")
 
     def __str__(self) -> str:
         return f'{self.name}{self.op.value}"{self.value.translate(_ESCAPES)}"'
@@ -75,7 +78,15 @@ def matches(name: str, pattern: str) -> Matcher:
 
 
 def one_of(name: str, values: Sequence[str]) -> Matcher:
-    """The label is one of these texts, literally."""
+    """The label is one of these texts, literally; the empty text also matches an absent label.
+
+    Raises
+    ------
+    ParameterError
+        There is no value: the pattern would match the series without that label.
+    """
+    if not values:
+        raise ParameterError(f"no value is given for {name}", "give at least one")
     return matches(name, "|".join(_RE2_SPECIAL.sub(r"\\\1", value) for value in values))
 
 

@@ -196,6 +196,10 @@ class Window:
         """The part of this window that lies on another step's grid."""
         return Window.aligned(self.start, self.end, step_ms)
 
+    def with_lead(self, lead_ms: int) -> Window:
+        """This window, begun earlier by at least that many milliseconds."""
+        return Window(self.start_ms - -(-lead_ms // self.step_ms) * self.step_ms, self.end_ms, self.step_ms)
+
     def __str__(self) -> str:
         return f"{_iso(self.start_ms)} to {_iso(self.end_ms)}, step {format_duration(self.step_ms)}"
 

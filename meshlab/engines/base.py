@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from meshlab.series import SeriesSet
 from meshlab.window import Window
 
-__all__ = ["Engine"]
+__all__ = ["LOOKBACK_MS", "Engine"]
+
+LOOKBACK_MS: Final = 300_000
+"""How old a sample may be and still count, in every engine."""
 
 
 @runtime_checkable

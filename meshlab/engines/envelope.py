@@ -71,7 +71,8 @@ def open_envelope(body: bytes, envelope: type[Envelope[T]], origin: str) -> tupl
     if answer.status != "error":
         raise _stranger(body, origin)
     said = f"{origin} refused the query ({plain(answer.errorType or 'error')}): {plain(answer.error)}"
-    if answer.errorType in _QUERY_AT_FAULT and not _LIMIT.search(answer.error):
+    over_limit = _LIMIT.search(answer.error) and "parse error" not in answer.error
+    if answer.errorType in _QUERY_AT_FAULT and not over_limit:
         raise BadQuery(said, "correct the query")
     raise Refused(said, "try again, or ask for less at once: a shorter window, a longer step, fewer series")
 

@@ -107,7 +107,7 @@ class PrometheusEngine:
             found = self.query(_BOUNDARY_PROBE, datetime.fromtimestamp(_PROBE_AT_MS / 1000, UTC))
         except (BadQuery, Refused):
             return False
-        return found.value.tolist() == [2.0]
+        return bool(len(found.value) == 1 and found.value[0] == 2)
 
     def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
         """Evaluate an expression at one instant; the server's present when none is given."""
@@ -192,13 +192,16 @@ def _pieces(window: Window) -> Iterator[tuple[int, int]]:
 
 
 def _after(raw: SeriesSet, start_ms: int) -> SeriesSet:
-    """Samples after an instant, and the series that have some."""
+    """Samples after an instant, and the series and labels that have some."""
     keep = raw.time > np.datetime64(start_ms, "ms")
-    if keep.all():
+    lengths = np.bincount(raw.sid[keep], minlength=len(raw))
+    used = lengths > 0
+    if used.all() and keep.all():
         return raw
-    used, sid = np.unique(raw.sid[keep], return_inverse=True)
-    labels = raw.labels.iloc[used].reset_index(drop=True)
-    return SeriesSet(labels, sid.astype(np.int32), raw.time[keep], raw.value[keep], raw.query)
+    labels = raw.labels[used].reset_index(drop=True)
+    labels = labels.loc[:, (labels != "").any(axis=0)]
+    sid = np.repeat(np.arange(len(labels), dtype=np.int32), lengths[used])
+    return SeriesSet(labels, sid, raw.time[keep], raw.value[keep], raw.query)
 
 
 def _seconds(milliseconds: int) -> str:

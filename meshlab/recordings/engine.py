@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
 from meshlab.errors import BadQuery, RecordingError
 from meshlab.recordings.promql.evaluate import Evaluator, parse, selector_conditions
-from meshlab.recordings.promql.selectors import LOOKBACK_MS
 from meshlab.recordings.promql.store import STALE_BITS, Store
 from meshlab.recordings.promql.values import METRIC, Ints, Ranges, Scalar, Text, Vector
 from meshlab.series import Query, SeriesSet

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from meshlab.engines.base import Engine
+import numpy as np
+
+from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.engines.joining import join
 from meshlab.errors import Incomplete, ParameterError
 from meshlab.escape import plain
-from meshlab.recordings.format import Stored, write_folder
+from meshlab.recordings.format import Stored, check_target, write_folder
 from meshlab.series import Query, SeriesSet
 from meshlab.window import Window
 
@@ -34,9 +37,9 @@ def record(
     selectors : sequence of str
         Series that match several are recorded once.
     window : Window
-        Samples with start < time <= end.
+        What the recording is of. Samples of the look-back before its start are recorded as well.
     out : Path
-        The folder; replaced when it exists.
+        The folder; replaced when it is a recording.
     what : str
         One sentence on what was recorded.
     command : str
@@ -52,31 +55,46 @@ def record(
     Raises
     ------
     ParameterError
-        Nothing matches in the window.
+        No selector is given, nothing matches in the window, or the folder holds something else than a recording.
     Incomplete
         The engine could not give a part of the answer: nothing is written.
+    RecordingError
+        The folder cannot be written.
     """
-    parts = [engine.samples(selector, window) for selector in selectors]
-    failed = [text for part in parts for text in part.query.failed]
+    if isinstance(selectors, str) or not selectors:
+        raise ParameterError(
+            "no list of selectors is given to record", 'give at least one, such as {__name__=~"istio_.*"}'
+        )
+    check_target(out)
+    # With what an engine still sees at the window's start, so that a recording answers as the engine did.
+    lead = window.with_lead(LOOKBACK_MS)
+    parts = [engine.samples(selector, lead) for selector in selectors]
+    failed = list(dict.fromkeys(text for part in parts for text in part.query.failed))
     if failed:
-        raise Incomplete(f"{engine.description} could not give all samples: {'; '.join(failed)}", "record anew later")
-    query = Query(promql=" or ".join(selectors), engine=engine.description, window=window, result_type="samples")
-    found = _once(join(parts, query)) if parts else SeriesSet.empty(query)
+        raise Incomplete(
+            f"{engine.description} could not give all samples: {'; '.join(failed)}",
+            "choose selectors that leave these out, or record anew later",
+        )
+    query = Query(promql=" or ".join(selectors), engine=engine.description, window=lead, result_type="samples")
+    found = _once(join(parts, query))
     if not len(found.sid):
         raise ParameterError(
             f"{engine.description} has nothing that matches {', '.join(plain(s) for s in selectors)} in {window}",
             "check the selectors, and that the window lies where data is",
         )
     manifest: dict[str, object] = {
-        "name": out.name,
+        "name": out.resolve().name,
         "what": what,
-        "recorded": _rfc3339(engine),
+        "recorded": engine.now().isoformat(timespec="seconds"),
         "window": {"start": window.start.isoformat(), "end": window.end.isoformat()},
+        # A recording travels: the address stays at home.
         "engine": engine.description.split(" at ")[0],
         "ranges": "left-open" if engine.left_open else "closed",
         "command": command,
         "selectors": list(selectors),
     }
+    if found.query.warnings:
+        manifest["warnings"] = list(found.query.warnings)
     if truth is not None:
         manifest["truth"] = dict(truth)
     write_folder(out, Stored(found, manifest))
@@ -85,18 +103,9 @@ def record(
 
 def _once(found: SeriesSet) -> SeriesSet:
     """Drop samples that came twice because two selectors match their series."""
-    twice = (found.sid[1:] == found.sid[:-1]) & (found.time[1:] == found.time[:-1])
-    if not twice.any():
+    again = (found.sid[1:] == found.sid[:-1]) & (found.time[1:] == found.time[:-1])
+    if not again.any():
         return found
-    keep = ~twice
-    return SeriesSet(
-        found.labels,
-        found.sid[[True, *keep]],
-        found.time[[True, *keep]],
-        found.value[[True, *keep]],
-        found.query,
-    )
-
-
-def _rfc3339(engine: Engine) -> str:
-    return engine.now().isoformat(timespec="seconds")
+    keep = np.concatenate([[True], ~again])
+    query = replace(found.query, points_expected=int(keep.sum()), points_got=int(keep.sum()))
+    return SeriesSet(found.labels, found.sid[keep], found.time[keep], found.value[keep], query)

@@ -12,6 +12,7 @@ import pytest
 from istio_series import START, canary
 from real_prometheus import openmetrics, serving
 
+from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, ParameterError, Refused, Unreachable
 from meshlab.recordings.format import read_folder
@@ -106,7 +107,7 @@ def test_errors_are_told_apart(engine: PrometheusEngine) -> None:
 def test_a_recording_holds_what_the_engine_held(engine: PrometheusEngine, tmp_path: Path) -> None:
     out = record(engine, ['{__name__=~"istio_.*"}', "istio_requests_total"], WINDOW, tmp_path / "shop", what="a test")
     stored = read_folder(out)
-    whole = engine.samples('{__name__=~"istio_.*"}', WINDOW)
+    whole = engine.samples('{__name__=~"istio_.*"}', WINDOW.with_lead(LOOKBACK_MS))
     pd.testing.assert_frame_equal(stored.series.labels, whole.labels)
     assert stored.series.value.tobytes() == whole.value.tobytes()
     assert (stored.series.time == whole.time).all()

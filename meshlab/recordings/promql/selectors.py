@@ -6,13 +6,11 @@ from typing import Final
 
 import numpy as np
 
+from meshlab.engines.base import LOOKBACK_MS
 from meshlab.recordings.promql.store import Selected
 from meshlab.recordings.promql.values import Bools, Floats, Ints, Labels, Ranges, Vector
 
-__all__ = ["LOOKBACK_MS", "instant", "ranges", "sample_times"]
-
-LOOKBACK_MS: Final = 300_000
-"""How old a sample may be and still count."""
+__all__ = ["instant", "ranges", "sample_times"]
 
 _WIDTH: Final = 1 << 43
 """Room for a series' times in one number: more milliseconds than a recording has."""
