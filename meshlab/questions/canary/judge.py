@@ -102,7 +102,7 @@ def _headline(
         f"{100 * rate.share_baseline:.2f} % ({100 * rate.difference:+.2f} points, {level} interval "
         f"{100 * rate.lower:+.2f} to {100 * rate.upper:+.2f})"
     )
-    slower = f"is slower with probability {slow.slower:.2f} ({level} interval {slow.lower:.2f} to {slow.upper:.2f})"
+    slower = f"is slower with probability {slow.slower:.3f} ({level} interval {slow.lower:.3f} to {slow.upper:.3f})"
     if verdict is Verdict.FAIL:
         reasons = [text for text, finding in ((failing, errors), (slower, times)) if finding.verdict is Verdict.FAIL]
         return f"Roll back {scope.canary}: it {' and '.join(reasons)}, more than allowed"

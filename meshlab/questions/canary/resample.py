@@ -55,7 +55,7 @@ def _redraw(
         long = pd.DataFrame(new, table.index, table.columns).melt(ignore_index=False, value_name="count")
         long = long.reset_index()
         for word, value in zip(_WHO, who, strict=True):
-            long[word] = value
+            long[word] = str(value)
         drawn.append(long)
     if not drawn:
         return frame
