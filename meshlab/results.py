@@ -15,7 +15,7 @@ import pandas as pd
 from meshlab import escape
 from meshlab.errors import ContractError
 
-__all__ = ["MIME_TYPE", "SCHEMA", "Finding", "Result", "Verdict", "overall"]
+__all__ = ["INKS", "MIME_TYPE", "SCHEMA", "SHAPES", "Finding", "Result", "Verdict", "overall"]
 
 SCHEMA: Final = "meshlab.result/1"
 MIME_TYPE: Final = "application/vnd.meshlab.result+json"
@@ -34,8 +34,8 @@ class Verdict(StrEnum):
 NOT_MEASURED: Final = "NOT_MEASURED"
 
 # A verdict is a word, a shape and a colour: never the colour alone. All inks reach 7:1 on white.
-_SHAPES: Final = {"PASS": "✔", "WARN": "▲", "FAIL": "✖", "INCONCLUSIVE": "◆", NOT_MEASURED: "○"}
-_INK: Final = {
+SHAPES: Final = {"PASS": "✔", "WARN": "▲", "FAIL": "✖", "INCONCLUSIVE": "◆", NOT_MEASURED: "○"}
+INKS: Final = {
     "PASS": "#00563f",
     "WARN": "#7a4b00",
     "FAIL": "#9c2a00",
@@ -187,20 +187,20 @@ class Result:
 
     def to_text(self) -> str:
         """Verdict, headline and a line a finding, for a terminal."""
-        lines = [f"{_SHAPES[self.verdict]} {self.verdict.value}  {escape.plain(self.headline)}"]
+        lines = [f"{SHAPES[self.verdict]} {self.verdict.value}  {escape.plain(self.headline)}"]
         for f in self.findings:
-            lines.append(f"  {_SHAPES[f.word]} {f.word:<12} {f.code}  {escape.plain(f.statement)}")
+            lines.append(f"  {SHAPES[f.word]} {f.word:<12} {f.code}  {escape.plain(f.statement)}")
             if f.advice:
                 lines.append(f"{'':29}-> {escape.plain(f.advice)}")
         return "\n".join(lines)
 
     def to_html(self) -> str:
         """Verdict, headline and table of findings; still readable with style and classes stripped."""
-        ink = _INK[self.verdict]
+        ink = INKS[self.verdict]
         rows = "".join(_row(f) for f in self.findings)
         return (
             f'<section class="ml-result" role="status" style="border-left:8px solid {ink};padding:0.5em 1em">'
-            f'<p class="ml-verdict" style="color:{ink};font-size:1.6em;margin:0"><strong>{_SHAPES[self.verdict]} '
+            f'<p class="ml-verdict" style="color:{ink};font-size:1.6em;margin:0"><strong>{SHAPES[self.verdict]} '
             f"{self.verdict.value}</strong></p>"
             f'<p class="ml-headline" style="font-size:1.15em">{escape.html(self.headline)}</p>'
             f'<table class="ml-findings"><caption>Findings for {escape.html(self.subject)}'
@@ -226,7 +226,7 @@ def _row(f: Finding) -> str:
     advice = f"<br><em>{escape.html(f.advice)}</em>" if f.advice else ""
     note = "" if f.required else " (informs)"
     return (
-        f'<tr><td style="text-align:left">{_SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
+        f'<tr><td style="text-align:left">{SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
         f'<td style="text-align:left">{escape.html(f.code)}</td>'
         f'<td style="text-align:left">{escape.html(f.statement)}{advice}</td>'
         f"<td>{'' if f.value is None else _text(f.value) + unit}</td><td>{interval}</td>"

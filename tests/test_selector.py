@@ -1,51 +1,72 @@
+"""Selectors: hostile text stays text."""
+
 from __future__ import annotations
+
+import re
 
 import promql_parser
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meshlab.errors import ParameterError
-from meshlab.recordings.engine import Recording
 from meshlab.selector import Matcher, Op, differs, equal, matches, one_of, selector
 
-text = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20)
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+HOSTILE = 'x"} or vector(1) #\\'
+PARSED = {"Equal": Op.EQUAL, "NotEqual": Op.DIFFERS, "Re": Op.MATCHES, "NotRe": Op.MATCHES_NOT}
 
 
-@given(text)
-@settings(max_examples=200, deadline=None, derandomize=True)
-def test_any_value_comes_through_the_parser_as_it_was(value: str) -> None:
-    parsed = promql_parser.parse(selector("up", equal("job", value)))
-    assert [m.value for m in parsed.matchers.matchers] == [value]
+def read_back(text: str) -> list[tuple[str, str]]:
+    """Name and value of each matcher, as another parser reads them."""
+    node = promql_parser.parse(text)
+    assert isinstance(node, promql_parser.VectorSelector), "the selector must stay one selector"
+    return [(m.name, m.value) for m in node.matchers.matchers]
 
 
-@given(st.lists(text.filter(bool), min_size=1, max_size=3, unique=True))
-@settings(max_examples=100, deadline=None, derandomize=True)
-def test_one_of_is_literal(values: list[str]) -> None:
-    series = [({"__name__": "up", "job": v}, [1], [1]) for v in [*values, "other.*"] if v]
-    found = Recording.from_series({s[0]["job"]: s for s in series}.values()).query(
-        selector("up", one_of("job", values))
-    )
-    assert set(found.labels["job"]) >= set(values) - {v for v in values if "\n" in v}
-    assert set(found.labels["job"]) <= set(values)
+@given(TEXT, TEXT)
+@example(HOSTILE, "\n\r\t\x00`'")
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_any_text_survives_another_parser(first: str, second: str) -> None:
+    text = selector("m", equal("a", first), differs("b", second), forced=[equal("tenant", first)])
+    assert read_back(text) == [("a", first), ("b", second), ("tenant", first)]
 
 
-def test_how_it_is_written() -> None:
-    written = selector("up", equal("a", 'x"\\\n'), differs("b", "y"), matches("c", "z.*"), forced=[equal("d", "e")])
-    assert written == 'up{a="x\\"\\\\\\n",b!="y",c=~"z.*",d="e"}'
+@given(st.lists(TEXT, min_size=1, max_size=4), TEXT)
+@example([".*", "a|b", HOSTILE], "c")
+@settings(derandomize=True, deadline=None, max_examples=200)
+def test_one_of_matches_its_values_and_nothing_else(values: list[str], other: str) -> None:
+    [(_, pattern)] = read_back(selector("m", one_of("a", values)))
+    assert all(re.fullmatch(pattern, value) for value in values)
+    assert bool(re.fullmatch(pattern, other)) == (other in values)
+
+
+def test_how_it_reads() -> None:
     assert selector("up") == "up"
-    assert selector("", equal("a", "b")) == '{a="b"}'
+    assert selector("up", equal("job", "x")) == 'up{job="x"}'
+    assert selector("", matches("__name__", "istio_.*")) == '{__name__=~"istio_.*"}'
+    assert selector("up", forced=[Matcher("ns", Op.MATCHES_NOT, "kube.*")]) == 'up{ns!~"kube.*"}'
 
 
-@pytest.mark.parametrize("name", ["", "a-b", "1a", 'a"', "a b", "ä"])
-def test_names_are_checked(name: str) -> None:
-    with pytest.raises(ParameterError):
-        Matcher(name, Op.EQUAL, "x")
-    if name:
-        with pytest.raises(ParameterError):
-            selector(name)
+@pytest.mark.parametrize("name", ["", "1a", "a-b", "a.b", 'a="1",b', "a\n", "é"])
+def test_a_wrong_label_name_is_refused(name: str) -> None:
+    with pytest.raises(ParameterError, match="no label name"):
+        equal(name, "x")
 
 
-def test_nothing_selects_nothing() -> None:
+@pytest.mark.parametrize("metric", ["1m", "a-b", "m[5m]", "m{}", "up or down", "up\n"])
+def test_a_wrong_metric_name_is_refused(metric: str) -> None:
+    with pytest.raises(ParameterError, match="no metric name"):
+        selector(metric)
+
+
+def test_what_would_select_everything_is_refused() -> None:
     with pytest.raises(ParameterError, match="needs a metric or a matcher"):
         selector("")
+    with pytest.raises(ParameterError, match="no value is given for service"):
+        one_of("service", [])
+
+
+def test_half_a_character_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"'\\ud800' of a is no Unicode text"):
+        equal("a", "\ud800")

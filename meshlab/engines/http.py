@@ -165,9 +165,9 @@ class PrometheusEngine:
         self, path: str, form: Form, question: Query, *, read: Callable[[bytes, Query, str], SeriesSet] = decode
     ) -> SeriesSet:
         try:
+            body = self._transport.ask(path, form)
             if self._kind is None:
                 self._kind = self._introduction()
-            body = self._transport.ask(path, form)
             return read(body, replace(question, engine=self.description), self.description)
         except EngineError as error:
             raise self._transport.redacted(error) from None
@@ -175,9 +175,9 @@ class PrometheusEngine:
     def _introduction(self) -> str:
         """Kind and version. Stores that only speak PromQL have no build information, and are no worse for it."""
         try:
-            body = self._transport.ask("/api/v1/status/buildinfo", {}, method="GET")
+            body = self._transport.ask("/api/v1/status/buildinfo", {}, method="GET", patient=False)
             told, _ = open_envelope(body, Envelope[dict[str, object]], self.url)
-        except (BadQuery, Refused):
+        except EngineError:
             return "Prometheus API"
         # Mimir names itself; the others pass for Prometheus, VictoriaMetrics without any version in older releases.
         name, version = str(told.get("application", "Prometheus")), str(told.get("version", "")).split("+")[0]

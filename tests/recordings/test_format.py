@@ -86,15 +86,15 @@ def damage(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ("truncated", r"samples\.parquet is damaged: it has [\d,]+ bytes of \d+"),
+        ("truncated", r"samples\.parquet is damaged: it has [\d,]+ of [\d,]+ bytes; fetch the recording again"),
         ("flipped", "checksum differs"),
         ("missing", r"series\.parquet is missing"),
         ("no manifest", r"is no recording: it has no manifest\.json"),
         ("no JSON", "it is no JSON"),
         ("a list", "reads 'meshlab.recording/1'"),
         ("newer", "'meshlab.recording/9'"),
-        ("no files", "is missing"),
-        ("exchanged", "no series and samples"),
+        ("no files", r"gives no size and checksum of series\.parquet"),
+        ("exchanged", "has not the columns of a recording"),
     ],
 )
 def test_damage_is_named(folder: Path, how: str, says: str) -> None:

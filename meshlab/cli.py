@@ -1,0 +1,334 @@
+"""The command line: thin over the package, quick to start, and never a traceback unless asked for."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+from typer.core import TyperGroup
+
+from meshlab import __version__
+from meshlab.errors import Incomplete, MeshlabError, ParameterError
+from meshlab.escape import plain
+
+if TYPE_CHECKING:
+    from meshlab.series import SeriesSet
+
+__all__ = ["app", "exit_code", "main"]
+
+AT_OR_ABOVE: Final = 10
+INCONCLUSIVE: Final = 11
+INTERRUPTED: Final = 130
+FAILED: Final = 3
+
+_SELECTORS: Final = ('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up")
+_SEVERITY: Final = {"PASS": 0, "WARN": 1, "FAIL": 2}
+
+
+class FailOn(StrEnum):
+    """The verdict from which on `meshlab report` exits with 10."""
+
+    WARN = "warn"
+    FAIL = "fail"
+    NEVER = "never"
+
+
+class Format(StrEnum):
+    """How `meshlab query` writes its answer."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+class _Commands(TyperGroup):
+    """The lab is imported when it is asked for: it needs packages that not everybody installs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), "lab"]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name != "lab":
+            return super().get_command(ctx, cmd_name)
+        try:
+            return typer.main.get_group(import_module("meshlab.lab.command").app)
+        except ModuleNotFoundError as e:
+            return typer.main.get_command(_without_lab(e))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Ask a service mesh whether it works.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Source = Annotated[str, typer.Option(help="A profile, http(s)://..., a recording's name, or a path with a /.")]
+_Start = Annotated[str, typer.Option(help="RFC 3339 with an offset, unix seconds, or -1h.")]
+_End = Annotated[str, typer.Option(help="The same; now when not given.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"meshlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Ask a service mesh whether it works."""
+
+
+@app.command()
+def report(
+    notebook: Annotated[str, typer.Argument(help="A name (see `meshlab notebooks`) or a path.")],
+    source: Annotated[str | None, typer.Option(help="What to ask: the same as -p source=...")] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A notebook parameter.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The report's folder.", show_default="out/NOTEBOOK/SOURCE")
+    ] = None,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit with 10 at this verdict or worse.")] = FailOn.FAIL,
+    inconclusive_ok: Annotated[
+        bool, typer.Option("--inconclusive-ok", help="Exit with 0 when inconclusive, not with 11.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
+) -> None:
+    """Run a notebook, publish it as a page, and exit by its verdict.
+
+    Exit codes: 0 fine, 2 wrong parameter or configuration, 3 the engine or the notebook failed, 10 verdict at or above
+    --fail-on, 11 inconclusive.
+    """
+    given = _pairs(parameters or ())
+    if source is not None:
+        if "source" in given:
+            raise ParameterError("source is given twice", "use --source or -p source=..., not both")
+        given = {"source": source, **given}
+    asked = given.get("source", "default")
+    folder = out if out is not None else Path("out", _name(notebook.removesuffix(".ipynb")), _name(asked))
+    with _ends_in_order(), _spinner(f"running {plain(notebook)}"):
+        from meshlab.reports.runner import run
+
+        done = run(notebook, parameters=given, out=folder, timeout_s=timeout)
+    about = given.get("source") or done.source or Path(notebook).stem
+    typer.echo(f"{done.verdict.value}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}")
+    raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
+
+
+@app.command()
+def notebooks() -> None:
+    """List the notebooks that can be asked for by name."""
+    from meshlab.reports.notebooks import available
+
+    found = available(Path.cwd())
+    width = max((len(n.name) for n in found), default=0)
+    for n in found:
+        typer.echo(f"{plain(n.name):<{width}}  {plain(n.title)}".rstrip())
+
+
+@app.command()
+def query(
+    promql: Annotated[str, typer.Argument(help="A PromQL expression.")],
+    source: _Source,
+    start: _Start = "",
+    end: _End = "",
+    step: Annotated[str, typer.Option(help="A duration, such as 15s; chosen by the window when not given.")] = "",
+    at: Annotated[str, typer.Option(help="One instant, in place of a window; now when neither is given.")] = "",
+    format: Annotated[Format, typer.Option(help="How the answer is written.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, in place of the terminal.")] = None,
+) -> None:
+    """Evaluate a PromQL expression, over a window or at an instant."""
+    from meshlab.reports import answers
+    from meshlab.source import open_engine
+    from meshlab.window import Window, parse_instant
+
+    if at and (start or end or step):
+        raise ParameterError("--at and a window are both given", "use --at, or --start, --end and --step")
+    if not start and (end or step):
+        raise ParameterError("--end or --step is given without --start", "add --start, such as --start -1h")
+    engine = open_engine(source)
+    if start:
+        answer = engine.query_range(promql, Window.parse(start, end, step, now=engine.now()))
+    else:
+        answer = engine.query(promql, parse_instant(at, engine.now(), "at") if at else None)
+    text = {Format.TABLE: answers.table, Format.CSV: answers.csv, Format.JSON: answers.json}[format](answer)
+    _write(text, out)
+    _tell_about(answer)
+
+
+@app.command()
+def record(
+    source: _Source,
+    start: _Start,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The recording's folder.")],
+    end: _End = "",
+    selectors: Annotated[
+        list[str] | None,
+        typer.Option("--selector", metavar="SELECTOR", help="Series to record.", show_default=" ".join(_SELECTORS)),
+    ] = None,
+) -> None:
+    """Record raw samples of a server to a folder that notebooks can be run on."""
+    import shlex
+
+    from meshlab.recordings.recorder import record as write
+    from meshlab.source import open_engine
+    from meshlab.window import Window
+
+    _check_is_recording(out)
+    chosen = list(selectors or _SELECTORS)
+    engine = open_engine(source)
+    window = Window.parse(start, end, now=engine.now())
+    parts = ["meshlab", "record", "--source", source, "--start", start, *(["--end", end] if end else [])]
+    command = shlex.join([*parts, *(part for s in selectors or () for part in ("--selector", s))])
+    with _ends_in_order(), _spinner("recording"):
+        folder = write(engine, chosen, window, out, what=f"Recorded from {engine.description}", command=command)
+    typer.echo(f"recorded {window} -> {plain(folder)}")
+
+
+def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -> int:
+    """What `meshlab report` exits with.
+
+    Parameters
+    ----------
+    verdict : str
+        ``PASS``, ``WARN``, ``FAIL`` or ``INCONCLUSIVE``.
+    fail_on : FailOn
+    inconclusive_ok : bool
+
+    Returns
+    -------
+    int
+        0, 10 or 11.
+    """
+    if fail_on is FailOn.NEVER:
+        return 0
+    if verdict == "INCONCLUSIVE":
+        return 0 if inconclusive_ok else INCONCLUSIVE
+    return AT_OR_ABOVE if _SEVERITY[verdict] >= _SEVERITY[fail_on.value.upper()] else 0
+
+
+def main() -> None:
+    """The console's entry: every error becomes one sentence and an exit code."""
+    try:
+        app()
+    except MeshlabError as e:
+        _stop(e, str(e), e.exit_code)
+    except ModuleNotFoundError as e:
+        extra = "meshlab[lab]" if "lab" in sys.argv[1:] else "meshlab"
+        _stop(e, f'the package {e.name} is not installed; try: pip install "{extra}"', FAILED)
+    except KeyboardInterrupt as e:
+        _stop(e, "stopped", INTERRUPTED)
+    except Exception as e:  # noqa: BLE001 - the one place where nothing may pass
+        _stop(
+            e, f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug", FAILED
+        )
+
+
+def _stop(error: BaseException, sentence: str, code: int) -> None:
+    if "--debug" in sys.argv[1:]:
+        import traceback
+
+        typer.echo("".join(traceback.format_exception(error)), err=True)
+    typer.echo(f"meshlab: {plain(sentence)}", err=True)
+    sys.exit(code)
+
+
+def _without_lab(missing: ModuleNotFoundError) -> typer.Typer:
+    """What stands in for the lab where its packages are missing."""
+    stub = typer.Typer(add_completion=False)
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+    @stub.command("lab", context_settings=anything)
+    def lab() -> None:
+        """A real service mesh on this machine (not installed: pip install "meshlab[lab]")."""
+        raise missing
+
+    return stub
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ParameterError(f"-p {plain(text)!r} is not of the form name=value", "write -p name=value")
+        if name in found:
+            raise ParameterError(f"parameter {plain(name)} is given twice", "give it once")
+        found[name] = value
+    return found
+
+
+def _name(text: str) -> str:
+    """A folder's name for a source or a notebook: an address's host and port, a path's last part."""
+    address = urlsplit(text) if text.startswith(("http://", "https://")) else None
+    bare = address.netloc.rpartition("@")[2] if address else text.rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", bare).strip(".-") or "default"
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    from meshlab.files import write_text
+
+    try:
+        write_text(out, text)
+    except OSError as e:
+        raise ParameterError(f"{plain(out)} cannot be written: {e.strerror}", "choose another file with -o") from None
+
+
+def _tell_about(answer: SeriesSet) -> None:
+    for warning in answer.query.warnings:
+        typer.echo(f"meshlab: warning: {plain(warning)}", err=True)
+    if not answer.query.complete:
+        raise Incomplete(f"a part of the answer is missing: {'; '.join(answer.query.failed)}", "try again later")
+
+
+def _check_is_recording(out: Path) -> None:
+    """A recording replaces a whole folder, so it must not be one that holds anything else."""
+    if out.exists() and not (out / "manifest.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ParameterError(f"{plain(out)} exists and is no recording", "choose a new folder with -o")
+
+
+@contextmanager
+def _spinner(text: str) -> Iterator[None]:
+    """A sign of life on a terminal; nothing where stderr is none."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status(Text(text)):
+        yield
+
+
+@contextmanager
+def _ends_in_order() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: the kernel goes too, and nothing half written stays."""
+    import signal
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""Run a notebook, publish its result."""

@@ -1,0 +1,52 @@
+"""The kernel that a report runs in: this interpreter, private to the run, with nothing to say on the terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from traitlets.config import Config
+
+__all__ = ["PrivateKernelManager", "settings"]
+
+# A Unix socket's path may have 107 characters on Linux and 103 on macOS.
+_LONGEST_SOCKET: Final = 100
+
+
+class PrivateKernelManager(AsyncKernelManager):
+    """Starts this very interpreter, whatever ``python3`` kernels the user has installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The command of the kernel; without a history file, which parallel runs would fight for."""
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(
+            argv=[*command, "--HistoryManager.enabled=False"],
+            display_name="Python 3",
+            language="python",
+            interrupt_mode="signal",
+        )
+
+    async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+        """Start it, with what the process itself prints (never a cell's output) thrown away."""
+        await super().start_kernel(**{**kwargs, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
+
+
+def settings(folder: Path) -> Config:
+    """Where kernel and client meet: sockets in a private folder, TCP on the loopback where those cannot be.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists, is readable by this user alone, and goes away after the run.
+    """
+    meeting: dict[str, str] = {"connection_file": str(folder / "kernel.json")}
+    socket = str(folder / "k")
+    if os.name == "posix" and len(f"{socket}-1") <= _LONGEST_SOCKET:
+        meeting |= {"transport": "ipc", "ip": socket}
+    return Config({"ConnectionFileMixin": meeting})

@@ -1,0 +1,146 @@
+"""From a notebook and its parameters to a published folder with a verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import nbformat
+from nbformat import NotebookNode
+
+from meshlab.errors import ParameterError, ReportError
+from meshlab.escape import plain
+from meshlab.files import atomic_folder
+from meshlab.reports.execution import execute
+from meshlab.reports.extraction import the_result
+from meshlab.reports.notebooks import find
+from meshlab.reports.page import render
+from meshlab.reports.parameters import Parameter, convert, declared
+from meshlab.results import Verdict
+
+__all__ = ["Outcome", "run"]
+
+_FILES: Final = frozenset({"report.ipynb", "report.html", "result.json"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run gave.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    result : mapping
+        The summary, as in ``result.json``.
+    folder, page : Path
+        Where ``report.ipynb``, ``report.html`` and ``result.json`` are; the page is the HTML one.
+    seconds : float
+        Wall time of the whole run.
+    source : str
+        The value of the notebook's ``source`` parameter; empty when it has none.
+    """
+
+    verdict: Verdict
+    result: Mapping[str, Any]
+    folder: Path
+    page: Path
+    seconds: float
+    source: str = ""
+
+
+def run(
+    notebook: str | Path,
+    *,
+    parameters: Mapping[str, str],
+    out: Path,
+    timeout_s: float = 600.0,
+    cwd: Path | None = None,
+) -> Outcome:
+    """Run a notebook and publish it.
+
+    Parameters
+    ----------
+    notebook : str or Path
+        A path, or the bare name of a notebook that is near or comes with meshlab.
+    parameters : mapping of str to str
+        As typed; each is read as the type that the notebook declares for it.
+    out : Path
+        The report's folder. An older report there is replaced when the run went well, and stays when not.
+    timeout_s : float
+        Longest time that one cell may take.
+    cwd : Path, optional
+        The kernel's working folder and where names are looked up; the working folder when not given.
+
+    Raises
+    ------
+    ParameterError
+        No such notebook, an unknown parameter, a value of the wrong type, or a folder that holds other things.
+    MeshlabError
+        What the notebook itself raised.
+    ReportError
+        The notebook did not run to its end, or displayed no result, or several.
+    """
+    begun = monotonic()
+    here = (cwd or Path.cwd()).resolve()
+    path = find(notebook, here)
+    target = here / out
+    _check_is_ours(target)
+    source = _read(path)
+    known = _parameters(source, path.stem)
+    given = convert(known, parameters)
+    done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here)
+    result = the_result(done, path.stem)
+    page = render(done, result, name=path.stem, parameters=known, given=given)
+    try:
+        with atomic_folder(target.resolve()) as folder:
+            nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
+            (folder / "report.html").write_text(page, encoding="utf-8")
+            text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False)
+            (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+    except OSError as e:
+        raise ReportError(
+            f"the report could not be written to {plain(out)}: {e.strerror or e}", "choose another folder with -o"
+        ) from None
+    return Outcome(
+        verdict=Verdict(result["verdict"]),
+        result=result,
+        folder=out,
+        page=out / "report.html",
+        seconds=monotonic() - begun,
+        source=str({**{p.name: p.default for p in known}, **given}.get("source", "")),
+    )
+
+
+def _check_is_ours(target: Path) -> None:
+    """A report replaces a whole folder, so it must not be one that holds anything else."""
+    if target.is_dir():
+        others = sorted(set(os.listdir(target)) - _FILES)
+        if others:
+            raise ParameterError(
+                f"the folder {plain(target)} holds more than a report ({plain(others[0])})",
+                "choose a new folder, or an older report's, with -o",
+            )
+    elif target.exists():
+        raise ParameterError(f"{plain(target)} is a file, not a folder", "choose another folder with -o")
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        nbformat.validate(found)
+    except (OSError, ValueError, nbformat.ValidationError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise ReportError(f"{plain(path)} is no notebook: {plain(reason)}", "open it in JupyterLab") from None
+    return found
+
+
+def _parameters(notebook: NotebookNode, name: str) -> tuple[Parameter, ...]:
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in c.metadata.get("tags", ())]
+    if len(cells) > 1:
+        raise ReportError(f"notebook {name} has {len(cells)} cells tagged parameters, not one", "mend the notebook")
+    return declared(cells[0].source) if cells else ()
