@@ -216,10 +216,10 @@ def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -
     int
         0, 10 or 11.
     """
-    if fail_on is FailOn.NEVER:
-        return 0
     if verdict == "INCONCLUSIVE":
         return 0 if inconclusive_ok else INCONCLUSIVE
+    if fail_on is FailOn.NEVER:
+        return 0
     return AT_OR_ABOVE if _SEVERITY[verdict] >= _SEVERITY[fail_on.value.upper()] else 0
 
 

@@ -42,7 +42,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.mark.parametrize(
     ("verdict", "warn", "fail", "never"),
-    [("PASS", 0, 0, 0), ("WARN", 10, 0, 0), ("FAIL", 10, 10, 0), ("INCONCLUSIVE", 11, 11, 0)],
+    [("PASS", 0, 0, 0), ("WARN", 10, 0, 0), ("FAIL", 10, 10, 0), ("INCONCLUSIVE", 11, 11, 11)],
 )
 def test_exit_codes(verdict: str, warn: int, fail: int, never: int) -> None:
     for fail_on, expected in zip(cli.FailOn, (warn, fail, never), strict=True):
