@@ -243,16 +243,13 @@ class Lab:
 
 
 def _check_target(record: Path) -> None:
-    """Notice before the run, not after it, that a recording cannot stand there; and never replace anything else."""
-    if record.exists() and not (record / "manifest.json").is_file() and not _is_empty_folder(record):
-        raise ParameterError(f"{record} is there and is no recording", "name a new folder, or one with a recording")
+    """Notice before the run, not after it, that a recording cannot stand there."""
+    from meshlab.recordings.format import check_target
+
+    check_target(record)
     existing = next(folder for folder in record.absolute().parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise ParameterError(f"cannot write into {existing}", "name another folder for the recording")
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
 
 
 def _laggards(lags: Lags) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +11,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from meshlab.engines import transport
 from meshlab.engines.http import PrometheusEngine
-from meshlab.errors import ConfigError, Refused, Unreachable
+from meshlab.errors import BadQuery, ConfigError, Refused, Unreachable
 
 GOOD = b'{"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}'
 Reply = Callable[[BaseHTTPRequestHandler], None]
 Serve = Callable[[Reply], str]
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, not waited for."""
+    taken: list[float] = []
+    monkeypatch.setattr(transport.time, "sleep", taken.append)
+    return taken
 
 
 @pytest.fixture
@@ -34,7 +45,7 @@ def serve() -> Iterator[Serve]:
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
@@ -87,9 +98,26 @@ def test_busy_servers_are_asked_again(serve: Serve) -> None:
     assert count == 3
 
 
-def test_a_server_that_stays_busy_is_refused(serve: Serve) -> None:
-    with pytest.raises(Refused, match="429"):
-        PrometheusEngine(serve(lambda h: send(h, b"no", 429, "text/plain", Retry_After="0"))).query("up")
+def test_a_server_that_stays_busy_is_refused(serve: Serve, pauses: list[float]) -> None:
+    with pytest.raises(Refused, match=r"too many requests \(429, 4 tries\)"):
+        PrometheusEngine(serve(lambda h: send(h, b"no", 429, "text/plain", Retry_After="2"))).query("up")
+    assert pauses == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("asked", "taken"), [("soon", [0.3, 0.6, 1.2]), ("-1", [0.3, 0.6, 1.2]), ("3600", [])])
+def test_nobody_waits_for_as_long_as_a_server_likes(
+    serve: Serve, pauses: list[float], asked: str, taken: list[float]
+) -> None:
+    with pytest.raises(Unreachable, match=rf"answered 503 {len(taken) + 1} times; it starts, or is overloaded"):
+        PrometheusEngine(serve(lambda h: send(h, b"no", 503, "text/plain", Retry_After=asked))).query("up")
+    assert pauses == taken
+
+
+def test_a_query_that_took_too_long_is_not_sent_again(serve: Serve, pauses: list[float]) -> None:
+    late = b'{"status":"error","errorType":"timeout","error":"query timed out in expression evaluation"}'
+    with pytest.raises(Refused, match=r"\(timeout\): query timed out .*; try again, or ask for less at once"):
+        PrometheusEngine(serve(lambda h: send(h, late, 503))).query("up")
+    assert pauses == []
 
 
 def test_redirects_stay_on_the_host(serve: Serve) -> None:
@@ -116,13 +144,84 @@ def test_a_server_that_takes_no_post_is_asked_by_get(serve: Serve) -> None:
 
 
 def test_a_server_that_hangs_is_left(serve: Serve) -> None:
-    with pytest.raises(Unreachable, match=r"within 0\.2 s|no use after retries|timed out"):
-        PrometheusEngine(serve(lambda _: time.sleep(3)), timeout_s=0.2).query("up")
+    over = threading.Event()
+    begin = time.monotonic()
+    with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
+        PrometheusEngine(serve(lambda _: over.wait(5) or None), timeout_s=0.2).query("up")
+    assert time.monotonic() - begin < 2, "a query that hangs is not sent again"
+    over.set()
 
 
-def test_an_answer_that_breaks_off_is_no_answer(serve: Serve) -> None:
-    with pytest.raises(Unreachable, match="broke off"):
+def test_a_server_that_drips_is_left(serve: Serve) -> None:
+    over = threading.Event()
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", "1000000")
+        handler.end_headers()
+        while not over.wait(0.02):
+            handler.wfile.write(b" ")
+
+    with pytest.raises(Unreachable, match="did not end within 1 s"):
+        PrometheusEngine(serve(reply), timeout_s=0.1).query("up")
+    over.set()
+
+
+def test_an_answer_that_breaks_off_is_no_answer(serve: Serve, pauses: list[float]) -> None:
+    with pytest.raises(Unreachable, match="broke off 4 times"):
         PrometheusEngine(serve(lambda h: send(h, GOOD[:20], length=str(len(GOOD))))).query("up")
+    assert pauses == [0.3, 0.6, 1.2]
+
+
+def test_a_connection_that_breaks_is_tried_again(serve: Serve) -> None:
+    count = 0
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            handler.close_connection = True
+        elif count == 2:
+            send(handler, GOOD[:20], length=str(len(GOOD)))
+            handler.close_connection = True
+        else:
+            send(handler, GOOD)
+
+    assert PrometheusEngine(serve(reply)).query("up").value.tolist() == [2]
+
+
+def test_compressed_answers_on_demand(serve: Serve) -> None:
+    asked = []
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        asked.append(handler.headers["Accept-Encoding"])
+        send(handler, gzip.compress(GOOD), Content_Encoding="gzip")
+
+    url = serve(reply)
+    assert PrometheusEngine(url, compression=True).query("up").value.tolist() == [2]
+    PrometheusEngine(url).query("up")
+    assert set(asked[:2]) == {"gzip"}
+    assert set(asked[2:]) == {"identity"}
+
+
+def test_a_compressed_bomb_is_cut(serve: Serve) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    with pytest.raises(Refused, match="longer than 1,000,000 bytes"):
+        PrometheusEngine(
+            serve(lambda h: send(h, bomb, Content_Encoding="gzip")), compression=True, max_bytes=1_000_000
+        ).query("up")
+
+
+def test_a_long_query_travels_in_the_body(serve: Serve) -> None:
+    seen = []
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        seen.append((handler.command, handler.path))
+        send(handler, GOOD)
+
+    PrometheusEngine(serve(reply)).query("up" + " or up" * 20_000)
+    assert seen[0] == ("POST", "/api/v1/query")
 
 
 def test_an_endless_answer_is_cut(serve: Serve) -> None:
@@ -141,12 +240,61 @@ def test_an_endless_answer_is_cut(serve: Serve) -> None:
 
 
 def test_nothing_there() -> None:
-    with pytest.raises(Unreachable, match="connection refused"):
+    with pytest.raises(Unreachable, match=r"\(connection refused\); check .* curl http://127.0.0.1:1/-/ready"):
         PrometheusEngine("http://127.0.0.1:1").query("up")
+    with pytest.raises(Unreachable, match=r"\(unknown host\)"):
+        PrometheusEngine("http://nowhere.invalid").query("up")
+
+
+SECRET = "s3cr3t-value"
 
 
 @pytest.mark.parametrize(
-    "url", ["http://user:secret@host:9090", "http://token@host", "ftp://host", "http://", "http://h?x=1"]
+    "how",
+    [{"auth": ("me", SECRET)}, {"headers": {"Authorization": f"Bearer {SECRET}"}}, {"headers": {"X-Api-Key": SECRET}}],
+)
+def test_secrets_are_sent_and_never_said(serve: Serve, how: dict[str, object]) -> None:
+    """Even by a server that repeats what it was sent."""
+    sent = []
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        sent.append(str(handler.headers))
+        told = f"I was sent {' '.join(handler.headers.values())} and know {SECRET}"
+        send(handler, json.dumps({"status": "error", "errorType": "bad_data", "error": told}).encode(), 400)
+
+    engine = PrometheusEngine(serve(reply), **how)  # type: ignore[arg-type]
+    with pytest.raises(BadQuery, match=r"I was sent .*\*\*\*") as caught:
+        engine.query("up")
+    assert caught.value.__cause__ is None
+    assert SECRET in sent[0] or "Basic " in sent[0]
+    for text in (str(caught.value), engine.description, repr(engine)):
+        assert SECRET not in text
+        assert "bWU6czNjcjN0" not in text, "nor the password in base64"
+
+
+def test_a_header_that_cannot_be_sent_is_refused_without_its_value() -> None:
+    for value in (f"{SECRET}\n", f"{SECRET}ü"):
+        with pytest.raises(ConfigError, match="header 'X-Token' cannot be sent") as caught:
+            PrometheusEngine("http://127.0.0.1:1", headers={"X-Token": value})
+        assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:secret@host:9090",
+        "http:/user:secret@host",
+        "http://token@host",
+        "ftp://host",
+        "http://",
+        "http://h?x=secret",
+        "http://h#secret",
+        "http://h:99999",
+        "http://[::1",
+        "http://a b",
+        "http://h\n",
+        "h:9090",
+    ],
 )
 def test_addresses_that_are_none_or_hold_secrets_are_refused(url: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -172,12 +172,12 @@ def test_only_a_recording_is_ever_replaced(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     lab._check_target(tmp_path / "empty")
     (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "manifest.json").write_text("{}")
+    (tmp_path / "old" / "manifest.json").write_text('{"format": "meshlab.recording/1"}')
     lab._check_target(tmp_path / "old")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("x")
     for other in (tmp_path / "home", tmp_path / "home" / "thesis.txt"):
-        with pytest.raises(ParameterError, match="is no recording"):
+        with pytest.raises(ParameterError, match="something else than a recording"):
             lab._check_target(other)
     with pytest.raises(ParameterError, match="cannot write into"):
         lab._check_target(tmp_path / "home" / "thesis.txt" / "recording")
