@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from istio_series import START, canary
 from real_prometheus import openmetrics, serving
 
@@ -22,7 +25,26 @@ from meshlab.window import Window
 
 pytestmark = pytest.mark.live
 
-HOSTILE = ['quote"', "back\\slash", "new\nline", "brace}", "dot.star*", "umlaut ü", "$(x)", "a|b", "<script>", "tab\t"]
+HOSTILE = [
+    "\\d+",
+    "\x00\x1b",
+    "c\r",
+    "😀",
+    "(?i)x",
+    "[a]{2}^",
+    'x"} or vector(1) #',
+    'quote"',
+    "back\\slash",
+    "new\nline",
+    "brace}",
+    "dot.star*",
+    "umlaut ü",
+    "$(x)",
+    "a|b",
+    "<script>",
+    "tab\t",
+]
+MOMENT = datetime.fromtimestamp(START + 5, UTC)
 WINDOW = Window.aligned(datetime.fromtimestamp(START, UTC), datetime.fromtimestamp(START + 300, UTC), 5_000)
 
 
@@ -59,13 +81,30 @@ def test_numbers_that_are_none_and_labels_with_taken_names(engine: PrometheusEng
 
 
 def test_hostile_values_select_exactly_themselves(engine: PrometheusEngine) -> None:
-    at = datetime.fromtimestamp(START + 5, UTC)
     for i, value in enumerate(HOSTILE):
         for matcher in (equal("name", value), one_of("name", [value])):
-            found = engine.query(selector("hostile", matcher), at)
+            found = engine.query(selector("hostile", matcher), MOMENT)
             assert found.labels["name"].tolist() == [value]
             assert found.value.tolist() == [i]
-    assert len(engine.query(selector("hostile", one_of("name", HOSTILE)), at)) == len(HOSTILE)
+    assert len(engine.query(selector("hostile", one_of("name", HOSTILE)), MOMENT)) == len(HOSTILE)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=30))
+@settings(derandomize=True, deadline=None, max_examples=150)
+def test_any_value_is_read_by_prometheus_as_it_was_given(engine: PrometheusEngine, value: str) -> None:
+    """absent() answers with the labels of the selector's own equality matchers."""
+    found = engine.query(f"absent({selector('nothing', equal('name', value))})")
+    assert found.labels.to_dict("list") == {"name": [value]}
+
+
+def test_a_long_query_is_answered(engine: PrometheusEngine) -> None:
+    values = [f"value-{i:05}" for i in range(5_000)]
+    assert len(engine.query(selector("hostile", one_of("name", [*values, *HOSTILE])), MOMENT)) == len(HOSTILE)
+
+
+def test_it_says_what_it_is(engine: PrometheusEngine) -> None:
+    engine.now()
+    assert re.fullmatch(r"Prometheus \d+\.\d+\.\d+\S* at http://127\.0\.0\.1:\d+", engine.description)
 
 
 def test_a_range_of_more_points_than_a_server_gives_is_joined(engine: PrometheusEngine) -> None:
@@ -76,6 +115,18 @@ def test_a_range_of_more_points_than_a_server_gives_is_joined(engine: Prometheus
     assert len(np.unique(found.time)) == len(found.time) == window.points
     assert found.value[-1] == pytest.approx((window.points - 1) / 7)
     assert found.query.points_expected == found.query.points_got == window.points
+    half = window.start_ms + 6_000 * 5_000
+    parts = Window(window.start_ms, half, 5_000), Window(half + 5_000, window.end_ms, 5_000)
+    two = [engine.query_range("long", part) for part in parts]
+    assert found.value.tobytes() == b"".join(part.value.tobytes() for part in two)
+    assert found.time.tobytes() == b"".join(part.time.tobytes() for part in two)
+
+
+def test_raw_samples_over_many_hours_come_once(engine: PrometheusEngine) -> None:
+    span = Window.aligned(datetime.fromtimestamp(START, UTC), datetime.fromtimestamp(START + 64_990, UTC), 5_000)
+    found = engine.samples("long", span)
+    assert (np.diff(found.time.astype(np.int64)) == 5_000).all()
+    assert found.value.tolist() == (np.arange(1, 12_999) / 7).tolist(), "every float as it was written"
 
 
 def test_series_scalars_and_the_clock(engine: PrometheusEngine) -> None:
