@@ -2,18 +2,19 @@
 
     python benchmarks/fetch.py
 
-Needs Debian's ``prometheus`` package. Prints the best of three of each, the ratios, and the frames' memory.
+Needs Debian's ``prometheus`` package. Prints the best of three of each, the ratios, and memory. 500 series of 2,000
+samples and 18 labels, as raw counters (short numbers) and as rates (17 digits).
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
 import tempfile
 import time
-import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +23,22 @@ import requests
 from prometheus_api_client import MetricRangeDataFrame, PrometheusConnect
 
 from meshlab.engines.http import PrometheusEngine
+from meshlab.recordings.format import Stored, read_folder, write_folder
 from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from real_prometheus import openmetrics, serving
 
-SERIES, POINTS, STEP = 500, 2000, 15
+SERIES, POINTS, STEP_S = 500, 2000, 15
 START = 1_769_860_800
+WINDOW = Window(START * 1000, (START + STEP_S * (POINTS - 1)) * 1000, STEP_S * 1000)
+QUERIES = ("istio_requests_total", "rate(istio_requests_total[2m])")
 
 
 def million() -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
     """Counters with 18 labels, as a mesh has them."""
     rng = np.random.default_rng(0)
-    at = START + STEP * np.arange(POINTS)
+    at = START + STEP_S * np.arange(POINTS)
     for i in range(SERIES):
         labels = {"__name__": "istio_requests_total", "reporter": ("source", "destination")[i % 2]}
         labels |= {"destination_workload": f"workload-{i % 50}", "source_workload": f"workload-{i % 31}"}
@@ -43,69 +47,89 @@ def million() -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
         yield labels, at, np.cumsum(rng.poisson(20, POINTS)).astype(float)
 
 
-def best(work: Callable[[], pd.DataFrame], rounds: int = 3) -> tuple[float, pd.DataFrame]:
-    """Seconds of the quickest round, and its frame."""
+def meshlab(url: str, query: str, *, gzip: bool) -> pd.DataFrame:
+    return PrometheusEngine(url, compression=gzip).query_range(query, WINDOW).tidy()
+
+
+def peer(url: str, query: str, *, gzip: bool) -> pd.DataFrame:
+    client = PrometheusConnect(url=url, headers=None if gzip else {"Accept-Encoding": "identity"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return MetricRangeDataFrame(client.custom_query_range(query, WINDOW.start, WINDOW.end, step=f"{STEP_S}s"))
+
+
+def bare(url: str, query: str) -> bytes:
+    """The server's own time and the transfer: nobody can be faster."""
+    form = {"query": query, "start": WINDOW.start.timestamp(), "end": WINDOW.end.timestamp(), "step": STEP_S}
+    return requests.post(f"{url}/api/v1/query_range", data=form, headers={"Accept-Encoding": "identity"}).content
+
+
+def best_s(work: Callable[[], object], rounds: int = 3) -> float:
+    """Seconds of the quickest round."""
     times = []
     for _ in range(rounds):
         begin = time.perf_counter()
-        frame = work()
+        work()
         times.append(time.perf_counter() - begin)
-    return min(times), frame
+    return min(times)
 
 
-def peak_mb(work: Callable[[], object]) -> float:
-    """Largest Python memory in use during one round, in MB."""
-    tracemalloc.start()
-    work()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak / 1e6
+def peak_mb(way: Callable[..., pd.DataFrame], url: str, query: str, *, gzip: bool) -> float:
+    """Memory that one round adds to a fresh process at its peak: resident, so that Arrow's buffers count too."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_mb, (way, url, query, gzip))
+
+
+def _peak_mb(way: Callable[..., pd.DataFrame], url: str, query: str, gzip: bool) -> float:
+    way(url, "vector(1)", gzip=gzip)  # a small answer imports what is imported late
+    before = _resident_peak_mb()
+    way(url, query, gzip=gzip)
+    return _resident_peak_mb() - before
+
+
+def _resident_peak_mb() -> float:
+    # Not getrusage: its maximum is inherited from the process that started this one.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+
+
+def compare(url: str, query: str) -> None:
+    """One query, every way."""
+    size = len(bare(url, query))
+    server = best_s(lambda: bare(url, query))
+    frame, other = meshlab(url, query, gzip=False), peer(url, query, gzip=False)
+    own_mb, other_mb = (f.memory_usage(deep=True).sum() / 1e6 for f in (frame, other))
+    samples = len(frame), len(other)
+    del frame, other
+    plain, packed, peer_plain, peer_packed = (
+        best_s(partial(way, url, query, gzip=gzip)) for way in (meshlab, peer) for gzip in (False, True)
+    )
+    peak, peer_peak = peak_mb(meshlab, url, query, gzip=False), peak_mb(peer, url, query, gzip=True)
+    print(f"\n{query}: {samples[0]:,} samples ({samples[1]:,} theirs), {size / 1e6:.1f} MB of JSON")
+    print(f"  {'':34}{'meshlab':>10}{'peer':>10}{'ratio':>8}")
+    print(f"  {'as shipped (identity; gzip)':34}{plain:8.2f} s{peer_packed:8.2f} s{peer_packed / plain:8.1f}")
+    print(f"  {'identity on both sides':34}{plain:8.2f} s{peer_plain:8.2f} s{peer_plain / plain:8.1f}")
+    print(f"  {'gzip on both sides':34}{packed:8.2f} s{peer_packed:8.2f} s{peer_packed / packed:8.1f}")
+    print(f"  {'of it server and transfer':34}{server:8.2f} s")
+    print(f"  {'frame':34}{own_mb:7.1f} MB{other_mb:7.0f} MB{other_mb / own_mb:8.1f}")
+    print(f"  {'peak of a fresh process, added':34}{peak:7.0f} MB{peer_peak:7.0f} MB{peer_peak / peak:8.1f}")
+
+
+def recording(url: str, folder: Path) -> None:
+    """The same samples from a recording."""
+    found = PrometheusEngine(url).query_range(QUERIES[0], WINDOW)
+    write_folder(folder, Stored(found, {}))
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    seconds = best_s(lambda: read_folder(folder).series.tidy())
+    print(f"\nthe same from a recording: {size / 1e6:.1f} MB, {seconds:.2f} s to the frame, checksums verified")
 
 
 def main() -> None:
     """Load, measure, print."""
-    window = Window((START + STEP) * 1000, (START + STEP * POINTS) * 1000, STEP * 1000)
-    start, end = window.start, window.end
-    with tempfile.TemporaryDirectory() as folder, serving(Path(folder), openmetrics(million())) as url:
-        for query in ("istio_requests_total", "rate(istio_requests_total[2m])"):
-            compare(url, query, window, start, end)
-
-
-def compare(url: str, query: str, window: Window, start: datetime, end: datetime) -> None:
-    """One query, every way."""
-
-    def ours(*, compression: bool) -> pd.DataFrame:
-        return PrometheusEngine(url, compression=compression).query_range(query, window).tidy()
-
-    def theirs(*, identity: bool) -> pd.DataFrame:
-        client = PrometheusConnect(url=url, headers={"Accept-Encoding": "identity"} if identity else None)
-        naive = [t.astimezone(UTC).replace(tzinfo=None) for t in (start, end)]
-        shifted = [pd.Timestamp(t, tz="UTC").to_pydatetime() for t in naive]
-        return MetricRangeDataFrame(client.custom_query_range(query, *shifted, step=f"{STEP}s"))
-
-    def bare() -> bytes:
-        form = {"query": query, "start": start.timestamp(), "end": end.timestamp(), "step": STEP}
-        return requests.post(f"{url}/api/v1/query_range", data=form, headers={"Accept-Encoding": "identity"}).content
-
-    begin = time.perf_counter()
-    size = len(bare())
-    transfer = time.perf_counter() - begin
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        shipped, shipped_frame = best(lambda: theirs(identity=False))
-        plain, _ = best(lambda: theirs(identity=True))
-    fast, frame = best(lambda: ours(compression=False))
-    packed, _ = best(lambda: ours(compression=True))
-    own, other = (f.memory_usage(deep=True).sum() / 1e6 for f in (frame, shipped_frame))
-    print(f"\n{query}: {len(frame):,} samples ({len(shipped_frame):,} theirs), {size / 1e6:.1f} MB of JSON")
-    print(f"  bare transfer of the same bytes              {transfer:7.2f} s")
-    print(f"  prometheus-api-client, as shipped (gzip)     {shipped:7.2f} s")
-    print(f"  prometheus-api-client, identity              {plain:7.2f} s")
-    print(f"  meshlab, as shipped (identity)               {fast:7.2f} s")
-    print(f"  meshlab, gzip                                {packed:7.2f} s")
-    print(f"  as shipped: {shipped / fast:.1f} times faster; identity on both sides: {plain / fast:.1f} times")
-    print(f"  frame: {own:.1f} MB against {other:.1f} MB, 1/{other / own:.0f}")
-    print(f"  peak Python memory: {peak_mb(lambda: ours(compression=False)):.0f} MB")
+    with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "server", openmetrics(million())) as url:
+        for query in QUERIES:
+            compare(url, query)
+        recording(url, Path(folder) / "recording")
 
 
 if __name__ == "__main__":

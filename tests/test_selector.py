@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meshlab.errors import ParameterError
+from meshlab.recordings.engine import Recording
 from meshlab.selector import Matcher, Op, differs, equal, matches, one_of, selector
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -39,6 +40,14 @@ def test_one_of_matches_its_values_and_nothing_else(values: list[str], other: st
     [(_, pattern)] = read_back(selector("m", one_of("a", values)))
     assert all(re.fullmatch(pattern, value) for value in values)
     assert bool(re.fullmatch(pattern, other)) == (other in values)
+
+
+@given(st.lists(TEXT.filter(bool), min_size=1, max_size=3, unique=True))
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_one_of_selects_literally_in_a_recording(values: list[str]) -> None:
+    names = {*values, "other.*"}
+    memory = Recording.from_series([({"__name__": "up", "job": name}, [1], [1]) for name in sorted(names)])
+    assert set(memory.query(selector("up", one_of("job", values))).labels["job"]) == set(values)
 
 
 def test_how_it_reads() -> None:

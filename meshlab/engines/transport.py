@@ -275,7 +275,9 @@ def _secrets(auth: object, headers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _is_json(response: requests.Response) -> bool:
-    return response.headers.get("Content-Type", "").split(";")[0].strip() == "application/json"
+    kind = response.headers.get("Content-Type", "").split(";")[0].strip()
+    # VictoriaMetrics answers raw samples as application/stream+json.
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _is_busy(response: requests.Response) -> bool:

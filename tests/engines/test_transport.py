@@ -213,6 +213,11 @@ def test_a_compressed_bomb_is_cut(serve: Serve) -> None:
         ).query("up")
 
 
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/stream+json"])
+def test_kinds_of_json(serve: Serve, kind: str) -> None:
+    assert PrometheusEngine(serve(lambda h: send(h, GOOD, kind=kind))).query("up").value.tolist() == [2]
+
+
 def test_a_long_query_travels_in_the_body(serve: Serve) -> None:
     seen = []
 
