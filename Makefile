@@ -45,7 +45,7 @@ live: $(VENV)/.dev ## real Prometheus, Envoy and Chromium over loopback
 	$(BIN)/python -m pytest -q -m "live or browser"
 
 execute: $(VENV)/.dev ## run the notebooks in place, to commit them with their outputs
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --KernelManager.transport=ipc \
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 jupyter: $(VENV)/.dev ## JupyterLab on the notebooks

@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = SETTINGS["project"]
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "bleach-with-css": "bleach", "jupyter_client": "jupyter-client"}
 
 
@@ -40,3 +41,9 @@ def test_constraints_pin_every_direct_dependency_and_name_no_index() -> None:
     direct = PROJECT["dependencies"] + [r for extra in PROJECT["optional-dependencies"].values() for r in extra]
     assert {split(r)[0] for r in direct} <= pinned
     assert "://" not in text
+
+
+def test_the_wheel_ships_every_notebook() -> None:
+    shipped = SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert shipped[f"notebooks/{path.name}"] == f"meshlab/_shipped/notebooks/{path.name}"
