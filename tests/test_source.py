@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from istio_series import canary, engine
-from meshlab.recordings.recorder import record
 
 from meshlab.errors import ConfigError, ParameterError, RecordingError, Unreachable
+from meshlab.recordings.recorder import record
 from meshlab.source import connect, open_engine
 from meshlab.window import Window
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+
 from meshlab.recordings.engine import Recording
 
 START = 1_769_860_800  # 2026-01-31T12:00:00Z
