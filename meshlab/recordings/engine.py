@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike
 
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
-from meshlab.errors import BadQuery, RecordingError
+from meshlab.errors import BadQuery, ParameterError, RecordingError
 from meshlab.recordings.promql.evaluate import Evaluator, parse, selector_conditions
 from meshlab.recordings.promql.store import STALE_BITS, Store
-from meshlab.recordings.promql.values import METRIC, Ints, Ranges, Scalar, Text, Vector
+from meshlab.recordings.promql.values import METRIC, Bools, Ints, Ranges, Scalar, Text, Vector
 from meshlab.series import Query, SeriesSet
 from meshlab.window import Window
 
@@ -44,7 +44,7 @@ class Recording:
         self.manifest = MappingProxyType(dict(manifest))
         self.name = name
         self._series = series
-        self._store = Store(series)
+        self._store = Store(series, dot_is_all=self.left_open)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -105,7 +105,17 @@ class Recording:
         return self.manifest.get("ranges") == "left-open"
 
     def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
-        """Evaluate an expression at one instant; the recording's end when none is given."""
+        """Evaluate an expression at one instant; the recording's end when none is given.
+
+        Raises
+        ------
+        BadQuery
+            It is no PromQL, answers with a string, or the series do not allow it.
+        UnsupportedQuery
+            A construct that the embedded evaluator does not know.
+        ParameterError
+            The instant has no time zone.
+        """
         at_ms = _ms(at or self.now())
         question = Query(promql=promql, engine=self.description, at_ms=at_ms)
         value = self._evaluate(promql, np.array([at_ms]))
@@ -114,7 +124,15 @@ class Recording:
         return _points(value, np.array([at_ms]), replace(question, result_type=_kind(value, "vector")))
 
     def query_range(self, promql: str, window: Window) -> SeriesSet:
-        """Evaluate an expression on a window's grid."""
+        """Evaluate an expression on a window's grid.
+
+        Raises
+        ------
+        BadQuery
+            It is no PromQL, is a range vector or a string, or the series do not allow it.
+        UnsupportedQuery
+            A construct that the embedded evaluator does not know.
+        """
         grid = window.grid().astype(np.int64)
         value = self._evaluate(promql, grid)
         if isinstance(value, Ranges):
@@ -123,10 +141,7 @@ class Recording:
 
     def samples(self, selector: str, window: Window) -> SeriesSet:
         """Raw samples with start < time <= end, stale markers left out."""
-        rows = self._find(selector)
-        time = self._series.time.astype(np.int64)
-        keep = np.isin(self._series.sid, rows) & (time > window.start_ms) & (time <= window.end_ms)
-        keep &= self._series.value.view(np.uint64) != STALE_BITS
+        keep = self._within(selector, window.start_ms, window.end_ms)
         used, sid = np.unique(self._series.sid[keep], return_inverse=True)
         query = Query(
             promql=selector,
@@ -146,10 +161,11 @@ class Recording:
 
     def series(self, selector: str, window: Window) -> SeriesSet:
         """Label sets of the series with samples in the window (or just before: within the look-back)."""
-        lead = Window.aligned(window.start - timedelta(milliseconds=LOOKBACK_MS), window.end, window.step_ms)
-        found = self.samples(selector, lead)
-        nothing = SeriesSet.empty(replace(found.query, window=window, result_type="series", points_got=0))
-        return SeriesSet(found.labels, nothing.sid, nothing.time, nothing.value, nothing.query)
+        keep = self._within(selector, window.start_ms - LOOKBACK_MS, window.end_ms)
+        query = Query(promql=selector, engine=self.description, window=window, result_type="series")
+        nothing = SeriesSet.empty(query)
+        labels = _narrow(self._series.labels.iloc[np.unique(self._series.sid[keep])])
+        return SeriesSet(labels, nothing.sid, nothing.time, nothing.value, query)
 
     def span(self) -> tuple[datetime, datetime] | None:
         """What was recorded: the manifest's window, or the first and the last sample."""
@@ -175,6 +191,12 @@ class Recording:
         if isinstance(value, Text):
             raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
         return value
+
+    def _within(self, selector: str, after_ms: int, until_ms: int) -> Bools:
+        """Which of all samples belong to a plain selector and a span; no stale markers."""
+        time = self._series.time.astype(np.int64)
+        keep: Bools = np.isin(self._series.sid, self._find(selector)) & (time > after_ms) & (time <= until_ms)
+        return keep & (self._series.value.view(np.uint64) != STALE_BITS)
 
     def _find(self, selector: str) -> Ints:
         node = parse(selector)
@@ -204,9 +226,9 @@ def _points(value: Vector | Scalar, at: Ints, question: Query) -> SeriesSet:
 def _raw(value: Ranges, question: Query) -> SeriesSet:
     """A range vector's own samples."""
     low, high = value.low[:, 0], value.high[:, 0]
-    shown: Sequence[int] = [int(i) for i in np.flatnonzero(high > low)]
+    shown = np.flatnonzero(high > low)
     labels, order = label_table([value.labels[i] for i in shown])
-    rows = [shown[i] for i in order]
+    rows = [int(shown[i]) for i in order]
     at = np.concatenate([np.arange(low[i], high[i]) for i in rows]) if rows else np.empty(0, np.int64)
     sid = np.repeat(np.arange(len(rows), dtype=np.int32), [int(high[i] - low[i]) for i in rows])
     query = replace(question, result_type="matrix", points_expected=len(at), points_got=len(at))
@@ -220,6 +242,8 @@ def _narrow(labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ms(instant: datetime) -> int:
+    if instant.tzinfo is None:
+        raise ParameterError(f"{instant} has no time zone", "give an aware datetime")
     return (instant - _EPOCH) // timedelta(milliseconds=1)
 
 

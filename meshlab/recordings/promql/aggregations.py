@@ -8,27 +8,33 @@ from typing import Final
 import numpy as np
 
 from meshlab.errors import BadQuery
-from meshlab.recordings.promql.range_functions import sorted_quantile
-from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Labels, Vector, key, merged, without
+from meshlab.escape import plain
+from meshlab.recordings.promql.labels import is_label_name
+from meshlab.recordings.promql.over_time import sorted_quantile
+from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
 __all__ = ["AGGREGATIONS", "aggregate", "count_values", "quantile", "ranked"]
+
+_SMALLER: Final = 2.0**-64
+_LARGEST_K: Final = 2.0**63
 
 
 class _Groups:
     """Series in groups: a stable order in which each group is one run of rows."""
 
-    def __init__(self, vector: Vector, labels: Sequence[str], *, by: bool) -> None:
-        numbers: dict[tuple[tuple[str, str], ...], int] = {}
+    def __init__(self, vector: Vector, names: Sequence[str], *, by: bool) -> None:
+        numbers: dict[Key, int] = {}
         self.labels: list[Labels] = []
         group = np.empty(len(vector.labels), np.int64)
         for row, whole in enumerate(vector.labels):
-            mine = _group_labels(whole, labels, by=by)
-            number = numbers.setdefault(key(mine), len(numbers))
+            kept = tuple([whole.get(name, "") for name in names]) if by else _group_labels(whole, names, by=by)
+            number = numbers.setdefault(kept if isinstance(kept, tuple) else key(kept), len(numbers))
             if number == len(self.labels):
-                self.labels.append(mine)
+                self.labels.append(_group_labels(whole, names, by=by))
             group[row] = number
         self.order = np.argsort(group, kind="stable")
         self.first = np.searchsorted(group[self.order], np.arange(len(self.labels)))
+        self.size = np.bincount(group, minlength=len(self.labels))
 
     def fold(self, ufunc: np.ufunc, x: Floats) -> Floats:
         """Reduce the rows of each group; shape (groups, steps)."""
@@ -36,6 +42,12 @@ class _Groups:
             return np.empty((0, x.shape[1]))
         reduced: Floats = ufunc.reduceat(x[self.order], self.first, axis=0)
         return reduced
+
+    def count(self, present: Bools) -> Floats:
+        """Present rows of each group; shape (groups, steps)."""
+        if present.all():
+            return np.repeat(self.size[:, None].astype(np.float64), present.shape[1], axis=1)
+        return self.fold(np.add, present.astype(np.float64))
 
     def runs(self) -> list[Ints]:
         """Rows of each group."""
@@ -48,7 +60,7 @@ def _group_labels(labels: Labels, names: Sequence[str], *, by: bool) -> Labels:
     return without(labels, (*names, METRIC))
 
 
-def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool) -> Vector:
+def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, left_open: bool) -> Vector:
     """Aggregate each group to one series.
 
     Parameters
@@ -59,20 +71,34 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool) -> 
     labels : sequence of str
     by : bool
         Keep these labels; otherwise drop them and the metric's name.
+    left_open : bool
+        Whether Prometheus 3's rules hold: in Prometheus 2, one member alone has no deviation, whatever it is.
     """
     groups = _Groups(vector, labels, by=by)
-    count = groups.fold(np.add, vector.present.astype(np.float64))
+    count = groups.count(vector.present)
     with np.errstate(all="ignore"):
         value = AGGREGATIONS[name](groups, vector, count)
+    if name in ("stddev", "stdvar") and not left_open:
+        value = np.where(count == 1, 0.0, value)
     return Vector(groups.labels, value, count > 0)
 
 
 def _sum(groups: _Groups, vector: Vector, _: Floats) -> Floats:
-    return groups.fold(np.add, np.where(vector.present, vector.value, 0.0))
+    whole = vector.present.all()
+    return groups.fold(np.add, vector.value if whole else np.where(vector.present, vector.value, 0.0))
+
+
+def _mean(groups: _Groups, vector: Vector, count: Floats) -> Floats:
+    found = _sum(groups, vector, count) / count
+    if np.isinf(found[count > 0]).any():
+        # Prometheus's running mean does not overflow where the sum does.
+        smaller = Vector(vector.labels, vector.value * _SMALLER, vector.present)
+        return np.where(np.isinf(found), _sum(groups, smaller, count) / count / _SMALLER, found)
+    return found
 
 
 def _variance(groups: _Groups, vector: Vector, count: Floats) -> Floats:
-    mean = _sum(groups, vector, count) / count
+    mean = _mean(groups, vector, count)
     centred = np.empty_like(vector.value)
     for number, rows in enumerate(groups.runs()):
         centred[rows] = vector.value[rows] - mean[number]
@@ -81,7 +107,7 @@ def _variance(groups: _Groups, vector: Vector, count: Floats) -> Floats:
 
 AGGREGATIONS: Final[dict[str, Callable[[_Groups, Vector, Floats], Floats]]] = {
     "sum": _sum,
-    "avg": lambda g, v, n: _sum(g, v, n) / n,
+    "avg": _mean,
     "count": lambda _g, _v, n: n,
     "group": lambda _g, _v, n: np.ones_like(n),
     # NaN loses against any number (fmin, fmax), and stands where a group has nothing else.
@@ -106,9 +132,16 @@ def ranked(vector: Vector, k: Floats, labels: Sequence[str], *, by: bool, larges
     Parameters
     ----------
     k : ndarray of float64, shape (steps,)
+
+    Raises
+    ------
+    BadQuery
+        `k` is no number, or a very large one.
     """
-    chosen = np.zeros_like(vector.present)
-    wanted = np.nan_to_num(k, nan=0.0).astype(np.int64)
+    for odd in k[~(np.abs(k) < _LARGEST_K)][:1]:
+        raise BadQuery(f"Scalar value {odd} overflows int64", "give the number of series as a whole number")
+    chosen = np.zeros(vector.present.shape, np.bool_)
+    wanted = k.astype(np.int64)
     for rows in _Groups(vector, labels, by=by).runs():
         order = _sort(vector.value[rows], vector.present[rows], descending=largest, nan_first=False)
         place = np.empty_like(order)
@@ -141,21 +174,29 @@ def quantile(vector: Vector, phi: Floats, labels: Sequence[str], *, by: bool) ->
 
 
 def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool) -> Vector:
-    """``count_values``: how many series of a group have each value, which becomes a label."""
-    if not label.isidentifier() or not label.isascii():
-        raise BadQuery(f"invalid label name {label!r} in count_values", "use letters, digits and underscores")
-    parts: list[tuple[Labels, Bools]] = []
+    """``count_values``: how many series of a group have each value, which becomes a label.
+
+    Raises
+    ------
+    BadQuery
+        The label's name is none.
+    """
+    if not is_label_name(label):
+        raise BadQuery(f"invalid label name {plain(label)!r} in count_values", "use letters, digits and underscores")
+    counts: dict[Key, tuple[Labels, Floats]] = {}
     for row, whole in enumerate(vector.labels):
         mine = _group_labels(whole, labels, by=by)
-        here = vector.present[row]
-        for number in np.unique(vector.value[row][here]):
-            same = np.isnan(vector.value[row]) if np.isnan(number) else vector.value[row] == number
-            parts.append((mine | {label: _text(float(number))}, here & same))
-    if not parts:
+        bits = np.ascontiguousarray(vector.value[row]).view(np.uint64)
+        # By bits, so that -0 is told from 0, as its text is.
+        for pattern in np.unique(bits[vector.present[row]]):
+            full = {**mine, label: _text(float(pattern.view(np.float64)))}
+            full = full if by else without(full, labels)
+            counted = counts.setdefault(key(full), (full, np.zeros(vector.value.shape[1])))[1]
+            counted += vector.present[row] & (bits == pattern)
+    if not counts:
         return Vector.empty(vector.value.shape[1])
-    ones = Vector([p[0] for p in parts], np.ones((len(parts), vector.value.shape[1])), np.array([p[1] for p in parts]))
-    names = sorted({name for p in parts for name in p[0]})
-    return merged(aggregate("sum", ones, names, by=True))
+    value = np.array([counted for _, counted in counts.values()])
+    return Vector([full for full, _ in counts.values()], value, value > 0)
 
 
 def _text(value: float) -> str:

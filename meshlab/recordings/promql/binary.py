@@ -9,7 +9,22 @@ from typing import Final
 import numpy as np
 
 from meshlab.errors import BadQuery
-from meshlab.recordings.promql.values import METRIC, Bools, Floats, Labels, Scalar, Value, Vector, key, merged, without
+from meshlab.escape import plain
+from meshlab.recordings.promql.values import (
+    METRIC,
+    Bools,
+    Floats,
+    Ints,
+    Key,
+    Labels,
+    Scalar,
+    Value,
+    Vector,
+    key,
+    merged,
+    nameless,
+    without,
+)
 
 __all__ = ["Matching", "binary"]
 
@@ -34,9 +49,17 @@ class Matching:
     many: str = ""
     include: tuple[str, ...] = ()
 
-    def signature(self, labels: Labels) -> tuple[tuple[str, str], ...]:
+    def signature(self, labels: Labels) -> Key:
         """What must be equal on both sides."""
-        return key(labels, self.labels) if self.on else key(without(labels, (*self.labels, METRIC)))
+        if self.on:
+            return tuple([labels.get(name, "") for name in self.labels])
+        return key(without(labels, (*self.labels, METRIC)))
+
+    def named(self, labels: Labels) -> dict[str, str]:
+        """The signature of a label set, for people."""
+        if self.on:
+            return {name: labels[name] for name in self.labels if name in labels}
+        return without(labels, (*self.labels, METRIC))
 
 
 def _mod(a: Floats, b: Floats) -> Floats:
@@ -81,18 +104,18 @@ def binary(op: str, left: Value, right: Value, matching: Matching, *, return_boo
     BadQuery
         Series match in a way that the operator does not allow.
     """
-    nameless = return_bool or (op in _ARITHMETIC and (left_open or op != "atan2"))
+    drop_name = return_bool or (op in _ARITHMETIC and (left_open or op != "atan2"))
     with np.errstate(all="ignore"):
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return _scalars(op, left, right)
         if isinstance(left, Vector) and isinstance(right, Vector):
             if op in ("and", "or", "unless"):
                 return _set(op, left, right, matching)
-            return _vectors(op, left, right, matching, return_bool, nameless)
+            return _vectors(op, left, right, matching, return_bool, drop_name)
         if isinstance(left, Vector) and isinstance(right, Scalar):
-            return _with_scalar(op, left, right, return_bool, nameless, swapped=False)
+            return _with_scalar(op, left, right, return_bool, drop_name, swapped=False)
         if isinstance(left, Scalar) and isinstance(right, Vector):
-            return _with_scalar(op, right, left, return_bool, nameless, swapped=True)
+            return _with_scalar(op, right, left, return_bool, drop_name, swapped=True)
     raise BadQuery(f"operator {op} takes scalars and instant vectors only", "aggregate a range first")
 
 
@@ -103,11 +126,11 @@ def _scalars(op: str, left: Scalar, right: Scalar) -> Scalar:
 
 
 def _with_scalar(
-    op: str, vector: Vector, scalar: Scalar, return_bool: bool, nameless: bool, *, swapped: bool
+    op: str, vector: Vector, scalar: Scalar, return_bool: bool, drop_name: bool, *, swapped: bool
 ) -> Vector:
     number = np.broadcast_to(scalar.value, vector.value.shape)
     a, b = (number, vector.value) if swapped else (vector.value, number)
-    labels = [without(x, (METRIC,)) for x in vector.labels] if nameless else vector.labels
+    labels = nameless(vector.labels) if drop_name else vector.labels
     if op in _ARITHMETIC:
         return merged(Vector(labels, _ARITHMETIC[op](a, b), vector.present))
     holds = _COMPARISON[op](a, b)
@@ -117,8 +140,8 @@ def _with_scalar(
     return Vector(vector.labels, vector.value, vector.present & holds)
 
 
-def _groups(vector: Vector, matching: Matching) -> dict[tuple[tuple[str, str], ...], list[int]]:
-    found: dict[tuple[tuple[str, str], ...], list[int]] = {}
+def _groups(vector: Vector, matching: Matching) -> dict[Key, list[int]]:
+    found: dict[Key, list[int]] = {}
     for row, labels in enumerate(vector.labels):
         found.setdefault(matching.signature(labels), []).append(row)
     return found
@@ -147,16 +170,17 @@ def _set(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
     return Vector(left.labels, left.value, present)
 
 
-def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool, nameless: bool) -> Vector:
+def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool, drop_name: bool) -> Vector:
     many, one = (right, left) if matching.many == "right" else (left, right)
     many_groups, one_groups = _groups(many, matching), _groups(one, matching)
     # Where one side has nothing at all, nothing is compared and nothing can be ambiguous.
     asked = many.present.any(axis=0) & one.present.any(axis=0)
-    for signature, rows in one_groups.items():
+    for rows in one_groups.values():
         if len(rows) > 1 and (one.present[rows].sum(axis=0)[asked] > 1).any():
             side = "left" if matching.many == "right" else "right"
+            group = matching.named(one.labels[rows[0]])
             raise BadQuery(
-                f"found duplicate series for the match group {dict(signature)} on the {side} hand-side: "
+                f"found duplicate series for the match group {plain(group)} on the {side} hand-side: "
                 "many-to-many matching not allowed",
                 "add labels to on(), or aggregate that side first",
             )
@@ -168,7 +192,7 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
     a, b = many.value[at_many], one.value[at_one]
     if matching.many == "right":
         a, b = b, a
-    labels = [_result_labels(many.labels[m], one.labels[o], matching, nameless) for m, o in pairs]
+    labels = [_result_labels(many.labels[m], one.labels[o], matching, drop_name) for m, o in pairs]
     if op in _ARITHMETIC:
         value = _ARITHMETIC[op](a, b)
     else:
@@ -176,23 +200,32 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
         # Without bool the left value stays where the comparison holds.
         value = holds.astype(np.float64) if return_bool else a
         present = present if return_bool else present & holds
+    if not matching.many:
+        _once(at_one, present)
     try:
         return merged(Vector(labels, value, present))
     except BadQuery:
-        advice = (
-            "grouping labels must ensure unique matches"
-            if matching.many
-            else "many-to-one matching must be explicit (group_left/group_right)"
-        )
         raise BadQuery(
-            f"multiple matches for labels: {advice}", "add labels to on(), or group_left/group_right"
+            "multiple matches for labels: grouping labels must ensure unique matches",
+            "add labels to on(), or to the list of group_left or group_right",
         ) from None
 
 
-def _result_labels(many: Labels, one: Labels, matching: Matching, nameless: bool) -> Labels:
+def _once(at_one: Ints, present: Bools) -> None:
+    """One-to-one: no series of the right side may have two partners at a step, even if their results would differ."""
+    order = np.argsort(at_one, kind="stable")
+    first = np.flatnonzero(np.r_[True, np.diff(at_one[order]) != 0])
+    if len(first) < len(at_one) and (np.add.reduceat(present[order].astype(np.int64), first, axis=0) > 1).any():
+        raise BadQuery(
+            "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+            "add labels to on(), or group_left or group_right",
+        )
+
+
+def _result_labels(many: Labels, one: Labels, matching: Matching, drop_name: bool) -> Labels:
     """``resultMetric``."""
     labels = dict(many)
-    if nameless:
+    if drop_name:
         labels.pop(METRIC, None)
     if not matching.many:
         labels = _kept(labels, matching.labels) if matching.on else without(labels, matching.labels)

@@ -14,7 +14,7 @@ from meshlab.errors import BadQuery, UnsupportedQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql import aggregations, labels, selectors
 from meshlab.recordings.promql.binary import Matching, binary
-from meshlab.recordings.promql.functions import CALENDAR, ELEMENTWISE, clamp, round_to, scalar_of
+from meshlab.recordings.promql.functions import CALENDAR, ELEMENTWISE, clamp, greatest, least, round_to, scalar_of
 from meshlab.recordings.promql.histograms import histogram_quantile
 from meshlab.recordings.promql.range_functions import (
     RANGE_FUNCTIONS,
@@ -23,7 +23,19 @@ from meshlab.recordings.promql.range_functions import (
     range_function,
 )
 from meshlab.recordings.promql.store import Condition, Store
-from meshlab.recordings.promql.values import Bools, Floats, Ints, Labels, Ranges, Scalar, Text, Value, Vector, merged
+from meshlab.recordings.promql.values import (
+    METRIC,
+    Bools,
+    Floats,
+    Ints,
+    Labels,
+    Ranges,
+    Scalar,
+    Text,
+    Value,
+    Vector,
+    merged,
+)
 
 __all__ = ["Evaluator", "parse", "selector_conditions"]
 
@@ -148,7 +160,7 @@ class Evaluator:
         chosen = self.store.select(selector_conditions(inner)).fresh()
         return selectors.ranges(
             chosen.labels,
-            chosen.start,
+            chosen.begin,
             chosen.time,
             chosen.value,
             self._moments(inner),
@@ -159,6 +171,9 @@ class Evaluator:
     def _subquery(self, node: Any) -> Ranges:
         at, span = self._moments(node), _ms(node.range)
         step = _ms(node.step) or _SUBQUERY_STEP_MS
+        if not len(at):
+            # Inside of another subquery, whose own grid has no point.
+            at = np.array([self.start_ms])
         earliest, latest = int(at.min()) - span, int(at.max())
         # The inner grid lies on multiples of its step, whatever the outer one does.
         first = -(-earliest // step) * step
@@ -168,10 +183,9 @@ class Evaluator:
         inner = Evaluator(self.store, grid, self.start_ms, self.end_ms, self.left_open).evaluate(node.expr)
         vector = inner if isinstance(inner, Vector) else _of_scalar(inner)
         time = np.broadcast_to(grid, vector.present.shape)[vector.present]
-        start = np.r_[0, np.cumsum(vector.present.sum(axis=1))].astype(np.int64)
-        return selectors.ranges(
-            vector.labels, start, time, vector.value[vector.present], at, span, left_open=self.left_open
-        )
+        begin = np.r_[0, np.cumsum(vector.present.sum(axis=1))].astype(np.int64)
+        value = vector.value[vector.present]
+        return selectors.ranges(vector.labels, begin, time, value, self._moments(node), span, left_open=self.left_open)
 
     def _aggregate(self, node: Any) -> Vector:
         name = str(node.op)
@@ -179,7 +193,7 @@ class Evaluator:
         by = node.modifier is None or str(node.modifier.type).endswith("By")
         names = tuple(node.modifier.labels) if node.modifier is not None else ()
         if name in aggregations.AGGREGATIONS:
-            return aggregations.aggregate(name, vector, names, by=by)
+            return aggregations.aggregate(name, vector, names, by=by, left_open=self.left_open)
         if name == "count_values":
             return aggregations.count_values(vector, _text(self.evaluate(node.param)), names, by=by)
         if name in ("topk", "bottomk"):
@@ -263,11 +277,11 @@ class Evaluator:
 
     def _call_clamp_min(self, args: Sequence[Any]) -> Vector:
         low = self._number(args, 1)
-        return merged(_vector(self.evaluate(args[0])).map(lambda x: np.maximum(low, x)))
+        return merged(_vector(self.evaluate(args[0])).map(lambda x: greatest(low, x)))
 
     def _call_clamp_max(self, args: Sequence[Any]) -> Vector:
         high = self._number(args, 1)
-        return merged(_vector(self.evaluate(args[0])).map(lambda x: np.minimum(high, x)))
+        return merged(_vector(self.evaluate(args[0])).map(lambda x: least(high, x)))
 
     def _call_round(self, args: Sequence[Any]) -> Vector:
         return merged(round_to(_vector(self.evaluate(args[0])), self._number(args, 1, 1.0)))
@@ -280,7 +294,7 @@ class Evaluator:
 
     def _call_label_replace(self, args: Sequence[Any]) -> Vector:
         texts = [_text(self.evaluate(arg)) for arg in args[1:]]
-        return labels.label_replace(_vector(self.evaluate(args[0])), *texts)
+        return labels.label_replace(_vector(self.evaluate(args[0])), *texts, dot_is_all=self.left_open)
 
     def _call_label_join(self, args: Sequence[Any]) -> Vector:
         target, separator, *sources = (_text(self.evaluate(arg)) for arg in args[1:])
@@ -291,7 +305,7 @@ class Evaluator:
 
     def _call_absent_over_time(self, args: Sequence[Any]) -> Vector:
         over = _windows(self.evaluate(args[0]))
-        return self._absence(args[0], over.high > over.low)
+        return self._absence(args[0], over.present())
 
     def _absence(self, node: Any, there: Bools) -> Vector:
         """One series where nothing is, with the labels that the selector pins (``createLabelsForAbsentFunction``)."""
@@ -300,9 +314,14 @@ class Evaluator:
         node = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
         pinned: Labels = {}
         if isinstance(node, ast.VectorSelector):
-            conditions = [c for c in selector_conditions(node) if c.name != "__name__"]
-            names = [c.name for c in conditions]
-            pinned = {c.name: c.value for c in conditions if c.op == "=" and c.value and names.count(c.name) == 1}
+            seen: set[str] = set()
+            for condition in selector_conditions(node):
+                if condition.op == "=" and condition.name not in seen:
+                    seen.add(condition.name)
+                    pinned[condition.name] = condition.value
+                else:
+                    pinned.pop(condition.name, None)
+            pinned = {name: value for name, value in pinned.items() if value and name != METRIC}
         missing = np.logical_not(there.any(axis=0))[None, :]
         return Vector([pinned], np.ones(missing.shape), missing)
 

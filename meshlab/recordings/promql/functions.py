@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from meshlab.recordings.promql.values import Floats, Scalar, Vector
 
-__all__ = ["CALENDAR", "ELEMENTWISE", "clamp", "round_to", "scalar_of"]
+__all__ = ["CALENDAR", "ELEMENTWISE", "clamp", "greatest", "least", "round_to", "scalar_of"]
+
+Times = NDArray[Any]
+_LATEST_S: Final = 2.0**62
 
 
 def _sign(x: Floats) -> Floats:
@@ -44,9 +48,25 @@ ELEMENTWISE: Final[dict[str, Callable[[Floats], Floats]]] = {
 """Functions of one number, by name."""
 
 
+def least(a: Floats, b: Floats) -> Floats:
+    """Go's ``math.Min``: NaN wins, but against -Inf."""
+    return np.where(np.isneginf(a) | np.isneginf(b), -np.inf, np.minimum(a, b))
+
+
+def greatest(a: Floats, b: Floats) -> Floats:
+    """Go's ``math.Max``: NaN wins, but against +Inf."""
+    return np.where(np.isposinf(a) | np.isposinf(b), np.inf, np.maximum(a, b))
+
+
 def clamp(vector: Vector, low: Floats, high: Floats) -> Vector:
-    """``clamp``: nothing at all where the limits are crossed."""
-    kept = vector.map(lambda x: np.where(np.isnan(low + high), np.nan, np.maximum(low, np.minimum(high, x))))
+    """``clamp``: nothing at all where the limits are crossed.
+
+    Parameters
+    ----------
+    vector : Vector
+    low, high : ndarray of float64, shape (steps,)
+    """
+    kept = vector.map(lambda x: greatest(low, least(high, x)))
     return Vector(kept.labels, kept.value, kept.present & ~(high < low))
 
 
@@ -62,38 +82,38 @@ def scalar_of(vector: Vector) -> Scalar:
     return Scalar(np.where(one, only, np.nan))
 
 
-def _days(x: Floats) -> Floats:
-    return np.floor(x / 86_400.0)
+def _calendar(function: Callable[[Times], Times]) -> Callable[[Floats], Floats]:
+    """A function of whole seconds; what is no time at all stays NaN (Go makes up a year there)."""
+
+    def of(x: Floats) -> Floats:
+        known = np.abs(x) < _LATEST_S
+        # Go cuts towards zero.
+        seconds = np.trunc(np.where(known, x, 0.0)).astype("datetime64[s]")
+        return np.where(known, function(seconds).astype(np.float64), np.nan)
+
+    return of
 
 
-def _in(x: Floats, unit: str) -> Floats:
-    """Whole units since 1970."""
-    return np.asarray(np.floor(x).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype(np.float64))
+def _since(x: Times, unit: str) -> Times:
+    """Whole days since the first day of the unit."""
+    days: Times = x.astype("datetime64[D]") - x.astype(f"datetime64[{unit}]").astype("datetime64[D]")
+    return days
 
 
-def _first_day(x: Floats, unit: str) -> Floats:
-    """Days since 1970 of the first day of the unit."""
-    first = np.floor(x).astype("datetime64[s]").astype(f"datetime64[{unit}]").astype("datetime64[D]")
-    return np.asarray(first.astype(np.float64))
-
-
-def _days_in_month(x: Floats) -> Floats:
-    month = np.floor(x).astype("datetime64[s]").astype("datetime64[M]")
-    return np.asarray(((month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")).astype(np.float64))
-
-
-def _remainder(x: Floats, of: float, unit: float) -> Floats:
-    return np.asarray(np.floor(np.floor(x) % of / unit), dtype=np.float64)
+def _days_in_month(x: Times) -> Times:
+    month = x.astype("datetime64[M]")
+    days: Times = (month + 1).astype("datetime64[D]") - month.astype("datetime64[D]")
+    return days
 
 
 CALENDAR: Final[dict[str, Callable[[Floats], Floats]]] = {
-    "minute": lambda x: _remainder(x, 3_600.0, 60.0),
-    "hour": lambda x: _remainder(x, 86_400.0, 3_600.0),
-    "day_of_week": lambda x: np.asarray((_days(x) + 4.0) % 7.0),
-    "day_of_month": lambda x: _days(x) - _first_day(x, "M") + 1.0,
-    "day_of_year": lambda x: _days(x) - _first_day(x, "Y") + 1.0,
-    "days_in_month": _days_in_month,
-    "month": lambda x: np.asarray(_in(x, "M") % 12.0 + 1.0),
-    "year": lambda x: _in(x, "Y") + 1970.0,
+    "minute": _calendar(lambda x: x.astype(np.int64) % 3_600 // 60),
+    "hour": _calendar(lambda x: x.astype(np.int64) % 86_400 // 3_600),
+    "day_of_week": _calendar(lambda x: (x.astype(np.int64) // 86_400 + 4) % 7),
+    "day_of_month": _calendar(lambda x: _since(x, "M").astype(np.int64) + 1),
+    "day_of_year": _calendar(lambda x: _since(x, "Y").astype(np.int64) + 1),
+    "days_in_month": _calendar(_days_in_month),
+    "month": _calendar(lambda x: x.astype("datetime64[M]").astype(np.int64) % 12 + 1),
+    "year": _calendar(lambda x: x.astype("datetime64[Y]").astype(np.int64) + 1970),
 }
 """Functions of a time in unix seconds (UTC), by name."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Final
 
 import numpy as np
 
-from meshlab.recordings.promql.values import METRIC, Bools, Floats, Labels, Vector, key, without
+from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
 __all__ = ["histogram_quantile"]
+
+_NUMBER: Final = re.compile(r"[+-]?(?:inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
 
 
 def histogram_quantile(phi: Floats, buckets: Vector) -> Vector:
@@ -20,70 +24,99 @@ def histogram_quantile(phi: Floats, buckets: Vector) -> Vector:
     buckets : Vector
         Cumulative counts; series without a readable ``le`` are passed over. ``le="1"`` and ``le="1.0"`` are one bucket.
     """
-    groups: dict[tuple[tuple[str, str], ...], tuple[Labels, list[tuple[float, int]]]] = {}
+    groups: dict[Key, tuple[Labels, list[tuple[float, int]]]] = {}
+    edge_of = {text: _edge(text) for text in {labels.get("le", "") for labels in buckets.labels}}
     for row, labels in enumerate(buckets.labels):
-        edge = _edge(labels.get("le", ""))
-        if edge is None:
-            continue
-        mine = without(labels, ("le", METRIC))
-        groups.setdefault(key(mine), (mine, []))[1].append((edge, row))
-    steps = buckets.value.shape[1]
-    value, present = np.full((len(groups), steps), np.nan), np.zeros((len(groups), steps), np.bool_)
-    for number, (_, members) in enumerate(groups.values()):
-        members.sort()
-        edges = np.array([edge for edge, _ in members])
-        rows = [row for _, row in members]
-        here = buckets.present[rows]
-        present[number] = here.any(axis=0)
-        # Steps at which the same buckets are present are computed together: nearly always all of them.
-        for at in _patterns(here):
-            some = here[:, at[0]]
-            if some.any():
-                counts = buckets.value[np.array(rows)[some]][:, at]
-                value[number, at] = _quantile(phi[at], edges[some], counts)
+        edge = edge_of[labels.get("le", "")]
+        if edge is not None:
+            mine = without(labels, ("le", METRIC))
+            groups.setdefault(key(mine), (mine, []))[1].append((edge, row))
+    # Histograms with the same edges are computed together: nearly always all of them.
+    alike: dict[tuple[float, ...], list[int]] = {}
+    members = [sorted(found) for _, found in groups.values()]
+    for number, found in enumerate(members):
+        alike.setdefault(tuple(edge for edge, _ in found), []).append(number)
+    shape = len(groups), buckets.value.shape[1]
+    value, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+    for edges, numbers in alike.items():
+        rows = np.array([[row for _, row in members[number]] for number in numbers])
+        value[numbers], present[numbers] = _quantiles(phi, np.array(edges), buckets.value[rows], buckets.present[rows])
     return Vector([labels for labels, _ in groups.values()], value, present)
 
 
 def _edge(text: str) -> float | None:
-    try:
-        edge = float(text)
-    except ValueError:
+    """A bucket's upper edge as Go's ``ParseFloat`` reads it; None where it reads nothing."""
+    if not _NUMBER.fullmatch(text):
         return None
-    return None if math.isnan(edge) else edge
+    edge = float(text)
+    return None if math.isinf(edge) and text[-1].isdigit() else edge
 
 
-def _patterns(here: Bools) -> list[np.ndarray[tuple[int], np.dtype[np.intp]]]:
-    if here.all():
-        return [np.arange(here.shape[1])]
-    _, number = np.unique(here, axis=1, return_inverse=True)
-    number = number.ravel()
-    return [np.flatnonzero(number == n) for n in range(int(number.max()) + 1)] if here.shape[1] else []
+def _quantiles(phi: Floats, edges: Floats, counts: Floats, here: Bools) -> tuple[Floats, Bools]:
+    """Quantiles of histograms with the same edges; `counts` and `here` have the shape (histograms, buckets, steps)."""
+    some: Bools = np.asarray(here.any(axis=1))
+    if (here.all(axis=1) == some).all():
+        return _quantile(phi, edges, counts), some
+    value = np.full(some.shape, np.nan)
+    for number in range(len(counts)):
+        # Steps at which the same buckets are present are computed together.
+        patterns, which = np.unique(here[number], axis=1, return_inverse=True)
+        for column in range(patterns.shape[1]):
+            at, there = np.flatnonzero(which.ravel() == column), patterns[:, column]
+            if there.any():
+                value[number, at] = _quantile(phi[at], edges[there], counts[number][there][:, at][None])[0]
+    return value, some
 
 
 def _quantile(phi: Floats, edges: Floats, counts: Floats) -> Floats:
-    """``bucketQuantile`` for one set of buckets at several steps; counts of shape (buckets, steps)."""
+    """``bucketQuantile``; `counts` has the shape (histograms, buckets, steps), the answer (histograms, steps)."""
+    nothing = np.full((counts.shape[0], counts.shape[2]), np.nan)
     if not np.isposinf(edges[-1]):
-        return _outside(phi, np.full(len(phi), np.nan))
+        return _outside(phi, nothing)
     first = np.flatnonzero(np.r_[True, edges[1:] != edges[:-1]])
-    edges, counts = edges[first], np.add.reduceat(counts, first, axis=0)
-    # Counts that fall over the edges come from scrapes in the middle of an update: lift them.
-    counts = np.where(np.isnan(counts), np.nan, np.fmax.accumulate(counts, axis=0))
-    if len(edges) < 2:
-        return _outside(phi, np.full(len(phi), np.nan))
+    if len(first) < 2:
+        return _outside(phi, nothing)
+    if len(first) < len(edges):
+        edges, counts = edges[first], np.add.reduceat(counts, first, axis=1)
+    counts = _monotonic(counts)
+    total = counts[:, -1]
     with np.errstate(all="ignore"):
-        total = counts[-1]
         rank = phi * total
-        reached = counts[:-1] >= rank
-        at = np.where(reached.any(axis=0), reached.argmax(axis=0), len(edges) - 1)
-        column = np.arange(len(phi))
-        before = np.clip(at - 1, 0, None)
-        inner = at > 0
-        low = np.where(inner, edges[before], 0.0)
-        below = np.where(inner, counts[before, column], 0.0)
-        inside = low + (edges[at] - low) * ((rank - below) / (counts[at, column] - below))
-        found = np.where((at == 0) & (edges[0] <= 0), edges[0], inside)
+        at = _search(counts[:, :-1], rank)
+        below = np.where(at > 0, _picked(counts, np.clip(at - 1, 0, None)), 0.0)
+        low = np.where(at > 0, edges[np.clip(at - 1, 0, None)], 0.0)
+        found = low + (edges[at] - low) * ((rank - below) / (_picked(counts, at) - below))
+        found = np.where((at == 0) & (edges[0] <= 0), edges[0], found)
         found = np.where(at == len(edges) - 1, edges[-2], found)
-        return _outside(phi, np.where(total == 0, np.nan, found))
+    return _outside(phi, np.where(total == 0, np.nan, found))
+
+
+def _monotonic(counts: Floats) -> Floats:
+    """``ensureMonotonic``: counts that fall come from scrapes in the middle of an update, and are lifted."""
+    if (counts[:, 1:] >= counts[:, :-1]).all():
+        return counts
+    lifted = np.where(np.isnan(counts), np.nan, np.fmax.accumulate(counts, axis=1))
+    # Nothing is less than NaN: where the first count is none, all stay as they are.
+    return np.where(np.isnan(counts[:, :1]), counts, lifted)
+
+
+def _search(counts: Floats, rank: Floats) -> Ints:
+    """First bucket that reaches the rank; the binary search of Go's ``sort.Search``, which NaN leads astray alike."""
+    low = np.zeros(rank.shape, np.int64)
+    high = np.full(rank.shape, counts.shape[1])
+    while (low < high).any():
+        middle = (low + high) // 2
+        reached = _picked(counts, np.minimum(middle, counts.shape[1] - 1)) >= rank
+        open_ = low < high
+        high = np.where(open_ & reached, middle, high)
+        low = np.where(open_ & ~reached, middle + 1, low)
+    return low
+
+
+def _picked(counts: Floats, at: Ints) -> Floats:
+    """One bucket of each histogram and step."""
+    found: Floats = np.take_along_axis(counts, at[:, None, :], axis=1)[:, 0]
+    return found
 
 
 def _outside(phi: Floats, found: Floats) -> Floats:

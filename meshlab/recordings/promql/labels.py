@@ -6,41 +6,50 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from meshlab.errors import BadQuery, UnsupportedQuery
+from meshlab.errors import BadQuery
+from meshlab.escape import plain
+from meshlab.recordings.promql.patterns import expanded
 from meshlab.recordings.promql.values import Vector, merged
 
-__all__ = ["label_join", "label_replace"]
+__all__ = ["is_label_name", "label_join", "label_replace"]
 
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_REFERENCE: Final = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})", re.ASCII)
 
 
-def label_replace(vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
+def is_label_name(text: str) -> bool:
+    """Whether Prometheus takes it for a label's name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def label_replace(
+    vector: Vector, target: str, replacement: str, source: str, pattern: str, *, dot_is_all: bool = False
+) -> Vector:
     """Set a label from the parts of another one that match a whole-text pattern.
+
+    Parameters
+    ----------
+    vector : Vector
+    target, replacement, source, pattern : str
+        The function's own arguments.
+    dot_is_all : bool
+        Whether ``.`` also stands for a line's end (Prometheus 3).
 
     Raises
     ------
     BadQuery
-        An invalid label name, or two series become alike.
+        An invalid label name or pattern, or two series become alike.
     UnsupportedQuery
-        A pattern that Python reads differently from RE2.
+        The replacement names a tenth group.
     """
-    try:
-        expression = re.compile(rf"(?:{pattern})")
-    except re.error:
-        raise UnsupportedQuery(
-            f"label_replace with the pattern {pattern!r} is not known to the embedded evaluator",
-            "write it more plainly",
-        ) from None
+    texts = sorted({labels.get(source, "") for labels in vector.labels})
+    matched, filled = expanded(texts, pattern, replacement, dot_is_all=dot_is_all)
     _check(target)
-    labels = []
-    for old in vector.labels:
-        match = expression.fullmatch(old.get(source, ""))
-        new = dict(old)
-        if match:
-            new[target] = _expand(match, replacement)
-        labels.append({name: value for name, value in new.items() if value})
-    return merged(Vector(labels, vector.value, vector.present))
+    become = {text: new for text, new, fits in zip(texts, filled, matched, strict=True) if fits}
+    changed = [
+        {**labels, target: become[labels.get(source, "")]} if labels.get(source, "") in become else labels
+        for labels in vector.labels
+    ]
+    return _relabelled(vector, changed)
 
 
 def label_join(vector: Vector, target: str, separator: str, sources: Sequence[str]) -> Vector:
@@ -53,29 +62,15 @@ def label_join(vector: Vector, target: str, separator: str, sources: Sequence[st
     """
     for name in (target, *sources):
         _check(name)
-    labels = []
-    for old in vector.labels:
-        new = dict(old) | {target: separator.join(old.get(name, "") for name in sources)}
-        labels.append({name: value for name, value in new.items() if value})
+    changed = [{**old, target: separator.join(old.get(name, "") for name in sources)} for old in vector.labels]
+    return _relabelled(vector, changed)
+
+
+def _relabelled(vector: Vector, changed: list[dict[str, str]]) -> Vector:
+    labels = [{name: value for name, value in row.items() if value} for row in changed]
     return merged(Vector(labels, vector.value, vector.present))
 
 
 def _check(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise BadQuery(f"invalid label name {name!r}", "use letters, digits and underscores")
-
-
-def _expand(match: re.Match[str], template: str) -> str:
-    """Go's ``Regexp.Expand``: ``$1``, ``${1}``, ``$name``, ``$$``; an unknown group is empty."""
-
-    def reference(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
-        if name is None:
-            return "$"
-        group: int | str = int(name) if name.isdigit() else name
-        try:
-            return match[group] or ""
-        except IndexError:
-            return ""
-
-    return _REFERENCE.sub(reference, template)
+    if not is_label_name(name):
+        raise BadQuery(f"invalid label name {plain(name)!r}", "use letters, digits and underscores")

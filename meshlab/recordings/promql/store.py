@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.errors import BadQuery
+from meshlab.recordings.promql.patterns import matching
 from meshlab.recordings.promql.values import Floats, Ints, Labels
 from meshlab.series import SeriesSet
 
@@ -43,7 +44,7 @@ class Selected:
     Parameters
     ----------
     labels : list of dict
-    start : ndarray of int64, shape (series + 1,)
+    begin : ndarray of int64, shape (series + 1,)
         Where each series begins in the columns, plus the end.
     time : ndarray of int64, shape (samples,)
         Unix milliseconds.
@@ -53,7 +54,7 @@ class Selected:
     """
 
     labels: list[Labels]
-    start: Ints
+    begin: Ints
     time: Ints
     value: Floats
     stale: NDArray[np.bool_]
@@ -63,8 +64,8 @@ class Selected:
         if not self.stale.any():
             return self
         keep = ~self.stale
-        start = np.r_[0, np.cumsum(keep)][self.start]
-        return Selected(self.labels, start, self.time[keep], self.value[keep], self.stale[keep])
+        begin = np.r_[0, np.cumsum(keep)][self.begin]
+        return Selected(self.labels, begin, self.time[keep], self.value[keep], self.stale[keep])
 
 
 class Store:
@@ -74,48 +75,66 @@ class Store:
     ----------
     series : SeriesSet
         Sorted by series and time.
+    dot_is_all : bool
+        Whether ``.`` in a matcher also stands for a line's end (Prometheus 3).
     """
 
-    def __init__(self, series: SeriesSet) -> None:
+    def __init__(self, series: SeriesSet, *, dot_is_all: bool = False) -> None:
         self._series = series
+        self._dot_is_all = dot_is_all
         self._codes: dict[str, tuple[NDArray[np.int64], list[str]]] = {}
 
     @cached_property
-    def _start(self) -> Ints:
+    def _edges(self) -> Ints:
         return self._series.starts
 
-    @cached_property
-    def _rows(self) -> list[tuple[str, ...]]:
-        return list(self._series.labels.itertuples(index=False, name=None))
-
     def find(self, conditions: Sequence[Condition]) -> Ints:
-        """Rows of the series that meet all conditions."""
+        """Rows of the series that meet all conditions.
+
+        Raises
+        ------
+        BadQuery
+            A pattern is no RE2.
+        """
         found = np.ones(len(self._series), np.bool_)
         for condition in conditions:
             found &= self._meets(condition)
         return np.flatnonzero(found)
 
     def select(self, conditions: Sequence[Condition]) -> Selected:
-        """Samples of the series that meet all conditions."""
+        """Samples of the series that meet all conditions.
+
+        Raises
+        ------
+        BadQuery
+            A pattern is no RE2.
+        """
         rows = self.find(conditions)
-        names = list(self._series.labels.columns)
-        labels = [{n: v for n, v in zip(names, self._rows[row], strict=True) if v} for row in rows]
-        begin, end = self._start[rows], self._start[rows + 1]
-        start = np.r_[0, np.cumsum(end - begin)]
-        if len(rows) and end[-1] - begin[0] == start[-1]:
-            at: slice | Ints = slice(int(begin[0]), int(end[-1]))
+        start, end = self._edges[rows], self._edges[rows + 1]
+        begin = np.r_[0, np.cumsum(end - start)]
+        if len(rows) and end[-1] - start[0] == begin[-1]:
+            at: slice | Ints = slice(int(start[0]), int(end[-1]))
         else:
-            at = np.repeat(begin - start[:-1], end - begin) + np.arange(start[-1])
+            at = np.repeat(start - begin[:-1], end - start) + np.arange(begin[-1])
         value = np.ascontiguousarray(self._series.value[at])
         stale = value.view(np.uint64) == STALE_BITS
-        return Selected(labels, start, self._series.time[at].astype(np.int64), value, stale)
+        return Selected(self._labels(rows), begin, self._series.time[at].astype(np.int64), value, stale)
+
+    def _labels(self, rows: Ints) -> list[Labels]:
+        names = [str(name) for name in self._series.labels.columns]
+        columns = []
+        for name in names:
+            codes, values = self._column(name)
+            columns.append([values[code] for code in codes[rows].tolist()])
+        table = zip(*columns, strict=True) if columns else repeat((), len(rows))
+        return [{name: value for name, value in zip(names, row, strict=True) if value} for row in table]
 
     def _meets(self, condition: Condition) -> NDArray[np.bool_]:
         codes, values = self._column(condition.name)
         if condition.op in ("=", "!="):
             fits = np.array([v == condition.value for v in values], np.bool_)
         else:
-            fits = _regex(values, condition.value)
+            fits = matching(values, condition.value, dot_is_all=self._dot_is_all)
         chosen: NDArray[np.bool_] = fits[codes] if len(values) else np.zeros(len(codes), np.bool_)
         return ~chosen if condition.op.startswith("!") else chosen
 
@@ -127,17 +146,3 @@ class Store:
             else:
                 self._codes[name] = np.zeros(len(self._series), np.int64), [""]
         return self._codes[name]
-
-
-def _regex(values: list[str], pattern: str) -> NDArray[np.bool_]:
-    """Whole-text match by RE2 itself, the engine that Prometheus uses."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        found = pc.match_substring_regex(pa.array(values, pa.string()), f"^(?:{pattern})$")
-    except pa.ArrowInvalid:
-        raise BadQuery(
-            f"{pattern!r} is no regular expression that Prometheus reads", "correct it (RE2 syntax)"
-        ) from None
-    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,18 @@ __all__ = [
     "Bools",
     "Floats",
     "Ints",
+    "Key",
     "Labels",
     "Ranges",
     "Scalar",
     "Text",
     "Value",
     "Vector",
+    "gathered",
+    "key",
     "merged",
+    "nameless",
+    "spread",
     "without",
 ]
 
@@ -29,6 +36,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Labels = dict[str, str]
+Key = Hashable
 
 METRIC = "__name__"
 
@@ -59,7 +67,7 @@ class Vector:
     def map(self, function: Callable[[Floats], Floats]) -> Vector:
         """Apply a function to every value; the metric's name goes, as Prometheus drops it."""
         with np.errstate(all="ignore"):
-            return Vector([without(x, (METRIC,)) for x in self.labels], function(self.value), self.present)
+            return Vector(nameless(self.labels), function(self.value), self.present)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,30 +94,91 @@ class Text:
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ranges:
     """A range vector at every step: windows of samples.
+
+    Series that were scraped together share their times, and so their windows: these are found once a timeline.
 
     Parameters
     ----------
     labels : list of dict
         One label set a series.
+    begin : ndarray of int64, shape (series + 1,)
+        Where each series begins in the samples, plus the end.
     time : ndarray of int64, shape (samples,)
         Unix milliseconds; series after series, ascending within one.
     value : ndarray of float64, shape (samples,)
-    low, high : ndarray of int64, shape (series, steps)
-        The window of each step is ``[low, high)`` of the samples.
+    line : ndarray of int64, shape (series,)
+        The number of each series' timeline.
+    head : ndarray of int64, shape (timelines,)
+        Where a series of each timeline begins in the samples.
+    first, last : ndarray of int64, shape (timelines, steps)
+        The window of each step is ``[first, last)``, counted from the beginning of the series.
     start, end : ndarray of int64, shape (steps,)
         Where each window begins and ends, milliseconds.
     """
 
     labels: list[Labels]
+    begin: Ints
     time: Ints
     value: Floats
-    low: Ints
-    high: Ints
+    line: Ints
+    head: Ints
+    first: Ints
+    last: Ints
     start: Ints
     end: Ints
+
+    @cached_property
+    def low(self) -> Ints:
+        """Where each window begins in the samples; shape (series, steps)."""
+        return self.first[self.line] + self.begin[:-1, None]
+
+    @cached_property
+    def high(self) -> Ints:
+        """Where each window ends in the samples; shape (series, steps)."""
+        return self.last[self.line] + self.begin[:-1, None]
+
+    @cached_property
+    def count(self) -> Ints:
+        """Samples in each window; shape (timelines, steps)."""
+        return self.last - self.first
+
+    def present(self, least: int = 1) -> Bools:
+        """Which windows have that many samples; shape (series, steps), not to be written to."""
+        return self.spread(self.count >= least)
+
+    def spread(self, x: NDArray[Any]) -> NDArray[Any]:
+        """From one row a timeline to one row a series."""
+        return spread(x, self.line)
+
+    def times(self, at: Ints) -> Ints:
+        """Times of samples, by their place in the series; shape (timelines, steps), undefined outside of it."""
+        return self.time.take(at + self.head[:, None], mode="clip") if len(self.time) else np.zeros_like(at)
+
+    def values(self, at: Ints) -> Floats:
+        """Values of samples; `at` has the shape (timelines, steps), the answer (series, steps).
+
+        Undefined where a series has no such sample.
+        """
+        return gathered(self.value, self.begin, self.line, at)
+
+
+def spread(x: NDArray[Any], line: Ints) -> NDArray[Any]:
+    """From one row a timeline to one row a series; a view, not to be written to, where there is one timeline."""
+    return np.broadcast_to(x, (len(line), x.shape[1])) if len(x) == 1 else x[line]
+
+
+def gathered(value: Floats, begin: Ints, line: Ints, at: Ints) -> Floats:
+    """Values by their place in the series; `at` has one row a timeline, the answer one row a series."""
+    if not len(value):
+        return np.full((len(line), at.shape[1]), np.nan)
+    if len(at) == 1:
+        found: Floats = value.reshape(len(line), -1).take(at[0], axis=1, mode="clip")
+        return found
+    found = value.take(at[line] + begin[:-1, None], mode="clip")
+    return found
 
 
 Value = Vector | Scalar | Text | Ranges
@@ -121,10 +190,17 @@ def without(labels: Labels, names: Iterable[str]) -> Labels:
     return {name: value for name, value in labels.items() if name not in drop}
 
 
-def key(labels: Labels, names: Sequence[str] | None = None) -> tuple[tuple[str, str], ...]:
-    """What makes a label set itself; an empty label is an absent one."""
-    items = labels.items() if names is None else ((n, labels.get(n, "")) for n in names)
-    return tuple(sorted((name, value) for name, value in items if value))
+def nameless(labels: Iterable[Labels]) -> list[Labels]:
+    """Label sets without the metric's name."""
+    found = [dict(x) for x in labels]
+    for x in found:
+        x.pop(METRIC, None)
+    return found
+
+
+def key(labels: Labels) -> Key:
+    """What makes a label set itself. An empty label is an absent one: no label set here has any."""
+    return frozenset(labels.items())
 
 
 def merged(vector: Vector) -> Vector:
@@ -137,7 +213,7 @@ def merged(vector: Vector) -> Vector:
     BadQuery
         Two are.
     """
-    rows: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    rows: dict[Key, list[int]] = {}
     for at, labels in enumerate(vector.labels):
         rows.setdefault(key(labels), []).append(at)
     if len(rows) == len(vector.labels):

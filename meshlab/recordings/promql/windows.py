@@ -31,6 +31,7 @@ def fold(ufunc: np.ufunc, x: Floats, low: Ints, high: Ints) -> Floats:
     """
     if not low.size:
         return np.empty(low.shape)
+    # Windows without members may lie behind the last sample.
     padded = np.append(x, 0.0)
     pairs = np.minimum(np.stack([low.ravel(), high.ravel()], axis=1).ravel(), len(x))
     reduced: Floats = ufunc.reduceat(padded, pairs)[::2]

@@ -1,0 +1,98 @@
+"""The ``*_over_time`` family (promql/functions.go), each a reduction of every window by itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshlab.recordings.promql.values import Bools, Floats, Ints, Ranges
+from meshlab.recordings.promql.windows import fold, over_members
+
+__all__ = ["mean", "quantile", "reduced", "sorted_quantile", "variance"]
+
+_SMALLER = 2.0**-64
+
+
+def reduced(over: Ranges, ufunc: np.ufunc) -> Floats:
+    """Sum, least or greatest of each window; shape (series, steps), undefined where a window is empty."""
+    return fold(ufunc, over.value, over.low, over.high)
+
+
+def mean(over: Ranges) -> Floats:
+    """``avg_over_time``; shape (series, steps), undefined where a window is empty."""
+    count = over.spread(over.count)
+    found: Floats = reduced(over, np.add) / count
+    # Prometheus's running mean does not overflow where the sum does.
+    huge = np.isinf(found) & (count > 0)
+    if huge.any():
+        found[huge] = fold(np.add, over.value * _SMALLER, over.low[huge], over.high[huge]) / count[huge] / _SMALLER
+    return found
+
+
+def variance(over: Ranges) -> Floats:
+    """``stdvar_over_time``: mean squared distance from the mean; shape (series, steps), NaN where a window is empty."""
+
+    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+        x = over.value[member]
+        size = np.diff(np.r_[first, len(member)])
+        middle = np.add.reduceat(x, first) / size
+        found: Floats = np.add.reduceat((x - middle[window]) ** 2, first) / size
+        return found
+
+    some = over.present()
+    value = np.full(some.shape, np.nan)
+    value[some] = over_members(compute, over.low[some], over.high[some])
+    return value
+
+
+def quantile(over: Ranges, phi: Floats) -> Floats:
+    """``quantile_over_time``: linear interpolation between the two nearest ranks.
+
+    Parameters
+    ----------
+    over : Ranges
+    phi : ndarray of float64, shape (steps,)
+
+    Returns
+    -------
+    ndarray of float64, shape (series, steps)
+        NaN where a window is empty.
+    """
+    some: Bools = over.present()
+    wanted = np.broadcast_to(phi, some.shape)[some]
+    done = 0
+
+    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+        nonlocal done
+        here = slice(done, done + len(first))
+        done += len(first)
+        x = over.value[member]
+        # NaN sorts before everything, as in Prometheus's heap.
+        order = np.lexsort((x, ~np.isnan(x), window))
+        return sorted_quantile(wanted[here], x[order], first, np.diff(np.r_[first, len(member)]))
+
+    value = np.full(some.shape, np.nan)
+    value[some] = over_members(compute, over.low[some], over.high[some])
+    return value
+
+
+def sorted_quantile(q: Floats, x: Floats, first: Ints, size: Ints) -> Floats:
+    """Quantile of sorted segments (promql/quantile.go: quantile).
+
+    Parameters
+    ----------
+    q : ndarray of float64, shape (segments,)
+    x : ndarray of float64, shape (members,)
+        Ascending within a segment.
+    first, size : ndarray of int64, shape (segments,)
+        Where each segment begins, and how many members it has (at least one).
+
+    Returns
+    -------
+    ndarray of float64, shape (segments,)
+    """
+    rank = q * (size - 1)
+    lower = np.clip(np.floor(np.nan_to_num(rank)), 0, size - 1).astype(np.int64)
+    upper = np.minimum(size - 1, lower + 1)
+    weight = rank - np.floor(rank)
+    inside = x[first + lower] * (1 - weight) + x[first + upper] * weight
+    return np.where(np.isnan(q), np.nan, np.where(q < 0, -np.inf, np.where(q > 1, np.inf, inside)))
