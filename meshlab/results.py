@@ -205,7 +205,8 @@ class Result:
             f'<p class="ml-headline" style="font-size:1.15em">{escape.html(self.headline)}</p>'
             f'<table class="ml-findings"><caption>Findings for {escape.html(self.subject)}'
             f"{', ' + escape.html(self.window) if self.window else ''}</caption><thead><tr>"
-            '<th scope="col">verdict</th><th scope="col">code</th><th scope="col">finding</th>'
+            '<th scope="col" style="text-align:left">verdict</th><th scope="col" style="text-align:left">code</th>'
+            '<th scope="col" style="text-align:left">finding</th>'
             '<th scope="col">value</th><th scope="col">interval</th><th scope="col">threshold</th>'
             f"</tr></thead><tbody>{rows}</tbody></table></section>"
         )
@@ -226,8 +227,8 @@ def _row(f: Finding) -> str:
     advice = f"<br><em>{escape.html(f.advice)}</em>" if f.advice else ""
     note = "" if f.required else " (informs)"
     return (
-        f'<tr><td style="text-align:left">{SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
-        f'<td style="text-align:left">{escape.html(f.code)}</td>'
+        f'<tr><td style="text-align:left;white-space:nowrap">{SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
+        f'<td style="text-align:left;white-space:nowrap">{escape.html(f.code)}</td>'
         f'<td style="text-align:left">{escape.html(f.statement)}{advice}</td>'
         f"<td>{'' if f.value is None else _text(f.value) + unit}</td><td>{interval}</td>"
         f"<td>{'' if f.threshold is None else _text(f.threshold) + unit}</td></tr>"
