@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from meshlab.recordings.recorder import record
 from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+from measure import best_s
 from real_prometheus import openmetrics, serving
 
 START, EVERY, COUNT = 1_769_860_800, 15, 240
@@ -52,16 +52,6 @@ def mesh() -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
             total = total + np.cumsum(rng.poisson(5, COUNT))
             who = {"destination_workload": f"workload-{i}", "destination_version": f"v{i % 2}", "le": le}
             yield {"__name__": "istio_request_duration_milliseconds_bucket", **who}, at, total.copy()
-
-
-def best(work: Callable[[], object], rounds: int = 5) -> float:
-    """Seconds of the quickest round."""
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return min(times)
 
 
 def own_time(url: str, query: str, window: Window) -> float:
@@ -97,7 +87,7 @@ def main() -> None:
             def by_request(query: str = query) -> object:
                 return PrometheusEngine(url).query_range(query, window).tidy()
 
-            disk, memory, request = best(from_disk), best(in_memory), best(by_request)
+            disk, memory, request = best_s(from_disk), best_s(in_memory), best_s(by_request)
             own = min(own_time(url, query, window) for _ in range(5))
             row = " ".join(f"{1000 * t:6.0f}ms" for t in (disk, memory, request, own))
             print(f"{row}   {request / disk:12.1f}  {own / memory:14.1f}   {query}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -27,6 +26,7 @@ from meshlab.recordings.format import Stored, read_folder, write_folder
 from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+from measure import best_s
 from real_prometheus import openmetrics, serving
 
 SERIES, POINTS, STEP_S = 500, 2000, 15
@@ -62,16 +62,6 @@ def bare(url: str, query: str) -> bytes:
     """The server's own time and the transfer: nobody can be faster."""
     form = {"query": query, "start": WINDOW.start.timestamp(), "end": WINDOW.end.timestamp(), "step": STEP_S}
     return requests.post(f"{url}/api/v1/query_range", data=form, headers={"Accept-Encoding": "identity"}).content
-
-
-def best_s(work: Callable[[], object], rounds: int = 3) -> float:
-    """Seconds of the quickest round."""
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return min(times)
 
 
 def peak_mb(way: Callable[..., pd.DataFrame], url: str, query: str, *, gzip: bool) -> float:

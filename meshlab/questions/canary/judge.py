@@ -62,7 +62,7 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         latency_finding(slow, evidence.missing.get("latency"), about, policy, queries.get("latency", "")),
         coverage_finding(evidence, counted, about, policy),
         split_finding(counted, about, policy),
-        reporters_finding(seen["source"], seen["destination"], scope, about),
+        reporters_finding(seen["source"], seen["destination"], scope, about, policy),
         burst_finding(rate, about),
     ]
     verdict = _verdict(findings)

@@ -16,6 +16,8 @@ __all__ = ["coverage_finding", "reporters_finding", "split_finding"]
 
 _SPLIT_ALPHA = 0.0005
 """Level of the split test: a wrong split invalidates the comparison, a false alarm costs a rollout."""
+_SIDES_DIFFER = 0.05
+"""Part of the requests by which the two sides of an edge may differ."""
 
 
 def coverage_finding(evidence: Evidence, outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
@@ -88,8 +90,12 @@ def split_finding(outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
     )
 
 
-def reporters_finding(source: Outcomes, destination: Outcomes, scope: Scope, subject: str) -> Finding:
-    """ML-CAN-005: what the callers' and the service's own proxies counted, side by side."""
+def reporters_finding(source: Outcomes, destination: Outcomes, scope: Scope, subject: str, policy: Policy) -> Finding:
+    """ML-CAN-005: whether the callers' and the service's own proxies tell the same story.
+
+    They differ by retries, refused connections, and callers outside the mesh; by a few requests at the window's edges
+    in any case.
+    """
     if not sum(source.requests) or not sum(destination.requests):
         side = "callers'" if not sum(source.requests) else "service's own"
         return Finding(
@@ -100,9 +106,25 @@ def reporters_finding(source: Outcomes, destination: Outcomes, scope: Scope, sub
             statement=f"the {side} proxies reported nothing, so the two sides cannot be compared",
             advice="put both sides of the edge into the mesh",
         )
-    parts = []
+    parts, differ = [], False
     for at, arm in enumerate((scope.baseline, scope.canary)):
-        counts = [(o.errors[at], o.requests[at]) for o in (source, destination)]
-        told = [f"{e:,} of {n:,}" for e, n in counts]
-        parts.append(f"{arm}: {told[0]} requests failed as the callers saw it, {told[1]} as the service did")
-    return Finding(code="ML-CAN-005", verdict=Verdict.PASS, required=False, subject=subject, statement="; ".join(parts))
+        (bad_s, all_s), (bad_d, all_d) = ((o.errors[at], o.requests[at]) for o in (source, destination))
+        told = (
+            f"{bad_s:,} of {all_s:,} requests failed as the callers saw it, {bad_d:,} of {all_d:,} as the service did"
+        )
+        parts.append(f"{arm}: {told}")
+        # The sides are scraped at different moments: at the window's ends a few requests are on one side only.
+        differ |= _apart(all_s, all_d, _SIDES_DIFFER * max(all_s, all_d))
+        differ |= _apart(bad_s, bad_d, policy.margin.absolute * max(all_s, all_d))
+    return Finding(
+        code="ML-CAN-005",
+        verdict=Verdict.WARN if differ else Verdict.PASS,
+        required=False,
+        subject=subject,
+        statement="; ".join(parts),
+        advice="find out what stands between: retries, refused connections, callers outside the mesh" if differ else "",
+    )
+
+
+def _apart(first: int, second: int, allowed: float) -> bool:
+    return abs(first - second) > allowed + 3.0 * math.sqrt(max(first, second))

@@ -132,6 +132,20 @@ def test_without_callers_in_the_mesh_the_service_side_counts(make_evidence: Make
     assert one(result, "ML-CAN-005").verdict is None
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.2])
+def test_sides_that_tell_different_stories_are_a_warning(make_evidence: MakeEvidence, factor: float) -> None:
+    evidence = make_evidence()
+    other = evidence.frames["destination"].assign(count=lambda f: (f["count"] * factor).round().astype(int))
+    result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "destination": other}), SCOPE)
+    assert one(result, "ML-CAN-005").verdict is Verdict.WARN
+    assert result.verdict is Verdict.WARN
+    assert result.headline.startswith("Promote with care: v2")
+
+
+def test_sides_that_agree_are_no_warning(make_evidence: MakeEvidence) -> None:
+    assert one(judge(make_evidence(), SCOPE), "ML-CAN-005").verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize(
     ("code", "flags", "grpc", "error"),
     [
