@@ -47,6 +47,7 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    PARQUET = "parquet"
 
 
 class _Commands(TyperGroup):
@@ -127,19 +128,23 @@ def report(
 
         done = run(notebook, parameters=given, out=folder, timeout_s=timeout)
     about = given.get("source") or done.source or Path(notebook).stem
-    typer.echo(f"{done.verdict.value}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}")
+    _say(f"{done.verdict.value}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
     raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
 
 
 @app.command()
 def notebooks() -> None:
-    """List the notebooks that can be asked for by name."""
+    """List the notebooks that can be asked for by name, with their parameters."""
     from meshlab.reports.notebooks import available
 
     found = available(Path.cwd())
-    width = max((len(n.name) for n in found), default=0)
+    lines: list[str] = []
     for n in found:
-        typer.echo(f"{plain(n.name):<{width}}  {plain(n.title)}".rstrip())
+        lines.append(f"{plain(n.name)}  {plain(n.title)}".rstrip())
+        typed = [(plain(f"{p.name}={p.typed}"), plain(p.help)) for p in n.parameters]
+        width = max((len(text) for text, _ in typed), default=0)
+        lines += [f"  -p {text:<{width}}  {meaning}".rstrip() for text, meaning in typed]
+    _say("".join(f"{line}\n" for line in lines))
 
 
 @app.command()
@@ -162,13 +167,18 @@ def query(
         raise ParameterError("--at and a window are both given", "use --at, or --start, --end and --step")
     if not start and (end or step):
         raise ParameterError("--end or --step is given without --start", "add --start, such as --start -1h")
+    if format is Format.PARQUET and out is None:
+        raise ParameterError("--format parquet is not for a terminal", "name a file with -o")
     engine = open_engine(source)
     if start:
         answer = engine.query_range(promql, Window.parse(start, end, step, now=engine.now()))
     else:
         answer = engine.query(promql, parse_instant(at, engine.now(), "at") if at else None)
-    text = {Format.TABLE: answers.table, Format.CSV: answers.csv, Format.JSON: answers.json}[format](answer)
-    _write(text, out)
+    if format is Format.PARQUET:
+        _write(answers.parquet(answer), out)
+    else:
+        text = {Format.TABLE: answers.table, Format.CSV: answers.csv, Format.JSON: answers.json}[format](answer)
+        _write(text.encode(), out)
     _tell_about(answer)
 
 
@@ -198,7 +208,7 @@ def record(
     command = shlex.join([*parts, *(part for s in selectors or () for part in ("--selector", s))])
     with _ends_in_order(), _spinner("recording"):
         folder = write(engine, chosen, window, out, what=f"Recorded from {engine.description}", command=command)
-    typer.echo(f"recorded {window} -> {plain(folder)}")
+    _say(f"recorded {window} -> {plain(folder)}\n")
 
 
 def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -> int:
@@ -234,6 +244,8 @@ def main() -> None:
         _stop(e, f'the package {e.name} is not installed; try: pip install "{extra}"', FAILED)
     except KeyboardInterrupt as e:
         _stop(e, "stopped", INTERRUPTED)
+    except OSError as e:
+        _stop(e, f"{e}; check the disk and its permissions, or try again with --debug", FAILED)
     except Exception as e:  # noqa: BLE001 - the one place where nothing may pass
         _stop(
             e, f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug", FAILED
@@ -281,16 +293,33 @@ def _name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", bare).strip(".-") or "default"
 
 
-def _write(text: str, out: Path | None) -> None:
-    if out is None:
-        typer.echo(text, nl=False)
-        return
-    from meshlab.files import write_text
-
+def _say(text: str) -> None:
+    """Print; a reader that has seen enough (``| head``) changes no exit code."""
     try:
-        write_text(out, text)
+        typer.echo(text, nl=False)
+    except BrokenPipeError:
+        import os
+
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())  # or the interpreter would complain when it flushes at its end
+        os.close(nowhere)
+
+
+def _write(data: bytes, out: Path | None) -> None:
+    if out is None:
+        _say(data.decode())
+        return
+    import os
+    import secrets
+
+    beside = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, out)
     except OSError as e:
         raise ParameterError(f"{plain(out)} cannot be written: {e.strerror}", "choose another file with -o") from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _tell_about(answer: SeriesSet) -> None:
@@ -322,6 +351,7 @@ def _spinner(text: str) -> Iterator[None]:
 @contextmanager
 def _ends_in_order() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does: the kernel goes too, and nothing half written stays."""
+    import logging
     import signal
 
     def interrupt(_number: int, _frame: object) -> None:
@@ -330,5 +360,9 @@ def _ends_in_order() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt:
+        # The kernel's client leaves tasks behind, which would tell of their end on stderr while the interpreter ends.
+        logging.getLogger("asyncio").disabled = True
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)

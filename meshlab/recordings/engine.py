@@ -196,7 +196,8 @@ class Recording:
         """Which of all samples belong to a plain selector and a span; no stale markers."""
         time = self._series.time.astype(np.int64)
         keep: Bools = np.isin(self._series.sid, self._find(selector)) & (time > after_ms) & (time <= until_ms)
-        return keep & (self._series.value.view(np.uint64) != STALE_BITS)
+        keep &= self._series.value.view(np.uint64) != STALE_BITS
+        return keep
 
     def _find(self, selector: str) -> Ints:
         node = parse(selector)

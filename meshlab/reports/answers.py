@@ -1,4 +1,4 @@
-"""The answer to a query as text: a table, CSV or JSON."""
+"""The answer to a query, written down: a table, CSV, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from meshlab.escape import plain
 from meshlab.series import SeriesSet
 
-__all__ = ["csv", "json", "table"]
+__all__ = ["csv", "json", "parquet", "table"]
 
 
 def table(answer: SeriesSet) -> str:
@@ -47,6 +47,11 @@ def json(answer: SeriesSet) -> str:
         "series": list(series.values()),
     }
     return _json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def parquet(answer: SeriesSet) -> bytes:
+    """The frame of `SeriesSet.tidy` as a Parquet file, zstd."""
+    return answer.tidy().to_parquet(index=False, compression="zstd")
 
 
 def _samples(answer: SeriesSet) -> Iterator[tuple[dict[str, str], int, float]]:

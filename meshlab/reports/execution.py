@@ -58,7 +58,7 @@ def execute(
 
     from meshlab.reports.kernel import PrivateKernelManager, settings
 
-    with tempfile.TemporaryDirectory(prefix="meshlab-") as folder, _silence():
+    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder:
         saved = Path(folder) / "notebook.ipynb"
         try:
             done: NotebookNode = papermill.execute_notebook(

@@ -52,6 +52,8 @@ _ATTRIBUTES: Final = {
 # Their text is no text: stripping the tags alone would show it.
 _NO_TEXT: Final = re.compile(r"<(script|style|template|noscript|iframe|object)\b.*?(</\1\s*>|\Z)", re.I | re.S)
 _NUMBER: Final = re.compile(r"[+\-−]?[\d,]*\.?\d+(e[+\-]?\d+)?\s?(%|ms|s|points)?|nan|none|<na>|nat|inf|–|-|", re.I)
+# No number is longer; hostile digits without an end would cost the expression above quadratic time.
+_LONGEST_NUMBER: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,9 @@ def _only_numbers_rows(body: list[list[Tag]]) -> bool:
 
 def _numeric(cells: Iterable[Tag]) -> bool:
     texts = [cell.get_text().strip() for cell in cells]
-    return any(any(ch.isdigit() for ch in t) for t in texts) and all(_NUMBER.fullmatch(t) for t in texts)
+    return any(any(ch.isdigit() for ch in t) for t in texts) and all(
+        len(t) <= _LONGEST_NUMBER and _NUMBER.fullmatch(t) for t in texts
+    )
 
 
 def anchor(words: str, taken: set[str]) -> str:

@@ -6,10 +6,12 @@ import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from meshlab import shipped
-from meshlab.errors import ParameterError
+from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
+from meshlab.reports.parameters import Parameter, declared
 
 __all__ = ["Listed", "available", "find"]
 
@@ -23,18 +25,21 @@ class Listed:
     name : str
         The file's name without ``.ipynb``.
     title : str
-        Its first heading; empty when it has none.
+        Its first heading, which is the question; empty when it has none.
+    parameters : tuple of Parameter
+        What it may be asked with; empty when its file cannot be read.
     path : Path
     """
 
     name: str
     title: str
+    parameters: tuple[Parameter, ...]
     path: Path
 
 
 def available(cwd: Path) -> list[Listed]:
     """The notebooks known by name from a folder, sorted by name; the nearest of each name."""
-    return [Listed(name, _title(path), path) for name, path in sorted(_by_name(cwd).items())]
+    return [_listed(name, path) for name, path in sorted(_by_name(cwd).items())]
 
 
 def find(notebook: str | Path, cwd: Path) -> Path:
@@ -73,11 +78,20 @@ def _by_name(cwd: Path) -> dict[str, Path]:
     return {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb")}
 
 
-def _title(path: Path) -> str:
-    """The first heading, read without nbformat, which takes longer to import than a listing may take."""
+def _listed(name: str, path: Path) -> Listed:
+    """Read without nbformat, which takes longer to import than a listing may take."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        lines = "".join(cells[0]["source"]).splitlines()
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
+        return Listed(name, _title(cells[0]), _parameters(cells), path)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ReportError):
+        return Listed(name, "", (), path)
+
+
+def _title(cell: dict[str, Any]) -> str:
+    lines = "".join(cell["source"]).splitlines()
     return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "")
+
+
+def _parameters(cells: list[dict[str, Any]]) -> tuple[Parameter, ...]:
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
+    return declared("".join(tagged[0]["source"])) if tagged else ()

@@ -106,7 +106,7 @@ def _add_text(content: _Content, source: str, taken: set[str]) -> None:
         content.title = tops[0].text
         html = html[html.index("</h1>") + len("</h1>") :]
     chapters = [h for h in headings if h.level == 2]
-    content.contents += chapters
+    content.contents += [h for h in headings if h.level in (2, 3)]
     if chapters:
         content.sections.append([])
     (content.sections[-1] if content.sections else content.lede).append(html)

@@ -23,11 +23,12 @@ _WORDS: Final = {str: "text", int: "a whole number", float: "a number", bool: "t
 _INT: Final = re.compile(r"[+-]?\d{1,18}")
 _FLOAT: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _BOOLS: Final = {"true": True, "false": False}
+_TYPES: Final[dict[str, type[Value]]] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declaration: ``name = default  # help``.
+    """One declaration: ``name = default  # help``, or ``name: type = default  # help``.
 
     Parameters
     ----------
@@ -41,6 +42,11 @@ class Parameter:
     name: str
     default: Value
     help: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The default as one would type it after ``-p name=``."""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
     def parse(self, text: str) -> Value:
         """Read a typed value as this parameter's type; text is never evaluated.
@@ -62,7 +68,7 @@ class Parameter:
             return text
         raise ParameterError(
             f"parameter {self.name} is {plain(ascii(text) if kind is str else repr(text))}, not {_WORDS[kind]}",
-            f"its default is {_typed(self.default)}",
+            f"its default is {plain(self.typed) or 'empty'}",
         )
 
 
@@ -115,17 +121,34 @@ def convert(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[s
 
 
 def _declaration(node: ast.stmt, comments: Mapping[int, str]) -> Parameter:
-    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-        try:
-            default = ast.literal_eval(node.value)
-        except (ValueError, TypeError):
-            default = None
-        if type(default) in _WORDS:
-            return Parameter(node.targets[0].id, default, comments.get(node.end_lineno or node.lineno, ""))
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value):
+            default = _literal(value)
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind), value=ast.expr() as value):
+            default = _as_annotated(_literal(value), kind)
+        case _:
+            name, default = "", None
+    if default is not None:
+        return Parameter(name, default, comments.get(node.end_lineno or node.lineno, ""))
     raise ReportError(
         f"line {node.lineno} of the parameters cell is not of the form: name = value  # help",
         "mend the notebook: values are text, whole numbers, numbers, True or False",
     )
+
+
+def _literal(node: ast.expr) -> Value | None:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError):
+        return None
+    return value if type(value) in _WORDS else None
+
+
+def _as_annotated(value: Value | None, kind: str) -> Value | None:
+    """The value, if it is what its annotation says; a whole number is a number too."""
+    if kind == "float" and type(value) is int:
+        return float(value)
+    return value if type(value) is _TYPES.get(kind) else None
 
 
 def _comments(source: str) -> dict[int, str]:
@@ -141,10 +164,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _typed(value: Value) -> str:
-    """A value as one would type it after ``-p name=``."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) or "empty"

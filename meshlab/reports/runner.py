@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Final
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.validator import normalize
+from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
@@ -131,8 +134,13 @@ def _check_is_ours(target: Path) -> None:
 
 def _read(path: Path) -> NotebookNode:
     try:
-        found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-        nbformat.validate(found)
+        with warnings.catch_warnings():
+            # Notebooks made by hand lack cell ids or have one twice. Reading mends that; a job's stderr stays empty.
+            for kind in (MissingIDFieldWarning, DuplicateCellId):
+                warnings.simplefilter("ignore", category=kind)
+            found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+            found = normalize(found)[1]  # type: ignore[no-untyped-call]
+            nbformat.validate(found)
     except (OSError, ValueError, nbformat.ValidationError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise ReportError(f"{plain(path)} is no notebook: {plain(reason)}", "open it in JupyterLab") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from meshlab.recordings.promql import aggregations, labels, selectors
 from meshlab.recordings.promql.binary import Matching, binary
 from meshlab.recordings.promql.functions import CALENDAR, ELEMENTWISE, clamp, greatest, least, round_to, scalar_of
 from meshlab.recordings.promql.histograms import histogram_quantile
+from meshlab.recordings.promql.patterns import is_pattern
 from meshlab.recordings.promql.range_functions import (
     RANGE_FUNCTIONS,
     predict_linear,
@@ -40,6 +42,7 @@ from meshlab.recordings.promql.values import (
 __all__ = ["Evaluator", "parse", "selector_conditions"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ILLEGAL: Final = re.compile(r"illegal regex for (.*)", re.DOTALL)
 _SUBQUERY_STEP_MS: Final = 60_000
 """Prometheus's default evaluation interval."""
 _OPS: Final = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
@@ -62,6 +65,10 @@ def parse(promql: str) -> Any:
         name = next((n for n in _KNOWN_ELSEWHERE if f"'{n}'" in str(error)), "")
         if name:
             raise _unsupported(f"the function {name}") from None
+        # The parser tries patterns with an engine of its own, which reads a little less than RE2 does.
+        pattern = _ILLEGAL.search(str(error))
+        if pattern and is_pattern(pattern[1]):
+            raise _unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
         raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
 
 

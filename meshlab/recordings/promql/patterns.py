@@ -12,7 +12,7 @@ from meshlab.errors import BadQuery, UnsupportedQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.values import Bools
 
-__all__ = ["expanded", "matching"]
+__all__ = ["expanded", "is_pattern", "matching"]
 
 _REFERENCE: Final = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 _CLASS: Final = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
@@ -48,6 +48,15 @@ def matching(texts: Sequence[str], pattern: str, *, dot_is_all: bool = False) ->
             f"{plain(pattern)!r} is no regular expression that Prometheus reads", "correct it (RE2 syntax)"
         ) from None
     return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)[:-1]
+
+
+def is_pattern(text: str) -> bool:
+    """Whether RE2 reads it."""
+    try:
+        matching((), text)
+    except BadQuery:
+        return False
+    return True
 
 
 def expanded(texts: Sequence[str], pattern: str, template: str, *, dot_is_all: bool = False) -> tuple[Bools, list[str]]:
