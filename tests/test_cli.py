@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import functools
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +63,47 @@ def test_a_report_from_another_process_is_one_line(tmp_path: Path) -> None:
     line = f"FAIL  http://x.example:9090/p  1.10 http://x.example:9090/p -> {page}\n"
     assert (done.returncode, done.stdout, done.stderr) == (10, line, "")
     assert (tmp_path / page).is_file()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_report_says_nothing_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    written(
+        tmp_path, "import os, pathlib, time\npathlib.Path('kernel').write_text(str(os.getpid()))\ntime.sleep(60)", SHOW
+    )
+    command = [sys.executable, "-m", "meshlab", "report", "./tiny.ipynb"]
+    pipe = subprocess.PIPE
+    # A shell's background job is started with SIGINT ignored, and tests may run in one.
+    heeds = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, preexec_fn=heeds) as running:
+        kernel = _when_written(tmp_path / "kernel")
+        running.send_signal(number)
+        out, err = running.communicate(timeout=30)
+    assert (running.returncode, out, err) == (130, "", "")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["kernel", "tiny.ipynb"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(kernel, 0)
+
+
+def _when_written(path: Path) -> int:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if path.is_file() and path.read_text():
+            return int(path.read_text())
+        time.sleep(0.05)
+    pytest.fail("the kernel did not get to its first cell")
+
+
+def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
+    code = "import sys; from meshlab import cli\nsys.stdin.read(); cli._say('x' * 1_000_000); sys.exit(10)"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        running.stdin.close()
+        assert running.stderr.read() == ""
+    assert running.returncode == 10
 
 
 @pytest.fixture
@@ -142,6 +186,7 @@ def test_usage_errors_are_2(call: Call, arguments: tuple[str, ...]) -> None:
     [
         (errors.RecordingError("it is\nbroken", "mend it"), 3, "meshlab: it is broken; mend it\n"),
         (errors.ConfigError("wrong"), 2, "meshlab: wrong\n"),
+        (OSError(28, "No space left on device"), 3, "meshlab: [Errno 28] No space left on device; check the disk"),
         (ZeroDivisionError("oh"), 3, "meshlab: ZeroDivisionError: oh; this is a bug"),
         (KeyboardInterrupt(), 130, ""),
     ],
@@ -165,7 +210,8 @@ def test_the_small_commands(call: Call) -> None:
     assert call("--version") == (0, "meshlab 0.1.0\n", "")
     code, out, err = call("notebooks")
     assert (code, err) == (0, "")
-    assert "canary-verdict  Is the canary good?\n" in out
+    assert "canary-verdict  Is the canary good?\n  -p source=canary-regression " in out
+    assert "a profile, http(s)://..." in out
     code, out, _ = call("--help")
     assert code == 0
     assert all(word in out for word in ("report", "notebooks", "query", "record", "lab"))
@@ -253,3 +299,12 @@ def test_a_query_answers_and_tells_what_is_missing(call: Call, monkeypatch: pyte
     arguments = ("--start", "-1h", "--step", "1m", "--format", "csv", "-o", "a.csv")
     assert call("query", "up", "--source", "x", *arguments) == (0, "", "")
     assert (tmp_path / "a.csv").read_text() == answers.csv(ANSWER)
+    assert call("query", "up", "--source", "x", "--start", "-1h", "--format", "parquet", "-o", "a.parquet") == (
+        0,
+        "",
+        "",
+    )
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "a.parquet"), ANSWER.tidy(), check_categorical=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.parquet"]
+    assert call("query", "up", "--source", "x", "--format", "parquet")[0] == 2
+    assert call("query", "up", "--source", "x", "-o", "none/a")[0] == 2

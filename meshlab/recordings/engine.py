@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
-from meshlab.errors import BadQuery, ParameterError, RecordingError
-from meshlab.recordings.promql.evaluate import Evaluator, parse, selector_conditions
+from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
+from meshlab.recordings.promql.evaluate import Evaluator, is_plain_selector, parse, selector_conditions
 from meshlab.recordings.promql.store import STALE_BITS, Store
 from meshlab.recordings.promql.values import METRIC, Bools, Ints, Ranges, Scalar, Text, Vector
 from meshlab.series import Query, SeriesSet
@@ -52,7 +52,7 @@ class Recording:
 
         Raises
         ------
-        RecordingError
+        RecordingError, UnsupportedQuery
             The folder is no recording, or is damaged.
         """
         from meshlab.recordings.format import read_folder
@@ -187,7 +187,12 @@ class Recording:
 
     def _evaluate(self, promql: str, at: Ints) -> Vector | Scalar | Ranges:
         node = parse(promql)
-        value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open).evaluate(node)
+        try:
+            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open).evaluate(node)
+        except RecursionError:
+            raise UnsupportedQuery(
+                "an expression nested so deeply is not known to the embedded evaluator", "write it more plainly"
+            ) from None
         if isinstance(value, Text):
             raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
         return value
@@ -201,7 +206,7 @@ class Recording:
 
     def _find(self, selector: str) -> Ints:
         node = parse(selector)
-        if not hasattr(node, "matchers") or node.at is not None or node.offset is not None:
+        if not is_plain_selector(node):
             raise BadQuery(f"{selector!r} is no plain selector", 'write a metric with matchers, such as up{job="x"}')
         return self._store.find(selector_conditions(node))
 

@@ -139,7 +139,7 @@ def _read(path: Path) -> NotebookNode:
             for kind in (MissingIDFieldWarning, DuplicateCellId):
                 warnings.simplefilter("ignore", category=kind)
             found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-            found = normalize(found)[1]  # type: ignore[no-untyped-call]
+            found = normalize(found)[1]
             nbformat.validate(found)
     except (OSError, ValueError, nbformat.ValidationError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__

@@ -18,6 +18,7 @@ def test_a_name_is_found_near_before_it_is_found_in_the_package(tmp_path: Path) 
     assert find("canary-verdict", own.parent.parent).name == "canary-verdict.ipynb"
     listed = {n.name: n for n in available(tmp_path)}
     assert listed["canary-verdict"].title == "A tiny question"
+    assert [p.typed for p in listed["canary-verdict"].parameters] == ["", "v2", "0.02", "false"]
 
 
 def test_a_path_is_a_path(tmp_path: Path) -> None:
@@ -35,5 +36,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_notebook_is_listed_without_title(tmp_path: Path) -> None:
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / "broken.ipynb").write_text("{")
-    assert {n.name: n.title for n in available(tmp_path)}["broken"] == ""
+    for name, text in {"broken": "{", "list": "[]", "texts": '{"cells": ["a"]}'}.items():
+        (tmp_path / "notebooks" / f"{name}.ipynb").write_text(text)
+    listed = {n.name: (n.title, n.parameters) for n in available(tmp_path)}
+    assert listed["broken"] == listed["list"] == listed["texts"] == ("", ())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,20 @@ def test_a_named_index_is_kept_and_spans_do_no_harm() -> None:
     html = """<table class="dataframe"><tr><th colspan="2">a</th></tr><tr><th>p50</th><td>1</td></tr></table>"""
     tree = parsed(markup.sanitised(html))
     assert [c.get_text() for c in tree.find_all("th")] == ["a", "p50"]
+
+
+def test_endless_digits_cost_no_time() -> None:
+    begun = time.monotonic()
+    markup.sanitised(f"<table><tr><th>a</th></tr><tr><td>{'1' * 40_000}x</td></tr></table>")
+    assert time.monotonic() - begun < 5  # it took more than a minute before there was a limit
+
+
+def test_the_contents_name_third_level_headings_too() -> None:
+    nb = executed()
+    nb.cells[-1].source = "## Evidence\n\n### In detail"
+    tree = parsed(page.render(nb, the_result(nb, "tiny"), name="tiny"))
+    assert [a.get_text() for a in tree.select("nav .sub a")] == ["In detail"]
+    assert tree.find("h3", id="in-detail")
 
 
 def luminance(colour: str) -> float:

@@ -24,9 +24,28 @@ def test_declarations_are_read_with_types_and_comments() -> None:
     ) == KNOWN
 
 
+def test_annotations_say_the_type() -> None:
+    source = 'a: str = "1"  # text\nb: float = 1  # a number\nc: bool = False\nd: int = -3'
+    found = declared(source)
+    assert found == (
+        Parameter("a", "1", "text"),
+        Parameter("b", 1.0, "a number"),
+        Parameter("c", False),
+        Parameter("d", -3),
+    )
+    assert convert(found, {"b": "2.5", "a": "1.10"}) == {"a": "1.10", "b": 2.5}
+
+
 @pytest.mark.parametrize(
     "source",
     [
+        "x: int = 1.5",
+        "x: int = True",
+        "x: str = 1",
+        "x: list = []",
+        "x: list[int] = 1",
+        "x: int",
+        "x.y: int = 1",
         "x = open('f')",
         "import os",
         "x = [1]",

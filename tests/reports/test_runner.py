@@ -10,7 +10,7 @@ from tiny_notebooks import SHOW, executed, written
 
 from meshlab.errors import ParameterError, ReportError, Unreachable
 from meshlab.reports.extraction import the_result
-from meshlab.reports.runner import run
+from meshlab.reports.runner import _read, run
 from meshlab.results import Verdict
 
 VALUE = 'a"b\\n\\\n{x}\'"""; raise SystemExit # é$'
@@ -41,6 +41,19 @@ def test_a_report_is_published_and_written_the_same_twice(
     assert (folder / "result.json").read_bytes() == first
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+@pytest.mark.parametrize("ids", [None, "same"])
+def test_a_notebook_with_poor_cell_ids_is_read_in_silence(tmp_path: Path, ids: str | None) -> None:
+    path = written(tmp_path, SHOW)
+    poor = json.loads(path.read_text())
+    for cell in poor["cells"]:
+        del cell["id"]
+        if ids:
+            cell["id"] = ids
+    path.write_text(json.dumps(poor))
+    mended = _read(path)  # warnings are errors here
+    assert len({cell.id for cell in mended.cells}) == len(mended.cells)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -39,9 +39,13 @@ from meshlab.recordings.promql.values import (
     merged,
 )
 
-__all__ = ["Evaluator", "parse", "selector_conditions"]
+__all__ = ["Evaluator", "is_plain_selector", "parse", "selector_conditions"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST_STEPS: Final = 200_000
+_MOST_OPERATORS: Final = 1_000
+_LATEST_MS: Final = 1 << 62
+_QUIET: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`""", re.DOTALL)
+_NESTING: Final = re.compile(r"[-+*/%^<>(\[]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _ILLEGAL: Final = re.compile(r"illegal regex for (.*)", re.DOTALL)
 _SUBQUERY_STEP_MS: Final = 60_000
 """Prometheus's default evaluation interval."""
@@ -59,6 +63,9 @@ def parse(promql: str) -> Any:
     UnsupportedQuery
         It is PromQL that the parser does not know.
     """
+    # The parser, written in Rust, ends the whole process where an expression is nested some thousands deep.
+    if len(_NESTING.findall(_QUIET.sub("", promql))) > _MOST_OPERATORS:
+        raise _unsupported(f"an expression of more than {_MOST_OPERATORS:,} operators and parentheses")
     try:
         return ast.parse(promql)
     except ValueError as error:
@@ -70,6 +77,11 @@ def parse(promql: str) -> Any:
         if pattern and is_pattern(pattern[1]):
             raise _unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
         raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
+
+
+def is_plain_selector(node: Any) -> bool:
+    """Whether it is an instant selector that looks at its own moment."""
+    return isinstance(node, ast.VectorSelector) and node.at is None and _ms(node, "offset") == 0
 
 
 def selector_conditions(node: Any) -> list[Condition]:
@@ -92,8 +104,24 @@ def _unsupported(construct: str) -> UnsupportedQuery:
     )
 
 
-def _ms(span: timedelta | None) -> int:
+def _ms(node: Any, name: str) -> int:
+    """One of a node's durations, milliseconds; 0 where it has none."""
+    try:
+        span: timedelta | None = getattr(node, name)
+    except (ValueError, OverflowError):
+        raise BadQuery(f"a {name} is out of range", "write less than 292y") from None
     return 0 if span is None else span // timedelta(milliseconds=1)
+
+
+def _at_ms(moment: Any) -> int:
+    """What a number behind ``@`` means, unix milliseconds."""
+    # The parser's own attribute panics before 1970 and overflows after 9999; its text says 0 for all before 1970.
+    found = int(str(moment).removeprefix("@ ").replace(".", ""))
+    if found == 0:
+        raise _unsupported("@ with a moment before 1970")
+    if found >= _LATEST_MS:
+        raise BadQuery("timestamp out of bounds for @ modifier", "write unix seconds")
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,9 +186,8 @@ class Evaluator:
         if node.at is not None:
             kind = str(node.at.type).split(".")[-1]
             fixed = {"Start": self.start_ms, "End": self.end_ms}.get(kind)
-            moment = (node.at.at - _EPOCH) // timedelta(milliseconds=1) if fixed is None else fixed
-            at = np.full(len(self.at), moment)
-        return at - _ms(node.offset)
+            at = np.full(len(self.at), _at_ms(node.at) if fixed is None else fixed)
+        return at - _ms(node, "offset")
 
     def _ranges(self, node: Any) -> Ranges:
         inner = node.vector_selector
@@ -171,13 +198,13 @@ class Evaluator:
             chosen.time,
             chosen.value,
             self._moments(inner),
-            _ms(node.range),
+            _ms(node, "range"),
             left_open=self.left_open,
         )
 
     def _subquery(self, node: Any) -> Ranges:
-        at, span = self._moments(node), _ms(node.range)
-        step = _ms(node.step) or _SUBQUERY_STEP_MS
+        at, span = self._moments(node), _ms(node, "range")
+        step = _ms(node, "step") or _SUBQUERY_STEP_MS
         if not len(at):
             # Inside of another subquery, whose own grid has no point.
             at = np.array([self.start_ms])
@@ -186,6 +213,8 @@ class Evaluator:
         first = -(-earliest // step) * step
         if self.left_open and first == earliest:
             first += step
+        if (latest - first) // step > _MOST_STEPS:
+            raise _unsupported(f"a subquery of {(latest - first) // step:,} steps")
         grid = np.arange(first, latest + 1, step, dtype=np.int64)
         inner = Evaluator(self.store, grid, self.start_ms, self.end_ms, self.left_open).evaluate(node.expr)
         vector = inner if isinstance(inner, Vector) else _of_scalar(inner)

@@ -110,12 +110,35 @@ def test_what_is_no_promql_is_refused(query: str) -> None:
         engine((UP, [0], [1])).query(query, at(0))
 
 
+@pytest.mark.parametrize(
+    ("query", "error", "said"),
+    [
+        ("up @ -10", UnsupportedQuery, "before 1970"),
+        ("up @ 1e300", BadQuery, "out of bounds"),
+        ("up @ NaN", BadQuery, "out of bounds"),
+        ("up[999999999y]", BadQuery, "out of range"),
+        ("max_over_time(up[1y:1ms])", UnsupportedQuery, "31,536,000,000 steps"),
+        ("(" * 400 + "up" + ")" * 400, UnsupportedQuery, "nested so deeply"),
+        ("(" * 50_000 + "up" + ")" * 50_000, UnsupportedQuery, "more than 1,000 operators"),
+        ("up" + " + 1" * 50_000, UnsupportedQuery, "more than 1,000 operators"),
+    ],
+)
+def test_absurd_expressions_are_refused_not_suffered(query: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        engine((UP, [0], [1])).query(query, at(0))
+
+
+def test_text_is_no_operator() -> None:
+    query = 'up{job=~"' + "|".join(f"a-{i}" for i in range(2_000)) + '|x"} # ' + "(" * 2_000
+    assert len(engine((UP, [0], [1])).query(query, at(0))) == 1
+
+
 def test_a_range_vector_has_no_range() -> None:
     with pytest.raises(BadQuery, match="range vector"):
         engine((UP, [0], [1])).query_range("up[5m]", Window.aligned(at(0), at(60), 15_000))
 
 
-@pytest.mark.parametrize("selector", ["sum(up)", "up offset 5m", "up[5m]", "1"])
+@pytest.mark.parametrize("selector", ["sum(up)", "up offset 5m", "up[5m]", "1", "up @ 5", "(up)"])
 def test_raw_samples_are_asked_for_by_a_plain_selector(selector: str) -> None:
     with pytest.raises(BadQuery, match="no plain selector"):
         engine((UP, [0], [1])).samples(selector, Window.aligned(at(0), at(60), 15_000))
