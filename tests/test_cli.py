@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import json
 import functools
+import json
 import os
 import signal
 import subprocess

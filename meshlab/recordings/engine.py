@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
-from meshlab.recordings.promql.evaluate import Evaluator, is_plain_selector, parse, selector_conditions
+from meshlab.recordings.promql.evaluate import Evaluator
 from meshlab.recordings.promql.store import STALE_BITS, Store
+from meshlab.recordings.promql.syntax import is_plain_selector, parse, selector_conditions
 from meshlab.recordings.promql.values import METRIC, Bools, Ints, Ranges, Scalar, Text, Vector
 from meshlab.series import Query, SeriesSet
 from meshlab.window import Window

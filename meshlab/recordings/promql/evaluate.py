@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 import numpy as np
 import promql_parser as ast
 
-from meshlab.errors import BadQuery, UnsupportedQuery
-from meshlab.escape import plain
+from meshlab.errors import BadQuery
 from meshlab.recordings.promql import aggregations, labels, selectors
 from meshlab.recordings.promql.binary import Matching, binary
 from meshlab.recordings.promql.functions import CALENDAR, ELEMENTWISE, clamp, greatest, least, round_to, scalar_of
 from meshlab.recordings.promql.histograms import histogram_quantile
-from meshlab.recordings.promql.patterns import is_pattern
 from meshlab.recordings.promql.range_functions import (
     RANGE_FUNCTIONS,
     predict_linear,
     quantile_over_time,
     range_function,
 )
-from meshlab.recordings.promql.store import Condition, Store
+from meshlab.recordings.promql.store import Store
+from meshlab.recordings.promql.syntax import milliseconds, moment_ms, selector_conditions, unsupported
 from meshlab.recordings.promql.values import (
     METRIC,
     Bools,
@@ -39,89 +36,11 @@ from meshlab.recordings.promql.values import (
     merged,
 )
 
-__all__ = ["Evaluator", "is_plain_selector", "parse", "selector_conditions"]
+__all__ = ["Evaluator"]
 
 _MOST_STEPS: Final = 200_000
-_MOST_OPERATORS: Final = 1_000
-_LATEST_MS: Final = 1 << 62
-_QUIET: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`""", re.DOTALL)
-_NESTING: Final = re.compile(r"[-+*/%^<>(\[]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
-_ILLEGAL: Final = re.compile(r"illegal regex for (.*)", re.DOTALL)
 _SUBQUERY_STEP_MS: Final = 60_000
 """Prometheus's default evaluation interval."""
-_OPS: Final = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-_KNOWN_ELSEWHERE: Final = ("holt_winters", "double_exponential_smoothing")
-
-
-def parse(promql: str) -> Any:
-    """Read an expression.
-
-    Raises
-    ------
-    BadQuery
-        It is no PromQL.
-    UnsupportedQuery
-        It is PromQL that the parser does not know.
-    """
-    # The parser, written in Rust, ends the whole process where an expression is nested some thousands deep.
-    if len(_NESTING.findall(_QUIET.sub("", promql))) > _MOST_OPERATORS:
-        raise _unsupported(f"an expression of more than {_MOST_OPERATORS:,} operators and parentheses")
-    try:
-        return ast.parse(promql)
-    except ValueError as error:
-        name = next((n for n in _KNOWN_ELSEWHERE if f"'{n}'" in str(error)), "")
-        if name:
-            raise _unsupported(f"the function {name}") from None
-        # The parser tries patterns with an engine of its own, which reads a little less than RE2 does.
-        pattern = _ILLEGAL.search(str(error))
-        if pattern and is_pattern(pattern[1]):
-            raise _unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
-        raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
-
-
-def is_plain_selector(node: Any) -> bool:
-    """Whether it is an instant selector that looks at its own moment."""
-    return isinstance(node, ast.VectorSelector) and node.at is None and _ms(node, "offset") == 0
-
-
-def selector_conditions(node: Any) -> list[Condition]:
-    """The matchers of a vector selector.
-
-    Raises
-    ------
-    UnsupportedQuery
-        Matchers joined by ``or``.
-    """
-    if node.matchers.or_matchers:
-        raise _unsupported("matchers joined by or")
-    found = [Condition(m.name, _OPS[str(m.op).split(".")[-1]], m.value) for m in node.matchers.matchers]
-    return [Condition("__name__", "=", node.name), *found] if node.name else found
-
-
-def _unsupported(construct: str) -> UnsupportedQuery:
-    return UnsupportedQuery(
-        f"{construct} is not known to the embedded evaluator", "ask a live Prometheus, or write the query without it"
-    )
-
-
-def _ms(node: Any, name: str) -> int:
-    """One of a node's durations, milliseconds; 0 where it has none."""
-    try:
-        span: timedelta | None = getattr(node, name)
-    except (ValueError, OverflowError):
-        raise BadQuery(f"a {name} is out of range", "write less than 292y") from None
-    return 0 if span is None else span // timedelta(milliseconds=1)
-
-
-def _at_ms(moment: Any) -> int:
-    """What a number behind ``@`` means, unix milliseconds."""
-    # The parser's own attribute panics before 1970 and overflows after 9999; its text says 0 for all before 1970.
-    found = int(str(moment).removeprefix("@ ").replace(".", ""))
-    if found == 0:
-        raise _unsupported("@ with a moment before 1970")
-    if found >= _LATEST_MS:
-        raise BadQuery("timestamp out of bounds for @ modifier", "write unix seconds")
-    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,7 +97,7 @@ class Evaluator:
                 return self._binary(node)
             case ast.Call():
                 return self._call(node.func.name, node.args)
-        raise _unsupported(type(node).__name__)
+        raise unsupported(type(node).__name__)
 
     def _moments(self, node: Any) -> Ints:
         """Where a selector or subquery looks: ``@`` first, then the offset."""
@@ -186,8 +105,8 @@ class Evaluator:
         if node.at is not None:
             kind = str(node.at.type).split(".")[-1]
             fixed = {"Start": self.start_ms, "End": self.end_ms}.get(kind)
-            at = np.full(len(self.at), _at_ms(node.at) if fixed is None else fixed)
-        return at - _ms(node, "offset")
+            at = np.full(len(self.at), moment_ms(node.at) if fixed is None else fixed)
+        return at - milliseconds(node, "offset")
 
     def _ranges(self, node: Any) -> Ranges:
         inner = node.vector_selector
@@ -198,13 +117,13 @@ class Evaluator:
             chosen.time,
             chosen.value,
             self._moments(inner),
-            _ms(node, "range"),
+            milliseconds(node, "range"),
             left_open=self.left_open,
         )
 
     def _subquery(self, node: Any) -> Ranges:
-        at, span = self._moments(node), _ms(node, "range")
-        step = _ms(node, "step") or _SUBQUERY_STEP_MS
+        at, span = self._moments(node), milliseconds(node, "range")
+        step = milliseconds(node, "step") or _SUBQUERY_STEP_MS
         if not len(at):
             # Inside of another subquery, whose own grid has no point.
             at = np.array([self.start_ms])
@@ -214,7 +133,7 @@ class Evaluator:
         if self.left_open and first == earliest:
             first += step
         if (latest - first) // step > _MOST_STEPS:
-            raise _unsupported(f"a subquery of {(latest - first) // step:,} steps")
+            raise unsupported(f"a subquery of {(latest - first) // step:,} steps")
         grid = np.arange(first, latest + 1, step, dtype=np.int64)
         inner = Evaluator(self.store, grid, self.start_ms, self.end_ms, self.left_open).evaluate(node.expr)
         vector = inner if isinstance(inner, Vector) else _of_scalar(inner)
@@ -237,13 +156,13 @@ class Evaluator:
             return aggregations.ranked(vector, k, names, by=by, largest=name == "topk")
         if name == "quantile":
             return aggregations.quantile(vector, _scalar(self.evaluate(node.param)), names, by=by)
-        raise _unsupported(f"the aggregation {name}")
+        raise unsupported(f"the aggregation {name}")
 
     def _binary(self, node: Any) -> Value:
         modifier, matching = node.modifier, Matching()
         if modifier is not None:
             if modifier.fill_values.lhs is not None or modifier.fill_values.rhs is not None:
-                raise _unsupported("fill")
+                raise unsupported("fill")
             rule = modifier.matching
             many = {"ManyToOne": "left", "OneToMany": "right"}.get(str(modifier.card).split(".")[-1], "")
             matching = Matching(
@@ -265,7 +184,7 @@ class Evaluator:
             return merged(self._vector_or_time(args).map(CALENDAR[name]))
         handler = getattr(self, f"_call_{name}", None)
         if handler is None:
-            raise _unsupported(f"the function {name}")
+            raise unsupported(f"the function {name}")
         found: Value = handler(args)
         return found
 

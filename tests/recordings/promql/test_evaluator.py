@@ -118,7 +118,7 @@ def test_what_is_no_promql_is_refused(query: str) -> None:
         ("up @ NaN", BadQuery, "out of bounds"),
         ("up[999999999y]", BadQuery, "out of range"),
         ("max_over_time(up[1y:1ms])", UnsupportedQuery, "31,536,000,000 steps"),
-        ("(" * 400 + "up" + ")" * 400, UnsupportedQuery, "nested so deeply"),
+        ("(" * 990 + "up" + ")" * 990, UnsupportedQuery, "nested so deeply"),
         ("(" * 50_000 + "up" + ")" * 50_000, UnsupportedQuery, "more than 1,000 operators"),
         ("up" + " + 1" * 50_000, UnsupportedQuery, "more than 1,000 operators"),
     ],
