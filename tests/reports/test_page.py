@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -131,10 +130,9 @@ def test_a_named_index_is_kept_and_spans_do_no_harm() -> None:
     assert [c.get_text() for c in tree.find_all("th")] == ["a", "p50"]
 
 
-def test_endless_digits_cost_no_time() -> None:
-    begun = time.monotonic()
-    markup.sanitised(f"<table><tr><th>a</th></tr><tr><td>{'1' * 40_000}x</td></tr></table>")
-    assert time.monotonic() - begun < 5  # it took more than a minute before there was a limit
+def test_endless_digits_are_kept_and_end() -> None:
+    cell = f"{'1' * 40_000}x"  # minutes of back-tracking without a limit on a number's length
+    assert cell in markup.sanitised(f"<table><tr><th>a</th></tr><tr><td>{cell}</td></tr></table>")
 
 
 def test_the_contents_name_third_level_headings_too() -> None:
