@@ -56,9 +56,9 @@ def execute(
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    from meshlab.reports.kernel import PrivateKernelManager, settings
+    from meshlab.reports.kernel import managers, settings
 
-    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder:
+    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers() as manager:
         saved = Path(folder) / "notebook.ipynb"
         try:
             done: NotebookNode = papermill.execute_notebook(
@@ -70,7 +70,7 @@ def execute(
                 cwd=cwd,
                 start_timeout=60,
                 execution_timeout=max(1, round(timeout_s)),
-                kernel_manager_class=PrivateKernelManager,
+                kernel_manager_class=manager,
                 config=settings(Path(folder)),
             )
         except PapermillExecutionError as e:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import Config
 
-__all__ = ["PrivateKernelManager", "settings"]
+__all__ = ["PrivateKernelManager", "managers", "settings"]
 
 # A Unix socket's path may have 107 characters on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 100
@@ -35,6 +37,30 @@ class PrivateKernelManager(AsyncKernelManager):
     async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
         """Start it, with what the process itself prints (never a cell's output) thrown away."""
         await super().start_kernel(**{**kwargs, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
+
+
+@contextmanager
+def managers() -> Iterator[type[PrivateKernelManager]]:
+    """A class of managers for one run, whose kernels are dead when the run ends.
+
+    nbclient stops a kernel that it has spoken to. One that was interrupted between its launch and its first answer
+    would live on for a second, and write into the run's folder while that is removed, or after.
+    """
+    begun: list[PrivateKernelManager] = []
+
+    class OwnKernelManager(PrivateKernelManager):
+        async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+            begun.append(self)
+            await super().start_kernel(**kwargs)
+
+    try:
+        yield OwnKernelManager
+    finally:
+        for manager in begun:
+            process = getattr(manager.provisioner, "process", None)
+            if process is not None:
+                process.kill()
+                process.wait()
 
 
 def settings(folder: Path) -> Config:

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 from agreement import COUNT, EVERY, QUERIES, START, WINDOW, Series, dataset, disagreement
 from real_prometheus import openmetrics, serving
+from remote_write import write_request, written_to
 
 from meshlab.dialects.istio import every_query
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery
 from meshlab.recordings.engine import Recording
+from meshlab.recordings.promql.store import STALE_BITS
 from meshlab.series import SeriesSet
+from meshlab.window import Window
 
 pytestmark = pytest.mark.live
 
@@ -144,6 +147,10 @@ requests_total >= bool on(job, instance, __name__) requests_total
 requests_total + on(job, instance) group_left(__name__) errors_total
 sum by (__name__) ({__name__=~"temperature|limit"})
 temperature + 0x1F - 017
+stddev_over_time((16 ^ requests_total)[5m:1m])
+stdvar_over_time((temperature * 1e200)[5m:1m])
+stdvar_over_time((limit * 0.001)[7m:15s]) == 0
+stddev(label_replace(limit{job="api"}, "x", "1", "", "") * 0.001 or bare * 0 + 0.1) == 0
 """.strip().splitlines()
 
 
@@ -195,6 +202,7 @@ def test_samples_and_series_of_a_window(both: Pair, selector: str) -> None:
         '{__name__=~"requests_total|errors_total"} atan2 temperature',
         '{__name__=~"temperature|odd|limit|once|tiny|requests_total"} + 1',
         'rate({__name__=~"requests_total|errors_total"}[5m])',
+        "-(last_over_time(limit[1m]) or ignoring(job) (limit % NaN))",
         'label_replace(temperature, "instance", "same", "job", ".*")',
         'label_replace(temperature, "in-valid", "x", "job", ".*")',
         'label_replace(temperature, "x", "", "job", "(?=a)")',
@@ -221,6 +229,81 @@ def test_both_refuse(both: Pair, query: str) -> None:
     for engine in both:
         with pytest.raises(BadQuery):
             engine.query_range(query, WINDOW)
+
+
+def ended_series() -> Iterator[Series]:
+    """Series that Prometheus saw end: for good, for a while, at once, and beside a NaN that is a value."""
+    at = START + EVERY * np.arange(120.0)
+    count = np.cumsum(np.random.default_rng(3).poisson(9, 120)).astype(float)
+
+    def marked(value: np.ndarray, *places: int) -> np.ndarray:
+        found = value.copy()
+        found.view(np.uint64)[list(places)] = STALE_BITS
+        return found
+
+    unknown = count.copy()
+    unknown[30:40] = np.nan
+    yield {"__name__": "c", "is": "ends"}, at[:61], marked(count[:61], 60)
+    yield {"__name__": "c", "is": "returns"}, at, marked(count, 40, 41, 42)
+    yield {"__name__": "c", "is": "marked first"}, at, marked(count, 0)
+    yield {"__name__": "c", "is": "only a marker"}, at[50:51], marked(count[50:51], 0)
+    yield {"__name__": "c", "is": "nan"}, at, marked(unknown, 35)
+    yield {"__name__": "c", "is": "whole"}, at, count
+
+
+@pytest.fixture(scope="module")
+def both_of_ended(tmp_path_factory: pytest.TempPathFactory, prometheus_binary: str) -> Iterator[Pair]:
+    series = list(ended_series())
+    folder = tmp_path_factory.mktemp("written")
+    with written_to(folder, write_request(series), prometheus=prometheus_binary) as url:
+        yield Recording.from_series(series), PrometheusEngine(url)
+
+
+STALE = """
+c
+count(c)
+c offset 2m
+c @ 1769861475
+timestamp(c)
+absent(c{is="ends"})
+absent(c{is="only a marker"})
+scalar(c{is="ends"})
+c unless c offset 1m
+topk(2, c)
+rate(c[1m])
+increase(c[5m])
+irate(c[2m])
+changes(c[5m])
+resets(c[5m])
+deriv(c[3m])
+sum_over_time(c[2m])
+count_over_time(c[3m])
+last_over_time(c[5m])
+quantile_over_time(0.5, c[3m])
+absent_over_time(c{is="only a marker"}[5m])
+max_over_time(c[5m:30s])
+count_over_time(sum(c)[5m:30s])
+avg_over_time(timestamp(c)[5m:1m])
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("query", STALE)
+def test_stale_markers(both_of_ended: Pair, query: str) -> None:
+    window = Window(START * 1000 - 60_000, START * 1000 + 2_400_000, 15_000)
+    ours, theirs = (engine.query_range(query, window) for engine in both_of_ended)
+    assert len(theirs.sid) > 0
+    assert disagreement(ours, theirs, LARGEST) == ""
+    for after_s in (615, 630, 901.5):
+        at = datetime.fromtimestamp(START + after_s, UTC)
+        ours, theirs = (engine.query(query, at) for engine in both_of_ended)
+        assert disagreement(ours, theirs, LARGEST) == ""
+
+
+def test_raw_samples_hold_no_stale_markers(both_of_ended: Pair) -> None:
+    window = Window(START * 1000 - 60_000, START * 1000 + 2_400_000, 15_000)
+    ours, theirs = (engine.samples("c", window) for engine in both_of_ended)
+    assert len(theirs.sid) > 0
+    assert disagreement(ours, theirs, LARGEST) == ""
 
 
 def _words(text: str) -> list[str]:

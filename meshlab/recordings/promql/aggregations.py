@@ -98,11 +98,16 @@ def _mean(groups: _Groups, vector: Vector, count: Floats) -> Floats:
 
 
 def _variance(groups: _Groups, vector: Vector, count: Floats) -> Floats:
-    mean = _mean(groups, vector, count)
-    centred = np.empty_like(vector.value)
-    for number, rows in enumerate(groups.runs()):
-        centred[rows] = vector.value[rows] - mean[number]
-    return groups.fold(np.add, np.where(vector.present, centred**2, 0.0)) / count
+    # Measured from each group's first member, as Prometheus's running mean is: equal members vary by exactly 0.
+    apart = np.empty_like(vector.value)
+    steps = np.arange(vector.value.shape[1])
+    runs = groups.runs()
+    for rows in runs:
+        apart[rows] = vector.value[rows] - vector.value[rows[vector.present[rows].argmax(axis=0)], steps]
+    mean = _sum(groups, Vector(vector.labels, apart, vector.present), count) / count
+    for number, rows in enumerate(runs):
+        apart[rows] -= mean[number]
+    return groups.fold(np.add, np.where(vector.present, apart**2, 0.0)) / count
 
 
 AGGREGATIONS: Final[dict[str, Callable[[_Groups, Vector, Floats], Floats]]] = {

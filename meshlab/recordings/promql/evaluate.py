@@ -33,6 +33,7 @@ from meshlab.recordings.promql.values import (
     Text,
     Value,
     Vector,
+    distinct,
     merged,
 )
 
@@ -83,7 +84,7 @@ class Evaluator:
                 return self.evaluate(node.expr)
             case ast.UnaryExpr():
                 inner = self.evaluate(node.expr)
-                return Scalar(-inner.value) if isinstance(inner, Scalar) else merged(_vector(inner).map(np.negative))
+                return Scalar(-inner.value) if isinstance(inner, Scalar) else distinct(_vector(inner).map(np.negative))
             case ast.VectorSelector():
                 chosen = self.store.select(selector_conditions(node))
                 return selectors.instant(chosen, self._moments(node), left_open=self.left_open)

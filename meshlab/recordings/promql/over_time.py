@@ -33,6 +33,8 @@ def variance(over: Ranges) -> Floats:
 
     def compute(member: Ints, window: Ints, first: Ints) -> Floats:
         x = over.value[member]
+        # Measured from each window's first value, as Prometheus's running mean is: a constant varies by exactly 0.
+        x = x - x[first][window]
         size = np.diff(np.r_[first, len(member)])
         middle = np.add.reduceat(x, first) / size
         found: Floats = np.add.reduceat((x - middle[window]) ** 2, first) / size

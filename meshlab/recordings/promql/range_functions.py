@@ -7,9 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from meshlab.errors import BadQuery
 from meshlab.recordings.promql import over_time, rates, regression
-from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Ranges, Vector, key, nameless
+from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Ranges, Vector, distinct, nameless
 
 __all__ = ["RANGE_FUNCTIONS", "predict_linear", "quantile_over_time", "range_function"]
 
@@ -71,17 +70,18 @@ def _named(over: Ranges, value: Floats, present: Bools, *, keep_name: bool = Fal
     labels = nameless(over.labels)
     # Series of one metric differ without its name as well.
     if len({x.get(METRIC) for x in over.labels}) > 1:
-        shown = np.flatnonzero(present.any(axis=1))
-        if len({key(labels[i]) for i in shown}) < len(shown):
-            raise BadQuery(
-                "vector cannot contain metrics with the same labelset",
-                "select one metric, or keep a label that differs",
-            )
+        return distinct(Vector(labels, value, present))
     return Vector(labels, value, present)
 
 
 def _slope(over: Ranges, _: bool) -> Floats:
     return regression.line(over, over.spread(over.times(over.first)))[0]
+
+
+def _variance(over: Ranges, left_open: bool) -> Floats:
+    value = over_time.variance(over)
+    # Prometheus 2's compensated sum takes infinity from itself where the squares overflow; Prometheus 3's does not.
+    return value if left_open else np.where(np.isinf(value), np.nan, value)
 
 
 RANGE_FUNCTIONS: Final[dict[str, tuple[int, Callable[[Ranges, bool], Floats]]]] = {
@@ -98,8 +98,8 @@ RANGE_FUNCTIONS: Final[dict[str, tuple[int, Callable[[Ranges, bool], Floats]]]] 
     # NaN loses against any number (fmin, fmax), and stands where a window has nothing else.
     "min_over_time": (1, lambda over, _: over_time.reduced(over, np.fmin)),
     "max_over_time": (1, lambda over, _: over_time.reduced(over, np.fmax)),
-    "stddev_over_time": (1, lambda over, _: np.sqrt(over_time.variance(over))),
-    "stdvar_over_time": (1, lambda over, _: over_time.variance(over)),
+    "stddev_over_time": (1, lambda over, left_open: np.sqrt(_variance(over, left_open))),
+    "stdvar_over_time": (1, lambda over, left_open: _variance(over, left_open)),
     "count_over_time": (1, lambda over, _: over.spread(over.count).astype(np.float64)),
     "last_over_time": (1, lambda over, _: over.values(over.last - 1)),
     "present_over_time": (1, lambda over, _: np.ones((len(over.labels), len(over.end)))),

@@ -49,6 +49,17 @@ def parse(promql: str) -> Any:
         if pattern and is_pattern(pattern[1]):
             raise unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
         raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
+    except OverflowError:
+        raise _endless(promql) from None
+    except BaseException as error:
+        # A panic of the parser is no Exception; durations such as [5m:1e400] bring it about.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _endless(promql) from None
+
+
+def _endless(promql: str) -> BadQuery:
+    return BadQuery(f"{plain(promql)!r} has a duration that is out of range", "write less than 292y")
 
 
 def is_plain_selector(node: Any) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "Text",
     "Value",
     "Vector",
+    "distinct",
     "gathered",
     "key",
     "merged",
@@ -201,6 +202,25 @@ def nameless(labels: Iterable[Labels]) -> list[Labels]:
 def key(labels: Labels) -> Key:
     """What makes a label set itself. An empty label is an absent one: no label set here has any."""
     return frozenset(labels.items())
+
+
+def distinct(vector: Vector) -> Vector:
+    """The same vector, whose series differ over the whole of the query (Prometheus: ``Matrix.ContainsSameLabelset``).
+
+    Range functions and the unary minus ask for more than `merged` does: not even at different steps may two be alike.
+
+    Raises
+    ------
+    BadQuery
+        Two series are alike.
+    """
+    shown = np.flatnonzero(vector.present.any(axis=1))
+    if len({key(vector.labels[i]) for i in shown}) < len(shown):
+        raise BadQuery(
+            "vector cannot contain metrics with the same labelset",
+            "select one metric, or keep a label that tells the series apart",
+        )
+    return vector
 
 
 def merged(vector: Vector) -> Vector:

@@ -89,3 +89,9 @@ def test_sums_over_any_label_add_up(rows: list[tuple[str, int]]) -> None:
         for way in ("by", "without"):
             found = recording.query(f"sum(sum {way} ({by}) (g))", datetime.fromtimestamp(at, UTC))
             assert found.value.tolist() == [total]
+
+
+@pytest.mark.parametrize("left_open", [False, True])
+def test_equal_members_do_not_vary_at_all(ask, left_open: bool) -> None:
+    series = {f'g{{a="{i}"}}': "0.1" for i in range(10)}
+    assert ask(series, "stddev(g)", at=0, left_open=left_open) == {"": 0}

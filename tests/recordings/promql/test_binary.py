@@ -108,3 +108,10 @@ def test_one_series_may_follow_another_under_the_same_labels(over) -> None:
 def test_in_prometheus_3_atan2_drops_the_name_too(ask) -> None:
     assert list(ask({"g": "1"}, "g atan2 1", at=0)) == ["__name__=g"]
     assert list(ask({"g": "1"}, "g atan2 1", at=0, left_open=True)) == [""]
+
+
+def test_a_minus_refuses_series_that_become_alike_at_any_step(over) -> None:
+    series = {"a": "1 stale", "b": "_ 2"}
+    assert over(series, '{__name__=~"a|b"} * -1', until=15) == {"": [-1, -2]}
+    with pytest.raises(BadQuery, match="same labelset"):
+        over(series, '-{__name__=~"a|b"}', until=15)

@@ -128,6 +128,20 @@ def test_absurd_expressions_are_refused_not_suffered(query: str, error: type[Exc
         engine((UP, [0], [1])).query(query, at(0))
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "avg_over_time(up[10m:1e400])",
+        "up offset -Inf - 10m",
+        "up offset 1e19 - 2m",
+        "up offset -9223372036854775808 - 2m",
+    ],
+)
+def test_what_makes_the_parser_panic_is_refused(query: str) -> None:
+    with pytest.raises(BadQuery, match=r"duration"):
+        engine((UP, [0], [1])).query(query, at(0))
+
+
 def test_text_is_no_operator() -> None:
     query = 'up{job=~"' + "|".join(f"a-{i}" for i in range(2_000)) + '|x"} # ' + "(" * 2_000
     assert len(engine((UP, [0], [1])).query(query, at(0))) == 1

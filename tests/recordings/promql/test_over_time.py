@@ -114,3 +114,14 @@ def test_every_window_by_itself(times: list[list[int]], range_s: int, left_open:
                 if len(inside):
                     expected[labels["n"], int(now)] = float(function(inside))
         assert got == pytest.approx(expected, rel=1e-9, abs=1e-9), name
+
+
+def test_squares_that_overflow_are_nan_in_prometheus_2_and_infinite_in_3(ask) -> None:
+    huge = {"g": f"1 {'1' + '0' * 200} 5"}
+    for function in ("stddev_over_time", "stdvar_over_time"):
+        assert ask(huge, f"{function}(g[1m])") == pytest.approx({"": np.nan}, nan_ok=True)
+        assert ask(huge, f"{function}(g[1m])", left_open=True) == {"": np.inf}
+
+
+def test_a_constant_does_not_vary_at_all(ask) -> None:
+    assert ask({"g": "0.1+0x9"}, "stddev_over_time(g[5m])", at=135) == {"": 0}
