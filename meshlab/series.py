@@ -118,11 +118,12 @@ class SeriesSet:
             ``exported_value``.
         """
         columns: dict[str, object] = {}
+        lengths = np.diff(self.starts)
         for name in sorted(self.labels.columns):
             table = pd.Categorical(self.labels[name])
             taken = name in ("time", "value")
             columns[f"exported_{name}" if taken else name] = pd.Categorical.from_codes(
-                table.codes[self.sid], dtype=table.dtype
+                np.repeat(table.codes, lengths), dtype=table.dtype, validate=False
             )
         columns["time"] = pd.DatetimeIndex(self.time.astype("datetime64[ms]")).tz_localize("UTC")
         columns["value"] = self.value

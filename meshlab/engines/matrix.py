@@ -17,11 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.engines.envelope import Envelope, open_envelope
-from meshlab.errors import BadQuery, Refused
+from meshlab.errors import BadQuery, Refused, TooMuch
 from meshlab.escape import plain
 from meshlab.series import Query, SeriesSet
 
-__all__ = ["decode", "label_table", "read_series"]
+__all__ = ["LabelTables", "decode", "label_table", "read_series"]
 
 _ABSENT: Final = msgspec.Raw(b"")
 _TO_CSV: Final = bytes.maketrans(b"[", b"\n")
@@ -30,8 +30,12 @@ _NAMED: Final = 5
 """So many series are named one by one in a message."""
 
 
+LabelTables = dict[bytes, tuple[pd.DataFrame, list[int]]]
+"""Label tables that were made for a question's earlier pieces, by the labels' own text: most pieces have the same."""
+
+
 class _Series(msgspec.Struct):
-    metric: dict[str, str] = {}
+    metric: msgspec.Raw = _ABSENT
     values: msgspec.Raw = _ABSENT
     value: msgspec.Raw = _ABSENT
     histograms: msgspec.Raw = _ABSENT
@@ -49,7 +53,14 @@ class _Data(msgspec.Struct):
     result: msgspec.Raw
 
 
-def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
+def decode(
+    body: bytes,
+    query: Query,
+    origin: str,
+    *,
+    max_series: int = 200_000,
+    tables: LabelTables | None = None,
+) -> SeriesSet:
     """Turn an answer of ``/api/v1/query`` or ``/api/v1/query_range`` into series.
 
     Parameters
@@ -60,6 +71,10 @@ def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
         The question; completed with the result's type, counts, warnings and infos.
     origin : str
         Who answered, for messages.
+    max_series : int
+        Most series that are read.
+    tables : LabelTables, optional
+        Shared by the pieces of one question.
 
     Returns
     -------
@@ -84,7 +99,9 @@ def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
             found = [_Series(value=data.result)]
         else:
             raise ValueError(f"a result of type {data.resultType!r}")
-        labels, order = label_table([series.metric for series in found])
+        if len(found) > max_series:
+            raise _too_many(origin, len(found), max_series)
+        labels, order = _labels([series.metric for series in found], tables)
         found = [found[i] for i in order]
         # A value is a quoted number: two quotes a sample.
         lengths = np.array([bytes(series.samples()).count(b'"') // 2 for series in found], np.int64)
@@ -97,8 +114,8 @@ def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
             "check that it is the address of a Prometheus-compatible API",
         ) from None
     native = [series.has_histograms() for series in found]
-    mixed = [s.metric for s, n, length in zip(found, native, lengths, strict=True) if n and length]
-    lost = [s.metric for s, n, length in zip(found, native, lengths, strict=True) if n and not length]
+    mixed = [_metric(s.metric) for s, n, length in zip(found, native, lengths, strict=True) if n and length]
+    lost = [_metric(s.metric) for s, n, length in zip(found, native, lengths, strict=True) if n and not length]
     query = replace(
         query,
         result_type=data.resultType,
@@ -111,7 +128,7 @@ def decode(body: bytes, query: Query, origin: str) -> SeriesSet:
     return SeriesSet(labels, np.repeat(np.arange(len(found), dtype=np.int32), lengths), time, value, query)
 
 
-def read_series(body: bytes, query: Query, origin: str) -> SeriesSet:
+def read_series(body: bytes, query: Query, origin: str, *, max_series: int = 200_000) -> SeriesSet:
     """Turn an answer of ``/api/v1/series`` into a label table without samples.
 
     Raises
@@ -121,8 +138,16 @@ def read_series(body: bytes, query: Query, origin: str) -> SeriesSet:
     BadQuery
         The selector is wrong.
     """
-    metrics, envelope = open_envelope(body, Envelope[list[dict[str, str]]], origin)
-    labels, _ = label_table(metrics)
+    found, envelope = open_envelope(body, Envelope[list[msgspec.Raw]], origin)
+    if len(found) > max_series:
+        raise _too_many(origin, len(found), max_series)
+    try:
+        labels, _ = _labels(found, None)
+    except msgspec.DecodeError as error:
+        raise Refused(
+            f"{origin} answered with labels that cannot be read ({plain(error)[:120]})",
+            "check that it is the address of a Prometheus-compatible API",
+        ) from None
     said = (tuple(envelope.warnings or ()), tuple(envelope.infos or ()))
     query = replace(query, result_type="series", warnings=said[0], infos=said[1])
     return SeriesSet(labels, np.empty(0, np.int32), np.empty(0, "datetime64[ms]"), np.empty(0), query)
@@ -141,6 +166,27 @@ def label_table(metrics: Sequence[dict[str, str]]) -> tuple[pd.DataFrame, list[i
     order = sorted(range(len(rows)), key=rows.__getitem__)
     columns = {name: [rows[i][at] for i in order] for at, name in enumerate(names)}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)), dtype="str"), order
+
+
+def _labels(metrics: list[msgspec.Raw], tables: LabelTables | None) -> tuple[pd.DataFrame, list[int]]:
+    if tables is None:
+        return label_table([_metric(metric) for metric in metrics])
+    text = b",".join(metrics)
+    found = tables.get(text)
+    if found is None:
+        found = tables[text] = label_table([_metric(metric) for metric in metrics])
+    return found
+
+
+def _metric(text: msgspec.Raw) -> dict[str, str]:
+    return msgspec.json.decode(text, type=dict[str, str]) if memoryview(text) else {}
+
+
+def _too_many(origin: str, found: int, most: int) -> TooMuch:
+    return TooMuch(
+        f"the answer of {origin} has {found:,} series, more than {most:,}",
+        "aggregate them, or raise limits.series in the profile",
+    )
 
 
 def _columns(texts: list[msgspec.Raw]) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:

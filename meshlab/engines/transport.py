@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -73,6 +73,7 @@ class Transport:
         auth: tuple[str, str] | requests.auth.AuthBase | None = None,
         headers: Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        client_cert: Path | tuple[Path, Path] | None = None,
     ) -> None:
         self.url = _base_address(url)
         self._timeout_s, self._max_bytes = timeout_s, max_bytes
@@ -132,6 +133,10 @@ class Transport:
                     ) from None
             time.sleep(pause)
         raise AssertionError  # the last try has no pause
+
+    def stream(self, path: str, form: Form) -> Iterator[bytes]:
+        """Send a form to a path of the API and read the answer's body piece by piece; see `ask`."""
+        yield self.ask(path, form)
 
     def redacted(self, error: EngineError) -> EngineError:
         """The same error without this transport's secrets, should a server have repeated them."""
