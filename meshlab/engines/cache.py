@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -93,7 +94,8 @@ class Cache:
                 )  # fmt: skip
             os.replace(beside, path)
         except OSError:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
             return
         self._written += 1
         if self._written % _SWEEP_EVERY == 1:

@@ -23,6 +23,7 @@ from meshlab.series import Query, SeriesSet
 __all__ = ["decode_export"]
 
 _BATCH: Final = 16 << 20
+_LONGEST_LINE: Final = 256 << 20
 _START: Final = b'{"metric":'
 _VALUES: Final = b',"values":['
 _TIMES: Final = b'],"timestamps":['
@@ -58,24 +59,23 @@ def decode_export(
         It is something else, or ends in the middle of a line.
     """
     parts: list[SeriesSet] = []
-    samples = 0
-    for lines in _batches(stream):
-        parts.append(_decoded(lines, query, origin))
-        samples += len(parts[-1].sid)
-        if samples > max_samples or len(parts[-1]) > max_series:
+    samples, series = 0, set()
+    for lines in _batches(stream, origin):
+        # A series may come in several lines.
+        series.update(line.partition(_VALUES)[0] for line in lines)
+        samples += sum(line.rpartition(_TIMES)[2].count(b",") + 1 for line in lines)
+        if samples > max_samples or len(series) > max_series:
             raise TooMuch(
                 f"the answer of {origin} has more than {max_samples:,} samples or {max_series:,} series",
                 "ask for a shorter window or fewer series",
             )
+        parts.append(_decoded(lines, query, origin))
     if not parts:
         return SeriesSet.empty(replace(query, result_type="samples"))
-    found = join(parts, query)
-    if len(found) > max_series:
-        raise TooMuch(f"the answer of {origin} has more than {max_series:,} series", "ask for fewer series")
-    return found
+    return join(parts, query)
 
 
-def _batches(stream: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _batches(stream: Iterable[bytes], origin: str) -> Iterator[list[bytes]]:
     """Whole lines, some megabytes at a time."""
     rest: list[bytes] = []
     size = 0
@@ -87,6 +87,8 @@ def _batches(stream: Iterable[bytes]) -> Iterator[list[bytes]]:
             end = text.rfind(b"\n") + 1
             if end:
                 yield text[:end].splitlines()
+            elif len(text) > _LONGEST_LINE:
+                raise _unreadable(origin, text)
             rest, size = [text[end:]], len(text) - end
     last = b"".join(rest)
     if last.strip():
