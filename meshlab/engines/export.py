@@ -59,7 +59,8 @@ def decode_export(
         It is something else, or ends in the middle of a line.
     """
     parts: list[SeriesSet] = []
-    samples, series = 0, set()
+    samples = 0
+    series: set[bytes] = set()
     for lines in _batches(stream, origin):
         # A series may come in several lines.
         series.update(line.partition(_VALUES)[0] for line in lines)
