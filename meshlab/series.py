@@ -36,6 +36,8 @@ class Query:
         Grid points asked for over all series of the answer, and points that came.
     failed : tuple of str
         The parts that stayed missing, in words; empty when the answer is whole.
+    link : str
+        Where a person looks at this query; empty where there is no such place (a recording).
     """
 
     promql: str
@@ -48,6 +50,7 @@ class Query:
     points_expected: int = 0
     points_got: int = 0
     failed: tuple[str, ...] = ()
+    link: str = ""
 
     @property
     def complete(self) -> bool:

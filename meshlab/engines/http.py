@@ -18,6 +18,7 @@ from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.engines.export import decode_export
 from meshlab.engines.forcing import forced
 from meshlab.engines.joining import join
+from meshlab.engines.links import link
 from meshlab.engines.matrix import LabelTables, decode, read_series
 from meshlab.engines.pieces import Cut, Gathered, Piece, gather
 from meshlab.engines.tokens import longest_range_ms, pinned
@@ -258,7 +259,7 @@ class PrometheusEngine:
         return round(self.now().timestamp() * 1000) - _SETTLED_MS
 
     def _whole(self, found: Gathered, question: Query) -> SeriesSet:
-        question = replace(question, engine=self.description)
+        question = self._named(question)
         parts = [part for _, part in found.parts]
         whole = join(parts, question)
         query = replace(whole.query, failed=tuple(dict.fromkeys((*found.failed, *whole.query.failed))))
@@ -303,12 +304,15 @@ class PrometheusEngine:
         try:
             body = self._transport.ask(path, form)
             self._meet()
-            question = replace(question, engine=self.description)
+            question = self._named(question)
             if read is not None:
                 return read(body, question, self.description)
             return decode(body, question, self.description, max_series=self._limits.series, tables=tables)
         except EngineError as error:
             raise self._transport.redacted(error) from None
+
+    def _named(self, question: Query) -> Query:
+        return replace(question, engine=self.description, link=link(self.ui_url, question, self._kind))
 
     def _read_series(self, body: bytes, question: Query, origin: str) -> SeriesSet:
         return read_series(body, question, origin, max_series=self._limits.series)
