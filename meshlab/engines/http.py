@@ -233,6 +233,22 @@ class PrometheusEngine:
             raise Refused(f"{self.description} does not tell its time", "check that it evaluates PromQL: time()")
         return datetime.fromtimestamp(float(found.value[0]), UTC)
 
+    def status(self, path: str) -> dict[str, object]:
+        """What a server says of itself at a path such as ``/api/v1/status/runtimeinfo``; nothing where it has none.
+
+        Raises
+        ------
+        Unreachable
+            Nobody answers.
+        """
+        try:
+            body = self._transport.ask(path, {}, method="GET", patient=False)
+            return open_envelope(body, Envelope[dict[str, object]], self.url)[0]
+        except Unreachable as error:
+            raise self._transport.redacted(error) from None
+        except EngineError:
+            return {}
+
     def _forced(self, promql: str) -> str:
         return forced(promql, self._match)
 
