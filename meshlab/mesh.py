@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.dialects import detection, identity, replicas, reporters
-from meshlab.dialects.base import ABSENT, MeshOptions, Reporter
+from meshlab.dialects.base import ABSENT, PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Condition
 from meshlab.dialects.dialect import Dialect, Family, View
 from meshlab.engines.base import LOOKBACK_MS, Engine
@@ -84,7 +84,7 @@ class Mesh:
     )
 
     @classmethod
-    def detect(cls, engine: Engine, source: str, *, options: MeshOptions = MeshOptions()) -> Mesh:
+    def detect(cls, engine: Engine, source: str, *, options: MeshOptions = PLAIN) -> Mesh:
         """Find out which meshes an engine's metrics speak of.
 
         Parameters
@@ -295,7 +295,7 @@ class Mesh:
             One row a combination, the columns are the words.
         """
         where, wide = self.where(subject), self._wide(window)
-        frames = []
+        frames = [pd.DataFrame(columns=list(words), dtype=str)]
         for part in self._every_part():
             labels = self.engine.series(part.dialect.counts(part.family, self._asked(part, wide, where)), wide).labels
             named = self._named(part, labels, _unique(*words, *IDENTITY), wide)
@@ -318,7 +318,7 @@ class Mesh:
         ParameterError
             The store has never seen the name (the nearest names are given), or several subjects bear it.
         """
-        found = identity.subjects(self._identities(service, window), service, namespace)
+        found = identity.subjects(self._identities([service], window), service, namespace)
         if len(found) > 1:
             raise ParameterError(
                 f"service {plain(service)!r} is ambiguous in {plain(self.source)}: "
@@ -330,7 +330,7 @@ class Mesh:
         return found[0]
 
     def kin(self, subject: Subject, names: Sequence[str], window: Window) -> Subject:
-        """A subject together with the services of its namespace that bear one of some names, themselves or in a workload.
+        """A subject together with the services of its namespace that bear one of some names, or whose workload does.
 
         Parameters
         ----------
@@ -339,20 +339,18 @@ class Mesh:
             Such as ``catalog-primary``.
         window : Window
         """
-        services = set(subject.services)
-        for name in names:
-            known = self._identities(name, window, hosts=False)
-            near = known[
-                (known["destination_cluster"] == subject.cluster)
-                & (known["destination_namespace"] == subject.namespace)
-            ]
-            mine = near[(near["destination_service"] == name) | (near["destination_workload"] == name)]
-            services |= set(mine["destination_service"]) - {""}
-        spans = tuple(sorted(services))
+        if not names:
+            return subject
+        known = self._identities(names, window, hosts=False)
+        near = known[
+            (known["destination_cluster"] == subject.cluster) & (known["destination_namespace"] == subject.namespace)
+        ]
+        mine = near[near["destination_service"].isin(names) | near["destination_workload"].isin(names)]
+        spans = tuple(sorted({*subject.services, *mine["destination_service"]} - {""}))
         return replace(subject, spans=() if spans == (subject.service,) else spans)
 
     def _never_seen(self, service: str, window: Window, namespace: str) -> ParameterError:
-        known = self._identities("", window)
+        known = self._identities([], window)
         if namespace and namespace not in set(known["destination_namespace"]):
             spaces = sorted(set(known["destination_namespace"]) - ABSENT)
             return unknown("namespace", namespace, spaces, self.source)
@@ -364,7 +362,7 @@ class Mesh:
         if self._only_connections(service, window):
             return ParameterError(
                 f"service {plain(service)!r} is seen in {plain(self.source)} by its TCP connections only",
-                "ztunnel counts no requests: give its namespace a waypoint (istioctl waypoint apply --enroll-namespace)",
+                "ztunnel counts no requests: give its namespace a waypoint",
             )
         return unknown("service", service, sorted(set(known["destination_service"]) - ABSENT), self.source)
 
@@ -373,7 +371,7 @@ class Mesh:
         for part in self._every_part():
             if not part.dialect.connections:
                 continue
-            for matchers in identity.lookups(part.family, service):
+            for matchers in identity.lookups(part.family, [service]):
                 asked = selector(part.dialect.connections, *matchers, forced=part.dialect.options.forced)
                 labels = self.engine.series(asked, wide).labels
                 if identity.subjects(part.family.named(labels, identity.WORDS), service):
@@ -387,24 +385,17 @@ class Mesh:
             min(first, window.start) - timedelta(minutes=1), max(last, window.end) + timedelta(minutes=1), 60_000
         )
 
-    def _identities(self, name: str, window: Window, *, hosts: bool = True) -> pd.DataFrame:
-        """Who bears a name, one row a combination of `identity.WORDS`; everybody without a name."""
+    def _identities(self, names: Sequence[str], window: Window, *, hosts: bool = True) -> pd.DataFrame:
+        """Who bears one of some names, one row a combination of `identity.WORDS`; everybody where no name is given."""
         wide = self._wide(window)
-        frames = []
+        frames = [pd.DataFrame(columns=list(identity.WORDS), dtype=str)]
         for part in self._every_part():
-            if name:
-                rows = identity.lookups(part.family, name)
-                asked = rows if hosts else rows[:2]
-                tables = [
-                    self.engine.series(part.dialect.counts(part.family, matchers), wide).labels for matchers in asked
-                ]
+            if names:
+                asked: list[Where] = list(identity.lookups(part.family, names, hosts=hosts))
                 if part.view.service_from_source:
                     # The callers' side may know the service of workloads that this side knows by their own names.
-                    workloads = [w for (_, w), s in self._services(part, wide).items() if s == name]
-                    where = [Condition("destination_workload", tuple(workloads))] if workloads else []
-                    tables += (
-                        [self.engine.series(part.dialect.counts(part.family, where), wide).labels] if where else []
-                    )
+                    asked.append(self._asked(part, wide, [Condition("destination_service", tuple(names))]))
+                tables = [self.engine.series(part.dialect.counts(part.family, where), wide).labels for where in asked]
                 labels = pd.concat(tables, ignore_index=True).fillna("") if tables else pd.DataFrame()
             else:
                 labels = self._everybody(part, part.family, identity.WORDS, wide)
@@ -518,8 +509,8 @@ class Mesh:
             return replicas.without_replicas(raw, options.replica_label, part.dialect.owns)
         if label := replicas.replica_label(raw, part.dialect.owns):
             raise ParameterError(
-                f"every series of {plain(self.source)} is there more than once, apart by the label {label}: replicas of "
-                "one Prometheus would count each request again",
+                f"series of {plain(self.source)} are there more than once, apart by the label {label}: each replica of "
+                "a Prometheus would count the same requests again",
                 f'write replica_label = "{label}" into the profile in meshlab.toml',
             )
         return raw

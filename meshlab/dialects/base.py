@@ -10,7 +10,7 @@ from typing import Final
 
 from meshlab.selector import Matcher
 
-__all__ = ["ABSENT", "NAMES", "VOCABULARY", "MeshOptions", "Reporter"]
+__all__ = ["ABSENT", "NAMES", "PLAIN", "VOCABULARY", "MeshOptions", "Reporter"]
 
 VOCABULARY: Final = (
     "source",
@@ -75,3 +75,7 @@ class MeshOptions:
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     replica_label: str = ""
     mesh: str = ""
+
+
+PLAIN: Final = MeshOptions()
+"""Nothing is said about the mesh: its own names hold."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.dialects.base import MeshOptions
+from meshlab.dialects.base import PLAIN, MeshOptions
 from meshlab.dialects.dialect import Dialect
 from meshlab.dialects.envoy import SPELLINGS, envoy
 from meshlab.dialects.istio import OLD_METRICS, istio
@@ -40,7 +40,7 @@ _NAMES: Final = (*_ISTIO, *OLD_METRICS, LEGACY, *_ROUTES, *_ENVOY)
 _LABELS: Final = ("reporter", "direction", *dict.fromkeys(label for _, label in SPELLINGS))
 
 
-def detect(engine: Engine, window: Window, options: MeshOptions = MeshOptions()) -> tuple[Dialect, ...]:
+def detect(engine: Engine, window: Window, options: MeshOptions = PLAIN) -> tuple[Dialect, ...]:
     """Find the meshes whose metrics a store holds.
 
     At most three small queries: the engine counts series by name and by labels of a handful of values.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from meshlab.dialects.base import VOCABULARY, MeshOptions, Reporter
+from meshlab.dialects.base import PLAIN, VOCABULARY, MeshOptions, Reporter
 from meshlab.dialects.columns import Column, Condition
 from meshlab.errors import ContractError, ParameterError
 from meshlab.escape import plain
@@ -124,7 +124,7 @@ class Dialect:
     recorded: tuple[str, ...]
     connections: str = ""
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    options: MeshOptions = MeshOptions()
+    options: MeshOptions = PLAIN
 
     def owns(self, label: str) -> bool:
         """Whether the mesh sets a label; the others tell the scraped target."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from meshlab.dialects.base import MeshOptions, Reporter
+from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
 from meshlab.selector import differs
@@ -32,7 +32,7 @@ _ISTIO: Final = r"outbound\|\d+\|"
 _ASK: Final = r"outbound\|[0-9]+\|"
 
 
-def envoy(metric: str, label: str, options: MeshOptions = MeshOptions()) -> Dialect:
+def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
     """Envoy's words.
 
     Parameters

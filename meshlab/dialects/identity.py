@@ -36,20 +36,21 @@ def forms(host: str) -> frozenset[str]:
     return frozenset({host, service, f"{service}.{namespace}", f"{service}.{namespace}.svc"})
 
 
-def lookups(family: Family, name: str) -> tuple[tuple[Matcher, ...], ...]:
-    """Matchers, one row a query, that find all series which a name could stand for.
+def lookups(family: Family, names: Sequence[str], *, hosts: bool = True) -> tuple[tuple[Matcher, ...], ...]:
+    """Matchers, one row a query, that find all series which some names could stand for.
 
     Parameters
     ----------
     family : Family
-    name : str
+    names : sequence of str
+    hosts : bool
+        Whether they may be hosts, too.
     """
-    rows = [family.column(word).matchers([name], word) for word in ("destination_service", "destination_workload")]
+    rows = [family.column(word).matchers(names, word) for word in ("destination_service", "destination_workload")]
     host = family.column("destination_host")
-    if len(host.labels) == 1 and not host.ask:
-        rows.append((matches(host.labels[0], rf"{literal(name)}(\..*)?(:[0-9]+)?"),))
-    elif host.ask:
-        rows.append((matches(host.labels[0], host.ask.replace("{}", rf"{literal(name)}(\..*)?")),))
+    if hosts and host.labels:
+        either = "|".join(map(literal, names))
+        rows.append((matches(host.labels[0], (host.ask or "{}(:[0-9]+)?").replace("{}", rf"({either})(\..*)?")),))
     return tuple(dict.fromkeys(row for row in rows if row))
 
 
@@ -83,9 +84,8 @@ def subjects(known: pd.DataFrame, name: str, namespace: str = "") -> list[Subjec
     found = []
     for (cluster, space), mine in rows.groupby(list(IDENTITY[:2])):
         names = tuple(sorted(set(mine["destination_service"])))
-        found.append(
-            Subject(str(cluster), str(space), names[0]) if len(names) == 1 else _spanning(cluster, space, name, names)
-        )
+        one = len(names) == 1
+        found.append(Subject(str(cluster), str(space), names[0] if one else name.split(".")[0], () if one else names))
     return sorted(found, key=lambda s: (s.cluster, s.namespace, s.service))
 
 
@@ -110,8 +110,3 @@ def with_services(frame: pd.DataFrame, services: dict[tuple[str, str], str]) -> 
     """The service of each row's workload; a workload that nobody called by a service stands for itself."""
     keys: Iterable[tuple[str, str]] = zip(frame["destination_namespace"], frame["destination_workload"], strict=True)
     return pd.Series([services.get(key, key[1]) for key in keys], frame.index, dtype=str)
-
-
-def _spanning(cluster: object, namespace: object, name: str, names: Sequence[str]) -> Subject:
-    first = name.split(".")[0]
-    return Subject(str(cluster), str(namespace), first, tuple(names))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from meshlab.dialects.base import MeshOptions, Reporter
+from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
 from meshlab.selector import one_of
@@ -67,7 +67,7 @@ _OWN: Final = (
 )
 
 
-def istio(options: MeshOptions = MeshOptions()) -> Dialect:
+def istio(options: MeshOptions = PLAIN) -> Dialect:
     """Istio's words, sidecar and ambient alike.
 
     Parameters

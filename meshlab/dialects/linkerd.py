@@ -11,7 +11,7 @@ from collections.abc import Set
 from types import MappingProxyType
 from typing import Final
 
-from meshlab.dialects.base import MeshOptions, Reporter
+from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
 from meshlab.selector import equal
@@ -153,7 +153,7 @@ def _route(reporter: Reporter, requests: str) -> Family:
     return Family(requests, f"{stem}_duration_seconds_bucket", 1000.0, MappingProxyType(columns))
 
 
-def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = MeshOptions()) -> Dialect:
+def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) -> Dialect:
     """Linkerd's words, as far as a store has them.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -40,8 +40,8 @@ def replicas(labels: pd.DataFrame, owns: Callable[[str], bool] = lambda label: F
     for label in labels.columns:
         if label in _TARGET or owns(label) or labels[label].nunique() < 2:
             continue
-        size = _groups(labels, label).transform("size")
-        share = float((size > 1).mean())
+        group = _groups(labels, label)
+        share = float(group.duplicated(keep=False).mean())
         if share >= _LEAST_SHARE:
             found.append((-share, str(label)))
     return [label for _, label in sorted(found)]
@@ -61,8 +61,10 @@ def same_counters(series: SeriesSet, label: str) -> bool:
     """
     starts = series.starts
     grown = False
-    groups = _groups(series.labels, label).indices.values()
-    for pair in [np.asarray(rows)[:2] for rows in groups if len(rows) > 1][:_MOST_PAIRS]:
+    group = _groups(series.labels, label)
+    shared = group[group.duplicated(keep=False)]
+    for _, rows in list(shared.groupby(shared))[:_MOST_PAIRS]:
+        pair = rows.index[:2]
         cuts = [slice(int(starts[row]), int(starts[row + 1])) for row in pair]
         first, second = ((series.time[c].astype(np.int64), series.value[c]) for c in cuts)
         if min(len(first[0]), len(second[0])) < 2:
@@ -121,10 +123,10 @@ def without_replicas(series: SeriesSet, label: str, owns: Callable[[str], bool] 
     return _only(series, np.asarray(keep, np.bool_))
 
 
-def _groups(labels: pd.DataFrame, label: str) -> pd.core.groupby.SeriesGroupBy[str, tuple[object, ...]]:
-    others: Iterable[str] = [c for c in labels.columns if c != label]
-    keys = [labels[c] for c in others] or [pd.Series(0, labels.index)]
-    return labels[label].groupby(keys, sort=False)
+def _groups(labels: pd.DataFrame, label: str) -> pd.Series[int]:
+    """Number of the series that each one coincides with, but for a label; shape (series,)."""
+    keys = [labels[c] for c in labels.columns if c != label] or [pd.Series(0, labels.index)]
+    return labels[label].groupby(keys, sort=False).ngroup()
 
 
 def _between(
