@@ -13,7 +13,7 @@ from meshlab.series import SeriesSet
 
 __all__ = ["replica_label", "replicas", "same_counters", "without_replicas"]
 
-_TARGET: Final = frozenset({"job", "instance", "pod", "namespace"})
+_NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
 _LEAST_SHARE: Final = 0.2
 """Part of the series that must coincide: one cluster of several may be scraped twice."""
 _MOST_PAIRS: Final = 200
@@ -38,7 +38,7 @@ def replicas(labels: pd.DataFrame, owns: Callable[[str], bool] = lambda label: F
     """
     found = []
     for label in labels.columns:
-        if label in _TARGET or owns(label) or labels[label].nunique() < 2:
+        if label in _NEVER or owns(label) or labels[label].nunique() < 2:
             continue
         group = _groups(labels, label)
         share = float(group.duplicated(keep=False).mean())
