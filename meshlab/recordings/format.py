@@ -15,6 +15,7 @@ manifest                what it says
 ``selectors``           what was asked for
 ``series``, ``samples``  counts
 ``files``               bytes and SHA-256 of each file
+``redacted``            labels whose values are pseudonyms; only when there are some
 ``warnings``            what the engine said beside its answer; only when it said something
 ``truth``               what is known of what really happened; only when it is
 ======================  ===============================================================================================
@@ -106,7 +107,15 @@ def read_manifest(folder: Path) -> dict[str, object]:
     """
     path = folder / _MANIFEST
     if not folder.is_dir():
-        raise RecordingError(f"there is no recording at {plain(folder)}", "check the path")
+        begun = folder.with_name(f"{folder.name}.partial").is_dir()
+        raise RecordingError(
+            f"there is no recording at {plain(folder)}",
+            "one was begun there: run its command again to finish it" if begun else "check the path",
+        )
+    if not path.is_file() and folder.name.endswith(".partial"):
+        raise RecordingError(
+            f"{plain(folder)} is a recording that is not finished", "run its command again to finish it"
+        )
     if not path.is_file():
         raise RecordingError(
             f"{plain(folder)} is no recording: it has no {_MANIFEST}",
@@ -527,7 +536,8 @@ def _labels(file: parquet.ParquetFile, path: Path, manifest: dict[str, object]) 
         raise RecordingError(f"{plain(path)} does not number its series from 0", "record anew")
     if not names:
         return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
-    return table.drop_columns(["sid"]).rename_columns(names).to_pandas().astype("str")
+    labels: pd.DataFrame = table.drop_columns(["sid"]).rename_columns(names).to_pandas()
+    return labels.astype("str")
 
 
 def _samples(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ from meshlab.errors import RecordingError
 from meshlab.series import SeriesSet
 
 if TYPE_CHECKING:
-    from pyarrow import parquet
+    import pyarrow as pa
 
-__all__ = ["OnDisk", "Resident", "Shelf"]
+__all__ = ["OnDisk", "Resident", "RowGroups", "Shelf"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -74,6 +74,17 @@ class Resident:
         return self._time[at], self._value[at]
 
 
+class RowGroups(Protocol):
+    """The part of `pyarrow.parquet.ParquetFile` that is used here."""
+
+    metadata: Any
+    num_row_groups: int
+
+    def read_row_group(self, group: int, columns: list[str]) -> pa.Table:
+        """Some columns of one row group."""
+        ...
+
+
 class OnDisk:
     """Samples in a Parquet file, of which the row groups are read that a question needs.
 
@@ -81,35 +92,34 @@ class OnDisk:
     ----------
     labels : DataFrame
     edges : ndarray of int64, shape (series + 1,)
-    file : pyarrow.parquet.ParquetFile
-        With the columns ``time`` and ``value``; it stays open.
+    file : RowGroups
+        A `pyarrow.parquet.ParquetFile`, or what reads as one; with the columns ``time`` and ``value``.
     name : str
         For messages.
     """
 
-    def __init__(self, labels: pd.DataFrame, edges: Ints, file: parquet.ParquetFile, name: str) -> None:
+    def __init__(self, labels: pd.DataFrame, edges: Ints, file: RowGroups, name: str) -> None:
         self.labels = labels
         self.edges = edges
         self._file = file
         self._name = name
         lengths = [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)]
         self._groups: Ints = np.r_[0, np.cumsum(np.array(lengths, np.int64))]
+        # The row group that was read last: the next question often begins in it.
+        self._last: tuple[int, Ints, Floats] = -1, np.empty(0, np.int64), np.empty(0)
 
     def take(self, rows: Ints) -> tuple[Ints, Floats]:
         """See `Shelf`."""
         start, end = self.edges[rows], self.edges[rows + 1]
         total = int((end - start).sum())
         time, value = np.empty(total, np.int64), np.empty(total)
-        done, group = 0, -1
-        now: tuple[Ints, Floats] = time, value
+        done = 0
         for low, high in self._runs(start, end):
             at = low
             while at < high:
-                wanted = int(np.searchsorted(self._groups, at, side="right")) - 1
-                if wanted != group:
-                    now, group = self._read(wanted), wanted
+                group = int(np.searchsorted(self._groups, at, side="right")) - 1
                 first, last = int(self._groups[group]), min(high, int(self._groups[group + 1]))
-                for column, source in zip((time, value), now, strict=True):
+                for column, source in zip((time, value), self._read(group), strict=True):
                     column[done : done + last - at] = source[at - first : last - first]
                 done, at = done + last - at, last
         return time, value
@@ -126,10 +136,14 @@ class OnDisk:
     def _read(self, group: int) -> tuple[Ints, Floats]:
         import pyarrow as pa
 
+        if self._last[0] == group:
+            return self._last[1:]
         try:
             table = self._file.read_row_group(group, columns=["time", "value"])
         except (pa.ArrowException, OSError):
             raise RecordingError(f"{self._name} is damaged: it cannot be decoded", _AGAIN) from None
         if any(column.null_count for column in table.columns):
             raise RecordingError(f"{self._name} has gaps in its columns", "record anew")
-        return table["time"].to_numpy().view(np.int64), table["value"].to_numpy()
+        time, value = table["time"].to_numpy().view(np.int64), table["value"].to_numpy()
+        self._last = group, time, value
+        return time, value
