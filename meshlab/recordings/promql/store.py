@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from meshlab.recordings.promql.patterns import matching
 from meshlab.recordings.promql.values import Floats, Ints, Labels
 from meshlab.recordings.shelf import Shelf
 
-__all__ = ["STALE_BITS", "Condition", "Selected", "Store"]
+__all__ = ["STALE_BITS", "Condition", "Selected", "Source", "Store"]
 
 STALE_BITS = 0x7FF0000000000002
 """Prometheus's marker: this series ended here (model/value/value.go)."""
@@ -65,6 +66,14 @@ class Selected:
         keep = ~self.stale
         begin = np.r_[0, np.cumsum(keep)][self.begin]
         return Selected(self.labels, begin, self.time[keep], self.value[keep], self.stale[keep])
+
+
+class Source(Protocol):
+    """Whatever hands out the samples of a selector."""
+
+    def select(self, conditions: Sequence[Condition]) -> Selected:
+        """Samples of the series that meet all conditions."""
+        ...
 
 
 class Store:
