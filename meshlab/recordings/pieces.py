@@ -211,7 +211,10 @@ class WorkFolder:
         if not piece.samples:
             return True
         files = {self.samples_path(piece): piece.sha256, self._labels_path(piece.labels): piece.labels}
-        return all(path.is_file() and checksum(path) == wanted for path, wanted in files.items())
+        damaged = [path for path, wanted in files.items() if not path.is_file() or checksum(path) != wanted]
+        for path in damaged:
+            path.unlink(missing_ok=True)
+        return not damaged
 
     def _clear(self) -> None:
         for path in self.folder.iterdir():

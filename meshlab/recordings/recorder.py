@@ -26,7 +26,7 @@ Progress = Callable[[int, int, str], None]
 """Told how much is done, of how much, and what is being done."""
 
 _MINUTE_MS: Final = 60_000
-_SPANS_MS: Final = tuple(_MINUTE_MS * m for m in (1, 5, 15, 30, 60, 120, 360, 720, 1440))
+_SPANS_MS: Final = tuple(_MINUTE_MS * m for m in (1, 5, 15, 30, 60, 120, 360))
 """Lengths of a piece: each divides the next, so that pieces lie on one grid whatever their lengths."""
 _FIRST_MS: Final = _SPANS_MS[1]
 _SAMPLES: Final = 1_000_000
@@ -162,7 +162,7 @@ def _collect(
     whole = _minutes(lead.end_ms - lead.start_ms)
     pieces = []
     for number, selector in enumerate(selectors):
-        at, span = lead.start_ms, _FIRST_MS
+        at, span, most = lead.start_ms, _FIRST_MS, _SPANS_MS[-1]
         there = work.pieces.get(number, {})
         while at < lead.end_ms:
             done = number * whole + _minutes(at - lead.start_ms)
@@ -170,25 +170,26 @@ def _collect(
             if at not in there:
                 until = min([start for start in there if start > at], default=lead.end_ms)
                 try:
-                    found, end = _fetch(engine, selector, at, until, span)
+                    found, end, fetched = _fetch(engine, selector, at, until, span)
                     _check_whole(engine, found)
                 except EngineError as error:
                     raise _kept(error, work) from error.__cause__
                 found = replace(found, labels=redaction.table(found.labels))
+                most = min(most, fetched) if fetched < span else most
                 work.add(number, at, end, ordered(found, at, end))
                 del found
                 there = work.pieces[number]
             pieces.append(there[at])
-            at, span = there[at].end_ms, _next_span(there[at])
+            at, span = there[at].end_ms, min(most, _next_span(there[at]))
     return pieces
 
 
-def _fetch(engine: Engine, selector: str, at: int, until: int, span: int) -> tuple[SeriesSet, int]:
-    """The samples of a piece, which is made shorter where the engine says that it is too much."""
+def _fetch(engine: Engine, selector: str, at: int, until: int, span: int) -> tuple[SeriesSet, int, int]:
+    """The samples of a piece, its end and its span, which is made shorter where the engine says that it is too much."""
     while True:
         end = min((at // span + 1) * span, until)
         try:
-            return engine.samples(selector, Window(at, end, math.gcd(at, end))), end
+            return engine.samples(selector, Window(at, end, math.gcd(at, end))), end, span
         except TooMuch:
             if span == _SPANS_MS[0]:
                 raise
