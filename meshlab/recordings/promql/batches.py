@@ -1,4 +1,4 @@
-"""Aggregations over more series than fit into memory: the inner expression is evaluated a batch of series at a time.
+"""Expressions over more series than fit into memory, evaluated a batch of series at a time.
 
 That gives the same answer as all series at once where each series' value depends on that series alone, and no two of
 them can become alike: one selector that pins the metric's name, functions of its samples, and arithmetic with scalars.
@@ -23,7 +23,7 @@ from meshlab.recordings.promql.values import METRIC, Floats, Ints, Key, Labels, 
 if TYPE_CHECKING:
     from meshlab.recordings.promql.evaluate import Evaluator
 
-__all__ = ["BATCH", "aggregated"]
+__all__ = ["BATCH", "aggregated", "evaluated"]
 
 BATCH: Final = 1 << 20
 """So many samples, and so many points, are in memory at once."""
@@ -55,26 +55,57 @@ def aggregated(evaluator: Evaluator, node: Any, labels: Sequence[str], *, by: bo
     Vector or None
         None when all fits into one batch, or when the expression has to be evaluated as a whole.
     """
-    store, name = evaluator.store, str(node.op)
-    selector = _selector(node.expr) if name in _NAMES and isinstance(store, Store) else None
+    name = str(node.op)
+    parts = _parts(evaluator, node.expr) if name in _NAMES else None
+    return None if parts is None else _folded(name, parts, labels, len(evaluator.at), by=by)
+
+
+def evaluated(evaluator: Evaluator, node: Any) -> Vector | None:
+    """Evaluate a function in batches of series: the samples of all of them are never in memory together.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    node : promql_parser.Call
+
+    Returns
+    -------
+    Vector or None
+        None when all fits into one batch, or when the expression has to be evaluated as a whole.
+    """
+    parts = _parts(evaluator, node)
+    if parts is None:
+        return None
+    found = list(parts())
+    return Vector(
+        [x for vector in found for x in vector.labels],
+        np.concatenate([vector.value for vector in found]),
+        np.concatenate([vector.present for vector in found]),
+    )
+
+
+def _parts(evaluator: Evaluator, node: Any) -> Callable[[], Iterator[Vector]] | None:
+    """The values of an expression, some series at a time; None when there is no need for it, or no way."""
+    store, steps = evaluator.store, max(1, len(evaluator.at))
+    if not isinstance(store, Store) or store.fits(evaluator.batch, evaluator.batch // steps):
+        return None
+    selector = _selector(node)
     if selector is None or selector.matchers.or_matchers:
         return None
-    assert isinstance(store, Store)
     conditions = selector_conditions(selector)
     if not any(c.name == METRIC and c.op == "=" and c.value for c in conditions):
         return None
-    rows = store.find(conditions)
-    batches = store.batches(rows, evaluator.batch, max(1, evaluator.batch // max(1, len(evaluator.at))))
+    batches = store.batches(store.find(conditions), evaluator.batch, max(1, evaluator.batch // steps))
     if len(batches) < 2:
         return None
 
     def parts() -> Iterator[Vector]:
         for batch in batches:
-            found = evaluator.within(_Part(store, batch)).evaluate(node.expr)
+            found = evaluator.within(_Part(store, batch)).evaluate(node)
             assert isinstance(found, Vector)
             yield found
 
-    return _folded(name, parts, labels, len(evaluator.at), by=by)
+    return parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,8 @@ class Evaluator:
             case ast.BinaryExpr():
                 return self._binary(node)
             case ast.Call():
-                return self._call(node.func.name, node.args)
+                in_batches = batches.evaluated(self, node)
+                return self._call(node.func.name, node.args) if in_batches is None else in_batches
         raise unsupported(type(node).__name__)
 
     def _moments(self, node: Any) -> Ints:

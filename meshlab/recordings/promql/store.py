@@ -121,6 +121,11 @@ class Store:
         time, value = self._shelf.take(rows)
         return Selected(self._labels(rows), begin, time, value, value.view(np.uint64) == STALE_BITS)
 
+    def fits(self, most_samples: int, most_series: int) -> bool:
+        """Whether all series together are within the bounds of a batch."""
+        edges = self._shelf.edges
+        return int(edges[-1]) <= most_samples and len(edges) - 1 <= most_series
+
     def batches(self, rows: Ints, most_samples: int, most_series: int) -> list[Ints]:
         """Some series in batches, each of at least one series.
 

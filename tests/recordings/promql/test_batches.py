@@ -114,6 +114,14 @@ def test_a_mean_that_does_not_overflow_does_not_in_batches_either() -> None:
         assert evaluated(kept, "avg(m)", moments, batch=batch).value.tolist() == [[1.5e308, 1.5e308]]
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("promql", [*INNER, "sort(m)", "topk(2, rate(m[1m]))", "stddev(rate(m[1m]))"])
+def test_functions_of_many_series_give_the_same_in_batches(promql: str, seed: int) -> None:
+    kept = store(seed)
+    at = (START + 300 + EVERY * np.arange(7)) * 1000
+    assert_same(evaluated(kept, promql, at, batch=90), evaluated(kept, promql, at, batch=WHOLE))
+
+
 @pytest.mark.parametrize("inner", INNER)
 def test_few_series_are_looked_at_together(inner: str) -> None:
     kept = store(5)
