@@ -29,6 +29,7 @@ _MINUTE_MS: Final = 60_000
 _SPANS_MS: Final = tuple(_MINUTE_MS * m for m in (1, 5, 15, 30, 60, 120, 360))
 """Lengths of a piece: each divides the next, so that pieces lie on one grid whatever their lengths."""
 _FIRST_MS: Final = _SPANS_MS[1]
+_EMPTY_MS: Final = _SPANS_MS[4]
 _SAMPLES: Final = 1_000_000
 """A piece is to hold about as many samples, at most."""
 
@@ -180,7 +181,7 @@ def _collect(
                 del found
                 there = work.pieces[number]
             pieces.append(there[at])
-            at, span = there[at].end_ms, min(most, _next_span(there[at]))
+            at, span = there[at].end_ms, min(most, _next_span(there[at], span))
     return pieces
 
 
@@ -196,10 +197,14 @@ def _fetch(engine: Engine, selector: str, at: int, until: int, span: int) -> tup
             span = max(s for s in _SPANS_MS if s < span)
 
 
-def _next_span(piece: Piece) -> int:
-    """How long the next piece may be, as dense as this one was."""
+def _next_span(piece: Piece, span: int) -> int:
+    """How long the next piece may be if it is as dense as this one was; it grows one step at a time."""
+    if not piece.samples:
+        # Where nothing was, much may begin.
+        return _EMPTY_MS
     per_ms = piece.samples / (piece.end_ms - piece.start_ms)
-    return max([s for s in _SPANS_MS if s * per_ms <= _SAMPLES], default=_SPANS_MS[0])
+    longer = min([s for s in _SPANS_MS if s > span], default=_SPANS_MS[-1])
+    return max([s for s in _SPANS_MS if s * per_ms <= _SAMPLES and s <= longer], default=_SPANS_MS[0])
 
 
 def _check_whole(engine: Engine, found: SeriesSet) -> None:
