@@ -26,7 +26,7 @@ from meshlab.recordings.format import Stored, read_folder, write_folder
 from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
-from measure import best_s
+from measure import best_s, resident_peak_mb
 from real_prometheus import openmetrics, serving
 
 SERIES, POINTS, STEP_S = 650, 2000, 15
@@ -72,15 +72,9 @@ def peak_mb(way: Callable[..., pd.DataFrame], url: str, query: str, *, gzip: boo
 
 def _peak_mb(way: Callable[..., pd.DataFrame], url: str, query: str, gzip: bool) -> float:
     way(url, "vector(1)", gzip=gzip)  # a small answer imports what is imported late
-    before = _resident_peak_mb()
+    before = resident_peak_mb()
     way(url, query, gzip=gzip)
-    return _resident_peak_mb() - before
-
-
-def _resident_peak_mb() -> float:
-    # Not getrusage: its maximum is inherited from the process that started this one.
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    return resident_peak_mb() - before
 
 
 def compare(url: str, query: str) -> None:

@@ -8,7 +8,7 @@
     |-- EngineError                   3   a telemetry store did not answer
     |   |-- Unreachable                   nothing answered, or not in time
     |   |-- Refused                       it answered, and said no
-    |   |   `-- TooMuch                   ... because it is too much at once
+    |   |   `-- TooMuch                   the answer or its making is over a limit: ask for less at once
     |   |-- BadQuery                      it does not understand the query
     |   |-- UnsupportedQuery              valid PromQL that the embedded evaluator does not know
     |   `-- Incomplete                    a part of the answer is missing
@@ -85,7 +85,7 @@ class Refused(EngineError):
 
 
 class TooMuch(Refused):
-    """The answer is too much at once: for the store's own limits, or for those of the profile."""
+    """The answer, or what it takes to make it, is over a limit, the store's or meshlab's own: ask for less at once."""
 
 
 class BadQuery(EngineError):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import promql_parser as ast
 
 from meshlab.errors import BadQuery
-from meshlab.recordings.promql import aggregations, labels, selectors
+from meshlab.recordings.promql import aggregations, batches, labels, selectors
 from meshlab.recordings.promql.binary import Matching, binary
 from meshlab.recordings.promql.functions import CALENDAR, ELEMENTWISE, clamp, greatest, least, round_to, scalar_of
 from meshlab.recordings.promql.histograms import histogram_quantile
@@ -20,7 +20,7 @@ from meshlab.recordings.promql.range_functions import (
     quantile_over_time,
     range_function,
 )
-from meshlab.recordings.promql.store import Store
+from meshlab.recordings.promql.store import Source
 from meshlab.recordings.promql.syntax import milliseconds, moment_ms, selector_conditions, unsupported
 from meshlab.recordings.promql.values import (
     METRIC,
@@ -50,20 +50,27 @@ class Evaluator:
 
     Parameters
     ----------
-    store : Store
+    store : Source
     at : ndarray of int64, shape (steps,)
         Unix milliseconds, ascending.
     start_ms, end_ms : int
         What ``@ start()`` and ``@ end()`` mean: the whole query's, also inside of subqueries.
     left_open : bool
         Whether Prometheus 3's rules hold: ranges and look-back without their first instant.
+    batch : int
+        So many samples, and so many points, of an aggregation's series are in memory at once; the answer is the same.
     """
 
-    store: Store
+    store: Source
     at: Ints
     start_ms: int
     end_ms: int
     left_open: bool
+    batch: int = batches.BATCH
+
+    def within(self, store: Source) -> Evaluator:
+        """The same evaluator of other series."""
+        return replace(self, store=store)
 
     def evaluate(self, node: Any) -> Value:
         """Evaluate a node of the syntax tree.
@@ -97,7 +104,8 @@ class Evaluator:
             case ast.BinaryExpr():
                 return self._binary(node)
             case ast.Call():
-                return self._call(node.func.name, node.args)
+                in_batches = batches.evaluated(self, node)
+                return self._call(node.func.name, node.args) if in_batches is None else in_batches
         raise unsupported(type(node).__name__)
 
     def _moments(self, node: Any) -> Ints:
@@ -136,7 +144,7 @@ class Evaluator:
         if (latest - first) // step > _MOST_STEPS:
             raise unsupported(f"a subquery of {(latest - first) // step:,} steps")
         grid = np.arange(first, latest + 1, step, dtype=np.int64)
-        inner = Evaluator(self.store, grid, self.start_ms, self.end_ms, self.left_open).evaluate(node.expr)
+        inner = replace(self, at=grid).evaluate(node.expr)
         vector = inner if isinstance(inner, Vector) else _of_scalar(inner)
         time = np.broadcast_to(grid, vector.present.shape)[vector.present]
         begin = np.r_[0, np.cumsum(vector.present.sum(axis=1))].astype(np.int64)
@@ -145,9 +153,12 @@ class Evaluator:
 
     def _aggregate(self, node: Any) -> Vector:
         name = str(node.op)
-        vector = _vector(self.evaluate(node.expr))
         by = node.modifier is None or str(node.modifier.type).endswith("By")
         names = tuple(node.modifier.labels) if node.modifier is not None else ()
+        in_batches = batches.aggregated(self, node, names, by=by)
+        if in_batches is not None:
+            return in_batches
+        vector = _vector(self.evaluate(node.expr))
         if name in aggregations.AGGREGATIONS:
             return aggregations.aggregate(name, vector, names, by=by, left_open=self.left_open)
         if name == "count_values":
