@@ -13,8 +13,8 @@ import numpy as np
 
 from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.engines.joining import join
-from meshlab.engines.matrix import decode, read_series
-from meshlab.engines.transport import Form, Transport
+from meshlab.engines.matrix import MAX_SERIES, decode, read_series
+from meshlab.engines.transport import MAX_BYTES, Form, Transport
 from meshlab.errors import BadQuery, EngineError, ParameterError, Refused
 from meshlab.escape import plain
 from meshlab.series import Query, SeriesSet
@@ -46,17 +46,21 @@ class PrometheusEngine:
     compression : bool
         Whether to ask for compressed answers: slower on a local network, faster over a thin line.
     max_bytes : int
-        Longest answer that is read.
+        Longest answer that is read, unpacked.
+    max_series : int
+        Most series of one answer.
     auth : (user, password) or requests.auth.AuthBase, optional
     headers : mapping, optional
         Sent with each request: a bearer token, a tenant.
     ca_file : Path, optional
         Certificates to trust instead of the usual ones.
+    client_cert : Path or (Path, Path), optional
+        Certificate to show, and its key when that is in a file of its own.
 
     Raises
     ------
     ConfigError
-        The URL holds credentials or is none, or a header cannot be sent.
+        The URL holds credentials or is none, a header cannot be sent, or a file of certificates cannot be used.
 
     Notes
     -----
@@ -69,10 +73,12 @@ class PrometheusEngine:
         *,
         timeout_s: float = 30.0,
         compression: bool = False,
-        max_bytes: int = 1 << 30,
+        max_bytes: int = MAX_BYTES,
+        max_series: int = MAX_SERIES,
         auth: tuple[str, str] | AuthBase | None = None,
         headers: Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        client_cert: tuple[Path, Path] | Path | None = None,
     ) -> None:
         self._transport = Transport(
             url,
@@ -82,7 +88,9 @@ class PrometheusEngine:
             auth=auth,
             headers=headers,
             ca_file=ca_file,
+            client_cert=client_cert,
         )
+        self._max_series = max_series
         self.url = self._transport.url
         self._kind: str | None = None
 
@@ -161,14 +169,13 @@ class PrometheusEngine:
             raise Refused(f"{self.description} does not tell its time", "check that it evaluates PromQL: time()")
         return datetime.fromtimestamp(float(found.value[0]), UTC)
 
-    def _ask(
-        self, path: str, form: Form, question: Query, *, read: Callable[[bytes, Query, str], SeriesSet] = decode
-    ) -> SeriesSet:
+    def _ask(self, path: str, form: Form, question: Query, *, read: Callable[..., SeriesSet] = decode) -> SeriesSet:
         try:
             body = self._transport.ask(path, form)
             if self._kind is None:
                 self._kind = self._introduction()
-            return read(body, replace(question, engine=self.description), self.description)
+            question = replace(question, engine=self.description)
+            return read(body, question, self.description, max_series=self._max_series)
         except EngineError as error:
             raise self._transport.redacted(error) from None
 
