@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from meshlab.errors import ConfigError, EngineError, Refused, Unreachable
 from meshlab.escape import plain
 
-__all__ = ["check_authorities", "check_own", "tls_failure"]
+__all__ = ["check_authorities", "check_own", "tls_alert", "tls_failure"]
 
 _NOT_YET, _EXPIRED = 9, 10
 _NAMES: Final = (62, 63, 64)
@@ -71,6 +72,38 @@ def check_own(certificate: Path, key: Path | None) -> str | tuple[str, str]:
             "give PEM files that belong together, readable from here, the key without a passphrase",
         ) from None
     return str(certificate) if key is None else (str(certificate), str(key))
+
+
+def tls_alert(url: str, timeout_s: float, own: str | tuple[str, str] | None) -> ssl.SSLError | None:
+    """Ask a server that closed the connection whether it misses a certificate.
+
+    It says so after the handshake; but if a request is under way by then, the close overtakes the word. So one more
+    connection is made, on which nothing is sent.
+
+    Returns
+    -------
+    ssl.SSLError or None
+        None if it says nothing within a second.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # the connection before was verified
+    if own is not None:
+        context.load_cert_chain(*((own,) if isinstance(own, str) else own))
+    try:
+        wait = min(timeout_s, _ALERT_S)
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 443), timeout=wait) as raw,
+            context.wrap_socket(raw, server_hostname=parts.hostname) as secure,
+        ):
+            secure.recv(1)
+    except ssl.SSLError as error:
+        return error if "ALERT" in str(error.reason) else None
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def tls_failure(error: ssl.SSLError, url: str, timeout_s: float, *, own: bool) -> EngineError:

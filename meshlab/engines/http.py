@@ -165,9 +165,13 @@ class PrometheusEngine:
     def now(self) -> datetime:
         """The server's own time, asked anew each time."""
         found = self.query("time()")
-        if len(found.value) != 1:
-            raise Refused(f"{self.description} does not tell its time", "check that it evaluates PromQL: time()")
-        return datetime.fromtimestamp(float(found.value[0]), UTC)
+        try:
+            (seconds,) = found.value.tolist()
+            return datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise Refused(
+                f"{self.description} does not tell its time", "check that it evaluates PromQL: time()"
+            ) from None
 
     def _ask(self, path: str, form: Form, question: Query, *, read: Callable[..., SeriesSet] = decode) -> SeriesSet:
         try:

@@ -23,7 +23,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3 import exceptions as wire
 from urllib3.util import Retry
 
-from meshlab.engines.certificates import check_authorities, check_own, tls_failure
+from meshlab.engines.certificates import check_authorities, check_own, tls_alert, tls_failure
 from meshlab.engines.deadline import PunctualAdapter, within
 from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.engines.unpacking import CutOff, UnknownPacking, unpacked
@@ -42,7 +42,7 @@ _BUSY: Final = (429, 502, 503, 504)
 _TOO_LONG: Final = (413, 414)
 _PAUSES_S: Final = (0.3, 0.6, 1.2)
 """Between two tries."""
-_AWAY_PAUSES_S: Final = (*_PAUSES_S, 2.4, 4.8)
+_AWAY_PAUSES_S: Final = (*_PAUSES_S, 2.4, 4.8, 9.6)
 """Between two tries of a server that answered before and now takes no connection: it starts again."""
 _LONGEST_PAUSE_S: Final = 30.0
 _READS: Final = 10
@@ -58,13 +58,14 @@ _LESS: Final = "ask for a shorter window, a longer step, or fewer series"
 class _Broken(Exception):
     """The connection broke: worth another try."""
 
-    pauses: tuple[float, ...] = _PAUSES_S
-
 
 class _Away(_Broken):
     """A server that answered before takes no connection."""
 
-    pauses = _AWAY_PAUSES_S
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would read the whole body of every redirect. `Transport` follows on its own."""
 
 
 class _Status(msgspec.Struct):
@@ -115,7 +116,7 @@ class Transport:
     ) -> None:
         self.url = _base_address(url)
         self._timeout_s, self._max_bytes = timeout_s, max_bytes
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.headers["Accept-Encoding"] = "gzip" if compression else "identity"
         for name, value in (headers or {}).items():
@@ -127,7 +128,7 @@ class Transport:
             session.verify = check_authorities(Path(ca_file))
         if client_cert is not None:
             session.cert = check_own(*client_cert) if isinstance(client_cert, tuple) else check_own(client_cert, None)
-        self._shows_certificate = client_cert is not None
+        self._cert = session.cert
         self._secrets = _secrets(auth, headers or {})
         self._answered = False
         # urllib3 tries nothing again: what went wrong is judged here.
@@ -211,15 +212,16 @@ class Transport:
     def hide(self, text: str) -> str:
         """The text without this transport's secrets."""
         for secret in self._secrets:
-            text = _without_ends(text.replace(secret, "***"), secret)
-        return text
+            text = text.replace(secret, "***")
+        return _without_ends(text, self._secrets)
 
     def _persist(self, path: str, form: Form, method: str, patient: bool, take: Callable[[requests.Response], T]) -> T:
         """Ask until an answer is there to be taken, or patience ends."""
+        pauses: tuple[float, ...] = _PAUSES_S if patient else ()
         count = 0
         while True:
+            pause = pauses[count] if count < len(pauses) else None
             count += 1
-            pause = _PAUSES_S[count - 1] if patient and count <= len(_PAUSES_S) else None
             try:
                 response = self._arrive(path, form, method)
                 try:
@@ -234,12 +236,19 @@ class Transport:
                     response.close()
                     raise
                 response.close()
+            except _Away as away:
+                # It starts again: from now on, its other faults are waited for as long.
+                pauses = _AWAY_PAUSES_S if patient else ()
+                if count > len(pauses):
+                    raise Unreachable(f"{self.url} does not come back ({away})", self._try()) from None
+                pause = pauses[count - 1]
             except _Broken as broken:
-                pause = broken.pauses[count - 1] if patient and count <= len(broken.pauses) else None
+                if count == 1 and not self._answered and (alert := tls_alert(self.url, self._timeout_s, self._cert)):
+                    raise tls_failure(alert, self.url, self._timeout_s, own=self._cert is not None) from None
                 if pause is None:
-                    how = "does not come back" if isinstance(broken, _Away) else f"broke off {count} times"
-                    what = self.url if isinstance(broken, _Away) else f"the answer of {self.url}"
-                    raise Unreachable(f"{what} {how} ({broken})", self._try()) from None
+                    raise Unreachable(
+                        f"the answer of {self.url} broke off {count} times ({broken})", self._try()
+                    ) from None
             time.sleep(pause)
 
     def _whole(self, response: requests.Response) -> bytes:
@@ -301,7 +310,7 @@ class Transport:
         if isinstance(insecure, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return _Broken("the connection was closed")
         if insecure is not None:
-            return tls_failure(insecure, self.url, self._timeout_s, own=self._shows_certificate)
+            return tls_failure(insecure, self.url, self._timeout_s, own=self._cert is not None)
         protocol = next((each for each in inner if isinstance(each, HTTPException)), None)
         if isinstance(protocol, BadStatusLine) and not isinstance(protocol, RemoteDisconnected):
             # What is left of an earlier answer reads like this too: a new connection may be better.
@@ -457,15 +466,15 @@ def _secrets(auth: object, headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(filter(None, found), key=lambda secret: (-len(secret), secret)))
 
 
-def _without_ends(text: str, secret: str) -> str:
-    """The text without a secret's beginning or end, which stays where a message was cut inside the secret."""
-    if len(secret) <= _TELLING:
-        return text
-    while (at := text.find(secret[:_TELLING])) >= 0:
-        text = f"{text[:at]}***{text[at + _shared(text[at:], secret) :]}"
-    while (at := text.find(secret[-_TELLING:])) >= 0:
-        end = at + _TELLING
-        text = f"{text[: end - _shared(text[:end][::-1], secret[::-1])]}***{text[end:]}"
+def _without_ends(text: str, secrets: Sequence[str]) -> str:
+    """The text without the beginnings and ends of secrets, which stay where a message was cut inside one."""
+    long = [secret for secret in secrets if len(secret) > _TELLING]
+    for _ in range(2):
+        while found := [(text.find(secret[:_TELLING]), secret) for secret in long if secret[:_TELLING] in text]:
+            at, most = max((_shared(text[at:], secret), at) for at, secret in found)[::-1]
+            text = f"{text[:at]}***{text[at + most :]}"
+        # Ends are beginnings of what is written from right to left.
+        text, long = text[::-1], [secret[::-1] for secret in long]
     return text
 
 
