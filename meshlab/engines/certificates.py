@@ -15,6 +15,7 @@ from meshlab.escape import plain
 
 __all__ = ["check_authorities", "check_own", "tls_alert", "tls_failure"]
 
+_ALERT_S: Final = 1.0
 _NOT_YET, _EXPIRED = 9, 10
 _NAMES: Final = (62, 63, 64)
 """OpenSSL's numbers for a host name, mail or IP address that a certificate does not hold."""
