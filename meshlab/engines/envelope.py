@@ -20,7 +20,7 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\{[^{}]*\}|`[^`]*`')
 _UNREAD: Final = re.compile(r"parse error|cannot parse|unsupported", re.IGNORECASE)
 _LIMIT: Final = re.compile(r"too many|too long|too large|limit|exceed|maximum", re.IGNORECASE)
 _LESS_IS_NO_CURE: Final = re.compile(
-    r"too many (outstanding|concurrent|queued)|concurrent requests|in.?flight|before starting"
+    r"too many (outstanding|concurrent|queued)|concurrent requests are executed|in.?flight|before starting"
     r"|rate[ -]limit|request[ -]rate|err-mimir-tenant-max-request-rate"
     r"|err-mimir-max-query-expression|raw query size|too long query|maxQueryLen|query was canceled",
     re.IGNORECASE,
