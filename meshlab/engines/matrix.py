@@ -32,13 +32,13 @@ T = TypeVar("T")
 _ABSENT: Final = msgspec.Raw(b"")
 _TO_CSV: Final = bytes.maketrans(b"[", b"\n")
 _LATEST_S: Final = 1e12
+_SHORT, _BLOCK = 1 << 12, 1 << 18
 _NAMED: Final = 5
 """So many series are named one by one in a message."""
 _LABELS_EACH: Final = 50
 _LABELS_FREE: Final = 1_000_000
 """A label table may have so many cells for each series that is allowed, and so many in any case."""
-_BROKEN_NUMBER: Final = re.compile(rb"[^][,\"\s][ \t\r\n]+[^][,\"\s]")
-"""Blanks stand between the parts of JSON, never inside a number."""
+_NUMBER: Final = re.compile(rb'"[^][\s"]*"')
 
 
 class _Series(msgspec.Struct):
@@ -112,7 +112,7 @@ def decode(body: bytes, query: Query, origin: str, *, max_series: int = MAX_SERI
         field = "values" if data.resultType == "matrix" else "value"
         if data.resultType in ("matrix", "vector"):
             # Each series has two braces at least, its own and its labels'.
-            if body.count(b"{") // 2 > max_series:
+            if _occurrences(body, b"{") // 2 > max_series:
                 _count(data.result, list[_Counted], origin, max_series)
             found = msgspec.json.decode(data.result, type=list[_Series])
         elif data.resultType == "scalar":
@@ -128,7 +128,8 @@ def decode(body: bytes, query: Query, origin: str, *, max_series: int = MAX_SERI
             raise ValueError("the same series twice")
         texts = [series.samples(field) for series in found]
         lengths = np.array([_length(bytes(text), field) for text in texts], np.int64)
-        time, value = _columns([text for text, length in zip(texts, lengths, strict=True) if length])
+        texts = [text for text, length in zip(texts, lengths, strict=True) if length]
+        time, value = _columns(texts, 3 * int(lengths.sum()) + (len(texts) if field == "values" else 0))
         if len(value) != int(lengths.sum()) or (data.resultType == "scalar" and len(value) != 1):
             raise ValueError("times and values do not pair up")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -161,7 +162,7 @@ def read_series(body: bytes, query: Query, origin: str, *, max_series: int = MAX
         The selector is wrong.
     """
     try:
-        if body.count(b"{") > max_series:
+        if _occurrences(body, b"{") > max_series:
             _count(msgspec.json.decode(body, type=_Listed).data, list[_Metric], origin, max_series)
         _check_labels(body, origin, max_series)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
@@ -241,13 +242,21 @@ def _too_many_labels(origin: str, max_series: int) -> TooMuch:
 
 def _length(text: bytes, field: str) -> int:
     """How many samples a series' text holds: each is a bracket, a time, and a value in two quotes."""
-    samples = text.count(b"[") - (field == "values" and text != b"")
-    if text.count(b'"') != 2 * samples:
+    samples = _occurrences(text, b"[") - (field == "values" and text != b"")
+    if _occurrences(text, b'"') != 2 * samples:
         raise ValueError("a sample that is no time with a quoted value")
     return samples
 
 
-def _columns(texts: list[msgspec.Raw]) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+def _occurrences(text: bytes, byte: bytes) -> int:
+    """``text.count(byte)``, several times faster where the byte is frequent."""
+    if len(text) < _SHORT:
+        return text.count(byte)
+    blocks = (np.frombuffer(text, np.uint8, min(_BLOCK, len(text) - at), at) for at in range(0, len(text), _BLOCK))
+    return sum(int(np.count_nonzero(block == byte[0])) for block in blocks)
+
+
+def _columns(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
     """Times and values of ``[[seconds,"value"],...]`` texts, one after the other."""
     from pyarrow import BufferReader, csv, float64, lib
 
@@ -255,10 +264,11 @@ def _columns(texts: list[msgspec.Raw]) -> tuple[NDArray[np.datetime64], NDArray[
         return np.empty(0, "datetime64[ms]"), np.empty(0, np.float64)
     # One pass: "[" ends a line, the rest of the JSON goes. The comma between two samples now stands at a line's end,
     # where it makes a third column, always empty; the last line gets its own.
-    joined = b",".join(texts)
-    if any(blank in joined for blank in b" \t\r\n") and _BROKEN_NUMBER.search(joined):
-        raise ValueError("a number with a blank in it")
-    lines = joined.translate(_TO_CSV, b']" \t\r\n') + b","
+    joined = b",".join([*texts, b""])
+    lines = joined.translate(_TO_CSV, b']" \t\r\n')
+    # What went is a bracket and two quotes a sample, and a bracket a list: anything else must stand between the parts.
+    if len(joined) - len(lines) != plain_json and b'"' in _NUMBER.sub(b"", joined):
+        raise ValueError("a value that is no number")
     del joined
     try:
         table = csv.read_csv(
