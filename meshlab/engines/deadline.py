@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from http.client import HTTPResponse
 from socket import socket
 from typing import Any, Final
@@ -23,21 +24,30 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 __all__ = ["PunctualAdapter", "within"]
 
-_UNTIL: Final = ContextVar("_UNTIL", default=math.inf)
+
+@dataclass
+class _Allowance:
+    until: float
+    left: float
+
+
+_ALLOWED: Final[ContextVar[_Allowance | None]] = ContextVar("_ALLOWED", default=None)
 _BUFFER: Final = 1 << 16
+_LONGEST_HEAD: Final = 1 << 20
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Give what is read inside so many seconds in all; afterwards a read raises `TimeoutError`.
+def within(seconds: float, size: float = math.inf) -> Iterator[None]:
+    """Give what is read inside so many seconds and bytes in all.
 
-    It holds for the present thread (its context) and the connections of a `PunctualAdapter`.
+    Beyond them, a read raises `TimeoutError` or `OSError`. It holds for the present thread (its context) and the
+    connections of a `PunctualAdapter`.
     """
-    token = _UNTIL.set(time.monotonic() + seconds)
+    token = _ALLOWED.set(_Allowance(time.monotonic() + seconds, size))
     try:
         yield
     finally:
-        _UNTIL.reset(token)
+        _ALLOWED.reset(token)
 
 
 class _Paced(io.RawIOBase):
@@ -51,12 +61,17 @@ class _Paced(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = _UNTIL.get() - time.monotonic()
+        allowed = _ALLOWED.get() or _Allowance(math.inf, math.inf)
+        left = allowed.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
+        if allowed.left <= 0:
+            raise OSError("too long")
         wait = min(left, self.patience_s)
         self._connection.settimeout(None if wait == math.inf else wait)
-        return self._source.raw.readinto(buffer)
+        size = self._source.raw.readinto(buffer)
+        allowed.left -= size or 0
+        return size
 
     def close(self) -> None:
         self._source.close()
@@ -72,7 +87,7 @@ class _Response(HTTPResponse):
         self.fp = io.BufferedReader(self._paced, _BUFFER)
 
     def begin(self) -> None:
-        with within(self._paced.patience_s):
+        with within(self._paced.patience_s, _LONGEST_HEAD):
             super().begin()
 
 

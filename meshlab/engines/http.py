@@ -179,7 +179,11 @@ class PrometheusEngine:
             if self._kind is None:
                 self._kind = self._introduction()
             question = replace(question, engine=self.description)
-            return read(body, question, self.description, max_series=self._max_series)
+            found = read(body, question, self.description, max_series=self._max_series)
+            said = {
+                name: tuple(map(self._transport.hide, getattr(found.query, name))) for name in ("warnings", "infos")
+            }
+            return found.with_query(replace(found.query, **said))
         except EngineError as error:
             raise self._transport.redacted(error) from None
 
@@ -192,7 +196,7 @@ class PrometheusEngine:
             return "Prometheus API"
         # Mimir names itself; the others pass for Prometheus, VictoriaMetrics without any version in older releases.
         name, version = str(told.get("application", "Prometheus")), str(told.get("version", "")).split("+")[0]
-        return plain(f"{name} {version}")[:60] if version else "Prometheus API"
+        return self._transport.hide(plain(f"{name} {version}")[:60]) if version else "Prometheus API"
 
 
 def _pieces(window: Window) -> Iterator[tuple[int, int]]:

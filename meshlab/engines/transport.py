@@ -287,15 +287,17 @@ class Transport:
 
     def _send(self, method: str, address: str, form: Form) -> requests.Response:
         try:
-            return self._session.request(
-                method,
-                address,
-                data=form if method == "POST" else None,
-                params=form if method == "GET" else None,
-                timeout=self._timeout_s,
-                stream=True,
-                allow_redirects=False,
-            )
+            # Digest authentication reads the whole body of the first refusal.
+            with within(_READS * self._timeout_s, _ERROR_BYTES):
+                return self._session.request(
+                    method,
+                    address,
+                    data=form if method == "POST" else None,
+                    params=form if method == "GET" else None,
+                    timeout=self._timeout_s,
+                    stream=True,
+                    allow_redirects=False,
+                )
         except requests.exceptions.Timeout:
             raise self._late() from None
         except (requests.exceptions.RequestException, wire.HTTPError, ValueError) as error:

@@ -565,6 +565,28 @@ def test_a_secret_that_is_sent_back_is_not_shown(how: dict[str, object]) -> None
             }, shown
 
 
+def test_a_secret_in_a_warning_or_a_version_is_not_shown() -> None:
+    body = fault.vector(ONE, warnings=[f"got {SECRET}!"], infos=[SECRET])
+    build = fault.data({"version": SECRET})
+    with FaultServer(answer(body), build=build) as server:
+        engine = PrometheusEngine(server.url, auth=("me", SECRET))
+        query = engine.query("up").query
+    assert (query.warnings, query.infos) == (("got ***!",), ("***",))
+    assert "s3cr3t" not in f"{engine.description} {query.engine}"
+
+
+@pytest.mark.parametrize("body", [fault.endless(), fault.drip(), fault.hang])
+def test_the_first_answer_of_digest_authentication_ends(body: Fault) -> None:
+    """It is read before the second question is put: requests does so without any bound."""
+
+    def refuse(exchange: fault.Exchange) -> None:
+        exchange.send(b'HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm="r", nonce="n"\r\n\r\n')
+        body(exchange)
+
+    with pytest.raises((Unreachable, Refused)):
+        ask(refuse, auth=transport.requests.auth.HTTPDigestAuth("me", SECRET))
+
+
 # Threads
 
 
