@@ -180,10 +180,10 @@ class PrometheusEngine:
                 self._kind = self._introduction()
             question = replace(question, engine=self.description)
             found = read(body, question, self.description, max_series=self._max_series)
-            said = {
-                name: tuple(map(self._transport.hide, getattr(found.query, name))) for name in ("warnings", "infos")
-            }
-            return found.with_query(replace(found.query, **said))
+            hide, said = self._transport.hide, found.query
+            return found.with_query(
+                replace(said, warnings=tuple(map(hide, said.warnings)), infos=tuple(map(hide, said.infos)))
+            )
         except EngineError as error:
             raise self._transport.redacted(error) from None
 

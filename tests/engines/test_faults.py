@@ -650,8 +650,8 @@ def test_a_stream_is_asked_for_again_until_it_begins(line: bytes, pauses: list[f
 @pytest.mark.parametrize(
     ("script", "error", "says"),
     [
-        (fault.reset_after(b"x" * (3 << 20), length=9 << 20), Unreachable, "broke off after [23],[0-9,]+ bytes"),
-        (fault.chunked([b"x" * 3_000_000], end=False), Unreachable, "broke off after [23],[0-9,]+ bytes"),
+        (fault.reset_after(b"x" * (3 << 20), length=9 << 20), Unreachable, "broke off after [1-3],[0-9,]+ bytes"),
+        (fault.chunked([b"x" * 3_000_000], end=False), Unreachable, "broke off after [1-3],[0-9,]+ bytes"),
         (fault.drip(start=b"x" * 3_000_000), Unreachable, r"did not end within 2\.5 s"),
         (answer(fault.error("422", "cannot parse"), 422), BadQuery, "cannot parse"),
         (answer(fault.error("422", "cannot select more than -search.maxSamplesPerQuery=1"), 422), TooMuch, "maxSam"),

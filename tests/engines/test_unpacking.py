@@ -36,10 +36,9 @@ def test_pieces_are_whole_together_and_no_longer_than_allowed(size: int, most: i
 def test_a_cut_anywhere_is_found(seed: int) -> None:
     packed = gzip.compress(TEXT)
     cut = Random(seed).randrange(1, len(packed))
-    got = []
+    got: list[bytes] = []
     with pytest.raises(CutOff):
-        for piece in unpacked(reader(packed[:cut], 999), "gzip", 1000):
-            got.append(piece)
+        got.extend(unpacked(reader(packed[:cut], 999), "gzip", 1000))
     assert TEXT.startswith(b"".join(got))
 
 
