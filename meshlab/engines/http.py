@@ -229,9 +229,13 @@ class PrometheusEngine:
     def now(self) -> datetime:
         """The server's own time, asked anew each time."""
         found = self.query("time()")
-        if len(found.value) != 1:
-            raise Refused(f"{self.description} does not tell its time", "check that it evaluates PromQL: time()")
-        return datetime.fromtimestamp(float(found.value[0]), UTC)
+        try:
+            (seconds,) = found.value.tolist()
+            return datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            raise Refused(
+                f"{self.description} does not tell its time", "check that it evaluates PromQL: time()"
+            ) from None
 
     def status(self, path: str) -> dict[str, object]:
         """What a server says of itself at a path such as ``/api/v1/status/runtimeinfo``; nothing where it has none.
@@ -322,8 +326,12 @@ class PrometheusEngine:
             self._meet()
             question = self._named(question)
             if read is not None:
-                return read(body, question, self.description)
-            return decode(body, question, self.description, max_series=self._limits.series, tables=tables)
+                found = read(body, question, self.description)
+            else:
+                found = decode(body, question, self.description, max_series=self._limits.series, tables=tables)
+            hide, said = self._transport.hide, found.query
+            told = replace(said, warnings=tuple(map(hide, said.warnings)), infos=tuple(map(hide, said.infos)))
+            return found.with_query(told)
         except EngineError as error:
             raise self._transport.redacted(error) from None
 
@@ -347,7 +355,8 @@ class PrometheusEngine:
             return
         except EngineError:
             return
-        kind, self._version = kinds.introduced(told, self._speaks_metricsql)
+        kind, version = kinds.introduced(told, self._speaks_metricsql)
+        self._version = self._transport.hide(version)
         self._kind = self._kind or kind
 
     def _speaks_metricsql(self) -> bool:
