@@ -1,7 +1,8 @@
 """Expressions over more series than fit into memory, evaluated a batch of series at a time.
 
 That gives the same answer as all series at once where each series' value depends on that series alone, and no two of
-them can become alike: one selector that pins the metric's name, functions of its samples, and arithmetic with scalars.
+them can become alike: one selector, functions of its samples, and arithmetic with scalars. Whatever drops the metric's
+name asks for a selector that pins it.
 """
 
 from __future__ import annotations
@@ -61,12 +62,12 @@ def aggregated(evaluator: Evaluator, node: Any, labels: Sequence[str], *, by: bo
 
 
 def evaluated(evaluator: Evaluator, node: Any) -> Vector | None:
-    """Evaluate a function in batches of series: the samples of all of them are never in memory together.
+    """Evaluate a selector or a function in batches of series: their samples are never in memory all together.
 
     Parameters
     ----------
     evaluator : Evaluator
-    node : promql_parser.Call
+    node : promql_parser.Call or promql_parser.VectorSelector
 
     Returns
     -------
@@ -93,7 +94,9 @@ def _parts(evaluator: Evaluator, node: Any) -> Callable[[], Iterator[Vector]] | 
     if selector is None or selector.matchers.or_matchers:
         return None
     conditions = selector_conditions(selector)
-    if not any(c.name == METRIC and c.op == "=" and c.value for c in conditions):
+    pinned = any(c.name == METRIC and c.op == "=" and c.value for c in conditions)
+    # A selector by itself keeps the metric's name.
+    if not pinned and not isinstance(node, ast.VectorSelector):
         return None
     batches = store.batches(store.find(conditions), evaluator.batch, max(1, evaluator.batch // steps))
     if len(batches) < 2:

@@ -93,6 +93,9 @@ class Evaluator:
                 inner = self.evaluate(node.expr)
                 return Scalar(-inner.value) if isinstance(inner, Scalar) else distinct(_vector(inner).map(np.negative))
             case ast.VectorSelector():
+                in_batches = batches.evaluated(self, node)
+                if in_batches is not None:
+                    return in_batches
                 chosen = self.store.select(selector_conditions(node))
                 return selectors.instant(chosen, self._moments(node), left_open=self.left_open)
             case ast.MatrixSelector():

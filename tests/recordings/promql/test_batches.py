@@ -37,6 +37,7 @@ INNER = (
     "last_over_time({__name__='m'}[30s])",
     "m @ end()",
 )
+OTHERS = ("sort(m)", "topk(2, rate(m[1m]))", "stddev(rate(m[1m]))", '{__name__=~".+"}')
 
 
 class Counting(Store):
@@ -115,14 +116,16 @@ def test_a_mean_that_does_not_overflow_does_not_in_batches_either() -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("promql", [*INNER, "sort(m)", "topk(2, rate(m[1m]))", "stddev(rate(m[1m]))"])
+@pytest.mark.parametrize(
+    "promql", [*INNER, "sort(m)", "topk(2, rate(m[1m]))", "stddev(rate(m[1m]))", '{__name__=~".+"}']
+)
 def test_functions_of_many_series_give_the_same_in_batches(promql: str, seed: int) -> None:
     kept = store(seed)
     at = (START + 300 + EVERY * np.arange(7)) * 1000
     assert_same(evaluated(kept, promql, at, batch=90), evaluated(kept, promql, at, batch=WHOLE))
 
 
-@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("inner", [*INNER, '{__name__=~".+"}'])
 def test_few_series_are_looked_at_together(inner: str) -> None:
     kept = store(5)
     at = (START + 300 + EVERY * np.arange(10)) * 1000
@@ -134,7 +137,7 @@ def test_few_series_are_looked_at_together(inner: str) -> None:
 @pytest.mark.parametrize(
     "promql",
     [
-        'sum({__name__=~"m|other"})',
+        'sum(abs({__name__=~"m|other",pod!="p1"}))',
         "sum(m + on(pod) m)",
         "sum(m and m)",
         "sum(absent(m))",
