@@ -11,6 +11,7 @@ from meshlab.errors import BadQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.labels import is_label_name
 from meshlab.recordings.promql.over_time import sorted_quantile
+from meshlab.recordings.promql.sums import CANCELS, compensated
 from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
 __all__ = ["AGGREGATIONS", "aggregate", "count_values", "quantile", "ranked"]
@@ -42,6 +43,18 @@ class _Groups:
             return np.empty((0, x.shape[1]))
         reduced: Floats = ufunc.reduceat(x[self.order], self.first, axis=0)
         return reduced
+
+    def sum(self, x: Floats) -> Floats:
+        """Sum the rows of each group; shape (groups, steps)."""
+        found = self.fold(np.add, x)
+        if not (x < 0).any():
+            return found
+        group, step = np.nonzero(np.abs(found) < CANCELS * self.fold(np.add, np.abs(x)))
+        if len(group):
+            steps = x.shape[1]
+            begin = self.first[group] * steps + step
+            found[group, step] = compensated(x[self.order].ravel(), begin, self.size[group], steps)
+        return found
 
     def count(self, present: Bools) -> Floats:
         """Present rows of each group; shape (groups, steps)."""
@@ -85,7 +98,7 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
 
 def _sum(groups: _Groups, vector: Vector, _: Floats) -> Floats:
     whole = vector.present.all()
-    return groups.fold(np.add, vector.value if whole else np.where(vector.present, vector.value, 0.0))
+    return groups.sum(vector.value if whole else np.where(vector.present, vector.value, 0.0))
 
 
 def _mean(groups: _Groups, vector: Vector, count: Floats) -> Floats:
@@ -178,7 +191,7 @@ def quantile(vector: Vector, phi: Floats, labels: Sequence[str], *, by: bool) ->
     return Vector(groups.labels, value, present)
 
 
-def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool) -> Vector:
+def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool, left_open: bool) -> Vector:
     """``count_values``: how many series of a group have each value, which becomes a label.
 
     Raises
@@ -186,7 +199,7 @@ def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool)
     BadQuery
         The label's name is none.
     """
-    if not is_label_name(label):
+    if not is_label_name(label, left_open=left_open):
         raise BadQuery(f"invalid label name {plain(label)!r} in count_values", "use letters, digits and underscores")
     counts: dict[Key, tuple[Labels, Floats]] = {}
     for row, whole in enumerate(vector.labels):

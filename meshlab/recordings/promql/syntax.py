@@ -22,7 +22,25 @@ _QUIET: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]
 _NESTING: Final = re.compile(r"[-+*/%^<>(\[]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _ILLEGAL: Final = re.compile(r"illegal regex for (.*)", re.DOTALL)
 _OPS: Final = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-_KNOWN_ELSEWHERE: Final = ("holt_winters", "double_exponential_smoothing")
+_OLD_NAME: Final = re.compile(r"\bholt_winters(?=\s*\()")
+_NEW_NAME: Final = "double_exponential_smoothing"
+_BEFORE_1970: Final = re.compile(r"@[\s+]*-")
+_BYTE: Final = re.compile(r"""(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})""")
+_UNIT: Final = r"(?:[\d.]+(?:ms|[smhdwy])?)+"
+_AMOUNT: Final = rf"(?:{_UNIT}|(?:step|range|min|max|start|end)\s*\([^()]*\)|\((?:[^()]|\([^()]*\))*\))"
+_LATER: Final = (
+    ("the modifier anchored", re.compile(r"(?<=[\])}\w\s])\banchored\b"), ""),
+    ("the modifier smoothed", re.compile(r"(?<=[\])}\w\s])\bsmoothed\b"), ""),
+    ("the operator </", re.compile(r"</"), "*"),
+    ("the operator >/", re.compile(r">/"), "*"),
+    ("the function info", re.compile(r"\binfo(?=\s*\()", re.IGNORECASE), "abs"),
+    ("the function timeseries_gen", re.compile(r"\btimeseries_gen\s*\([^()]*\)"), "vector(0)"),
+    ("a duration that is computed", re.compile(r"\[[^\[\]:]*:[^\[\]]*\]"), "[1h:1m]"),
+    ("a duration that is computed", re.compile(r"\[[^\[\]:]*\]"), "[1h]"),
+    ("a duration that is computed", re.compile(rf"(?<=\boffset)\s*-?\s*{_AMOUNT}", re.IGNORECASE), " 1m"),
+    ("a moment that is computed", re.compile(rf"@\s*{_AMOUNT}"), "@ 1"),
+)
+"""What the parser does not read, by name: how it looks, and what it reads in its place."""
 
 
 def parse(promql: str) -> Any:
@@ -35,19 +53,30 @@ def parse(promql: str) -> Any:
     UnsupportedQuery
         It is PromQL that the parser does not know.
     """
+    quiet = _QUIET.sub(_blank, promql)
     # The parser, written in Rust, ends the whole process where an expression is nested some thousands deep.
-    if len(_NESTING.findall(_QUIET.sub("", promql))) > _MOST_OPERATORS:
+    if len(_NESTING.findall(quiet)) > _MOST_OPERATORS:
         raise unsupported(f"an expression of more than {_MOST_OPERATORS:,} operators and parentheses")
+    node = _parsed(_renamed(promql, quiet), promql, quiet)
+    if _BEFORE_1970.search(quiet):
+        raise unsupported("@ with a moment before 1970")
+    if any(text[0] in "\"'" and _BYTE.search(text) for text in _QUIET.findall(promql)):
+        # Go reads a byte there; the parser reads a letter, which is another text.
+        raise unsupported(r"a byte such as \xff in a string")
+    return node
+
+
+def _parsed(text: str, promql: str, quiet: str) -> Any:
     try:
-        return ast.parse(promql)
+        return ast.parse(text)
     except ValueError as error:
-        name = next((n for n in _KNOWN_ELSEWHERE if f"'{n}'" in str(error)), "")
-        if name:
-            raise unsupported(f"the function {name}") from None
         # The parser tries patterns with an engine of its own, which reads a little less than RE2 does.
         pattern = _ILLEGAL.search(str(error))
         if pattern and is_pattern(pattern[1]):
             raise unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
+        name = _later(quiet)
+        if name:
+            raise unsupported(name) from None
         raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
     except OverflowError:
         raise _endless(promql) from None
@@ -56,6 +85,37 @@ def parse(promql: str) -> Any:
         if type(error).__name__ != "PanicException":
             raise
         raise _endless(promql) from None
+
+
+def _blank(found: re.Match[str]) -> str:
+    """As many characters that mean nothing."""
+    text = found[0]
+    return " " * len(text) if text[0] == "#" else text[0] + "x" * (len(text) - 2) + text[-1]
+
+
+def _renamed(promql: str, quiet: str) -> str:
+    """Prometheus 2's name of a function as Prometheus 3 and the parser have it."""
+    for found in reversed(list(_OLD_NAME.finditer(quiet))):
+        promql = promql[: found.start()] + _NEW_NAME + promql[found.end() :]
+    return promql
+
+
+def _later(quiet: str) -> str:
+    """What of Prometheus 3 the parser does not read; empty where the text is wrong without it too."""
+    seen = ""
+    for name, pattern, instead in _LATER:
+        changed = pattern.sub(instead, quiet)
+        if changed == quiet:
+            continue
+        quiet, seen = changed, seen or name
+        try:
+            ast.parse(quiet)
+        except BaseException as error:
+            if not isinstance(error, (ValueError, OverflowError)) and type(error).__name__ != "PanicException":
+                raise
+        else:
+            return name if name == seen else f"{seen}, or {name}"
+    return ""
 
 
 def _endless(promql: str) -> BadQuery:
@@ -100,6 +160,8 @@ def milliseconds(node: Any, name: str) -> int:
         span: timedelta | None = getattr(node, name)
     except (ValueError, OverflowError):
         raise BadQuery(f"a {name} is out of range", "write less than 292y") from None
+    if name == "range" and not span:
+        raise BadQuery("duration must be greater than 0", "write a range such as [5m]")
     return 0 if span is None else span // timedelta(milliseconds=1)
 
 
@@ -110,13 +172,9 @@ def moment_ms(moment: Any) -> int:
     ------
     BadQuery
         It is beyond all time.
-    UnsupportedQuery
-        It is before 1970.
     """
-    # The parser's own attribute panics before 1970 and overflows after 9999; its text says 0 for all before 1970.
+    # The parser's own attribute panics before 1970 and overflows after 9999; its text is right from 1970 on.
     found = int(str(moment).removeprefix("@ ").replace(".", ""))
-    if found == 0:
-        raise unsupported("@ with a moment before 1970")
     if found >= _LATEST_MS:
         raise BadQuery("timestamp out of bounds for @ modifier", "write unix seconds")
     return found

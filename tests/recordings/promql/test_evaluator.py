@@ -91,12 +91,23 @@ def test_empty_data_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(
     ("query", "construct"),
     [
-        ("mad_over_time(up[5m])", "mad_over_time"),
-        ("holt_winters(up[5m], 0.5, 0.5)", "holt_winters"),
         ("limitk(1, up)", "limitk"),
+        ("limit_ratio(0.5, up)", "limit_ratio"),
         ('up{a="b" or c="d"}', "or"),
         ("histogram_count(up)", "histogram_count"),
         ("info(up)", "info"),
+        ("increase(up[5m] anchored)", "anchored"),
+        ("up smoothed", "smoothed"),
+        ("rate(up[5m*2])", "computed"),
+        ("sum_over_time(up[29s+1s:5s+5s])", "computed"),
+        ("count_over_time(up[step()])", "computed"),
+        ("up offset (1m+30s)", "computed"),
+        ("up offset -step()", "computed"),
+        ("increase(up[1m+1s] anchored)", "anchored"),
+        ("up >/ 5", ">/"),
+        ('timeseries_gen(`{{series 1 "a" "b"}}`)', "timeseries_gen"),
+        (r'up{pod="\xff"}', "byte"),
+        ("max_over_time(vector(step())[5m:1m])", "step"),
     ],
 )
 def test_what_is_not_known_is_named(query: str, construct: str) -> None:
