@@ -187,7 +187,7 @@ class Recording:
         return span[1] if span else _EPOCH
 
     def _evaluate(self, promql: str, at: Ints, step_ms: int = 0) -> Vector | Scalar | Ranges:
-        node = parse(promql)
+        node = parse(promql, step_ms, int(at[-1] - at[0]))
         try:
             value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms).evaluate(node)
         except RecursionError:

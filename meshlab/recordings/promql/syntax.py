@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import promql_parser as ast
 from meshlab.errors import BadQuery, UnsupportedQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.patterns import is_pattern
+from meshlab.recordings.promql.spans import Edit, plain_spans
 from meshlab.recordings.promql.store import Condition
 
 __all__ = ["is_plain_selector", "milliseconds", "moment_ms", "parse", "selector_conditions", "unsupported"]
@@ -26,25 +28,26 @@ _OLD_NAME: Final = re.compile(r"\bholt_winters(?=\s*\()")
 _NEW_NAME: Final = "double_exponential_smoothing"
 _BEFORE_1970: Final = re.compile(r"@[\s+]*-")
 _BYTE: Final = re.compile(r"""(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})""")
-_UNIT: Final = r"(?:[\d.]+(?:ms|[smhdwy])?)+"
-_AMOUNT: Final = rf"(?:{_UNIT}|(?:step|range|min|max|start|end)\s*\([^()]*\)|\((?:[^()]|\([^()]*\))*\))"
 _LATER: Final = (
-    ("the modifier anchored", re.compile(r"(?<=[\])}\w\s])\banchored\b"), ""),
-    ("the modifier smoothed", re.compile(r"(?<=[\])}\w\s])\bsmoothed\b"), ""),
+    ("the modifier anchored", re.compile(r"(?<=[\])}\w\s])\banchored\b(?![^\[\]]*\])"), ""),
+    ("the modifier smoothed", re.compile(r"(?<=[\])}\w\s])\bsmoothed\b(?![^\[\]]*\])"), ""),
+    ("a metric called anchored or smoothed", re.compile(r"\b(?:anchored|smoothed)\b(?![^\[\]]*\])"), "x"),
     ("the operator </", re.compile(r"</"), "*"),
     ("the operator >/", re.compile(r">/"), "*"),
     ("the function info", re.compile(r"\binfo(?=\s*\()", re.IGNORECASE), "abs"),
     ("the function timeseries_gen", re.compile(r"\btimeseries_gen\s*\([^()]*\)"), "vector(0)"),
-    ("a duration that is computed", re.compile(r"\[[^\[\]:]*:[^\[\]]*\]"), "[1h:1m]"),
-    ("a duration that is computed", re.compile(r"\[[^\[\]:]*\]"), "[1h]"),
-    ("a duration that is computed", re.compile(rf"(?<=\boffset)\s*-?\s*{_AMOUNT}", re.IGNORECASE), " 1m"),
-    ("a moment that is computed", re.compile(rf"@\s*{_AMOUNT}"), "@ 1"),
 )
 """What the parser does not read, by name: how it looks, and what it reads in its place."""
 
 
-def parse(promql: str) -> Any:
+def parse(promql: str, step_ms: int = 0, range_ms: int = 0) -> Any:
     """Read an expression.
+
+    Parameters
+    ----------
+    promql : str
+    step_ms, range_ms : int
+        What ``step()`` and ``range()`` mean in a duration.
 
     Raises
     ------
@@ -57,7 +60,17 @@ def parse(promql: str) -> Any:
     # The parser, written in Rust, ends the whole process where an expression is nested some thousands deep.
     if len(_NESTING.findall(quiet)) > _MOST_OPERATORS:
         raise unsupported(f"an expression of more than {_MOST_OPERATORS:,} operators and parentheses")
-    node = _parsed(_renamed(promql, quiet), promql, quiet)
+    edits = [(*found.span(), _NEW_NAME) for found in _OLD_NAME.finditer(quiet)]
+    try:
+        node = _parsed(_edited(promql, edits), promql)
+    except BadQuery:
+        # Most expressions have no duration that is computed: it is looked for where nothing else helps.
+        edits += plain_spans(quiet, step_ms, range_ms)
+        quiet = _edited(quiet, edits)
+        name = _later(quiet)
+        if name:
+            raise unsupported(name) from None
+        node = _parsed(_edited(promql, edits), promql)
     if _BEFORE_1970.search(quiet):
         raise unsupported("@ with a moment before 1970")
     if any(text[0] in "\"'" and _BYTE.search(text) for text in _QUIET.findall(promql)):
@@ -66,7 +79,13 @@ def parse(promql: str) -> Any:
     return node
 
 
-def _parsed(text: str, promql: str, quiet: str) -> Any:
+def _edited(text: str, edits: Sequence[Edit]) -> str:
+    for begin, end, instead in sorted(edits, reverse=True):
+        text = text[:begin] + instead + text[end:]
+    return text
+
+
+def _parsed(text: str, promql: str) -> Any:
     try:
         return ast.parse(text)
     except ValueError as error:
@@ -74,9 +93,6 @@ def _parsed(text: str, promql: str, quiet: str) -> Any:
         pattern = _ILLEGAL.search(str(error))
         if pattern and is_pattern(pattern[1]):
             raise unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
-        name = _later(quiet)
-        if name:
-            raise unsupported(name) from None
         raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
     except OverflowError:
         raise _endless(promql) from None
@@ -93,13 +109,6 @@ def _blank(found: re.Match[str]) -> str:
     return " " * len(text) if text[0] == "#" else text[0] + "x" * (len(text) - 2) + text[-1]
 
 
-def _renamed(promql: str, quiet: str) -> str:
-    """Prometheus 2's name of a function as Prometheus 3 and the parser have it."""
-    for found in reversed(list(_OLD_NAME.finditer(quiet))):
-        promql = promql[: found.start()] + _NEW_NAME + promql[found.end() :]
-    return promql
-
-
 def _later(quiet: str) -> str:
     """What of Prometheus 3 the parser does not read; empty where the text is wrong without it too."""
     seen = ""
@@ -108,14 +117,19 @@ def _later(quiet: str) -> str:
         if changed == quiet:
             continue
         quiet, seen = changed, seen or name
-        try:
-            ast.parse(quiet)
-        except BaseException as error:
-            if not isinstance(error, (ValueError, OverflowError)) and type(error).__name__ != "PanicException":
-                raise
-        else:
+        if _reads(quiet):
             return name if name == seen else f"{seen}, or {name}"
     return ""
+
+
+def _reads(quiet: str) -> bool:
+    try:
+        ast.parse(quiet)
+    except BaseException as error:
+        if isinstance(error, (ValueError, OverflowError)) or type(error).__name__ == "PanicException":
+            return False
+        raise
+    return True
 
 
 def _endless(promql: str) -> BadQuery:
@@ -160,8 +174,8 @@ def milliseconds(node: Any, name: str) -> int:
         span: timedelta | None = getattr(node, name)
     except (ValueError, OverflowError):
         raise BadQuery(f"a {name} is out of range", "write less than 292y") from None
-    if name == "range" and not span:
-        raise BadQuery("duration must be greater than 0", "write a range such as [5m]")
+    if name != "offset" and span is not None and not span:
+        raise BadQuery("duration must be greater than 0", "write a range or step such as 5m")
     return 0 if span is None else span // timedelta(milliseconds=1)
 
 
