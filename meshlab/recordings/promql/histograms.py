@@ -121,8 +121,9 @@ def _of_histograms(buckets: Vector, function: Callable[[Floats, Floats, Ints], F
     value, present = np.full(shape, np.nan), np.zeros(shape, np.bool_)
     for edges, numbers in alike.items():
         rows = np.array([[row for _, row in members[number]] for number in numbers])
-        here = buckets.present[rows]
-        value[numbers], present[numbers] = _values(function, np.array(edges), buckets.value[rows], here)
+        counts, here = buckets.value[rows], buckets.present[rows]
+        with np.errstate(all="ignore"):
+            value[numbers], present[numbers] = _values(function, np.array(edges), counts, here)
     return Vector(nameless(labels for labels, _ in groups.values()), value, present)
 
 
@@ -171,8 +172,7 @@ def _fraction(low: Floats, high: Floats, edges: Floats, counts: Floats) -> Float
         found = np.where(lower[at] >= value, before, inside)
         return np.where(value >= edges[-1], total, np.where(found > total, total, found))
 
-    with np.errstate(all="ignore"):
-        found = np.where(low >= high, 0.0, (below(high) - below(low)) / total)
+    found = np.where(low >= high, 0.0, (below(high) - below(low)) / total)
     return np.where((total == 0) | np.isnan(low) | np.isnan(high), np.nan, found)
 
 
@@ -188,14 +188,13 @@ def _quantile(phi: Floats, edges: Floats, counts: Floats) -> Floats:
         edges, counts = edges[first], np.add.reduceat(counts, first, axis=1)
     counts = _monotonic(counts)
     total = counts[:, -1]
-    with np.errstate(all="ignore"):
-        rank = phi * total
-        at = _search(counts[:, :-1], rank)
-        below = np.where(at > 0, _picked(counts, np.clip(at - 1, 0, None)), 0.0)
-        low = np.where(at > 0, edges[np.clip(at - 1, 0, None)], 0.0)
-        found = low + (edges[at] - low) * ((rank - below) / (_picked(counts, at) - below))
-        found = np.where((at == 0) & (edges[0] <= 0), edges[0], found)
-        found = np.where(at == len(edges) - 1, edges[-2], found)
+    rank = phi * total
+    at = _search(counts[:, :-1], rank)
+    below = np.where(at > 0, _picked(counts, np.clip(at - 1, 0, None)), 0.0)
+    low = np.where(at > 0, edges[np.clip(at - 1, 0, None)], 0.0)
+    found = low + (edges[at] - low) * ((rank - below) / (_picked(counts, at) - below))
+    found = np.where((at == 0) & (edges[0] <= 0), edges[0], found)
+    found = np.where(at == len(edges) - 1, edges[-2], found)
     return _outside(phi, np.where(total == 0, np.nan, found))
 
 
