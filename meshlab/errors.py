@@ -8,6 +8,7 @@
     |-- EngineError                   3   a telemetry store did not answer
     |   |-- Unreachable                   nothing answered, or not in time
     |   |-- Refused                       it answered, and said no
+    |   |   `-- TooMuch                   the answer or its making is over a limit: ask for less at once
     |   |-- BadQuery                      it does not understand the query
     |   |-- UnsupportedQuery              valid PromQL that the embedded evaluator does not know
     |   `-- Incomplete                    a part of the answer is missing
@@ -33,6 +34,7 @@ __all__ = [
     "RecordingError",
     "Refused",
     "ReportError",
+    "TooMuch",
     "Unreachable",
     "UnsupportedQuery",
     "error_named",
@@ -80,6 +82,10 @@ class Unreachable(EngineError):
 
 class Refused(EngineError):
     """The store answered and said no: authentication, a limit, not a Prometheus."""
+
+
+class TooMuch(Refused):
+    """The answer, or what it takes to make it, is over a limit, the store's or meshlab's own: ask for less at once."""
 
 
 class BadQuery(EngineError):

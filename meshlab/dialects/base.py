@@ -1,14 +1,16 @@
-"""What a dialect is: one mesh's metric and label names, and how they map to meshlab's vocabulary."""
+"""What all dialects share: the vocabulary, the two sides of an edge, and what a user may set."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from types import MappingProxyType
+from typing import Final
 
 from meshlab.selector import Matcher
 
-__all__ = ["ABSENT", "VOCABULARY", "Dialect", "Reporter"]
+__all__ = ["ABSENT", "NAMES", "PLAIN", "VOCABULARY", "MeshOptions", "Reporter"]
 
 VOCABULARY: Final = (
     "source",
@@ -21,6 +23,9 @@ VOCABULARY: Final = (
     "destination_host",
     "destination_namespace",
     "destination_version",
+    "destination_revision",
+    "destination_rollout_hash",
+    "destination_template_hash",
     "destination_cluster",
     "destination_principal",
     "reporter",
@@ -32,55 +37,45 @@ VOCABULARY: Final = (
 )
 """Columns of every mesh frame, whatever the dialect."""
 
+NAMES: Final = frozenset(word for word in VOCABULARY if word.startswith(("source", "destination")))
+"""The words that name somebody: there, all spellings of "not known" become the empty text."""
+
 ABSENT: Final = frozenset({"", "unknown", "-"})
 """Label values that mean: not known."""
 
 
 class Reporter(StrEnum):
-    """Which side of an edge measured."""
+    """From which side of an edge a request is seen."""
 
     SOURCE = "source"
     DESTINATION = "destination"
 
 
-class Dialect(Protocol):
-    """One mesh's own words. Every selector and expression about a mesh is made here."""
+@dataclass(frozen=True, slots=True)
+class MeshOptions:
+    """What a profile says about the mesh behind a store.
 
-    @property
-    def name(self) -> str:
-        """The mesh's name, for people."""
-        ...
+    Parameters
+    ----------
+    forced : tuple of Matcher
+        Matchers that stand in every selector.
+    metrics : mapping of str to str
+        Other names of ``requests`` (the request counter) and ``durations`` (the duration histogram's buckets), for a
+        store that keeps only recording rules.
+    labels : mapping of str to str
+        Other labels of words of the vocabulary; an empty label says that the store has none.
+    replica_label : str
+        The label that tells replicas of one Prometheus apart; one replica is counted. Empty: there are none.
+    mesh : str
+        ``istio``, ``linkerd`` or ``envoy``: look for this one only. Empty: find out.
+    """
 
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """Label of each word of the vocabulary that this mesh has."""
-        ...
+    forced: tuple[Matcher, ...] = ()
+    metrics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    replica_label: str = ""
+    mesh: str = ""
 
-    @property
-    def own_labels(self) -> frozenset[str]:
-        """Labels that the mesh sets; the others tell the scraped target."""
-        ...
 
-    def detect(self) -> str:
-        """Selector whose series exist where this mesh is seen."""
-        ...
-
-    def counts(self, reporter: Reporter, where: Sequence[Matcher]) -> str:
-        """Selector of the request counters."""
-        ...
-
-    def buckets(self, reporter: Reporter, where: Sequence[Matcher]) -> str:
-        """Selector of the request duration histogram's buckets, in milliseconds."""
-        ...
-
-    def increase(self, reporter: Reporter, where: Sequence[Matcher], by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests over a range, summed by words of the vocabulary."""
-        ...
-
-    def rate(self, reporter: Reporter, where: Sequence[Matcher], by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests a second, summed by words of the vocabulary."""
-        ...
-
-    def any_of(self, word: str, values: Sequence[str]) -> Matcher:
-        """Matcher of a word of the vocabulary against literal values."""
-        ...
+PLAIN: Final = MeshOptions()
+"""Nothing is said about the mesh: its own names hold."""

@@ -1,150 +1,102 @@
-"""Istio's standard metrics, as its sidecars and waypoints export them (1.5 and later).
+"""Istio's standard metrics, as its sidecars, gateways and waypoints export them (1.5 and later).
 
-Names and labels: istio.io, "Istio Standard Metrics"; istio/proxy testdata/metric.
+Names and labels: istio.io, "Istio Standard Metrics"; istio/proxy testdata/metric; istio/ztunnel src/proxy/metrics.rs.
+The ambient mode's node proxy (ztunnel) counts TCP connections and bytes alone: requests are counted by waypoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from meshlab.dialects.base import Reporter
-from meshlab.errors import ContractError
-from meshlab.selector import Matcher, equal, one_of, selector
-from meshlab.window import format_duration
+from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
+from meshlab.dialects.columns import Column
+from meshlab.dialects.dialect import Dialect, Family, View
+from meshlab.selector import one_of
 
-__all__ = ["Istio", "every_query"]
+__all__ = ["OLD_METRICS", "istio"]
 
-_REQUESTS: Final = "istio_requests_total"
-_DURATION: Final = "istio_request_duration_milliseconds_bucket"
+OLD_METRICS: Final = (
+    "istio_request_count",
+    "istio_request_duration_seconds_bucket",
+    "istio_request_duration_seconds_count",
+    "istio_request_duration_seconds_sum",
+)
+"""What Istio up to 1.4 (Mixer) exported, and no later one does."""
 
-_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
+_COLUMNS: Final = MappingProxyType(
     {
-        "source": "source_workload",
-        "source_namespace": "source_workload_namespace",
-        "source_version": "source_version",
-        "source_cluster": "source_cluster",
-        "source_principal": "source_principal",
-        "destination_workload": "destination_workload",
-        "destination_service": "destination_canonical_service",
-        "destination_host": "destination_service",
+        "source": Column(("source_workload",)),
+        "source_namespace": Column(("source_workload_namespace",)),
+        "source_version": Column(("source_version",)),
+        "source_cluster": Column(("source_cluster",)),
+        "source_principal": Column(("source_principal",)),
+        "destination_workload": Column(("destination_workload",)),
+        "destination_service": Column(("destination_canonical_service",)),
+        "destination_host": Column(("destination_service",)),
         # The workload's namespace: destination_service_namespace is the host's, and "unknown" for hosts outside.
-        "destination_namespace": "destination_workload_namespace",
-        "destination_version": "destination_version",
-        "destination_cluster": "destination_cluster",
-        "destination_principal": "destination_principal",
-        "reporter": "reporter",
-        "protocol": "request_protocol",
-        "code": "response_code",
-        "grpc_status": "grpc_response_status",
-        "flags": "response_flags",
-        "tls": "connection_security_policy",
+        "destination_namespace": Column(("destination_workload_namespace",)),
+        "destination_version": Column(("destination_version",)),
+        "destination_revision": Column(("destination_canonical_revision",)),
+        "destination_cluster": Column(("destination_cluster",)),
+        "destination_principal": Column(("destination_principal",)),
+        "reporter": Column(("reporter",)),
+        "protocol": Column(("request_protocol",)),
+        "code": Column(("response_code",)),
+        "grpc_status": Column(("grpc_response_status",)),
+        "flags": Column(("response_flags",)),
+        "tls": Column(("connection_security_policy",)),
     }
 )
 
-_OWN: Final = frozenset(_COLUMNS.values()) | {
-    "__name__",
-    "le",
-    "source_app",
-    "source_canonical_service",
-    "source_canonical_revision",
-    "destination_app",
-    "destination_canonical_revision",
-    "destination_service_name",
-    "destination_service_namespace",
+# Labels of the scraped pod: they tell the called pod where the called pod itself reports.
+_SCRAPED: Final = {
+    "destination_rollout_hash": Column(("rollouts_pod_template_hash",)),
+    "destination_template_hash": Column(("pod_template_hash",)),
 }
 
+# A gateway or sidecar that calls through a waypoint reports the same edge as the waypoint, and the waypoint knows more:
+# it speaks for both sides. Where the called pod has a proxy of its own, that one was nearest.
+_PREFERRED: Final = {Reporter.SOURCE: ("waypoint", "source"), Reporter.DESTINATION: ("destination", "waypoint")}
 
-@dataclass(frozen=True, slots=True)
-class Istio:
-    """Istio's words.
-
-    Parameters
-    ----------
-    forced : tuple of Matcher
-        Matchers that stand in every selector: what the profile demands.
-    """
-
-    forced: tuple[Matcher, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The mesh's name."""
-        return "Istio"
-
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """Label of each word of the vocabulary."""
-        return _COLUMNS
-
-    @property
-    def own_labels(self) -> frozenset[str]:
-        """Labels that the proxy sets; the rest tells the scraped pod."""
-        return _OWN
-
-    def detect(self) -> str:
-        """Selector whose series exist where Istio's metrics are."""
-        return selector(_REQUESTS, forced=self.forced)
-
-    def counts(self, reporter: Reporter, where: Sequence[Matcher]) -> str:
-        """Selector of ``istio_requests_total`` as one side reports it."""
-        return self._select(_REQUESTS, reporter, where)
-
-    def buckets(self, reporter: Reporter, where: Sequence[Matcher]) -> str:
-        """Selector of ``istio_request_duration_milliseconds_bucket`` as one side reports it."""
-        return self._select(_DURATION, reporter, where)
-
-    def increase(self, reporter: Reporter, where: Sequence[Matcher], by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests over a range, summed by words of the vocabulary."""
-        return self._sum("increase", reporter, where, by, range_ms)
-
-    def rate(self, reporter: Reporter, where: Sequence[Matcher], by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests a second, summed by words of the vocabulary."""
-        return self._sum("rate", reporter, where, by, range_ms)
-
-    def any_of(self, word: str, values: Sequence[str]) -> Matcher:
-        """Matcher of a word of the vocabulary against literal values."""
-        return equal(_label(word), values[0]) if len(values) == 1 else one_of(_label(word), values)
-
-    def _select(self, metric: str, reporter: Reporter, where: Sequence[Matcher]) -> str:
-        return selector(metric, equal("reporter", reporter.value), *where, forced=self.forced)
-
-    def _sum(
-        self, function: str, reporter: Reporter, where: Sequence[Matcher], by: Sequence[str], range_ms: int
-    ) -> str:
-        labels = ", ".join(_label(word) for word in by)
-        return f"sum by ({labels}) ({function}({self.counts(reporter, where)}[{format_duration(range_ms)}]))"
+_OWN: Final = (
+    "__name__|le|reporter|request_protocol|response_code|response_flags|grpc_response_status|"
+    "connection_security_policy|"
+    "(source|destination)_(workload|workload_namespace|app|version|cluster|principal|canonical_service|"
+    "canonical_revision|service|service_name|service_namespace)"
+)
 
 
-def _label(word: str) -> str:
-    try:
-        return _COLUMNS[word]
-    except KeyError:
-        raise ContractError(f"Istio has no label for {word!r}") from None
-
-
-def every_query(namespace: str = "shop", service: str = "catalog", range_ms: int = 60_000) -> list[str]:
-    """Every shape of PromQL that this dialect emits, for tests that compare engines.
+def istio(options: MeshOptions = PLAIN) -> Dialect:
+    """Istio's words, sidecar and ambient alike.
 
     Parameters
     ----------
-    namespace, service : str
-        The subject.
-    range_ms : int
-        Range of the rates, milliseconds.
+    options : MeshOptions
     """
-    istio = Istio()
-    words = ("destination_cluster", "destination_namespace", "destination_service", "destination_version", "code")
-    queries = [istio.detect()]
-    for where in (
-        (),
-        (istio.any_of("destination_service", [service]), istio.any_of("destination_namespace", [namespace])),
-    ):
-        for reporter in Reporter:
-            queries += [istio.counts(reporter, where), istio.buckets(reporter, where)]
-            for count in range(1, len(words) + 1):
-                queries += [f(reporter, where, words[:count], range_ms) for f in (istio.increase, istio.rate)]
-    queries.append(istio.counts(Reporter.SOURCE, [istio.any_of("code", ["500", "503", "5.."])]))
-    return queries
+    views = {}
+    for reporter, preferred in _PREFERRED.items():
+        scraped = _SCRAPED if reporter is Reporter.DESTINATION else {}
+        family = Family(
+            requests="istio_requests_total",
+            durations="istio_request_duration_milliseconds_bucket",
+            unit_ms=1.0,
+            columns=MappingProxyType({**_COLUMNS, **scraped}),
+            matchers=(one_of("reporter", sorted(preferred)),),
+        )
+        views[reporter] = View((family,), preferred)
+    dialect = Dialect(
+        name="Istio",
+        views=MappingProxyType(views),
+        own=_OWN,
+        recorded=('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up"),
+        connections="istio_tcp_connections_opened_total",
+        remedies=MappingProxyType(
+            {
+                "source": "put the callers into the mesh",
+                "destination": "give the service's pods a sidecar, or its namespace a waypoint",
+                "latency": "export istio_request_duration_milliseconds and scrape the pods",
+            }
+        ),
+    )
+    return dialect.with_options(options)

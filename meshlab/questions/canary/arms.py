@@ -22,8 +22,8 @@ _GRPC_FAULTS: Final = frozenset({"2", "4", "13", "14", "15"})
 def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
     """Which outcomes are the service's fault.
 
-    HTTP 5xx; a gRPC status that is the server's fault, whatever the HTTP code; no response at all (code 0), unless the
-    caller went away (flag DC).
+    HTTP 5xx (as the whole class where a proxy counts no codes); a gRPC status that is the server's fault, whatever the
+    HTTP code; no response at all (code 0), unless the caller went away (flag DC).
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
     """
     code = frame["code"]
     went_away = frame["flags"].str.split(",").map(lambda flags: "DC" in flags).astype(bool)
-    return code.str.fullmatch(r"5\d\d") | frame["grpc_status"].isin(_GRPC_FAULTS) | ((code == "0") & ~went_away)
+    return code.str.fullmatch(r"5(\d\d|xx)") | frame["grpc_status"].isin(_GRPC_FAULTS) | ((code == "0") & ~went_away)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +79,9 @@ def outcomes(frame: pd.DataFrame, subject: Subject, scope: Scope, possible: int)
     """
     rows = _arms(frame, subject, scope)
     rows = rows.assign(errors=rows["count"].where(is_error(rows), 0) if len(rows) else rows["count"])
-    sums = rows.groupby(["block", "destination_version"])[["count", "errors"]].sum()
+    sums = rows.groupby(["block", "arm"])[["count", "errors"]].sum()
     wanted = pd.MultiIndex.from_product([["count", "errors"], [scope.baseline, scope.canary]])
-    table = pd.DataFrame(sums.unstack("destination_version")).reindex(columns=wanted)
+    table = pd.DataFrame(sums.unstack("arm")).reindex(columns=wanted)
     table = table.dropna()
     blocks = Blocks.of(
         *(table[column, arm].to_numpy() for arm in (scope.baseline, scope.canary) for column in ("errors", "count"))
@@ -117,7 +117,7 @@ def durations(frame: pd.DataFrame, subject: Subject, scope: Scope) -> Durations:
     rows = _arms(frame, subject, scope)
     cumulative = {}
     for arm in (scope.baseline, scope.canary):
-        mine = rows[rows["destination_version"] == arm]
+        mine = rows[rows["arm"] == arm]
         cumulative[arm] = mine.groupby(["block", "le"])["count"].sum().unstack("le").dropna(axis=0)
     first, second = cumulative.values()
     edges = first.columns.intersection(second.columns)
@@ -132,9 +132,11 @@ def durations(frame: pd.DataFrame, subject: Subject, scope: Scope) -> Durations:
 
 
 def _arms(frame: pd.DataFrame, subject: Subject, scope: Scope) -> pd.DataFrame:
+    if "arm" not in frame:
+        frame = frame.assign(arm=frame["destination_version"] if len(frame) else "")
     if frame.empty:
         return frame
-    return frame[subject.mask(frame) & frame["destination_version"].isin([scope.baseline, scope.canary])]
+    return frame[subject.mask(frame) & frame["arm"].isin([scope.baseline, scope.canary])]
 
 
 def _ends(rows: pd.DataFrame, index: pd.Index[int]) -> pd.DatetimeIndex:

@@ -2,83 +2,129 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
+import pandas as pd
+
 from meshlab.dialects.base import Reporter
+from meshlab.errors import ParameterError
 from meshlab.evidence import Evidence, Missing
-from meshlab.mesh import Mesh, unknown
+from meshlab.mesh import Answer, Mesh
+from meshlab.questions.canary import choice
 from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.scope import Scope
-from meshlab.selector import Matcher
 from meshlab.subject import IDENTITY, Subject
 from meshlab.window import Window
 
 __all__ = ["collect", "subject_of"]
 
-_ARM: Final = (*IDENTITY, "destination_version")
 _OUTCOME: Final = ("code", "grpc_status", "flags")
+_ALL: Final = "destination_version"
+"""What tells arms apart where all services are asked about at once."""
 
 
 def subject_of(mesh: Mesh, window: Window, scope: Scope) -> Subject:
-    """The service that a scope names, after a look whether its arms were ever seen.
+    """The service that a scope names, together with the services that may be its arms.
 
     Raises
     ------
     ParameterError
-        The service or a version was never seen in this store, or the name is ambiguous.
+        The service was never seen in this store, or the name is ambiguous.
     """
-    subject = mesh.find(scope.service, window, scope.namespace)
-    versions = mesh.versions(subject, window)
-    for arm in (scope.baseline, scope.canary):
-        if arm not in versions:
-            raise unknown(f"version of {subject}", arm, versions, mesh.source)
-    return subject
+    try:
+        subject = mesh.find(scope.service, window, scope.namespace)
+    except ParameterError:
+        # Two services may be arms of something that is no service itself.
+        if scope.arm_by != "service" or not scope.baseline:
+            raise
+        first, second = (mesh.find(arm, window, scope.namespace) for arm in (scope.baseline, scope.canary))
+        if (first.cluster, first.namespace) != (second.cluster, second.namespace):
+            raise
+        return dataclasses.replace(first, service=scope.service, spans=(*first.services, *second.services))
+    return mesh.kin(subject, choice.kin(scope, subject), window)
 
 
 def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: Policy | None = None) -> Evidence:
-    """Ask the mesh for requests by outcome (both reporters) and by duration, in blocks of time.
+    """Ask the mesh for requests by outcome (both sides) and by duration, in blocks of time.
 
     Parameters
     ----------
     mesh : Mesh
     window : Window
     scope : Scope, optional
-        Asks for one service only; None for all.
+        Asks for one service only; None for all, whose arms are versions.
     policy : Policy, optional
         Sets the length of the blocks.
 
     Returns
     -------
     Evidence
-        ``source`` and ``destination`` (columns of `Mesh.request_counts`, by service, version, code, gRPC status and
-        flags) and ``latency`` (columns of `Mesh.latency_buckets`, by service and version, from the destination).
+        ``source`` and ``destination`` (columns of `Mesh.request_counts`, by service, arm, code, gRPC status and flags)
+        and ``latency`` (columns of `Mesh.latency_buckets`, by service and arm, from the destination, or from the source
+        where the destination has none). ``chosen`` says which arms these are.
+
+    Raises
+    ------
+    ParameterError
+        The service or an arm was never seen in this store, or the arms are not named and cannot be found.
     """
     block_ms = (policy or Policy()).block_ms
-    subjects = (subject_of(mesh, window, scope),) if scope else ()
-    where: Sequence[Matcher] = mesh.where(subjects[0]) if subjects else ()
-    by = (*_ARM, *_OUTCOME)
-    answers = {
-        "source": mesh.request_counts(window, by, where, reporter=Reporter.SOURCE, block_ms=block_ms),
-        "destination": mesh.request_counts(window, by, where, reporter=Reporter.DESTINATION, block_ms=block_ms),
-        "latency": mesh.latency_buckets(window, _ARM, where, reporter=Reporter.DESTINATION, block_ms=block_ms),
-    }
-    missing = {name: _REMEDIES[name] for name, answer in answers.items() if answer.frame.empty}
+    subject = subject_of(mesh, window, scope) if scope else None
+    where = mesh.where(subject) if subject else []
+    words: Sequence[str] = choice.WORDS if scope else (_ALL,)
+    by = tuple(dict.fromkeys((*IDENTITY, *words)))
+
+    def counts(reporter: Reporter) -> Answer:
+        return mesh.request_counts(window, (*by, *_OUTCOME), where, reporter=reporter, block_ms=block_ms)
+
+    def buckets(reporter: Reporter) -> Answer:
+        return mesh.latency_buckets(window, by, where, reporter=reporter, block_ms=block_ms)
+
+    chosen = None
+    if scope and subject and scope.baseline:
+        chosen = choice.named(mesh.seen(subject, window, choice.WORDS), scope, subject, mesh.source)
+    answers = {"source": counts(Reporter.SOURCE), "destination": counts(Reporter.DESTINATION)}
+    if scope and subject and chosen is None:
+        chosen = choice.found((a.frame for a in answers.values()), scope, subject, mesh.source)
+    word = chosen.word if chosen else _ALL
+    answers["latency"] = buckets(Reporter.DESTINATION)
+    if not _has_arms(answers["latency"].frame, word, chosen):
+        # Some proxies report one side only: what the callers waited for is told better than nothing.
+        other = buckets(Reporter.SOURCE)
+        answers["latency"] = other if _has_arms(other.frame, word, chosen) else answers["latency"]
+    frames = {name: _by_arm(answer.frame, word) for name, answer in answers.items()}
+    remedies = mesh.dialect.remedies
     return Evidence(
-        frames=MappingProxyType({name: a.frame for name, a in answers.items()}),
+        frames=MappingProxyType(frames),
         window=window,
-        subjects=subjects,
-        source=f"{mesh.source} ({mesh.dialect.name})",
+        subjects=(subject,) if subject else (),
+        source=f"{mesh.source} ({mesh.name})",
         queries=MappingProxyType({name: a.query for name, a in answers.items()}),
-        missing=MappingProxyType(missing),
+        missing=MappingProxyType(
+            {name: Missing(_MISSING[name], remedies[name]) for name, frame in frames.items() if frame.empty}
+        ),
+        chosen=chosen,
     )
 
 
-_REMEDIES: Final = {
-    "source": Missing("requests as the callers' proxies count them", "put the callers into the mesh"),
-    "destination": Missing("requests as the service's proxies count them", "give the service's pods a sidecar"),
-    "latency": Missing(
-        "request durations of the service's proxies", "export istio_request_duration_milliseconds and scrape the pods"
-    ),
+def _has_arms(frame: pd.DataFrame, word: str, chosen: choice.Chosen | None) -> bool:
+    return bool(frame[word].isin([chosen.baseline, chosen.canary]).any()) if chosen else not frame.empty
+
+
+def _by_arm(frame: pd.DataFrame, word: str) -> pd.DataFrame:
+    """Counts by service and arm, without the other words that might have told arms apart."""
+    keys = [c for c in frame.columns if c not in (*choice.WORDS, "count") or c in (*IDENTITY, word)]
+    frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
+    frame.insert(len(IDENTITY), "arm", frame[word])
+    return frame
+
+
+_MISSING: Final = {
+    "source": "requests as the callers' proxies count them",
+    "destination": "requests as the service's proxies count them",
+    "latency": "request durations of the service's proxies",
 }
+"""From the evidence's frames to what they would tell."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import MappingProxyType
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from meshlab.errors import ContractError
 from meshlab.evidence import Evidence
 from meshlab.questions.canary.arms import Outcomes, durations, outcomes
+from meshlab.questions.canary.choice import Chosen
 from meshlab.questions.canary.error_rate import ErrorRate, burst_finding, error_finding, error_rate
 from meshlab.questions.canary.latency import Latency, latency, latency_finding
 from meshlab.questions.canary.policy import Policy
@@ -32,7 +34,7 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
     evidence : Evidence
         What `collect` returned.
     scope : Scope
-        The two arms.
+        The two arms; those that were found by itself come with the evidence.
     policy : Policy, optional
         Margins and levels; the one that was collected with.
     subject : Subject, optional
@@ -44,6 +46,11 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         Tables ``arms``, ``error_looks``, ``latency_looks``, ``latency_edges``, ``latency_quantiles``.
     """
     policy = policy or Policy()
+    if isinstance(evidence.chosen, Chosen):
+        chosen = evidence.chosen
+        scope = dataclasses.replace(scope, baseline=chosen.baseline, canary=chosen.canary, arm_by=chosen.arm_by)
+    if not scope.baseline:
+        raise ContractError("the evidence does not say which arms are compared, nor does the scope")
     if subject is None:
         if len(evidence.subjects) != 1:
             raise ContractError("the evidence is about several services, and none was named")
@@ -62,7 +69,7 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         latency_finding(slow, evidence.missing.get("latency"), about, policy, queries.get("latency", "")),
         coverage_finding(evidence, counted, about, policy),
         split_finding(counted, about, policy),
-        reporters_finding(seen["source"], seen["destination"], scope, about, policy),
+        reporters_finding(evidence, seen["source"], seen["destination"], scope, about, policy),
         burst_finding(rate, about),
     ]
     verdict = _verdict(findings)

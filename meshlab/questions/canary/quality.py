@@ -90,21 +90,32 @@ def split_finding(outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
     )
 
 
-def reporters_finding(source: Outcomes, destination: Outcomes, scope: Scope, subject: str, policy: Policy) -> Finding:
+def reporters_finding(
+    evidence: Evidence, source: Outcomes, destination: Outcomes, scope: Scope, subject: str, policy: Policy
+) -> Finding:
     """ML-CAN-005: whether the callers' and the service's own proxies tell the same story.
 
     They differ by retries, refused connections, and callers outside the mesh; by a few requests at the window's edges
     in any case.
     """
     if not sum(source.requests) or not sum(destination.requests):
-        side = "callers'" if not sum(source.requests) else "service's own"
+        side, whose = ("source", "callers'") if not sum(source.requests) else ("destination", "service's own")
+        frame = evidence.frames[side]
+        blind = "arm" in frame and len(frame) > 0 and not frame["arm"].isin([scope.baseline, scope.canary]).any()
         return Finding(
             code="ML-CAN-005",
             verdict=None,
             required=False,
             subject=subject,
-            statement=f"the {side} proxies reported nothing, so the two sides cannot be compared",
-            advice="put both sides of the edge into the mesh",
+            statement=(
+                f"the {whose} proxies do not tell the two by {scope.arm_by or 'version'}, so errors are counted at the "
+                "other side and the two sides cannot be compared"
+                if blind
+                else f"the {whose} proxies reported nothing, so the two sides cannot be compared"
+            ),
+            advice="give the two versions a label that both sides know, such as version"
+            if blind
+            else "put both sides of the edge into the mesh",
         )
     parts, differ = [], False
     for at, arm in enumerate((scope.baseline, scope.canary)):

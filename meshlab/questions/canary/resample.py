@@ -12,7 +12,7 @@ from meshlab.evidence import Evidence
 
 __all__ = ["resample"]
 
-_WHO = ["destination_cluster", "destination_namespace", "destination_service", "destination_version"]
+_MEASURED = {"code", "grpc_status", "flags", "le", "block", "time", "count"}
 
 
 def resample(evidence: Evidence, rng: np.random.Generator) -> Evidence:
@@ -44,7 +44,8 @@ def _redraw(
     frame: pd.DataFrame, outcome: list[str], rng: np.random.Generator, *, cumulative: bool = False
 ) -> pd.DataFrame:
     drawn = []
-    for who, mine in frame.groupby(_WHO, sort=True):
+    words = [str(column) for column in frame.columns if column not in _MEASURED]
+    for who, mine in frame.groupby(words, sort=True):
         table = mine.pivot_table(index="block", columns=outcome, values="count", aggfunc="sum", fill_value=0)
         counts = table.to_numpy(np.float64)
         counts = np.clip(np.diff(counts, axis=1, prepend=0.0), 0, None) if cumulative else counts
@@ -54,7 +55,7 @@ def _redraw(
         new = np.cumsum(new, axis=1) if cumulative else new
         long = pd.DataFrame(new, table.index, table.columns).melt(ignore_index=False, value_name="count")
         long = long.reset_index()
-        for word, value in zip(_WHO, who, strict=True):
+        for word, value in zip(words, who, strict=True):
             long[word] = str(value)
         drawn.append(long)
     if not drawn:

@@ -11,19 +11,30 @@ from meshlab.errors import BadQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.labels import is_label_name
 from meshlab.recordings.promql.over_time import sorted_quantile
-from meshlab.recordings.promql.sums import CANCELS, compensated
+from meshlab.recordings.promql.sums import Compensated, cancels
 from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
-__all__ = ["AGGREGATIONS", "aggregate", "count_values", "quantile", "ranked"]
+__all__ = ["AGGREGATIONS", "SMALLER", "Groups", "aggregate", "count_values", "quantile", "ranked"]
 
-_SMALLER: Final = 2.0**-64
+SMALLER: Final = 2.0**-64
 _LARGEST_K: Final = 2.0**63
 
 
-class _Groups:
-    """Series in groups: a stable order in which each group is one run of rows."""
+class Groups:
+    """Series in groups: a stable order in which each group is one run of rows.
 
-    def __init__(self, vector: Vector, names: Sequence[str], *, by: bool) -> None:
+    Parameters
+    ----------
+    vector : Vector
+    names : sequence of str
+    by : bool
+        Group by these labels; otherwise by all others.
+    exactly : bool
+        Whether sums make up for what rounding takes, as Prometheus 3's do.
+    """
+
+    def __init__(self, vector: Vector, names: Sequence[str], *, by: bool, exactly: bool = False) -> None:
+        self.exactly = exactly
         numbers: dict[Key, int] = {}
         self.labels: list[Labels] = []
         group = np.empty(len(vector.labels), np.int64)
@@ -44,16 +55,35 @@ class _Groups:
         reduced: Floats = ufunc.reduceat(x[self.order], self.first, axis=0)
         return reduced
 
-    def sum(self, x: Floats) -> Floats:
-        """Sum the rows of each group; shape (groups, steps)."""
-        found = self.fold(np.add, x)
-        if not (x < 0).any():
+    def total(self, x: Floats, present: Bools, start: Floats | None = None) -> Floats:
+        """Add the present rows of each group to what there is, one after the other; shape (groups, steps).
+
+        In this order, as Prometheus adds them, the sum of all rows is the same however they come in batches.
+        """
+        steps = x.shape[1]
+        # Of the zeros, this is the one that changes nothing it is added to.
+        found = np.full((len(self.labels), steps), -0.0) if start is None else start
+        if not present.all():
+            x = np.where(present, x, -0.0)
+        longest = int(self.size.max(initial=0))
+        if len(self.labels) > longest:
+            for member in range(longest):
+                some = np.flatnonzero(self.size > member)
+                found[some] += x[self.order[self.first[some] + member]]
             return found
-        group, step = np.nonzero(np.abs(found) < CANCELS * self.fold(np.add, np.abs(x)))
-        if len(group):
-            steps = x.shape[1]
-            begin = self.first[group] * steps + step
-            found[group, step] = compensated(x[self.order].ravel(), begin, self.size[group], steps)
+        for number, rows in enumerate(self.runs()):
+            members = np.concatenate([found[number : number + 1], x[rows]])
+            # Along the only axis, numpy would add in pairs.
+            found[number] = np.add.reduce(members, axis=0) if steps > 1 else np.add.accumulate(members)[-1]
+        return found
+
+    def compensated(self, x: Floats, present: Bools, start: Compensated | None = None) -> Compensated:
+        """As `total`, without loss where what is large cancels."""
+        found = Compensated.nothing((len(self.labels), x.shape[1])) if start is None else start
+        x = np.where(present, x, -0.0)
+        for member in range(int(self.size.max(initial=0))):
+            some = np.flatnonzero(self.size > member)
+            found.add(some, x[self.order[self.first[some] + member]])
         return found
 
     def count(self, present: Bools) -> Floats:
@@ -85,9 +115,10 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
     by : bool
         Keep these labels; otherwise drop them and the metric's name.
     left_open : bool
-        Whether Prometheus 3's rules hold: in Prometheus 2, one member alone has no deviation, whatever it is.
+        Whether Prometheus 3's rules hold: in Prometheus 2, one member alone has no deviation, whatever it is,
+        and small parts of a sum are lost where large ones cancel.
     """
-    groups = _Groups(vector, labels, by=by)
+    groups = Groups(vector, labels, by=by, exactly=left_open)
     count = groups.count(vector.present)
     with np.errstate(all="ignore"):
         value = AGGREGATIONS[name](groups, vector, count)
@@ -96,34 +127,37 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
     return Vector(groups.labels, value, count > 0)
 
 
-def _sum(groups: _Groups, vector: Vector, _: Floats) -> Floats:
-    whole = vector.present.all()
-    return groups.sum(vector.value if whole else np.where(vector.present, vector.value, 0.0))
+def _sum(groups: Groups, vector: Vector, _: Floats) -> Floats:
+    found = groups.total(vector.value, vector.present)
+    if not groups.exactly or not (vector.value < 0).any():
+        return found
+    lost = cancels(found, groups.total(np.abs(vector.value), vector.present))
+    return np.where(lost, groups.compensated(vector.value, vector.present).value, found) if lost.any() else found
 
 
-def _mean(groups: _Groups, vector: Vector, count: Floats) -> Floats:
+def _mean(groups: Groups, vector: Vector, count: Floats) -> Floats:
     found = _sum(groups, vector, count) / count
     if np.isinf(found[count > 0]).any():
         # Prometheus's running mean does not overflow where the sum does.
-        smaller = Vector(vector.labels, vector.value * _SMALLER, vector.present)
-        return np.where(np.isinf(found), _sum(groups, smaller, count) / count / _SMALLER, found)
+        smaller = Vector(vector.labels, vector.value * SMALLER, vector.present)
+        return np.where(np.isinf(found), _sum(groups, smaller, count) / count / SMALLER, found)
     return found
 
 
-def _variance(groups: _Groups, vector: Vector, count: Floats) -> Floats:
+def _variance(groups: Groups, vector: Vector, count: Floats) -> Floats:
     # Measured from each group's first member, as Prometheus's running mean is: equal members vary by exactly 0.
     apart = np.empty_like(vector.value)
     steps = np.arange(vector.value.shape[1])
     runs = groups.runs()
     for rows in runs:
         apart[rows] = vector.value[rows] - vector.value[rows[vector.present[rows].argmax(axis=0)], steps]
-    mean = _sum(groups, Vector(vector.labels, apart, vector.present), count) / count
+    mean = groups.total(apart, vector.present) / count
     for number, rows in enumerate(runs):
         apart[rows] -= mean[number]
     return groups.fold(np.add, np.where(vector.present, apart**2, 0.0)) / count
 
 
-AGGREGATIONS: Final[dict[str, Callable[[_Groups, Vector, Floats], Floats]]] = {
+AGGREGATIONS: Final[dict[str, Callable[[Groups, Vector, Floats], Floats]]] = {
     "sum": _sum,
     "avg": _mean,
     "count": lambda _g, _v, n: n,
@@ -160,7 +194,7 @@ def ranked(vector: Vector, k: Floats, labels: Sequence[str], *, by: bool, larges
         raise BadQuery(f"Scalar value {odd} overflows int64", "give the number of series as a whole number")
     chosen = np.zeros(vector.present.shape, np.bool_)
     wanted = k.astype(np.int64)
-    for rows in _Groups(vector, labels, by=by).runs():
+    for rows in Groups(vector, labels, by=by).runs():
         order = _sort(vector.value[rows], vector.present[rows], descending=largest, nan_first=False)
         place = np.empty_like(order)
         np.put_along_axis(place, order, np.broadcast_to(np.arange(len(rows))[:, None], order.shape), axis=0)
@@ -175,7 +209,7 @@ def quantile(vector: Vector, phi: Floats, labels: Sequence[str], *, by: bool) ->
     ----------
     phi : ndarray of float64, shape (steps,)
     """
-    groups = _Groups(vector, labels, by=by)
+    groups = Groups(vector, labels, by=by)
     steps = vector.value.shape[1]
     value, present = np.full((len(groups.labels), steps), np.nan), np.zeros((len(groups.labels), steps), np.bool_)
     for number, rows in enumerate(groups.runs()):

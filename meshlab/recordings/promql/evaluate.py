@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import promql_parser as ast
 
-from meshlab.recordings.promql import aggregations, selectors
+from meshlab.recordings.promql import aggregations, batches, selectors
 from meshlab.recordings.promql.binary import Matching, binary
 from meshlab.recordings.promql.calls import call, nested
 from meshlab.recordings.promql.calls import of_scalar as _of_scalar
@@ -16,7 +16,7 @@ from meshlab.recordings.promql.calls import scalar as _scalar
 from meshlab.recordings.promql.calls import text as _text
 from meshlab.recordings.promql.calls import vector as _vector
 from meshlab.recordings.promql.names import drops_name, one_metric
-from meshlab.recordings.promql.store import Selected, Store
+from meshlab.recordings.promql.store import Selected, Source
 from meshlab.recordings.promql.syntax import milliseconds, moment_ms, selector_conditions, unsupported
 from meshlab.recordings.promql.values import METRIC, Ints, Ranges, Scalar, Text, Value, Vector, distinct
 
@@ -33,23 +33,30 @@ class Evaluator:
 
     Parameters
     ----------
-    store : Store
+    store : Source
     at : ndarray of int64, shape (steps,)
         Unix milliseconds, ascending.
     start_ms, end_ms : int
         What ``@ start()`` and ``@ end()`` mean: the whole query's, also inside of subqueries.
     left_open : bool
         Whether Prometheus 3's rules hold: ranges and look-back without their first instant.
+    batch : int
+        So many samples, and so many points, of an aggregation's series are in memory at once; the answer is the same.
     step_ms : int or None
         The whole query's step, 0 at one instant; None inside of subqueries.
     """
 
-    store: Store
+    store: Source
     at: Ints
     start_ms: int
     end_ms: int
     left_open: bool
+    batch: int = batches.BATCH
     step_ms: int | None = 0
+
+    def within(self, store: Source) -> Evaluator:
+        """The same evaluator of other series."""
+        return replace(self, store=store)
 
     def evaluate(self, node: Any) -> Value:
         """Evaluate a node of the syntax tree.
@@ -82,7 +89,8 @@ class Evaluator:
             case ast.BinaryExpr():
                 return self._binary(node)
             case ast.Call():
-                return call(self, node.func.name, node.args)
+                in_batches = batches.evaluated(self, node)
+                return call(self, node.func.name, node.args) if in_batches is None else in_batches
         raise unsupported(type(node).__name__)
 
     def moments(self, node: Any) -> Ints:
@@ -121,7 +129,7 @@ class Evaluator:
         if (latest - first) // step > _MOST_STEPS:
             raise unsupported(f"a subquery of {(latest - first) // step:,} steps")
         grid = np.arange(first, latest + 1, step, dtype=np.int64)
-        inner = Evaluator(self.store, grid, self.start_ms, self.end_ms, self.left_open, None).evaluate(node.expr)
+        inner = replace(self, at=grid, step_ms=None).evaluate(node.expr)
         vector = inner if isinstance(inner, Vector) else _of_scalar(inner)
         time = np.broadcast_to(grid, vector.present.shape)[vector.present]
         begin = np.r_[0, np.cumsum(vector.present.sum(axis=1))].astype(np.int64)
@@ -130,11 +138,14 @@ class Evaluator:
 
     def _aggregate(self, node: Any) -> Vector:
         name = str(node.op)
-        vector = nested(self, node.expr)
         by = node.modifier is None or str(node.modifier.type).endswith("By")
         names = tuple(node.modifier.labels) if node.modifier is not None else ()
         if by and METRIC in names and not one_metric(node.expr):
             self.needs_names(node.expr)
+        in_batches = batches.aggregated(self, node, names, by=by)
+        if in_batches is not None:
+            return in_batches
+        vector = nested(self, node.expr)
         if name in aggregations.AGGREGATIONS:
             return aggregations.aggregate(name, vector, names, by=by, left_open=self.left_open)
         if name == "count_values":

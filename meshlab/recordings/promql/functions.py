@@ -78,7 +78,8 @@ def round_to(vector: Vector, nearest: Floats) -> Vector:
 def scalar_of(vector: Vector) -> Scalar:
     """``scalar``: the one element's value, NaN where there is not exactly one."""
     one = vector.present.sum(axis=0) == 1
-    only = np.where(vector.present, vector.value, 0.0).sum(axis=0) if len(vector.labels) else np.zeros(len(one))
+    with np.errstate(all="ignore"):
+        only = np.where(vector.present, vector.value, 0.0).sum(axis=0) if len(vector.labels) else np.zeros(len(one))
     return Scalar(np.where(one, only, np.nan))
 
 

@@ -1,0 +1,152 @@
+"""Replicas of one Prometheus in one store: every series twice but for a label, every count twice as certain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meshlab.series import SeriesSet
+
+__all__ = ["replica_label", "replicas", "same_counters", "without_replicas"]
+
+_NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
+_LEAST_SHARE: Final = 0.2
+"""Part of the series that must coincide: one cluster of several may be scraped twice."""
+_MOST_PAIRS: Final = 200
+_AGREE: Final = 0.95
+"""Part of the samples that must agree: a counter that restarts between two replicas' scrapes does not."""
+
+
+def replicas(labels: pd.DataFrame, owns: Callable[[str], bool] = lambda label: False) -> list[str]:
+    """The labels that could tell replicas apart: without one of them, most series coincide with another.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        One row a series.
+    owns : function of str to bool
+        Whether the mesh itself sets a label; those are never looked at.
+
+    Returns
+    -------
+    list of str
+        The likeliest first; whether the values agree is for `same_counters` to say.
+    """
+    found = []
+    for label in labels.columns:
+        if label in _NEVER or owns(label) or labels[label].nunique() < 2:
+            continue
+        group = _groups(labels, label)
+        share = float(group.duplicated(keep=False).mean())
+        if share >= _LEAST_SHARE:
+            found.append((-share, str(label)))
+    return [label for _, label in sorted(found)]
+
+
+def same_counters(series: SeriesSet, label: str) -> bool:
+    """Whether series that differ in one label only carry the same counts at the same times.
+
+    Two scrapes of one counter interleave: what one replica read lies between what the other read just before and just
+    after. Different counters with like values do not, and have other ends.
+
+    Parameters
+    ----------
+    series : SeriesSet
+        Raw samples of counters.
+    label : str
+    """
+    starts = series.starts
+    grown = False
+    group = _groups(series.labels, label)
+    shared = group[group.duplicated(keep=False)]
+    for _, rows in list(shared.groupby(shared))[:_MOST_PAIRS]:
+        pair = rows.index[:2]
+        cuts = [slice(int(starts[row]), int(starts[row + 1])) for row in pair]
+        first, second = ((series.time[c].astype(np.int64), series.value[c]) for c in cuts)
+        if min(len(first[0]), len(second[0])) < 2:
+            continue
+        agree = np.concatenate([_between(*first, *second), _between(*second, *first)])
+        if not len(agree):
+            continue
+        if agree.mean() < _AGREE:
+            return False
+        grown |= bool(first[1][-1] != first[1][0])
+    return grown
+
+
+def replica_label(series: SeriesSet, owns: Callable[[str], bool] = lambda label: False) -> str:
+    """The label that tells replicas of one Prometheus apart; empty where there are none.
+
+    Parameters
+    ----------
+    series : SeriesSet
+        Raw samples of counters.
+    owns : function of str to bool
+        Whether the mesh itself sets a label.
+    """
+    return next((label for label in replicas(series.labels, owns) if same_counters(series, label)), "")
+
+
+def without_replicas(series: SeriesSet, label: str, owns: Callable[[str], bool] = lambda label: False) -> SeriesSet:
+    """One replica of each scraped target: the one with more samples. Its gaps are not filled from the other.
+
+    Parameters
+    ----------
+    series : SeriesSet
+    label : str
+        Tells the replicas apart.
+    owns : function of str to bool
+        Whether the mesh itself sets a label; the others tell the target.
+    """
+    if label not in series.labels or not len(series):
+        return series
+    target = [c for c in series.labels.columns if c != label and not owns(str(c))]
+    samples = pd.Series(np.diff(series.starts), series.labels.index)
+    # All series of a target come from one replica: its counters and buckets were read at the same moments.
+    whose = series.labels[[*target, label]]
+    total = samples.groupby([whose[c] for c in whose.columns], sort=False).transform("sum")
+    table = (
+        whose.assign(total=total)
+        .drop_duplicates([*target, label])
+        .sort_values(["total", label], ascending=[False, True])
+    )
+    chosen = table.drop_duplicates(target)[[*target, label]] if target else table.head(1)[[label]]
+    keep = (
+        pd.MultiIndex.from_frame(whose).isin(pd.MultiIndex.from_frame(chosen))
+        if target
+        else whose[label].isin(chosen[label])
+    )
+    return _only(series, np.asarray(keep, np.bool_))
+
+
+def _groups(labels: pd.DataFrame, label: str) -> pd.Series[int]:
+    """Number of the series that each one coincides with, but for a label; shape (series,)."""
+    keys = [labels[c] for c in labels.columns if c != label] or [pd.Series(0, labels.index)]
+    return labels[label].groupby(keys, sort=False).ngroup()
+
+
+def _between(
+    time: NDArray[np.int64], value: NDArray[np.float64], at: NDArray[np.int64], other: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether each sample of the other counter lies between this one's neighbours; where those exist."""
+    before, after = np.searchsorted(time, at, "left") - 1, np.searchsorted(time, at, "right")
+    inside = (before >= 0) & (after < len(time))
+    low, high = value[before[inside]], value[after[inside]]
+    seen = other[inside]
+    return (seen >= low) & (seen <= high)
+
+
+def _only(series: SeriesSet, keep: NDArray[np.bool_]) -> SeriesSet:
+    number = np.cumsum(keep) - 1
+    rows = keep[series.sid]
+    return SeriesSet(
+        series.labels[keep].reset_index(drop=True),
+        number[series.sid[rows]].astype(np.int32),
+        series.time[rows],
+        series.value[rows],
+        series.query,
+    )
