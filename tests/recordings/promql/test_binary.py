@@ -148,7 +148,9 @@ def test_a_missing_partner_of_many_is_filled(ask) -> None:
     assert ask(series, "bought + on (shop) group_right fill(0) part", at=0) == many | {"shop=c": 9}
 
 
-@pytest.mark.parametrize("query", ["sold and fill(0) bought", "sold + fill(0) 1", "1 + on() 2", "sold + on (shop) 2"])
+@pytest.mark.parametrize(
+    "query", ["sold and fill(0) bought", "sold + fill(0) 1", "1 + on(shop) 2", "sold + on (shop) 2"]
+)
 def test_matching_is_for_two_vectors(ask, query: str) -> None:
     with pytest.raises(BadQuery):
         ask(SOLD | BOUGHT, query, at=0)
