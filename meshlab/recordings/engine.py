@@ -220,7 +220,7 @@ class Recording:
     def _evaluate(self, promql: str, at: Ints, step_ms: int = 0) -> Vector | Scalar | Ranges:
         node = parse(promql, step_ms, int(at[-1] - at[0]))
         try:
-            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms=step_ms).evaluate(node)
+            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms).evaluate(node)
         except RecursionError:
             raise UnsupportedQuery(
                 "an expression nested so deeply is not known to the embedded evaluator", "write it more plainly"

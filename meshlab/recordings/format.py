@@ -317,7 +317,9 @@ class SamplesWriter:
             self._flush(last=False)
 
     def _flush(self, *, last: bool) -> None:
-        columns = [np.concatenate(c) for c in zip(*self._waiting, strict=True)] if self._waiting else []
+        if not self._waiting:
+            return
+        columns = [np.concatenate(c) if len(c) > 1 else c[0] for c in zip(*self._waiting, strict=True)]
         begin, end = 0, self._held
         while end - begin > self._row_group or (last and end > begin):
             cut = self._cut(columns[0], begin, end)

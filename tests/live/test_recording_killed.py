@@ -103,3 +103,20 @@ def test_wherever_it_is_killed_the_same_command_ends_with_the_same_files(url: st
         stands = {path.name for path in tmp_path.iterdir()}
         assert stands == {"whole", *(f"killed-{n}" for n in range(number + 1))}, "nothing else stays"
     assert killed_at_work >= KILLS // 2, "most of them were killed in the middle of it"
+
+
+def test_who_stops_it_is_told_how_it_goes_on(url: str, tmp_path: Path) -> None:
+    out = tmp_path / "shop"
+    work = tmp_path / "shop.partial"
+    process = start(url, out)
+    while not list(work.glob("0*.json")) and process.poll() is None:
+        time.sleep(0.002)
+    process.terminate()
+    said, complained = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert complained.splitlines()[0] == f"meshlab: kept in {work} what is there: the same command goes on"
+    assert "Traceback" not in complained
+    again = finish(start(url, out))
+    assert "went on with what was begun at " in again
+    assert len(read_folder(out).series) == 81
+    assert not work.exists()

@@ -86,6 +86,12 @@ def test_how_samples_are_handed_over_does_not_change_a_byte(
         before = int(sid[-1])
 
 
+def test_a_recording_may_be_written_without_a_sample(tmp_path: Path) -> None:
+    with writing(tmp_path / "r", pd.DataFrame({"a": ["x"]}, dtype="str"), {}):
+        pass
+    assert len(read_folder(tmp_path / "r").series.sid) == 0
+
+
 def test_only_the_row_groups_of_a_question_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = series([100] * 50)
     shelf = written(tmp_path / "r", found, monkeypatch, 200)

@@ -11,7 +11,7 @@ from meshlab.errors import BadQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.labels import is_label_name
 from meshlab.recordings.promql.over_time import sorted_quantile
-from meshlab.recordings.promql.sums import Compensated, cancels
+from meshlab.recordings.promql.sums import CANCELS, compensated
 from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
 __all__ = ["AGGREGATIONS", "SMALLER", "Groups", "aggregate", "count_values", "quantile", "ranked"]
@@ -21,20 +21,9 @@ _LARGEST_K: Final = 2.0**63
 
 
 class Groups:
-    """Series in groups: a stable order in which each group is one run of rows.
+    """Series in groups: a stable order in which each group is one run of rows."""
 
-    Parameters
-    ----------
-    vector : Vector
-    names : sequence of str
-    by : bool
-        Group by these labels; otherwise by all others.
-    exactly : bool
-        Whether sums make up for what rounding takes, as Prometheus 3's do.
-    """
-
-    def __init__(self, vector: Vector, names: Sequence[str], *, by: bool, exactly: bool = False) -> None:
-        self.exactly = exactly
+    def __init__(self, vector: Vector, names: Sequence[str], *, by: bool) -> None:
         numbers: dict[Key, int] = {}
         self.labels: list[Labels] = []
         group = np.empty(len(vector.labels), np.int64)
@@ -77,14 +66,9 @@ class Groups:
             found[number] = np.add.reduce(members, axis=0) if steps > 1 else np.add.accumulate(members)[-1]
         return found
 
-    def compensated(self, x: Floats, present: Bools, start: Compensated | None = None) -> Compensated:
-        """As `total`, without loss where what is large cancels."""
-        found = Compensated.nothing((len(self.labels), x.shape[1])) if start is None else start
-        x = np.where(present, x, -0.0)
-        for member in range(int(self.size.max(initial=0))):
-            some = np.flatnonzero(self.size > member)
-            found.add(some, x[self.order[self.first[some] + member]])
-        return found
+    def sizes(self, x: Floats) -> Floats:
+        """Sum of the rows' sizes in each group; shape (groups, steps)."""
+        return self.fold(np.add, np.abs(x))
 
     def count(self, present: Bools) -> Floats:
         """Present rows of each group; shape (groups, steps)."""
@@ -115,10 +99,9 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
     by : bool
         Keep these labels; otherwise drop them and the metric's name.
     left_open : bool
-        Whether Prometheus 3's rules hold: in Prometheus 2, one member alone has no deviation, whatever it is,
-        and small parts of a sum are lost where large ones cancel.
+        Whether Prometheus 3's rules hold: in Prometheus 2, one member alone has no deviation, whatever it is.
     """
-    groups = Groups(vector, labels, by=by, exactly=left_open)
+    groups = Groups(vector, labels, by=by)
     count = groups.count(vector.present)
     with np.errstate(all="ignore"):
         value = AGGREGATIONS[name](groups, vector, count)
@@ -129,10 +112,15 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
 
 def _sum(groups: Groups, vector: Vector, _: Floats) -> Floats:
     found = groups.total(vector.value, vector.present)
-    if not groups.exactly or not (vector.value < 0).any():
+    x = vector.value if vector.present.all() else np.where(vector.present, vector.value, 0.0)
+    if not (x < 0).any():
         return found
-    lost = cancels(found, groups.total(np.abs(vector.value), vector.present))
-    return np.where(lost, groups.compensated(vector.value, vector.present).value, found) if lost.any() else found
+    group, step = np.nonzero(np.abs(found) < CANCELS * groups.sizes(x))
+    if len(group):
+        steps = x.shape[1]
+        begin = groups.first[group] * steps + step
+        found[group, step] = compensated(x[groups.order].ravel(), begin, groups.size[group], steps)
+    return found
 
 
 def _mean(groups: Groups, vector: Vector, count: Floats) -> Floats:
@@ -151,7 +139,7 @@ def _variance(groups: Groups, vector: Vector, count: Floats) -> Floats:
     runs = groups.runs()
     for rows in runs:
         apart[rows] = vector.value[rows] - vector.value[rows[vector.present[rows].argmax(axis=0)], steps]
-    mean = groups.total(apart, vector.present) / count
+    mean = _sum(groups, Vector(vector.labels, apart, vector.present), count) / count
     for number, rows in enumerate(runs):
         apart[rows] -= mean[number]
     return groups.fold(np.add, np.where(vector.present, apart**2, 0.0)) / count

@@ -1,7 +1,8 @@
 """Expressions over more series than fit into memory, evaluated a batch of series at a time.
 
 That gives the same answer as all series at once where each series' value depends on that series alone, and no two of
-them can become alike: one selector that pins the metric's name, functions of its samples, and arithmetic with scalars.
+them can become alike: one selector, functions of its samples, and arithmetic with scalars. Whatever drops the metric's
+name asks for a selector that pins it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from meshlab.recordings.promql.aggregations import SMALLER, Groups
 from meshlab.recordings.promql.functions import ELEMENTWISE
 from meshlab.recordings.promql.range_functions import RANGE_FUNCTIONS
 from meshlab.recordings.promql.store import Condition, Selected, Store
-from meshlab.recordings.promql.sums import Compensated, cancels
+from meshlab.recordings.promql.sums import CANCELS, Running
 from meshlab.recordings.promql.syntax import selector_conditions
 from meshlab.recordings.promql.values import METRIC, Floats, Ints, Key, Labels, Vector, key
 
@@ -58,16 +59,16 @@ def aggregated(evaluator: Evaluator, node: Any, labels: Sequence[str], *, by: bo
     """
     name = str(node.op)
     parts = _parts(evaluator, node.expr) if name in _NAMES else None
-    return None if parts is None else _folded(evaluator, name, parts, labels, by=by)
+    return None if parts is None else _folded(name, parts, labels, len(evaluator.at), by=by)
 
 
 def evaluated(evaluator: Evaluator, node: Any) -> Vector | None:
-    """Evaluate a function in batches of series: the samples of all of them are never in memory together.
+    """Evaluate a selector or a function in batches of series: their samples are never in memory all together.
 
     Parameters
     ----------
     evaluator : Evaluator
-    node : promql_parser.Call
+    node : promql_parser.Call or promql_parser.VectorSelector
 
     Returns
     -------
@@ -94,7 +95,9 @@ def _parts(evaluator: Evaluator, node: Any) -> Callable[[], Iterator[Vector]] | 
     if selector is None or selector.matchers.or_matchers:
         return None
     conditions = selector_conditions(selector)
-    if not any(c.name == METRIC and c.op == "=" and c.value for c in conditions):
+    pinned = any(c.name == METRIC and c.op == "=" and c.value for c in conditions)
+    # A selector by itself keeps the metric's name.
+    if not pinned and not isinstance(node, ast.VectorSelector):
         return None
     batches = store.batches(store.find(conditions), evaluator.batch, max(1, evaluator.batch // steps))
     if len(batches) < 2:
@@ -159,17 +162,15 @@ def _is_number(node: Any) -> bool:
     return False
 
 
-def _folded(
-    evaluator: Evaluator, name: str, parts: Callable[[], Iterator[Vector]], names: Sequence[str], *, by: bool
-) -> Vector:
+def _folded(name: str, parts: Callable[[], Iterator[Vector]], names: Sequence[str], steps: int, *, by: bool) -> Vector:
     """What `aggregations.aggregate` gives for all parts together."""
-    steps = len(evaluator.at)
     total = _Total(names, steps, by=by)
     for vector in parts():
         total.add(name, vector)
     value = total.value
-    if name in ("sum", "avg") and evaluator.left_open and total.falls:
-        value = _steadied(total, parts, names, steps, by=by)
+    lost = np.abs(value) < CANCELS * total.sizes if total.cancels else np.zeros(value.shape, np.bool_)
+    if lost.any():
+        value = np.where(lost, total.again(parts()), value)
     if name == "avg":
         with np.errstate(all="ignore"):
             value = value / total.count
@@ -187,51 +188,45 @@ def _folded(
     return Vector(total.labels, value, total.count > 0)
 
 
-def _steadied(
-    total: _Total, parts: Callable[[], Iterator[Vector]], names: Sequence[str], steps: int, *, by: bool
-) -> Floats:
-    """The sums; computed again where what is large cancels, as `aggregations.aggregate` does."""
-    sizes = _Total(names, steps, by=by)
-    for vector in parts():
-        sizes.add("sum", Vector(vector.labels, np.abs(vector.value), vector.present))
-    lost = cancels(total.value, sizes.value)
-    if not lost.any():
-        return total.value
-    again = Compensated.nothing(total.value.shape)
-    for vector in parts():
-        groups = Groups(vector, names, by=by)
-        at = total.places(groups.labels)
-        mine = groups.compensated(vector.value, vector.present, Compensated(again.total[at], again.rest[at]))
-        again.total[at], again.rest[at] = mine.total, mine.rest
-    return np.where(lost, again.value, total.value)
-
-
 class _Total:
-    """Groups of all parts so far; `falls` says whether any value is below 0."""
+    """Groups of all parts so far."""
 
     def __init__(self, names: Sequence[str], steps: int, *, by: bool) -> None:
         self._names, self._by = names, by
         self._numbers: dict[Key, int] = {}
-        self.falls = False
         self.labels: list[Labels] = []
         self.count = np.empty((0, steps))
         self.value: Floats = np.empty((0, steps))
+        self.sizes: Floats = np.empty((0, steps))
+        self.cancels = False
 
     def add(self, name: str, vector: Vector) -> None:
         groups = Groups(vector, self._names, by=self._by)
-        at = self.places(groups.labels, np.nan if name in ("min", "max") else -0.0)
-        self.falls = self.falls or bool((vector.value < 0).any())
+        at = self._places(groups.labels, np.nan if name in ("min", "max") else -0.0)
         with np.errstate(all="ignore"):
             self.count[at] += groups.count(vector.present)
             if name in ("sum", "avg"):
                 self.value[at] = groups.total(vector.value, vector.present, self.value[at])
+                x = np.where(vector.present, vector.value, 0.0)
+                self.sizes[at] += groups.sizes(x)
+                self.cancels |= bool((x < 0).any())
             elif name in ("min", "max"):
                 ufunc = np.fmin if name == "min" else np.fmax
                 here = groups.fold(ufunc, np.where(vector.present, vector.value, np.nan))
                 self.value[at] = ufunc(self.value[at], here)
 
-    def places(self, labels: Sequence[Labels], nothing: float = -0.0) -> Ints:
-        """Which of all groups these are; new ones begin with nothing."""
+    def again(self, parts: Iterator[Vector]) -> Floats:
+        """The sums with what rounding took from them."""
+        sums = Running(self.value.shape)
+        for vector in parts:
+            groups = Groups(vector, self._names, by=self._by)
+            x = np.where(vector.present, vector.value, 0.0)
+            for number, rows in zip(self._places(groups.labels, -0.0).tolist(), groups.runs(), strict=True):
+                for row in rows.tolist():
+                    sums.add(number, x[row])
+        return sums.value
+
+    def _places(self, labels: Sequence[Labels], nothing: float) -> Ints:
         at = np.array([self._numbers.setdefault(key(x), len(self._numbers)) for x in labels], np.int64)
         for number, x in zip(at.tolist(), labels, strict=True):
             if number == len(self.labels):
@@ -241,4 +236,5 @@ class _Total:
             steps = self.count.shape[1]
             self.count = np.concatenate([self.count, np.zeros((more, steps))])
             self.value = np.concatenate([self.value, np.full((more, steps), nothing)])
+            self.sizes = np.concatenate([self.sizes, np.zeros((more, steps))])
         return at

@@ -33,17 +33,17 @@ class Evaluator:
 
     Parameters
     ----------
-    store : Source
+    store : Store
     at : ndarray of int64, shape (steps,)
         Unix milliseconds, ascending.
     start_ms, end_ms : int
         What ``@ start()`` and ``@ end()`` mean: the whole query's, also inside of subqueries.
     left_open : bool
         Whether Prometheus 3's rules hold: ranges and look-back without their first instant.
-    batch : int
-        So many samples, and so many points, of an aggregation's series are in memory at once; the answer is the same.
     step_ms : int or None
         The whole query's step, 0 at one instant; None inside of subqueries.
+    batch : int
+        So many samples, and so many points, of an aggregation's series are in memory at once; the answer is the same.
     """
 
     store: Source
@@ -51,8 +51,8 @@ class Evaluator:
     start_ms: int
     end_ms: int
     left_open: bool
-    batch: int = batches.BATCH
     step_ms: int | None = 0
+    batch: int = batches.BATCH
 
     def within(self, store: Source) -> Evaluator:
         """The same evaluator of other series."""
@@ -79,6 +79,9 @@ class Evaluator:
                 inner = self.evaluate(node.expr)
                 return Scalar(-inner.value) if isinstance(inner, Scalar) else distinct(_vector(inner).map(np.negative))
             case ast.VectorSelector():
+                in_batches = batches.evaluated(self, node)
+                if in_batches is not None:
+                    return in_batches
                 return selectors.instant(self.chosen(node), self.moments(node), left_open=self.left_open)
             case ast.MatrixSelector():
                 return self._ranges(node)

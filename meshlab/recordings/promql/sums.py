@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from meshlab.recordings.promql.values import Bools, Floats, Ints
+from meshlab.recordings.promql.values import Floats, Ints
 from meshlab.recordings.promql.windows import fold
 
-__all__ = ["Compensated", "cancels", "sums"]
+__all__ = ["CANCELS", "Running", "compensated", "sums"]
 
-_CANCELS: Final = 1e-3
+CANCELS: Final = 1e-3
 """A sum this small beside the sum of its parts' sizes has lost three digits: it is computed again."""
-
-
-def cancels(found: Floats, sizes: Floats) -> Bools:
-    """Which sums lost digits, by the sums of their parts' sizes."""
-    lost: Bools = np.abs(found) < _CANCELS * sizes
-    return lost
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Compensated:
-    """Running sums, each with what rounding has taken from it (promql: kahanSumInc).
-
-    Parameters
-    ----------
-    total, rest : ndarray of float64
-        Changed in place.
-    """
-
-    total: Floats
-    rest: Floats
-
-    @classmethod
-    def nothing(cls, shape: int | tuple[int, ...]) -> Compensated:
-        """Sums of nothing."""
-        return cls(np.zeros(shape), np.zeros(shape))
-
-    def add(self, at: slice | Ints, new: Floats) -> None:
-        """Add to some of the sums."""
-        with np.errstate(all="ignore"):
-            old = self.total[at]
-            now = old + new
-            error = np.where(np.abs(old) >= np.abs(new), (old - now) + new, (new - now) + old)
-            self.rest[at] = np.where(np.isinf(now), 0.0, self.rest[at] + error)
-            self.total[at] = now
-
-    @property
-    def value(self) -> Floats:
-        """The sums."""
-        with np.errstate(all="ignore"):
-            return np.where(np.isinf(self.total), self.total, self.total + self.rest)
 
 
 def sums(x: Floats, low: Ints, high: Ints) -> Floats:
@@ -71,21 +30,69 @@ def sums(x: Floats, low: Ints, high: Ints) -> Floats:
     found = fold(np.add, x, low, high)
     if not (x < 0).any():
         return found
-    lost = cancels(found, fold(np.add, np.abs(x), low, high)) & (high - low > 1)
+    lost = np.abs(found) < CANCELS * fold(np.add, np.abs(x), low, high)
+    lost &= high - low > 1
     if lost.any():
-        found[lost] = _compensated(x, low[lost], high[lost] - low[lost])
+        found[lost] = compensated(x, low[lost], high[lost] - low[lost])
     return found
 
 
-def _compensated(x: Floats, begin: Ints, size: Ints) -> Floats:
-    """Sum members in their order, as Prometheus does."""
+def compensated(x: Floats, begin: Ints, size: Ints, stride: int = 1) -> Floats:
+    """Sum some members of an array in their order, as Prometheus does (promql: kahanSumInc).
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (members,)
+    begin, size : ndarray of int64, shape (sums,)
+        Where the members of each sum begin, and how many there are.
+    stride : int
+        How far each member is from the one before.
+
+    Returns
+    -------
+    ndarray of float64, shape (sums,)
+    """
     order = np.argsort(-size, kind="stable")
     begin, size = begin[order], size[order]
-    sums = Compensated.nothing(len(begin))
+    total, rest = np.zeros(len(begin)), np.zeros(len(begin))
     # The longest sums first: those that still have a member are always at the front.
     still = np.searchsorted(-size, -np.arange(int(size.max(initial=0))), side="left")
-    for place, count in enumerate(still.tolist()):
-        sums.add(slice(0, count), x[begin[:count] + place])
-    found = np.empty(len(begin))
-    found[order] = sums.value
+    with np.errstate(all="ignore"):
+        for place, count in enumerate(still.tolist()):
+            new = x[begin[:count] + place * stride]
+            old = total[:count]
+            now = old + new
+            error = np.where(np.abs(old) >= np.abs(new), (old - now) + new, (new - now) + old)
+            rest[:count] = np.where(np.isinf(now), 0.0, rest[:count] + error)
+            total[:count] = now
+        found = np.empty(len(begin))
+        found[order] = np.where(np.isinf(total), total, total + rest)
     return found
+
+
+class Running:
+    """Compensated sums whose members come one after the other; the same to the last digit as `compensated`.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the sums.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._total, self._rest = np.zeros(shape), np.zeros(shape)
+
+    def add(self, at: int, new: Floats) -> None:
+        """Add a member to the sums of one row; shape of `new` as of a row."""
+        old = self._total[at]
+        with np.errstate(all="ignore"):
+            now = old + new
+            error = np.where(np.abs(old) >= np.abs(new), (old - now) + new, (new - now) + old)
+            self._rest[at] = np.where(np.isinf(now), 0.0, self._rest[at] + error)
+        self._total[at] = now
+
+    @property
+    def value(self) -> Floats:
+        """The sums."""
+        found: Floats = np.where(np.isinf(self._total), self._total, self._total + self._rest)
+        return found

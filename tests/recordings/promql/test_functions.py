@@ -142,4 +142,23 @@ def test_start_end_step_and_range_are_the_whole_querys(over) -> None:
 def test_the_less_and_the_more_of_two_numbers(ask) -> None:
     assert ask({}, "min_of(2, -1)") == {"": -1}
     assert ask({}, "max_of(2, -1)") == {"": 2}
+    assert ask({}, "max_of(-Inf, Inf)") == {"": math.inf}
+    assert ask({}, "min_of(Inf, Inf)") == {"": math.inf}
+    assert ask({}, "min_of(NaN, -Inf)") == {"": -math.inf}
     assert ask({}, "step() + range()") == {"": 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "zero"),
+    [
+        ("clamp(g, 0, 0)", "0"),
+        ("clamp_min(g, 0)", "0"),
+        ("clamp_max(g, 0)", "-0"),
+        ("clamp_max(g, -0)", "-0"),
+        ("clamp(g, -0, -0)", "-0"),
+        ("clamp_max(-g, -0)", "-0"),
+        ("clamp_min(-g, -0)", "0"),
+    ],
+)
+def test_of_the_two_zeros_minus_zero_is_the_less(ask, call: str, zero: str) -> None:
+    assert ask({"g": "-0.0"}, f'count_values("v", {call})', at=0) == {f"v={zero}": 1}
