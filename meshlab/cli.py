@@ -20,7 +20,9 @@ from meshlab.errors import Incomplete, MeshlabError, ParameterError
 from meshlab.escape import plain
 
 if TYPE_CHECKING:
+    from meshlab.engines.base import Engine
     from meshlab.series import SeriesSet
+    from meshlab.window import Window
 
 __all__ = ["app", "exit_code", "main"]
 
@@ -190,7 +192,9 @@ def record(
     end: _End = "",
     selectors: Annotated[
         list[str] | None,
-        typer.Option("--selector", metavar="SELECTOR", help="Series to record.", show_default=" ".join(_SELECTORS)),
+        typer.Option(
+            "--selector", metavar="SELECTOR", help="Series to record.", show_default="all that notebooks need"
+        ),
     ] = None,
     redact: Annotated[
         list[str] | None,
@@ -209,9 +213,9 @@ def record(
     from meshlab.window import Window
 
     _check_is_recording(out)
-    chosen = list(selectors or _default_selectors())
     engine = open_engine(source)
     window = Window.parse(start, end, now=engine.now())
+    chosen = list(selectors or _default_selectors(engine, window))
     work = work_folder(out)
     resumed = work.is_dir()
     try:
@@ -225,7 +229,7 @@ def record(
                 command=_record_command(source, start, end, selectors or (), redact or ()),
                 redact=redact or (),
                 progress=progress,
-                resume_key=f"{start} to {end or 'now'}",
+                resume_key=f"{source}, {start} to {end or 'now'}",
             )
     except KeyboardInterrupt:
         if work.is_dir():
@@ -238,9 +242,15 @@ def record(
     _say(f"next: {_next_command(folder, found.services)}\n")
 
 
-def _default_selectors() -> Sequence[str]:
-    """All that the notebooks need."""
-    return _SELECTORS
+def _default_selectors(engine: Engine, window: Window) -> Sequence[str]:
+    """All that the notebooks need of the meshes that are there."""
+    from meshlab.dialects.detection import detect
+
+    try:
+        found = [selector for dialect in detect(engine, window) for selector in dialect.recorded]
+    except ParameterError:  # a mesh that no notebook reads may be recorded all the same
+        found = []
+    return list(dict.fromkeys(found)) or _SELECTORS
 
 
 def _record_command(source: str, start: str, end: str, selectors: Sequence[str], redact: Sequence[str]) -> str:

@@ -12,11 +12,11 @@ import pandas as pd
 
 from meshlab.escape import plain
 from meshlab.recordings.format import open_folder
+from meshlab.recordings.redaction import NO_NAMES
 
 __all__ = ["Contents", "contents"]
 
 _SERVICE_LABELS: Final = ("destination_canonical_service", "destination_service_name", "destination_workload")
-_NO_NAMES: Final = frozenset({"", "unknown", "-"})
 _SHOWN: Final = 20
 
 
@@ -81,7 +81,7 @@ def contents(folder: Path) -> Contents:
         counted.groupby("metric", as_index=False).sum().sort_values(["samples", "metric"], ascending=[False, True])
     )
     column = next((c for c in _SERVICE_LABELS if c in labels.columns), None)
-    services = sorted(set(labels[column]) - _NO_NAMES) if column else []
+    services = sorted(set(labels[column]) - NO_NAMES) if column else []
     return Contents(manifest, metrics.reset_index(drop=True), tuple(services))
 
 

@@ -131,9 +131,9 @@ def test_the_window_of_the_first_run_is_kept_when_the_same_is_typed(tmp_path: Pa
     ("change", "says"),
     [
         ({"selectors": ["up", "down"]}, "its selectors differ"),
-        ({"window": Window(WINDOW.start_ms, WINDOW.end_ms + 600_000, 600_000)}, "its window differ"),
+        ({"window": Window(WINDOW.start_ms, WINDOW.end_ms + 600_000, 600_000)}, "its source or window differ"),
         ({"redact": ["job"]}, "its redacted labels differ"),
-        ({"resume_key": "-1h"}, "its window differ"),
+        ({"resume_key": "-1h"}, "its source or window differ"),
         ({"selectors": ["down"], "redact": ["job"]}, "its selectors and redacted labels differ"),
     ],
 )
