@@ -43,7 +43,7 @@ class Limits:
     points : int
         Steps of one range query; a longer one is asked for in pieces.
     bytes : int
-        Longest answer to one request.
+        Longest answer, or answers where several are on their way.
     series : int
         Most series in one answer.
     """

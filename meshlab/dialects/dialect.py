@@ -18,9 +18,10 @@ from meshlab.escape import plain
 from meshlab.selector import Matcher, selector
 from meshlab.window import format_duration
 
-__all__ = ["Dialect", "Family", "View", "every_query"]
+__all__ = ["Dialect", "Family", "View", "Where", "every_query"]
 
 Where = Sequence[Condition | Matcher]
+"""What is asked for: in the vocabulary's words, or as the store's own labels."""
 
 _METRICS = ("requests", "durations")
 _NOTHING = Column()

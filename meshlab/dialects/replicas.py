@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.engines.base import Engine
+from meshlab.errors import ParameterError
+from meshlab.escape import plain
+from meshlab.selector import Matcher, equal, selector
 from meshlab.series import SeriesSet
+from meshlab.window import Window
 
-__all__ = ["replica_label", "replicas", "same_counters", "without_replicas"]
+__all__ = ["doubled", "glance", "replica_label", "replicas", "same_counters", "without_replicas"]
 
 _NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
 _LEAST_SHARE: Final = 0.2
 """Part of the series that must coincide: one cluster of several may be scraped twice."""
 _MOST_PAIRS: Final = 200
+_GLANCED: Final = 40
+_FOLLOWED: Final = 4
+_GLANCE_MS: Final = 300_000
 _AGREE: Final = 0.95
 """Part of the samples that must agree: a counter that restarts between two replicas' scrapes does not."""
 
@@ -64,8 +73,7 @@ def same_counters(series: SeriesSet, label: str) -> bool:
     group = _groups(series.labels, label)
     shared = group[group.duplicated(keep=False)]
     for _, rows in list(shared.groupby(shared))[:_MOST_PAIRS]:
-        pair = rows.index[:2]
-        cuts = [slice(int(starts[row]), int(starts[row + 1])) for row in pair]
+        cuts = [slice(int(starts[row]), int(starts[row + 1])) for row in rows.index[:2]]
         first, second = ((series.time[c].astype(np.int64), series.value[c]) for c in cuts)
         if min(len(first[0]), len(second[0])) < 2:
             continue
@@ -76,6 +84,54 @@ def same_counters(series: SeriesSet, label: str) -> bool:
             return False
         grown |= bool(first[1][-1] != first[1][0])
     return grown
+
+
+def glance(
+    engine: Engine,
+    selected: str,
+    window: Window,
+    owns: Callable[[str], bool] = lambda label: False,
+    forced: Sequence[Matcher] = (),
+) -> str:
+    """The label that tells replicas apart, from a few of the largest counters; empty where there are none.
+
+    One small query where nothing is suspicious, however big the store is; replicas of a counter are alike in size, so
+    that they stand together among the largest.
+
+    Parameters
+    ----------
+    engine : Engine
+    selected : str
+        Selector of counters.
+    window : Window
+        Its end is looked at.
+    owns : function of str to bool
+        Whether the mesh itself sets a label.
+    forced : sequence of Matcher
+        What must stand in every selector.
+    """
+    labels = engine.query(f"topk({_GLANCED}, {selected})", window.end).labels
+    last = Window.aligned(window.end - timedelta(milliseconds=_GLANCE_MS), window.end, 1000)
+    for label in replicas(labels, owns):
+        group = _groups(labels, label)
+        firsts = labels[group.duplicated(keep=False) & ~group.duplicated()].head(_FOLLOWED)
+        raw = []
+        for row in firsts.drop(columns=label).to_dict("records"):
+            matchers = [equal(str(name), str(value)) for name, value in row.items() if name != "__name__"]
+            raw.append(engine.samples(selector(str(row["__name__"]), *matchers, forced=forced), last))
+        told = [same_counters(found, label) for found in raw if _moves(found)]
+        if told and all(told):
+            return label
+    return ""
+
+
+def doubled(source: str, label: str) -> ParameterError:
+    """The error for a store that holds replicas."""
+    return ParameterError(
+        f"series of {plain(source)} are there more than once, apart by the label {label}: each replica of a Prometheus "
+        "would count the same requests again",
+        f'write replica_label = "{label}" into the profile in meshlab.toml',
+    )
 
 
 def replica_label(series: SeriesSet, owns: Callable[[str], bool] = lambda label: False) -> str:
@@ -138,6 +194,12 @@ def _between(
     low, high = value[before[inside]], value[after[inside]]
     seen = other[inside]
     return (seen >= low) & (seen <= high)
+
+
+def _moves(series: SeriesSet) -> bool:
+    """Whether any of its counters changed: where none did, like values tell nothing."""
+    same = series.sid[1:] == series.sid[:-1]
+    return bool((same & (series.value[1:] != series.value[:-1])).any())
 
 
 def _only(series: SeriesSet, keep: NDArray[np.bool_]) -> SeriesSet:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from meshlab.engines.joining import join
 from meshlab.engines.matrix import label_table
-from meshlab.errors import Refused, TooMuch
+from meshlab.errors import Refused, TooManySeries, TooMuch
 from meshlab.escape import plain
 from meshlab.series import Query, SeriesSet
 
@@ -65,11 +65,13 @@ def decode_export(
         # A series may come in several lines.
         series.update(line.partition(_VALUES)[0] for line in lines)
         samples += sum(line.rpartition(_TIMES)[2].count(b",") + 1 for line in lines)
-        if samples > max_samples or len(series) > max_series:
-            raise TooMuch(
-                f"the answer of {origin} has more than {max_samples:,} samples or {max_series:,} series",
-                "ask for a shorter window or fewer series",
+        if len(series) > max_series:
+            raise TooManySeries(
+                f"{origin} answered with more than {max_series:,} series",
+                "ask for fewer, or raise series in the limits of the profile",
             )
+        if samples > max_samples:
+            raise TooMuch(f"{origin} answered with more than {max_samples:,} samples", "ask for a shorter window")
         parts.append(_decoded(lines, query, origin))
     if not parts:
         return SeriesSet.empty(replace(query, result_type="samples"))

@@ -189,9 +189,8 @@ class PrometheusEngine:
 
         def ask(piece: Piece) -> SeriesSet:
             span = {"start": _seconds(piece.start_ms), "end": _seconds(piece.end_ms), "step": _seconds(step)}
-            part = replace(question, window=Window(piece.start_ms, piece.end_ms, step))
             form = {"query": sent, **span, **self._ways().query_range}
-            return self._ask("/api/v1/query_range", form, part, tables=tables)
+            return self._ask("/api/v1/query_range", form, Query(promql, ""), tables=tables)
 
         found = self._gathered(cut, ask, "range", sent, str(step), what=promql)
         return self._whole(found, question)
@@ -322,7 +321,9 @@ class PrometheusEngine:
         tables: LabelTables | None = None,
     ) -> SeriesSet:
         try:
-            body = self._transport.ask(path, form)
+            # Pieces share what one answer may have.
+            most = self._limits.bytes if tables is None else self._limits.bytes // self._limits.parallel
+            body = self._transport.ask(path, form, max_bytes=most)
             self._meet()
             question = self._named(question)
             if read is not None:

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.engines.envelope import Envelope, open_envelope
-from meshlab.errors import BadQuery, Refused, TooMuch
+from meshlab.errors import BadQuery, Refused, TooManySeries
 from meshlab.escape import plain
 from meshlab.series import Query, SeriesSet
 
@@ -111,7 +111,7 @@ def decode(
 
     Raises
     ------
-    TooMuch
+    TooManySeries
         More series than `max_series`, or more labels than so many series have.
     Refused
         The answer is not one of a Prometheus API, is cut off, or holds the same series twice.
@@ -166,7 +166,7 @@ def read_series(body: bytes, query: Query, origin: str, *, max_series: int = MAX
 
     Raises
     ------
-    TooMuch
+    TooManySeries
         More series than `max_series`, or more labels than so many series have.
     Refused
         The answer is not a list of label sets.
@@ -216,9 +216,9 @@ def _count(text: msgspec.Raw, kind: type[list[T]], origin: str, max_series: int)
             raise ValueError("labels that are none")
         seen += 1
         if seen > max_series:
-            raise TooMuch(
+            raise TooManySeries(
                 f"{origin} answered with more than {max_series:,} series",
-                "aggregate them, ask for fewer, or raise max_series in the profile",
+                "aggregate them, ask for fewer, or raise series in the limits of the profile",
             )
         return one
 
@@ -256,8 +256,8 @@ def _most_labels(max_series: int) -> int:
     return max(_LABELS_FREE, _LABELS_EACH * max_series)
 
 
-def _too_many_labels(origin: str, max_series: int) -> TooMuch:
-    return TooMuch(
+def _too_many_labels(origin: str, max_series: int) -> TooManySeries:
+    return TooManySeries(
         f"{origin} answered with more than {_most_labels(max_series):,} labels",
         "aggregate the series by fewer labels, or ask for fewer",
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from meshlab.errors import EngineError, Refused, TooMuch, Unreachable
+from meshlab.errors import EngineError, Refused, TooManySeries, TooMuch, Unreachable
 from meshlab.progress import report
 from meshlab.series import SeriesSet
 
@@ -133,6 +133,8 @@ def gather(cut: Cut, ask: Callable[[Piece], SeriesSet], *, parallel: int, what: 
     ------
     BadQuery, UnsupportedQuery
         As soon as the engine says so.
+    TooMuch
+        Even the smallest piece.
     Unreachable, Refused
         Nothing came at all.
     """
@@ -196,7 +198,7 @@ class _Work:
             self._done.append((piece, answer()))
             self._in_a_row = 0
         except TooMuch as error:
-            halves = self._cut.halves(piece)
+            halves = None if isinstance(error, TooManySeries) else self._cut.halves(piece)
             if halves is None:
                 raise error
             self._taken += 1

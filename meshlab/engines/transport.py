@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import Final, TypeVar
@@ -139,7 +140,9 @@ class Transport:
             session.mount(prefix, adapter)
         self._session = session
 
-    def ask(self, path: str, form: Form, *, method: str = "POST", patient: bool = True) -> bytes:
+    def ask(
+        self, path: str, form: Form, *, method: str = "POST", patient: bool = True, max_bytes: int | None = None
+    ) -> bytes:
         """Send a form to a path of the API and read the answer's body.
 
         Parameters
@@ -150,6 +153,8 @@ class Transport:
             ``POST``, or ``GET`` with the form in the address.
         patient : bool
             Whether to ask a busy server again.
+        max_bytes : int, optional
+            Longest answer that is read now, where it is less than usual.
 
         Returns
         -------
@@ -166,7 +171,7 @@ class Transport:
             The answer is no JSON, or leads to another host.
         """
         try:
-            return self._persist(path, form, method, patient, self._whole)
+            return self._persist(path, form, method, patient, partial(self._whole, most=max_bytes or self._max_bytes))
         except EngineError as error:
             raise self.redacted(error) from None
 
@@ -251,9 +256,9 @@ class Transport:
                     ) from None
             time.sleep(pause)
 
-    def _whole(self, response: requests.Response) -> bytes:
+    def _whole(self, response: requests.Response, most: int) -> bytes:
         with response:
-            body = self._read(response, self._max_bytes)
+            body = self._read(response, most)
         if response.status_code >= 400 and _status_in(body) == "success":
             raise Refused(
                 f"{self.url} answered {response.status_code}, and data with it",
@@ -431,7 +436,8 @@ class Transport:
 
     def _too_long(self, most: int) -> TooMuch:
         return TooMuch(
-            f"the answer of {self.url} is longer than {most:,} bytes", f"{_LESS}, or raise max_bytes in the profile"
+            f"the answer of {self.url} is longer than {most:,} bytes",
+            f"{_LESS}, or raise bytes in the limits of the profile",
         )
 
 

@@ -1,0 +1,216 @@
+"""One counter of one side of one mesh: from what an engine answers to frames in the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meshlab.dialects import identity, replicas, reporters
+from meshlab.dialects.base import Reporter
+from meshlab.dialects.columns import Condition
+from meshlab.dialects.dialect import Dialect, Family, View, Where
+from meshlab.engines.base import Engine
+from meshlab.selector import Matcher
+from meshlab.series import SeriesSet
+from meshlab.stats.counters import increments
+from meshlab.window import Window
+
+__all__ = ["Part"]
+
+_RECENT_MS: Final = 3_600_000
+"""How far back a server is asked for names that are not known beforehand."""
+
+Services = dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One counter of one side of one mesh.
+
+    Parameters
+    ----------
+    engine : Engine
+    dialect : Dialect
+    reporter : Reporter
+    family : Family
+    """
+
+    engine: Engine
+    dialect: Dialect
+    reporter: Reporter
+    family: Family
+    _services: dict[Window, Services] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def view(self) -> View:
+        """The side that it belongs to."""
+        return self.dialect.views[self.reporter]
+
+    def needed(self, by: Sequence[str], where: Where) -> tuple[str, ...]:
+        """All words without which an answer can be neither filtered nor counted once."""
+        asked = (w.word for w in where if isinstance(w, Condition))
+        words = tuple(dict.fromkeys((*by, *asked, *reporters.words(self.view))))
+        if self.view.service_from_source and "destination_service" in words:
+            words = tuple(dict.fromkeys((*words, "destination_namespace", "destination_workload")))
+        return words
+
+    def named(self, labels: pd.DataFrame, words: Sequence[str], window: Window) -> pd.DataFrame:
+        """The columns of the vocabulary for a label table; shape (rows, words)."""
+        if not self.view.service_from_source or "destination_service" not in words:
+            return self.family.named(labels, words)
+        more = self.family.named(labels, self.needed(words, ()))
+        return more.assign(destination_service=identity.with_services(more, self.services(window)))[list(words)]
+
+    def asked(self, where: Where, window: Window) -> Where:
+        """Conditions as this side can be asked: for services where it knows workloads, for their workloads."""
+        if not self.view.service_from_source:
+            return where
+        asked: list[Condition | Matcher] = []
+        for condition in where:
+            if isinstance(condition, Condition) and condition.word == "destination_service":
+                behind = {w for (_, w), s in self.services(window).items() if s in condition.values}
+                condition = Condition("destination_workload", tuple(sorted({*behind, *condition.values})))
+            asked.append(condition)
+        return asked
+
+    def services(self, window: Window) -> Services:
+        """The service of each workload by namespace and workload, as the callers' side tells; asked once."""
+        if window not in self._services:
+            words = ("destination_namespace", "destination_workload", "destination_service")
+            frames = [pd.DataFrame(columns=list(words), dtype=str)]
+            for family in self.dialect.families(Reporter.SOURCE):
+                frames.append(family.named(self._everybody(family, words, window), words))
+            self._services[window] = identity.services_of(pd.concat(frames))
+        return self._services[window]
+
+    def seen(self, where: Where, words: Sequence[str], window: Window) -> pd.DataFrame:
+        """Combinations of words of the counters in a store; conditions that it cannot be asked are left open."""
+        selected = self.dialect.counts(self.family, self.asked(where, window))
+        return self.named(self.engine.series(selected, window).labels, words, window).drop_duplicates()
+
+    def everybody(self, words: Sequence[str], window: Window) -> pd.DataFrame:
+        """Combinations of words of all counters (a server: of the last hour)."""
+        return self.named(self._everybody(self.family, words, window), words, window).drop_duplicates()
+
+    def summed(self, answer: SeriesSet, words: Sequence[str], where: Where, window: Window) -> pd.DataFrame:
+        """The tidy frame of an answer that the engine has summed: filtered, and no request counted twice.
+
+        Parameters
+        ----------
+        answer : SeriesSet
+            Of `Dialect.rate` or `Dialect.increase` by `words`.
+        words : sequence of str
+            What `needed` said.
+        where : sequence of Condition or Matcher
+        window : Window
+
+        Returns
+        -------
+        DataFrame
+            The words, ``time`` and ``value``.
+        """
+        named = self.named(answer.labels, words, window)
+        keep = _fulfilled(named, where)
+        if self.view.preferred:
+            total = np.bincount(answer.sid, np.nan_to_num(answer.value), len(answer.labels))
+            keep &= reporters.believed(named, pd.Series(total, named.index), self.view)
+        rows = keep.to_numpy(np.bool_)[answer.sid]
+        frame = named.iloc[answer.sid[rows]].reset_index(drop=True)
+        frame["time"] = pd.DatetimeIndex(answer.time[rows].astype("datetime64[ms]")).tz_localize("UTC")
+        frame["value"] = answer.value[rows]
+        return frame
+
+    def counted(
+        self, raw: SeriesSet, window: Window, by: Sequence[str], where: Where, block_ms: int, extra: str | None
+    ) -> pd.DataFrame:
+        """Increments of raw counters in blocks of time, no request counted twice.
+
+        Parameters
+        ----------
+        raw : SeriesSet
+            Samples of the window, and of the look-back before it.
+        window : Window
+        by : sequence of str
+        where : sequence of Condition or Matcher
+        block_ms : int
+        extra : str or None
+            ``le`` for the buckets of a histogram.
+
+        Returns
+        -------
+        DataFrame
+            The words of `by`, ``le`` (milliseconds) if asked for, ``block`` and ``count``; one row an increment.
+        """
+        sid, time_ms, count = increments(raw.sid, raw.time.astype(np.int64), raw.value, self._targets(raw))
+        block = (time_ms - window.start_ms - 1) // block_ms
+        keep = (time_ms > window.start_ms) & (block < (window.end_ms - window.start_ms) // block_ms)
+        groups = self.named(raw.labels, self.needed(by, where), window)
+        counts = _fulfilled(groups, where)
+        if self.view.preferred:
+            total = np.bincount(sid[keep], count[keep], len(raw))
+            counts &= reporters.believed(groups, pd.Series(total, groups.index), self.view)
+        keep &= counts.to_numpy(np.bool_)[sid]
+        groups = groups[list(by)]
+        if extra is not None:
+            # Prometheus 2 writes le="1", Prometheus 3 le="1.0": the number is what counts.
+            edges = raw.labels[extra].astype(np.float64) if len(raw) else pd.Series(dtype=np.float64)
+            groups = groups.assign(**{extra: edges * self.family.unit_ms})
+        frame = groups.iloc[sid[keep]].reset_index(drop=True)
+        frame["block"] = block[keep]
+        frame["count"] = count[keep]
+        return frame
+
+    def single(self, raw: SeriesSet, source: str) -> SeriesSet:
+        """Raw counters with one replica of each.
+
+        Raises
+        ------
+        ParameterError
+            There are replicas, and the options do not name their label.
+        """
+        label = self.dialect.options.replica_label
+        if label:
+            return replicas.without_replicas(raw, label, self.dialect.owns)
+        if label := replicas.replica_label(raw, self.dialect.owns):
+            raise replicas.doubled(source, label)
+        return raw
+
+    def glance(self, where: Where, window: Window, source: str) -> None:
+        """Look at a few of the largest counters for replicas, before the engine sums them all.
+
+        Raises
+        ------
+        ParameterError
+            There are replicas, and the options do not name their label.
+        """
+        if not self.dialect.options.replica_label:
+            selected = self.dialect.counts(self.family, self.asked(where, window))
+            if label := replicas.glance(self.engine, selected, window, self.dialect.owns, self.dialect.options.forced):
+                raise replicas.doubled(source, label)
+
+    def _everybody(self, family: Family, words: Sequence[str], window: Window) -> pd.DataFrame:
+        """Labels of all counters: a server groups them, because a big store's series are too many to look through."""
+        if not self.engine.is_live:
+            return self.engine.series(self.dialect.counts(family, ()), window).labels
+        asked = self.dialect.seen(family, words, min(window.end_ms - window.start_ms, _RECENT_MS))
+        return self.engine.query(asked, window.end).labels
+
+    def _targets(self, raw: SeriesSet) -> NDArray[np.int64]:
+        """Number of the scraped target of each series; shape (series,)."""
+        labels = [c for c in raw.labels.columns if not self.dialect.owns(str(c))]
+        if not labels or not len(raw):
+            return np.zeros(len(raw), np.int64)
+        return raw.labels.groupby(labels, sort=False).ngroup().to_numpy().astype(np.int64)
+
+
+def _fulfilled(frame: pd.DataFrame, where: Where) -> pd.Series[bool]:
+    keep = pd.Series(True, frame.index)
+    for condition in where:
+        if isinstance(condition, Condition):
+            keep &= condition.mask(frame)
+    return keep
