@@ -209,6 +209,26 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (other / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.parametrize(
+    "left",
+    [
+        [],
+        ["lock"],
+        ["lock", ".journal.json.0123abcd"],
+        ["lock", "000-1769861100000-1769861400000.json", "000-1769861100000-1769861400000.parquet"],
+        ["lock", ".000-1769861100000-1769861400000.json.0123abcd", "000-1769861100000-1769861400000.new"],
+        ["lock", f"labels-{'0' * 64}.parquet", "labels.new"],
+    ],
+)
+def test_a_run_killed_before_its_journal_or_after_it_is_in_nobodys_way(tmp_path: Path, left: list[str]) -> None:
+    work = work_folder(tmp_path / "shop")
+    work.mkdir()
+    for name in left:
+        (work / name).write_text("half")
+    record(LiveStore(), ["up"], WINDOW, tmp_path / "shop", what="")
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
+
+
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     work = work_folder(tmp_path / "shop")
     work.mkdir()
