@@ -150,7 +150,7 @@ class Recording:
             A construct that the embedded evaluator does not know.
         """
         grid = window.grid().astype(np.int64)
-        value = self._evaluate(promql, grid)
+        value = self._evaluate(promql, grid, window.step_ms)
         if isinstance(value, Ranges):
             raise BadQuery(f"{promql!r} is a range vector, which has no range of its own", "ask for it at one instant")
         return _points(value, grid, Query(promql=promql, engine=self.description, window=window))
@@ -217,10 +217,10 @@ class Recording:
         span = self.span()
         return span[1] if span else _EPOCH
 
-    def _evaluate(self, promql: str, at: Ints) -> Vector | Scalar | Ranges:
-        node = parse(promql)
+    def _evaluate(self, promql: str, at: Ints, step_ms: int = 0) -> Vector | Scalar | Ranges:
+        node = parse(promql, step_ms, int(at[-1] - at[0]))
         try:
-            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open).evaluate(node)
+            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms).evaluate(node)
         except RecursionError:
             raise UnsupportedQuery(
                 "an expression nested so deeply is not known to the embedded evaluator", "write it more plainly"

@@ -11,6 +11,7 @@ from meshlab.errors import BadQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.labels import is_label_name
 from meshlab.recordings.promql.over_time import sorted_quantile
+from meshlab.recordings.promql.sums import CANCELS, compensated
 from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
 __all__ = ["AGGREGATIONS", "SMALLER", "Groups", "aggregate", "count_values", "quantile", "ranked"]
@@ -65,6 +66,10 @@ class Groups:
             found[number] = np.add.reduce(members, axis=0) if steps > 1 else np.add.accumulate(members)[-1]
         return found
 
+    def sizes(self, x: Floats) -> Floats:
+        """Sum of the rows' sizes in each group; shape (groups, steps)."""
+        return self.fold(np.add, np.abs(x))
+
     def count(self, present: Bools) -> Floats:
         """Present rows of each group; shape (groups, steps)."""
         if present.all():
@@ -106,7 +111,16 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
 
 
 def _sum(groups: Groups, vector: Vector, _: Floats) -> Floats:
-    return groups.total(vector.value, vector.present)
+    found = groups.total(vector.value, vector.present)
+    x = vector.value if vector.present.all() else np.where(vector.present, vector.value, 0.0)
+    if not (x < 0).any():
+        return found
+    group, step = np.nonzero(np.abs(found) < CANCELS * groups.sizes(x))
+    if len(group):
+        steps = x.shape[1]
+        begin = groups.first[group] * steps + step
+        found[group, step] = compensated(x[groups.order].ravel(), begin, groups.size[group], steps)
+    return found
 
 
 def _mean(groups: Groups, vector: Vector, count: Floats) -> Floats:
@@ -199,7 +213,7 @@ def quantile(vector: Vector, phi: Floats, labels: Sequence[str], *, by: bool) ->
     return Vector(groups.labels, value, present)
 
 
-def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool) -> Vector:
+def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool, left_open: bool) -> Vector:
     """``count_values``: how many series of a group have each value, which becomes a label.
 
     Raises
@@ -207,7 +221,7 @@ def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool)
     BadQuery
         The label's name is none.
     """
-    if not is_label_name(label):
+    if not is_label_name(label, left_open=left_open):
         raise BadQuery(f"invalid label name {plain(label)!r} in count_values", "use letters, digits and underscores")
     counts: dict[Key, tuple[Labels, Floats]] = {}
     for row, whole in enumerate(vector.labels):

@@ -18,6 +18,7 @@ from meshlab.recordings.promql.aggregations import SMALLER, Groups
 from meshlab.recordings.promql.functions import ELEMENTWISE
 from meshlab.recordings.promql.range_functions import RANGE_FUNCTIONS
 from meshlab.recordings.promql.store import Condition, Selected, Store
+from meshlab.recordings.promql.sums import CANCELS, Running
 from meshlab.recordings.promql.syntax import selector_conditions
 from meshlab.recordings.promql.values import METRIC, Floats, Ints, Key, Labels, Vector, key
 
@@ -167,9 +168,12 @@ def _folded(name: str, parts: Callable[[], Iterator[Vector]], names: Sequence[st
     for vector in parts():
         total.add(name, vector)
     value = total.value
+    lost = np.abs(value) < CANCELS * total.sizes if total.cancels else np.zeros(value.shape, np.bool_)
+    if lost.any():
+        value = np.where(lost, total.again(parts()), value)
     if name == "avg":
         with np.errstate(all="ignore"):
-            value = total.value / total.count
+            value = value / total.count
             huge = np.isinf(value)
             if huge[total.count > 0].any():
                 # Prometheus's running mean does not overflow where the sum does.
@@ -193,6 +197,8 @@ class _Total:
         self.labels: list[Labels] = []
         self.count = np.empty((0, steps))
         self.value: Floats = np.empty((0, steps))
+        self.sizes: Floats = np.empty((0, steps))
+        self.cancels = False
 
     def add(self, name: str, vector: Vector) -> None:
         groups = Groups(vector, self._names, by=self._by)
@@ -201,10 +207,24 @@ class _Total:
             self.count[at] += groups.count(vector.present)
             if name in ("sum", "avg"):
                 self.value[at] = groups.total(vector.value, vector.present, self.value[at])
+                x = np.where(vector.present, vector.value, 0.0)
+                self.sizes[at] += groups.sizes(x)
+                self.cancels |= bool((x < 0).any())
             elif name in ("min", "max"):
                 ufunc = np.fmin if name == "min" else np.fmax
                 here = groups.fold(ufunc, np.where(vector.present, vector.value, np.nan))
                 self.value[at] = ufunc(self.value[at], here)
+
+    def again(self, parts: Iterator[Vector]) -> Floats:
+        """The sums with what rounding took from them."""
+        sums = Running(self.value.shape)
+        for vector in parts:
+            groups = Groups(vector, self._names, by=self._by)
+            x = np.where(vector.present, vector.value, 0.0)
+            for number, rows in zip(self._places(groups.labels, -0.0).tolist(), groups.runs(), strict=True):
+                for row in rows.tolist():
+                    sums.add(number, x[row])
+        return sums.value
 
     def _places(self, labels: Sequence[Labels], nothing: float) -> Ints:
         at = np.array([self._numbers.setdefault(key(x), len(self._numbers)) for x in labels], np.int64)
@@ -216,4 +236,5 @@ class _Total:
             steps = self.count.shape[1]
             self.count = np.concatenate([self.count, np.zeros((more, steps))])
             self.value = np.concatenate([self.value, np.full((more, steps), nothing)])
+            self.sizes = np.concatenate([self.sizes, np.zeros((more, steps))])
         return at

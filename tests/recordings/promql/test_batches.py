@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,7 +74,7 @@ def _everything() -> Window:
 
 
 def evaluated(kept: Store, promql: str, at: np.ndarray, *, batch: int, left_open: bool = False) -> Vector:
-    found = Evaluator(kept, at, int(at[0]), int(at[-1]), left_open, batch).evaluate(parse(promql))
+    found = Evaluator(kept, at, int(at[0]), int(at[-1]), left_open, batch=batch).evaluate(parse(promql))
     assert isinstance(found, Vector)
     return found
 
@@ -113,6 +115,21 @@ def test_a_mean_that_does_not_overflow_does_not_in_batches_either() -> None:
     moments = np.array([START * 1000 + 30_000, START * 1000 + 45_000])
     for batch in (1, 4, 10, WHOLE):
         assert evaluated(kept, "avg(m)", moments, batch=batch).value.tolist() == [[1.5e308, 1.5e308]]
+
+
+@pytest.mark.parametrize("name", ["sum", "avg"])
+def test_what_cancels_is_summed_as_well_in_batches(name: str) -> None:
+    rng = np.random.default_rng(4)
+    at = START + EVERY * np.arange(5)
+    half = rng.normal(0, 10.0 ** rng.integers(-9, 15, (40, 5)))
+    value = np.concatenate([half, -half[::-1], rng.normal(0, 1e-6, (7, 5))])
+    rows = [({"__name__": "m", "pod": f"p{i:03}"}, at, row) for i, row in enumerate(value)]
+    kept = Store(Resident(Recording.from_series(rows).samples("m", _everything())))
+    whole = evaluated(kept, f"{name}(m)", at * 1000, batch=WHOLE)
+    exact = [math.fsum(column) / (87 if name == "avg" else 1) for column in value.T.tolist()]
+    np.testing.assert_allclose(whole.value[0], exact, rtol=1e-6)
+    for batch in (10, 100):
+        assert evaluated(kept, f"{name}(m)", at * 1000, batch=batch).value.tolist() == whole.value.tolist()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -157,10 +174,10 @@ def test_what_has_to_be_seen_whole_is_seen_whole(promql: str) -> None:
     kept = store(7)
     at = np.array([START * 1000 + 600_000])
     assert_same(evaluated(kept, promql, at, batch=2), evaluated(kept, promql, at, batch=WHOLE))
-    assert batches.aggregated(Evaluator(kept, at, 0, 0, False, 2), parse("sum(m)"), (), by=True) is not None
+    assert batches.aggregated(Evaluator(kept, at, 0, 0, False, batch=2), parse("sum(m)"), (), by=True) is not None
     node = parse(promql)
     if type(node).__name__ == "AggregateExpr":
-        assert batches.aggregated(Evaluator(kept, at, 0, 0, False, 2), node, (), by=True) is None
+        assert batches.aggregated(Evaluator(kept, at, 0, 0, False, batch=2), node, (), by=True) is None
 
 
 def test_an_error_of_all_series_is_one_in_batches() -> None:
@@ -176,7 +193,7 @@ def test_an_error_of_all_series_is_one_in_batches() -> None:
 @pytest.mark.parametrize("members", [1, 2, 7, 8, 9, 129, 1000])
 def test_a_sum_is_added_one_after_the_other(steps: int, members: int) -> None:
     rng = np.random.default_rng(members)
-    value = rng.normal(0, 10.0 ** rng.integers(-9, 9, (members, steps)))
+    value = np.abs(rng.normal(0, 10.0 ** rng.integers(-9, 9, (members, steps))))
     at = np.array([START * 1000 + 1000 * s for s in range(steps)])
     rows = [({"__name__": "m", "pod": str(i)}, at / 1000, row) for i, row in enumerate(value)]
     # The order is that of the labels.
