@@ -251,7 +251,7 @@ def record(
                 command=_record_command(source, start, end, selectors or (), redact or ()),
                 redact=redact or (),
                 progress=progress,
-                resume_key=f"{start} to {end or 'now'}",
+                resume_key=f"{source}, {start} to {end or 'now'}",
             )
     except KeyboardInterrupt:
         if work.is_dir():
