@@ -13,7 +13,7 @@ from typing import Final
 from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
-from meshlab.selector import differs
+from meshlab.selector import differs, matches
 
 __all__ = ["SPELLINGS", "envoy"]
 
@@ -71,7 +71,7 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
         name="Envoy",
         views=MappingProxyType({Reporter.SOURCE: View((family,)), Reporter.DESTINATION: View()}),
         own="__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*",
-        recorded=('{__name__=~"envoy_cluster_.*"}', "up"),
+        keeps=(("", (matches("__name__", "envoy_cluster_.*"),)), ("up", ())),
         remedies=MappingProxyType(
             {
                 "source": "export cluster.*.upstream_rq_* (stats_matcher) and scrape /stats/prometheus",

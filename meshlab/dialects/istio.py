@@ -12,7 +12,7 @@ from typing import Final
 from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
-from meshlab.selector import one_of
+from meshlab.selector import matches, one_of
 
 __all__ = ["OLD_METRICS", "istio"]
 
@@ -89,7 +89,11 @@ def istio(options: MeshOptions = PLAIN) -> Dialect:
         name="Istio",
         views=MappingProxyType(views),
         own=_OWN,
-        recorded=('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up"),
+        keeps=(
+            ("", (matches("__name__", "istio_.*"),)),
+            ("", (matches("__name__", "envoy_cluster_.*"),)),
+            ("up", ()),
+        ),
         connections="istio_tcp_connections_opened_total",
         remedies=MappingProxyType(
             {

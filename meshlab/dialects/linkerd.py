@@ -14,7 +14,7 @@ from typing import Final
 from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
-from meshlab.selector import equal
+from meshlab.selector import differs, equal, matches
 
 __all__ = ["LEGACY", "ROUTES", "linkerd"]
 
@@ -175,13 +175,17 @@ def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) 
         name="Linkerd",
         views=MappingProxyType(views),
         own=_OWN,
-        recorded=(
-            '{__name__=~"(request|response)_total",direction=~".+"}',
-            '{__name__=~"response_latency_ms_.*",direction=~".+"}',
-            '{__name__=~"(outbound|inbound)_(http|grpc|tcp)_.*"}',
-            '{__name__=~"tcp_.*",direction=~".+"}',
-            '{__name__=~"identity_cert_.*|route_(request|actual_request|response|retryable)_total"}',
-            "up",
+        keeps=(
+            (
+                "",
+                (
+                    matches("__name__", "(request|response)_total|response_latency_ms_.*|tcp_.*"),
+                    differs("direction", ""),
+                ),
+            ),
+            ("", (matches("__name__", "(outbound|inbound)_(http|grpc|tcp)_.*"),)),
+            ("", (matches("__name__", "identity_cert_.*|route_(request|actual_request|response|retryable)_total"),)),
+            ("up", ()),
         ),
         remedies=MappingProxyType(
             {

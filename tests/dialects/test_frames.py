@@ -195,3 +195,19 @@ def test_the_sum_over_any_word_is_the_total_in_every_mesh(by: str, make: object)
         rates = m.requests(m.window(step="15s"), [by], reporter=reporter).frame
         every = m.requests(m.window(step="15s"), [], reporter=reporter).frame
         assert rates["rate_per_s"].sum() == pytest.approx(every["rate_per_s"].sum())
+
+
+@pytest.mark.parametrize("make", [canary, mesh_series.linkerd, mesh_series.routes, mesh_series.envoy])
+def test_what_is_to_be_recorded_is_all_that_is_asked_for(make: object) -> None:
+    store = engine(make())  # type: ignore[operator]
+    m = Mesh.detect(store, "a test")
+    kept = {
+        tuple(row)
+        for one in m.recorded
+        for row in store.series(one, m.window()).labels.reindex(columns=["__name__", "le"], fill_value="").to_numpy()
+    }
+    for part in (p for r in Reporter for p in m.dialect.families(r)):
+        for asked in (m.dialect.counts(part, ()), m.dialect.buckets(part, ())):
+            labels = store.series(asked, m.window()).labels.reindex(columns=["__name__", "le"], fill_value="")
+            assert len(labels) or "_bucket" in asked
+            assert {tuple(row) for row in labels.to_numpy()} <= kept

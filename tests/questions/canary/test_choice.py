@@ -180,7 +180,8 @@ def test_two_envoy_clusters_are_arms_of_a_service_that_is_none() -> None:
     assert counts(result)["catalog-v2", "source"] == (120 * 60, 20 * 60)
     assert result.verdict is Verdict.FAIL
     slower = next(f for f in result.findings if f.code == "ML-CAN-002")
-    assert slower.value == pytest.approx(0.5), "durations come from the callers' side: Envoy has no other"
+    assert slower.value == pytest.approx(0.5)
+    assert slower.statement.endswith("as the callers waited: the service's own proxies do not tell")
 
 
 def test_a_class_of_codes_tells_errors_as_well() -> None:
