@@ -45,7 +45,7 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
     # Envoy's own tag for the class is a digit, others write 5xx.
     form = "{}xx" if label == "envoy_response_code_class" else "{}"
     columns = {
-        "source": Column(("pod", "instance")),
+        "source": Column(("pod", "instance"), exclusive=False),
         "source_namespace": Column(("namespace",)),
         "destination_workload": Column(cluster),
         "destination_service": Column(cluster, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"),

@@ -65,6 +65,13 @@ def test_mixers_metrics_are_refused_not_silently_empty(names: tuple[str, ...]) -
         found(named(*names))
 
 
+def test_another_mesh_beside_mixer_can_still_be_read() -> None:
+    both = [*named("istio_requests_total", "istio_request_duration_seconds_count"), *mesh_series.linkerd()]
+    with pytest.raises(ParameterError, match='set mesh = "linkerd" to read that one only'):
+        found(both)
+    assert found(both, mesh="linkerd") == ["Linkerd"]
+
+
 def test_old_series_beside_new_ones_do_not_matter() -> None:
     assert found(named("istio_request_duration_seconds_count"), canary()) == ["Istio"]
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from istio_series import Series, canary, engine
 
 from meshlab.dialects.base import MeshOptions, Reporter
+from meshlab.dialects.columns import Condition
 from meshlab.mesh import Mesh
+from meshlab.selector import equal
 from meshlab.subject import Subject
 
 BLOCK = 15_000
@@ -94,6 +96,20 @@ def test_clusters_that_istio_named_tell_service_namespace_and_version() -> None:
     assert counted(m, "destination_version", SOURCE, m.where(subject)) == {"v1": 31 * 60, "v2": 11 * 60}
     assert m.arms(m.window(), subject).frame["destination_version"].tolist() == ["v1", "v2"]
     assert m.find("other-v1", m.window()) == Subject("", "", "other-v1")
+
+
+def test_a_label_of_two_can_be_asked_for() -> None:
+    m = mesh([({**w, "instance": "10.0.0.1:9901"}, t, v) for w, t, v in mesh_series.envoy()])
+    assert counted(m, "source", SOURCE, [Condition("source", ("gateway-0",))]) == {"gateway-0": 42 * 60}
+    assert counted(m, "code", SOURCE, [Condition("code", ("503",))]) == {"503": 2 * 60}
+    assert counted(m, "code", SOURCE, [equal("envoy_cluster_name", "catalog-v2")]) == {"200": 600, "503": 60}
+    classes = mesh(mesh_series.envoy(classes=True, codes=False))
+    assert counted(classes, "code", SOURCE, [Condition("code", ("5xx",))]) == {"5xx": 2 * 60}
+    assert counted(classes, "code", SOURCE, [Condition("code", ("503",))]) == {}
+    linkerd = mesh(mesh_series.linkerd())
+    assert counted(linkerd, "code", SOURCE, [Condition("code", ("0", "503"))]) == {"0": 60, "503": 60}
+    rates = linkerd.requests(linkerd.window(step="15s"), ["code"], [Condition("code", ("0",))]).frame
+    assert set(rates["code"]) == {"0"}
 
 
 def test_a_caller_with_a_proxy_of_its_own_and_the_waypoint_report_one_request() -> None:

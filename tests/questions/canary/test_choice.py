@@ -64,6 +64,16 @@ def rollout(first: int = 0, second: int = 20, label: str = "rollouts_pod_templat
     return out
 
 
+def test_all_services_are_compared_by_version() -> None:
+    m = mesh(canary(), canary({"v1": (5, 0)}, service="cart"))
+    evidence = collect(m, m.window())
+    assert evidence.chosen is None
+    assert set(evidence.frames["source"]["arm"]) == {"v1", "v2"}
+    subject = m.find("catalog", m.window())
+    result = judge(evidence, Scope(service="catalog", baseline="v1", canary="v2"), subject=subject)
+    assert counts(result)["v2", "source"] == (660, 60)
+
+
 def test_named_versions_are_versions() -> None:
     assert chosen(mesh(canary()), baseline="v1", canary="v2") == ("version", "v1", "v2")
 
