@@ -21,6 +21,7 @@ from meshlab.errors import (
     RecordingError,
     Refused,
     ReportError,
+    TooMuch,
     Unreachable,
     UnsupportedQuery,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Refused",
     "ReportError",
     "Result",
+    "TooMuch",
     "Unreachable",
     "UnsupportedQuery",
     "Verdict",

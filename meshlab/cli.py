@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib import import_module
@@ -192,23 +192,73 @@ def record(
         list[str] | None,
         typer.Option("--selector", metavar="SELECTOR", help="Series to record.", show_default=" ".join(_SELECTORS)),
     ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option("--redact", metavar="LABEL", help="A label whose values are replaced by pseudonyms."),
+    ] = None,
 ) -> None:
-    """Record raw samples of a server to a folder that notebooks can be run on."""
-    import shlex
+    """Record raw samples of a server to a folder that notebooks can be run on.
 
+    A recording that was stopped goes on when the same command is typed again: until then, what is there is kept in a
+    folder beside it that ends in .partial.
+    """
+    from meshlab.recordings.contents import contents
+    from meshlab.recordings.pieces import work_folder
     from meshlab.recordings.recorder import record as write
     from meshlab.source import open_engine
     from meshlab.window import Window
 
     _check_is_recording(out)
-    chosen = list(selectors or _SELECTORS)
+    chosen = list(selectors or _default_selectors())
     engine = open_engine(source)
     window = Window.parse(start, end, now=engine.now())
-    parts = ["meshlab", "record", "--source", source, "--start", start, *(["--end", end] if end else [])]
-    command = shlex.join([*parts, *(part for s in selectors or () for part in ("--selector", s))])
-    with _ends_in_order(), _spinner("recording"):
-        folder = write(engine, chosen, window, out, what=f"Recorded from {engine.description}", command=command)
-    _say(f"recorded {window} -> {plain(folder)}\n")
+    work = work_folder(out)
+    resumed = work.is_dir()
+    try:
+        with _ends_in_order(), _bar("recording") as progress:
+            folder = write(
+                engine,
+                chosen,
+                window,
+                out,
+                what=f"Recorded from {engine.description.partition(' at ')[0] if redact else engine.description}",
+                command=_record_command(source, start, end, selectors or (), redact or ()),
+                redact=redact or (),
+                progress=progress,
+                resume_key=f"{start} to {end or 'now'}",
+            )
+    except KeyboardInterrupt:
+        if work.is_dir():
+            typer.echo(f"meshlab: kept in {plain(work)} what is there: the same command goes on", err=True)
+        raise
+    found = contents(folder)
+    span = found.manifest["window"]
+    went_on = f"went on with what was begun at {plain(found.manifest['recorded'])}\n" if resumed else ""
+    _say(f"recorded {plain(span['start'])} to {plain(span['end'])} -> {plain(folder)}\n{went_on}{found.text()}")
+    _say(f"next: {_next_command(folder, found.services)}\n")
+
+
+def _default_selectors() -> Sequence[str]:
+    """All that the notebooks need."""
+    return _SELECTORS
+
+
+def _record_command(source: str, start: str, end: str, selectors: Sequence[str], redact: Sequence[str]) -> str:
+    """The command as it was typed. Where names are redacted, the server's is none of the reader's business either."""
+    import shlex
+
+    named = "URL" if redact and source.startswith(("http://", "https://")) else source
+    parts = ["meshlab", "record", "--source", named, "--start", start, *(["--end", end] if end else [])]
+    parts += [part for s in selectors for part in ("--selector", s)]
+    return shlex.join([*parts, *(part for label in redact for part in ("--redact", label))])
+
+
+def _next_command(folder: Path, services: Sequence[str]) -> str:
+    import shlex
+
+    path = str(folder) if "/" in str(folder) else f"./{folder}"
+    service = shlex.quote(plain(services[0])) if services else "NAME"
+    return f"meshlab report canary-verdict --source {shlex.quote(plain(path))} -p service={service}"
 
 
 def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -> int:
@@ -346,6 +396,25 @@ def _spinner(text: str) -> Iterator[None]:
 
     with Console(stderr=True).status(Text(text)):
         yield
+
+
+@contextmanager
+def _bar(text: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    """A bar on a terminal, for what knows how far it is; nothing where stderr is none."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task(text, total=None)
+
+        def told(done: int, total: int, what: str) -> None:
+            shown.update(task, completed=done, total=total, description=f"{text} {escape(what[:60])}")
+
+        yield told
 
 
 @contextmanager

@@ -3,22 +3,61 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Final
 
-from meshlab.errors import ConfigError
+from meshlab.errors import ConfigError, ParameterError
+from meshlab.escape import plain
+from meshlab.selector import Matcher, parse_matcher
 
-__all__ = ["Config", "Profile", "load"]
+__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "load"]
 
 _FILE = "meshlab.toml"
 
 
+class Kind(StrEnum):
+    """What answers at an address."""
+
+    PROMETHEUS = "prometheus"
+    VICTORIAMETRICS = "victoriametrics"
+    THANOS = "thanos"
+    MIMIR = "mimir"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is asked for at once.
+
+    Parameters
+    ----------
+    timeout_s : float
+        Seconds to connect, and between two pieces of an answer; ten times that for the whole.
+    parallel : int
+        Requests at the same time.
+    points : int
+        Steps of one range query; a longer one is asked for in pieces.
+    bytes : int
+        Longest answer, or answers where several are on their way.
+    series : int
+        Most series in one answer.
+    """
+
+    timeout_s: float = 30.0
+    parallel: int = 4
+    points: int = 11_000
+    bytes: int = 512 << 20
+    series: int = 200_000
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How to reach one telemetry store.
+    """How to reach one telemetry store, and how to read it. No secret is in here: only where it is.
 
     Parameters
     ----------
@@ -26,16 +65,103 @@ class Profile:
         What a notebook's `source` says.
     url : str
         Base address of a Prometheus-compatible API.
-    timeout_s : float
-        Seconds that one request may take.
+    kind : Kind or None
+        None: it is found out.
+    tenant : str
+        Tenant of a Mimir, Cortex or Thanos.
+    token_env, token_file : str, Path or None
+        Where a bearer token is.
+    user, password_env, password_file : str, str, Path or None
+        Basic authentication.
+    header_env : mapping of str to str
+        Other headers, by the variable that holds their value.
+    ca_file, client_cert, client_key : Path or None
+        Certificates to trust, and to show.
+    match : tuple of Matcher
+        Conditions that every query gets.
+    limits : Limits
     compression : bool
         Whether to ask for compressed answers: slower on a local network, faster over a thin line.
+    cache : bool or None
+        Whether answers about the past are kept on disk; None: yes, unless the address is this machine's own, where
+        something else may answer tomorrow (a port-forward).
+    ui_url : str
+        Where people look at queries: the address of a Prometheus or VictoriaMetrics, or any with ``{query}``,
+        ``{start_ms}``, ``{end_ms}`` in it. Empty: the store's own.
+    mesh : str
+        ``istio``, ``linkerd`` or ``envoy``; empty: it is found out.
+    replica_label : str
+        The label by which the series of two replicas of one Prometheus differ.
+    metrics, labels : mapping of str to str
+        The store's own names for what the mesh's dialect calls otherwise (recording rules).
     """
 
     name: str
     url: str
-    timeout_s: float = 30.0
+    kind: Kind | None = None
+    tenant: str = ""
+    token_env: str = ""
+    token_file: Path | None = None
+    user: str = ""
+    password_env: str = ""
+    password_file: Path | None = None
+    header_env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+    match: tuple[Matcher, ...] = ()
+    limits: Limits = Limits()
     compression: bool = False
+    cache: bool | None = None
+    ui_url: str = ""
+    mesh: str = ""
+    replica_label: str = ""
+    metrics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def auth(self) -> tuple[str, str] | None:
+        """User and password of basic authentication.
+
+        Raises
+        ------
+        ConfigError
+            The variable or the file is not there, or is empty.
+        """
+        if not self.user:
+            return None
+        return self.user, self._secret("password", self.password_env, self.password_file)
+
+    def headers(self) -> dict[str, str]:
+        """Headers that carry secrets: the token, and the profile's own.
+
+        Raises
+        ------
+        ConfigError
+            A variable or the file is not there, or is empty.
+        """
+        found = {name: self._secret(name, variable, None) for name, variable in self.header_env.items()}
+        if self.token_env or self.token_file:
+            found["Authorization"] = f"Bearer {self._secret('token', self.token_env, self.token_file)}"
+        return found
+
+    def _secret(self, what: str, variable: str, path: Path | None) -> str:
+        if path is not None:
+            try:
+                text = path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is no text"
+                raise ConfigError(
+                    f"the {what} of profile {self.name} cannot be read from {path}: {reason}",
+                    "check the path and who may read it",
+                ) from None
+            where = str(path)
+        else:
+            text, where = os.environ.get(variable, "").strip(), f"the variable {variable}"
+        if not text:
+            raise ConfigError(
+                f"the {what} of profile {self.name} is not in {where}", f"put it there, or change {_FILE}"
+            )
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +177,6 @@ class Config:
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
     folder: Path | None = None
-
-
-_TYPES: Mapping[str, type | tuple[type, ...]] = MappingProxyType(
-    {"url": str, "timeout_s": (int, float), "compression": bool}
-)
 
 
 def load(start: Path) -> Config:
@@ -78,6 +199,8 @@ def load(start: Path) -> Config:
         text = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
     _known(text, ("profile",), str(path))
     tables = text.get("profile", {})
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
@@ -85,19 +208,107 @@ def load(start: Path) -> Config:
     return Config(MappingProxyType({name: _profile(name, table, path) for name, table in tables.items()}), path.parent)
 
 
-def _profile(name: str, table: Mapping[str, object], path: Path) -> Profile:
+def cache_folder() -> Path | None:
+    """Where answers about the past are kept: ``MESHLAB_CACHE``, or the user's own cache folder.
+
+    Returns
+    -------
+    Path or None
+        None when ``MESHLAB_CACHE`` is ``off``.
+    """
+    told = os.environ.get("MESHLAB_CACHE", "").strip()
+    if told.lower() in ("off", "no", "0", "false"):
+        return None
+    if told:
+        return Path(told).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "meshlab"
+
+
+_TEXT: Final = ("url", "kind", "tenant", "token_env", "user", "password_env", "ui_url", "mesh", "replica_label")
+_PATHS: Final = ("token_file", "password_file", "ca_file", "client_cert", "client_key")
+_FLAGS: Final = ("compression", "cache")
+_NUMBERS: Final = ("timeout_s", "parallel", "points", "bytes", "series")
+_TABLES: Final = ("header_env", "metrics", "labels", "limits")
+_KEYS: Final = (*_TEXT, *_PATHS, *_FLAGS, "timeout_s", "match", *_TABLES)
+_MESHES: Final = ("istio", "linkerd", "envoy")
+
+
+def _profile(name: str, table: Mapping[str, Any], path: Path) -> Profile:
     where = f"[profile.{name}] in {path}"
-    _known(table, tuple(_TYPES), where)
+    _known(table, _KEYS, where)
     for key, value in table.items():
-        wanted = _TYPES[key]
+        wanted: type | tuple[type, ...] = str
+        wanted = bool if key in _FLAGS else (int, float) if key == "timeout_s" else wanted
+        wanted = list if key == "match" else dict if key in _TABLES else wanted
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise ConfigError(f"{key} of {where} has the wrong type", f"see the keys of a profile: {', '.join(_TYPES)}")
+            raise ConfigError(f"{key} of {where} has the wrong type", f"see the keys of a profile: {', '.join(_KEYS)}")
     url = table.get("url", "")
-    if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+    if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{where} has no url", 'write url = "https://prometheus.example.org"')
-    return Profile(
-        name, url, timeout_s=float(str(table.get("timeout_s", 30.0))), compression=table.get("compression") is True
+    limits = {**{k: table[k] for k in ("timeout_s",) if k in table}, **table.get("limits", {})}
+    given: dict[str, Any] = {key: table[key] for key in (*_TEXT, *_FLAGS) if key in table}
+    given |= {key: path.parent / Path(table[key]).expanduser() for key in _PATHS if key in table}
+    for key in ("header_env", "metrics", "labels"):
+        pairs = table.get(key, {})
+        if not all(isinstance(value, str) and value for value in pairs.values()):
+            raise ConfigError(f"{key} of {where} has a value that is no text", f'write {key} = {{ name = "text" }}')
+        given[key] = MappingProxyType(dict(pairs))
+    given["kind"] = _one_of("kind", table.get("kind", ""), tuple(k.value for k in Kind), where)
+    given["kind"] = Kind(given["kind"]) if given["kind"] else None
+    _one_of("mesh", table.get("mesh", ""), _MESHES, where)
+    found = Profile(
+        name,
+        **{k: v for k, v in given.items() if k != "name"},
+        limits=_limits(limits, where),
+        match=_matchers(table.get("match", []), where),
     )
+    _consistent(found, where)
+    return found
+
+
+def _limits(table: Mapping[str, Any], where: str) -> Limits:
+    _known(table, _NUMBERS, f"limits of {where}")
+    for key, value in table.items():
+        whole = key != "timeout_s"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not value > 0:
+            raise ConfigError(
+                f"{key} of {where} is {value!r}", f"write a {'whole ' if whole else ''}number greater than 0"
+            )
+    return Limits(**{**table, **({"timeout_s": float(table["timeout_s"])} if "timeout_s" in table else {})})
+
+
+def _matchers(texts: list[Any], where: str) -> tuple[Matcher, ...]:
+    try:
+        return tuple(parse_matcher(text) for text in texts)
+    except ParameterError as error:
+        raise ConfigError(f"match of {where}: {error.what}", error.hint) from None
+
+
+def _consistent(profile: Profile, where: str) -> None:
+    for what, first, second in (
+        ("token", profile.token_env, profile.token_file),
+        ("password", profile.password_env, profile.password_file),
+    ):
+        if first and second:
+            raise ConfigError(f"{where} has a {what}_env and a {what}_file", "keep one of them")
+    has_password = bool(profile.password_env or profile.password_file)
+    if bool(profile.user) != has_password:
+        raise ConfigError(
+            f"{where} has a {'user' if profile.user else 'password'} alone",
+            'write both: user = "..." and password_env = "NAME_OF_A_VARIABLE"',
+        )
+    if profile.user and (profile.token_env or profile.token_file):
+        raise ConfigError(f"{where} has a user and a token", "keep one of them")
+    if profile.client_key and not profile.client_cert:
+        raise ConfigError(f"{where} has a client_key without a client_cert", "name both files")
+
+
+def _one_of(key: str, value: str, known: tuple[str, ...], where: str) -> str:
+    if value and value not in known:
+        near = difflib.get_close_matches(value.lower(), known, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(known)}"
+        raise ConfigError(f"{key} of {where} is {plain(value)!r}", hint)
+    return value
 
 
 def _known(table: Mapping[str, object], keys: tuple[str, ...], where: str) -> None:

@@ -8,6 +8,8 @@
     |-- EngineError                   3   a telemetry store did not answer
     |   |-- Unreachable                   nothing answered, or not in time
     |   |-- Refused                       it answered, and said no
+    |   |   `-- TooMuch                   the answer or its making is over a limit: ask for less at once
+    |   |       `-- TooManySeries         ... and a shorter time would not help
     |   |-- BadQuery                      it does not understand the query
     |   |-- UnsupportedQuery              valid PromQL that the embedded evaluator does not know
     |   `-- Incomplete                    a part of the answer is missing
@@ -33,6 +35,8 @@ __all__ = [
     "RecordingError",
     "Refused",
     "ReportError",
+    "TooManySeries",
+    "TooMuch",
     "Unreachable",
     "UnsupportedQuery",
     "error_named",
@@ -80,6 +84,14 @@ class Unreachable(EngineError):
 
 class Refused(EngineError):
     """The store answered and said no: authentication, a limit, not a Prometheus."""
+
+
+class TooMuch(Refused):
+    """The answer, or what it takes to make it, is over a limit, the store's or meshlab's own: ask for less at once."""
+
+
+class TooManySeries(TooMuch):
+    """More series, or more labels, than memory should hold: a shorter time does not help, aggregating does."""
 
 
 class BadQuery(EngineError):

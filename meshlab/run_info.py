@@ -21,24 +21,24 @@ class RunInfo:
     Parameters
     ----------
     versions : tuple of (str, str)
-    queries : tuple of (str, str, int, bool)
-        Frame, PromQL, samples, and whether the answer was whole.
+    queries : tuple of (str, str, int, bool, str)
+        Frame, PromQL, samples, whether the answer was whole, and where a person looks at the query.
     """
 
     versions: tuple[tuple[str, str], ...]
-    queries: tuple[tuple[str, str, int, bool], ...]
+    queries: tuple[tuple[str, str, int, bool, str], ...]
 
     def __repr__(self) -> str:
         lines = [f"{name} {number}" for name, number in self.versions]
-        lines += [f"{name}: {promql} ({got:,} samples)" for name, promql, got, _ in self.queries]
+        lines += [f"{name}: {promql} ({got:,} samples)" for name, promql, got, *_ in self.queries]
         return "\n".join(escape.plain(line) for line in lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f'<tr><td style="text-align:left">{escape.html(name)}</td>'
-            f'<td style="text-align:left"><code>{escape.html(promql)}</code></td>'
+            f'<td style="text-align:left">{_linked(promql, link)}</td>'
             f"<td>{got:,}</td><td>{'whole' if whole else 'incomplete'}</td></tr>"
-            for name, promql, got, whole in self.queries
+            for name, promql, got, whole, link in self.queries
         )
         versions = ", ".join(f"{escape.html(name)} {escape.html(number)}" for name, number in self.versions)
         return (
@@ -46,6 +46,11 @@ class RunInfo:
             '<th scope="col">frame</th><th scope="col">query</th><th scope="col">samples</th>'
             f'<th scope="col">answer</th></tr></thead><tbody>{rows}</tbody></table>'
         )
+
+
+def _linked(promql: str, link: str) -> str:
+    code = f"<code>{escape.html(promql)}</code>"
+    return f'<a href="{escape.html(link)}">{code}</a>' if link.startswith(("http://", "https://")) else code
 
 
 def run_info(evidence: Evidence) -> RunInfo:
@@ -57,5 +62,5 @@ def run_info(evidence: Evidence) -> RunInfo:
         Shows itself as text and as HTML.
     """
     versions = [("Python", platform.python_version()), *((name, version(name)) for name in _SHOWN)]
-    queries = [(name, q.promql, q.points_got, q.complete) for name, q in evidence.queries.items()]
+    queries = [(name, q.promql, q.points_got, q.complete, q.link) for name, q in evidence.queries.items()]
     return RunInfo(tuple(versions), tuple(queries))

@@ -11,7 +11,7 @@ from typing import Final
 from meshlab.errors import ParameterError
 from meshlab.escape import plain
 
-__all__ = ["Matcher", "Op", "differs", "equal", "literal", "matches", "one_of", "selector"]
+__all__ = ["Matcher", "Op", "differs", "equal", "literal", "matches", "one_of", "parse_matcher", "selector"]
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -93,6 +93,25 @@ def one_of(name: str, values: Sequence[str]) -> Matcher:
 def literal(text: str) -> str:
     """The RE2 pattern of a text itself."""
     return _RE2_SPECIAL.sub(r"\\\1", text)
+
+
+_WRITTEN: Final = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\\n]|\\["\\nrt])*)"\s*')
+_UNESCAPES: Final = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t"}
+
+
+def parse_matcher(text: object) -> Matcher:
+    """Read one matcher as PromQL writes it, such as ``cluster="east"``.
+
+    Raises
+    ------
+    ParameterError
+        It is none.
+    """
+    written = _WRITTEN.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ParameterError(f"{plain(text)!r} is no matcher", """write 'cluster="east"' or 'env=~"live|prod"'""")
+    value = re.sub(r"\\.", lambda escape: _UNESCAPES[escape[0]], written[3])
+    return Matcher(written[1], Op(written[2]), value)
 
 
 def selector(metric: str, *matchers: Matcher, forced: Sequence[Matcher] = ()) -> str:

@@ -36,6 +36,8 @@ class Query:
         Grid points asked for over all series of the answer, and points that came.
     failed : tuple of str
         The parts that stayed missing, in words; empty when the answer is whole.
+    link : str
+        Where a person looks at this query; empty where there is no such place (a recording).
     """
 
     promql: str
@@ -48,6 +50,7 @@ class Query:
     points_expected: int = 0
     points_got: int = 0
     failed: tuple[str, ...] = ()
+    link: str = ""
 
     @property
     def complete(self) -> bool:
@@ -118,11 +121,12 @@ class SeriesSet:
             ``exported_value``.
         """
         columns: dict[str, object] = {}
+        lengths = np.diff(self.starts)
         for name in sorted(self.labels.columns):
             table = pd.Categorical(self.labels[name])
             taken = name in ("time", "value")
             columns[f"exported_{name}" if taken else name] = pd.Categorical.from_codes(
-                table.codes[self.sid], dtype=table.dtype
+                np.repeat(table.codes, lengths), dtype=table.dtype, validate=False
             )
         columns["time"] = pd.DatetimeIndex(self.time.astype("datetime64[ms]")).tz_localize("UTC")
         columns["value"] = self.value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from meshlab import config, shipped
 from meshlab.engines.base import Engine
@@ -42,7 +44,7 @@ def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
         raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
     here = (cwd or Path.cwd()).resolve()
     if source.startswith(("http://", "https://")):
-        return _server(source)
+        return _server(config.Profile(source, source, cache=False))
     if "/" in source:
         return _recording(here / source)
     profiles = config.load(here).profiles
@@ -52,8 +54,7 @@ def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
             f"{source!r} is both a profile in meshlab.toml and a recording at {folders[source]}", "rename one of them"
         )
     if source in profiles:
-        profile = profiles[source]
-        return _server(profile.url, timeout_s=profile.timeout_s, compression=profile.compression)
+        return _server(profiles[source])
     if source in folders:
         return _recording(folders[source])
     known = sorted({*profiles, *folders})
@@ -69,10 +70,34 @@ def _recordings(here: Path) -> list[Path]:
     return [f.parent for place in shipped.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
 
 
-def _server(url: str, *, timeout_s: float = 30.0, compression: bool = False) -> Engine:
+def _server(profile: config.Profile) -> Engine:
     from meshlab.engines.http import PrometheusEngine
 
-    return PrometheusEngine(url, timeout_s=timeout_s, compression=compression)
+    cert, key = profile.client_cert, profile.client_key
+    kept = not _is_here(profile.url) if profile.cache is None else profile.cache
+    return PrometheusEngine(
+        profile.url,
+        kind=profile.kind,
+        tenant=profile.tenant,
+        limits=profile.limits,
+        match=profile.match,
+        compression=profile.compression,
+        auth=profile.auth(),
+        headers=profile.headers(),
+        ca_file=profile.ca_file,
+        client_cert=(cert, key) if cert and key else cert,
+        cache=config.cache_folder() if kept else None,
+        ui_url=profile.ui_url,
+    )
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is this machine's own: tomorrow something else may answer there (a port-forward)."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _recording(folder: Path) -> Engine:

@@ -30,5 +30,10 @@ def promtool_binary() -> str:
 
 
 @pytest.fixture(scope="session")
+def victoria_binary() -> str:
+    return require("victoria-metrics", "victoria-metrics")
+
+
+@pytest.fixture(scope="session")
 def chromium_binary() -> str:
     return require("chromium", "chromium")

@@ -308,3 +308,45 @@ def test_a_query_answers_and_tells_what_is_missing(call: Call, monkeypatch: pyte
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.csv", "a.parquet"]
     assert call("query", "up", "--source", "x", "--format", "parquet")[0] == 2
     assert call("query", "up", "--source", "x", "-o", "none/a")[0] == 2
+
+
+CANARY = Path(__file__).parent.parent / "data" / "canary-healthy"
+
+
+def test_a_recording_is_told_of_with_the_next_thing_to_type(call: Call) -> None:
+    code, out, err = call("record", "--source", str(CANARY), "--start", "-5m", "-o", "shop")
+    assert (code, err) == (0, "")
+    manifest = json.loads(Path("shop/manifest.json").read_text())
+    assert out.splitlines()[0] == "recorded 2026-11-23T13:13:30+00:00 to 2026-11-23T13:18:30+00:00 -> shop"
+    assert f"{manifest['series']:,} series, {manifest['samples']:,} samples, " in out
+    assert f"SHA-256 of samples.parquet: {manifest['files']['samples.parquet']['sha256']}" in out
+    assert any(line.split()[:1] == ["istio_requests_total"] and "series" in line for line in out.splitlines())
+    assert "\nservices: catalog, ingress, storefront\n" in out
+    assert out.splitlines()[-1] == "next: meshlab report canary-verdict --source ./shop -p service=catalog"
+    assert manifest["command"] == f"meshlab record --source {CANARY} --start -5m"
+    again, told, _ = call("record", "--source", str(CANARY), "--start", "-5m", "-o", "shop")
+    assert (again, told) == (0, out)
+
+
+def test_redacted_labels_are_told_of_and_their_values_are_not(call: Call) -> None:
+    options = ["--selector", 'up{job="envoy"}', "--selector", "istio_requests_total", "--redact", "job"]
+    code, out, err = call("record", "--source", str(CANARY), "--start", "-5m", "-o", "out/shop", *options)
+    assert (code, err) == (0, "")
+    assert "\nredacted: job\n" in out
+    assert out.splitlines()[-1].startswith("next: meshlab report canary-verdict --source out/shop -p service=")
+    text = Path("out/shop/manifest.json").read_text()
+    assert json.loads(text)["redacted"] == ["job"]
+    assert "envoy" not in text
+    assert call("record", "--source", str(CANARY), "--start", "-5m", "-o", "le", "--redact", "le")[0] == 2
+
+
+def test_an_unfinished_recording_of_another_command_is_named(call: Call) -> None:
+    work = Path("shop.partial")
+    work.mkdir()
+    (work / "journal.json").write_text(json.dumps({"asked": {"source": "x"}, "command": "meshlab record -o shop"}))
+    note = {"selector": 0, "start_ms": 0, "end_ms": 60_000, "samples": 0}
+    (work / "000-0-60000.json").write_text(json.dumps(note))
+    code, out, err = call("record", "--source", str(CANARY), "--start", "-5m", "-o", "shop")
+    assert (code, out) == (2, "")
+    assert "holds an unfinished recording of another command" in err
+    assert "run that one again (meshlab record -o shop), delete that folder, or choose another one" in err

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from meshlab.errors import BadQuery, Refused
+from meshlab.errors import BadQuery, Refused, TooMuch
 from meshlab.escape import plain
 
 __all__ = ["Envelope", "open_envelope"]
@@ -15,7 +15,39 @@ __all__ = ["Envelope", "open_envelope"]
 T = TypeVar("T")
 _QUERY_AT_FAULT: Final = ("bad_data", "execution", "400", "422")
 """Kinds of error: Prometheus's words, and the status numbers that VictoriaMetrics writes in their place."""
-_LIMIT: Final = re.compile(r"too many|too long|limit|exceed|maximum", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\{[^{}]*\}|`[^`]*`')
+"""Parts of a query that an error repeats: a metric may be called ``memory_limit``."""
+_UNREAD: Final = re.compile(r"parse error|cannot parse|unsupported", re.IGNORECASE)
+_LIMIT: Final = re.compile(r"too many|too long|too large|limit|exceed|maximum", re.IGNORECASE)
+_LESS_IS_NO_CURE: Final = re.compile(
+    r"too many (outstanding|concurrent|queued)|concurrent requests are executed|in.?flight|before starting"
+    r"|rate[ -]limit|request[ -]rate|err-mimir-tenant-max-request-rate"
+    r"|err-mimir-max-query-expression|raw query size|too long query|maxQueryLen|query was canceled",
+    re.IGNORECASE,
+)
+"""Limits on how often or with how long a text one asks: smaller pieces would not help."""
+_OVER: Final = re.compile(
+    "|".join(
+        (
+            # Prometheus
+            r"too many samples|maximum resolution of [\d,]+ points|timed out|deadline exceeded|exceeded sample limit",
+            # Thanos, Cortex, Mimir, Amazon
+            r"exceeded \w+ limit|limit \d+ (violated|exceeded)|ResourceExhausted|larger than max",
+            r"query (hit|exceeded) the (max|aggregated)|err-mimir-max-|time range exceeds|query length",
+            # VictoriaMetrics, M3
+            r"-search\.max|too many (points|data ?points|(time ?)?series|chunks)|number of \w+ (time ?)?series exceeds",
+            r"not enough memory|timeout exceeded|query exceeded limit|exceeds? (the )?(query )?limit",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""What stores say when one query is more than they compute."""
+_MOST_SAID: Final = 1 << 16
+"""Longer lists of warnings are not read."""
+_MOST_JUDGED: Final = 1 << 12
+"""Characters at the beginning and at the end of an error that tell its type."""
+_HEAD, _TAIL = 250, 350
+"""Characters of a long error that are shown; VictoriaMetrics repeats the query first and gives the cause last."""
 
 
 class Envelope(msgspec.Struct, Generic[T]):
@@ -28,15 +60,27 @@ class Envelope(msgspec.Struct, Generic[T]):
     data : T or None
         None in an error.
     errorType, error : str
-    warnings, infos : list of str or None
+    isPartial : bool
+        VictoriaMetrics says so when a part of its storage did not answer.
     """
 
     status: str
     data: T | None = None
     errorType: str = ""  # noqa: N815  (the name in the JSON)
     error: str = ""
-    warnings: list[str] | None = None
-    infos: list[str] | None = None
+    isPartial: bool = False  # noqa: N815  (the name in the JSON)
+    said_warnings: msgspec.Raw = msgspec.field(name="warnings", default=msgspec.Raw(b"null"))
+    said_infos: msgspec.Raw = msgspec.field(name="infos", default=msgspec.Raw(b"null"))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the store warns of."""
+        return _texts(self.said_warnings)
+
+    @property
+    def infos(self) -> list[str]:
+        """What else the store says."""
+        return _texts(self.said_infos)
 
 
 def open_envelope(body: bytes, envelope: type[Envelope[T]], origin: str) -> tuple[T, Envelope[T]]:
@@ -59,22 +103,42 @@ def open_envelope(body: bytes, envelope: type[Envelope[T]], origin: str) -> tupl
     ------
     Refused
         It is not the JSON of a Prometheus API, it is cut off, or it reports a limit or an error of the server.
+    TooMuch
+        It reports that the query is more than the store computes at once.
     BadQuery
         It reports an error of the query.
     """
     try:
         answer = msgspec.json.decode(body, type=envelope)
+        _ = answer.warnings, answer.infos  # texts, or no answer of Prometheus
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _stranger(body, origin) from None
     if answer.status == "success" and answer.data is not None:
         return answer.data, answer
     if answer.status != "error":
         raise _stranger(body, origin)
-    said = f"{origin} refused the query ({plain(answer.errorType or 'error')}): {plain(answer.error)}"
-    over_limit = _LIMIT.search(answer.error) and "parse error" not in answer.error
-    if answer.errorType in _QUERY_AT_FAULT and not over_limit:
+    said = f"{origin} refused the query ({plain(answer.errorType or 'error')[:60]}): {plain(_shortened(answer.error))}"
+    error = answer.error[:_MOST_JUDGED] + answer.error[_MOST_JUDGED:][-_MOST_JUDGED:]
+    words = _QUOTED.sub(" ", error)
+    less = "try again, or ask for less at once: a shorter window, a longer step, fewer series"
+    curable = not (_UNREAD.search(words) or _LESS_IS_NO_CURE.search(error))
+    if curable and (_OVER.search(error) or answer.errorType == "timeout"):
+        raise TooMuch(said, less)
+    if answer.errorType in _QUERY_AT_FAULT and (_UNREAD.search(words) or not _LIMIT.search(words)):
         raise BadQuery(said, "correct the query")
-    raise Refused(said, "try again, or ask for less at once: a shorter window, a longer step, fewer series")
+    raise Refused(said, less)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} ... {text[-_TAIL:]}"
+
+
+def _texts(said: msgspec.Raw) -> list[str]:
+    size = memoryview(said).nbytes
+    if size > _MOST_SAID:
+        return [f"{size:,} bytes of warnings, too many to be read"]
+    found = msgspec.json.decode(said, type=list[str] | None)
+    return found or []
 
 
 def _stranger(body: bytes, origin: str) -> Refused:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from meshlab.errors import ContractError
 from meshlab.series import Query, SeriesSet
@@ -31,17 +32,17 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
     """
     if not parts:
         raise ContractError("no parts to join")
-    stacked = pd.concat([p.labels for p in parts], ignore_index=True).fillna("")
-    stacked = stacked[sorted(stacked.columns)]
-    if len(stacked.columns):
-        number = stacked.groupby(list(stacked.columns), sort=True).ngroup().to_numpy(np.int32)
-    else:
-        number = np.zeros(len(stacked), np.int32)
-    labels = stacked.iloc[np.unique(number, return_index=True)[1]].reset_index(drop=True)
+    number, labels = _numbered([p.labels for p in parts])
     starts = np.cumsum([0, *(len(p) for p in parts)])
     sid = np.concatenate([number[start + p.sid] for p, start in zip(parts, starts[:-1], strict=True)])
     time = np.concatenate([p.time for p in parts])
-    order = np.lexsort((time, sid))
+    value = np.concatenate([p.value for p in parts])
+    # Merges the runs that the parts are; where they lie in the order of time, that is all.
+    order = np.argsort(sid, kind="stable")
+    sid, time, value = sid[order], time[order], value[order]
+    if ((time[1:] < time[:-1]) & (sid[1:] == sid[:-1])).any():
+        order = np.lexsort((time, sid))
+        sid, time, value = sid[order], time[order], value[order]
     whole = replace(
         query,
         result_type=parts[0].query.result_type,
@@ -53,4 +54,19 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
         points_got=len(sid),
         failed=tuple(dict.fromkeys(f for p in parts for f in p.query.failed)),
     )
-    return SeriesSet(labels, sid[order], time[order], np.concatenate([p.value for p in parts])[order], whole)
+    return SeriesSet(labels, sid, time, value, whole)
+
+
+def _numbered(tables: Sequence[pd.DataFrame]) -> tuple[NDArray[np.int32], pd.DataFrame]:
+    """Each row's place in the common table, and that table."""
+    first = tables[0]
+    if all(table is first for table in tables) and not first.duplicated().any():
+        # Pieces of one question mostly have the very same table.
+        rows = np.arange(len(first), dtype=np.int32)
+        return np.concatenate([rows for _ in tables]), first
+    stacked = pd.concat(tables, ignore_index=True).fillna("")
+    stacked = stacked[sorted(stacked.columns)]
+    number: NDArray[np.int32] = np.zeros(len(stacked), np.int32)
+    if len(stacked.columns):
+        number = np.asarray(stacked.groupby(list(stacked.columns), sort=True).ngroup(), np.int32)
+    return number, stacked.iloc[np.unique(number, return_index=True)[1]].reset_index(drop=True)

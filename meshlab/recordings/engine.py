@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import pandas as pd
@@ -16,16 +17,20 @@ from numpy.typing import ArrayLike
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
+from meshlab.escape import plain
 from meshlab.recordings.promql.evaluate import Evaluator
-from meshlab.recordings.promql.store import STALE_BITS, Store
+from meshlab.recordings.promql.store import Selected, Store
 from meshlab.recordings.promql.syntax import is_plain_selector, parse, selector_conditions
-from meshlab.recordings.promql.values import METRIC, Bools, Ints, Ranges, Scalar, Text, Vector
+from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
+from meshlab.recordings.shelf import Resident, Shelf
 from meshlab.series import Query, SeriesSet
 from meshlab.window import Window
 
 __all__ = ["Recording"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AT_ONCE: Final = 1 << 20
+"""So many samples are looked at together."""
 
 
 class Recording:
@@ -33,7 +38,7 @@ class Recording:
 
     Parameters
     ----------
-    series : SeriesSet
+    series : SeriesSet or Shelf
         Raw samples, sorted by series and time; stale markers as Prometheus writes them.
     manifest : mapping
         What was recorded; ``window`` and ``ranges`` are read.
@@ -41,25 +46,25 @@ class Recording:
         For people.
     """
 
-    def __init__(self, series: SeriesSet, manifest: Mapping[str, object], name: str) -> None:
+    def __init__(self, series: SeriesSet | Shelf, manifest: Mapping[str, object], name: str) -> None:
         self.manifest = MappingProxyType(dict(manifest))
         self.name = name
-        self._series = series
-        self._store = Store(series, dot_is_all=self.left_open)
+        self._shelf = Resident(series) if isinstance(series, SeriesSet) else series
+        self._store = Store(self._shelf, dot_is_all=self.left_open)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open a recording's folder.
+        """Open a recording's folder. All of it is checked; samples of a large one are read when they are asked for.
 
         Raises
         ------
         RecordingError, UnsupportedQuery
             The folder is no recording, or is damaged.
         """
-        from meshlab.recordings.format import read_folder
+        from meshlab.recordings.format import open_folder
 
-        stored = read_folder(folder)
-        return cls(stored.series, stored.manifest, folder.name)
+        shelf, manifest = open_folder(folder)
+        return cls(shelf, manifest, folder.name)
 
     @classmethod
     def from_series(
@@ -79,16 +84,26 @@ class Recording:
             Whether ranges follow Prometheus 3.
         name : str
             For people.
+
+        Raises
+        ------
+        ParameterError
+            Two series have the same labels, times and values differ in length, or times do not ascend (in whole
+            milliseconds, which is all that Prometheus keeps).
         """
         rows = [(dict(w), np.asarray(t, np.float64), np.asarray(v, np.float64)) for w, t, v in series]
+        stamps = [_stamps(*row) for row in rows]
+        # Prometheus knows no empty label: with one or without it, a series is the same.
+        if len({key({n: v for n, v in who.items() if v}) for who, _, _ in rows}) < len(rows):
+            raise ParameterError(
+                "two series have the same labels", "join their samples, or give each a label of its own"
+            )
         labels, order = label_table([row[0] for row in rows])
-        ordered = [rows[i] for i in order]
-        sid = np.repeat(np.arange(len(rows), dtype=np.int32), [len(t) for _, t, _ in ordered])
-        time = np.concatenate([t for _, t, _ in ordered]) if rows else np.empty(0)
-        value = np.concatenate([v for _, _, v in ordered]) if rows else np.empty(0)
-        stamps = np.rint(time * 1000).astype(np.int64).astype("datetime64[ms]")
+        sid = np.repeat(np.arange(len(rows), dtype=np.int32), [len(stamps[i]) for i in order])
+        time = np.concatenate([stamps[i] for i in order]) if rows else np.empty(0, np.int64)
+        value = np.concatenate([rows[i][2] for i in order]) if rows else np.empty(0)
         manifest = {"ranges": "left-open" if left_open else "closed"}
-        return cls(SeriesSet(labels, sid, stamps, value), manifest, name)
+        return cls(SeriesSet(labels, sid, time.astype("datetime64[ms]"), value), manifest, name)
 
     @property
     def description(self) -> str:
@@ -135,37 +150,46 @@ class Recording:
             A construct that the embedded evaluator does not know.
         """
         grid = window.grid().astype(np.int64)
-        value = self._evaluate(promql, grid)
+        value = self._evaluate(promql, grid, window.step_ms)
         if isinstance(value, Ranges):
             raise BadQuery(f"{promql!r} is a range vector, which has no range of its own", "ask for it at one instant")
         return _points(value, grid, Query(promql=promql, engine=self.description, window=window))
 
     def samples(self, selector: str, window: Window) -> SeriesSet:
         """Raw samples with start < time <= end, stale markers left out."""
-        keep = self._within(selector, window.start_ms, window.end_ms)
-        used, sid = np.unique(self._series.sid[keep], return_inverse=True)
+        rows = self._find(selector)
+        counts, times, values = [], [], []
+        for part in self._store.batches(rows, _AT_ONCE, len(rows)):
+            chosen = self._store.take(part)
+            keep = _within(chosen, window.start_ms, window.end_ms)
+            counts.append(_count(chosen, keep))
+            times.append(chosen.time[keep])
+            values.append(chosen.value[keep])
+        count = np.concatenate(counts) if counts else np.empty(0, np.int64)
+        time = np.concatenate(times) if times else np.empty(0, np.int64)
+        value = np.concatenate(values) if values else np.empty(0)
         query = Query(
             promql=selector,
             engine=self.description,
             window=window,
             result_type="samples",
-            points_expected=int(keep.sum()),
-            points_got=int(keep.sum()),
+            points_expected=len(time),
+            points_got=len(time),
         )
-        return SeriesSet(
-            _narrow(self._series.labels.iloc[used]),
-            sid.astype(np.int32),
-            self._series.time[keep],
-            self._series.value[keep],
-            query,
-        )
+        labels = _narrow(self._shelf.labels.iloc[rows[count > 0]])
+        sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
+        return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, query)
 
     def series(self, selector: str, window: Window) -> SeriesSet:
         """Label sets of the series with samples in the window (or just before: within the look-back)."""
-        keep = self._within(selector, window.start_ms - LOOKBACK_MS, window.end_ms)
         query = Query(promql=selector, engine=self.description, window=window, result_type="series")
+        rows = self._find(selector)
+        there = [np.empty(0, np.bool_)]
+        for part in self._store.batches(rows, _AT_ONCE, len(rows)):
+            chosen = self._store.take(part)
+            there.append(_count(chosen, _within(chosen, window.start_ms - LOOKBACK_MS, window.end_ms)) > 0)
         nothing = SeriesSet.empty(query)
-        labels = _narrow(self._series.labels.iloc[np.unique(self._series.sid[keep])])
+        labels = _narrow(self._shelf.labels.iloc[rows[np.concatenate(there)]])
         return SeriesSet(labels, nothing.sid, nothing.time, nothing.value, query)
 
     def span(self) -> tuple[datetime, datetime] | None:
@@ -176,20 +200,27 @@ class Recording:
                 return datetime.fromisoformat(str(window["start"])), datetime.fromisoformat(str(window["end"]))
             except (KeyError, ValueError):
                 raise RecordingError(f"{self.description} has a window that is no time", "record anew") from None
-        if not len(self._series.time):
+        return self._sampled
+
+    @cached_property
+    def _sampled(self) -> tuple[datetime, datetime] | None:
+        """The first and the last sample of all."""
+        edges = self._shelf.edges
+        rows = np.flatnonzero(edges[1:] > edges[:-1])
+        ends = [self._shelf.take(part)[0] for part in self._store.batches(rows, _AT_ONCE, len(rows))]
+        if not ends:
             return None
-        first, last = self._series.time.min().astype(np.int64), self._series.time.max().astype(np.int64)
-        return _instant(int(first)), _instant(int(last))
+        return _instant(min(int(t.min()) for t in ends)), _instant(max(int(t.max()) for t in ends))
 
     def now(self) -> datetime:
         """Its end."""
         span = self.span()
         return span[1] if span else _EPOCH
 
-    def _evaluate(self, promql: str, at: Ints) -> Vector | Scalar | Ranges:
-        node = parse(promql)
+    def _evaluate(self, promql: str, at: Ints, step_ms: int = 0) -> Vector | Scalar | Ranges:
+        node = parse(promql, step_ms, int(at[-1] - at[0]))
         try:
-            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open).evaluate(node)
+            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms).evaluate(node)
         except RecursionError:
             raise UnsupportedQuery(
                 "an expression nested so deeply is not known to the embedded evaluator", "write it more plainly"
@@ -198,18 +229,40 @@ class Recording:
             raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
         return value
 
-    def _within(self, selector: str, after_ms: int, until_ms: int) -> Bools:
-        """Which of all samples belong to a plain selector and a span; no stale markers."""
-        time = self._series.time.astype(np.int64)
-        keep: Bools = np.isin(self._series.sid, self._find(selector)) & (time > after_ms) & (time <= until_ms)
-        keep &= self._series.value.view(np.uint64) != STALE_BITS
-        return keep
-
     def _find(self, selector: str) -> Ints:
         node = parse(selector)
         if not is_plain_selector(node):
             raise BadQuery(f"{selector!r} is no plain selector", 'write a metric with matchers, such as up{job="x"}')
         return self._store.find(selector_conditions(node))
+
+
+def _within(chosen: Selected, after_ms: int, until_ms: int) -> Bools:
+    """Which samples lie in a span; no stale markers."""
+    return (chosen.time > after_ms) & (chosen.time <= until_ms) & ~chosen.stale
+
+
+def _count(chosen: Selected, keep: Bools) -> Ints:
+    """How many samples of each series are kept."""
+    counted: Ints = np.diff(np.r_[0, np.cumsum(keep)][chosen.begin])
+    return counted
+
+
+def _stamps(labels: Mapping[str, str], time: Floats, value: Floats) -> Ints:
+    """A series' times in milliseconds, once they are known to make sense."""
+    who = plain(labels)[:200]
+    if time.ndim != 1 or time.shape != value.shape:
+        raise ParameterError(
+            f"the series {who} has {time.size:,} times and {value.size:,} values", "give one value for each time"
+        )
+    if not np.isfinite(time).all():
+        raise ParameterError(f"the series {who} has a time that is no number", "give unix seconds")
+    stamps = np.rint(time * 1000).astype(np.int64)
+    if not (stamps[1:] > stamps[:-1]).all():
+        raise ParameterError(
+            f"the times of the series {who} do not ascend, or two share a millisecond",
+            "sort the samples by time, and give one for each moment",
+        )
+    return stamps
 
 
 def _kind(value: Vector | Scalar, otherwise: str) -> str:

@@ -15,6 +15,7 @@ manifest                what it says
 ``selectors``           what was asked for
 ``series``, ``samples``  counts
 ``files``               bytes and SHA-256 of each file
+``redacted``            labels whose values are pseudonyms; only when there are some
 ``warnings``            what the engine said beside its answer; only when it said something
 ``truth``               what is known of what really happened; only when it is
 ======================  ===============================================================================================
@@ -22,26 +23,45 @@ manifest                what it says
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from meshlab.errors import ParameterError, RecordingError
 from meshlab.escape import plain
 from meshlab.files import atomic_folder, write_text
+from meshlab.recordings.shelf import OnDisk, Resident, Shelf
 from meshlab.series import Query, SeriesSet
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
-__all__ = ["FORMAT", "Stored", "check_target", "read_folder", "read_manifest", "write_folder"]
+__all__ = [
+    "FORMAT",
+    "RESIDENT",
+    "SamplesWriter",
+    "Stored",
+    "as_json",
+    "check_target",
+    "checksum",
+    "open_folder",
+    "read_folder",
+    "read_manifest",
+    "write_folder",
+    "writing",
+]
 
 FORMAT: Final = "meshlab.recording/1"
 _FAMILY: Final = "meshlab.recording/"
@@ -53,6 +73,11 @@ _LABEL: Final = "label_"
 """Before each label's name, which may be ``sid``."""
 _LARGEST_MANIFEST: Final = 16 << 20
 _ROW_GROUP: Final = 1 << 18
+RESIDENT: Final = 1 << 22
+"""A recording of up to so many samples is held in memory."""
+_LARGEST_IN_MEMORY: Final = 8 << 20
+"""A file of up to so many bytes is read at once."""
+_PIECE: Final = 1 << 20
 _AGAIN: Final = "fetch the recording again"
 
 
@@ -82,7 +107,15 @@ def read_manifest(folder: Path) -> dict[str, object]:
     """
     path = folder / _MANIFEST
     if not folder.is_dir():
-        raise RecordingError(f"there is no recording at {plain(folder)}", "check the path")
+        begun = folder.with_name(f"{folder.name}.partial").is_dir()
+        raise RecordingError(
+            f"there is no recording at {plain(folder)}",
+            "one was begun there: run its command again to finish it" if begun else "check the path",
+        )
+    if not path.is_file() and folder.name.endswith(".partial"):
+        raise RecordingError(
+            f"{plain(folder)} is a recording that is not finished", "run its command again to finish it"
+        )
     if not path.is_file():
         raise RecordingError(
             f"{plain(folder)} is no recording: it has no {_MANIFEST}",
@@ -102,7 +135,7 @@ def read_manifest(folder: Path) -> dict[str, object]:
 
 
 def read_folder(folder: Path, *, verify: bool = True) -> Stored:
-    """Read a recording whole.
+    """Read a recording whole, into memory.
 
     Parameters
     ----------
@@ -115,13 +148,42 @@ def read_folder(folder: Path, *, verify: bool = True) -> Stored:
     RecordingError
         A file is missing, has not the size or checksum of the manifest, or holds something else than a recording.
     """
+    shelf, manifest = open_folder(folder, verify=verify, resident=sys.maxsize)
+    assert isinstance(shelf, Resident)
+    return Stored(shelf.series, manifest)
+
+
+def open_folder(folder: Path, *, verify: bool = True, resident: int = RESIDENT) -> tuple[Shelf, dict[str, object]]:
+    """Open a recording: all of it is checked, and what is large stays on disk.
+
+    Parameters
+    ----------
+    folder : Path
+    verify : bool
+        Whether to compare checksums; sizes, columns, order and counts always are.
+    resident : int
+        Up to so many samples are read into memory.
+
+    Returns
+    -------
+    Shelf, dict
+        The samples, and the manifest.
+
+    Raises
+    ------
+    RecordingError
+        A file is missing, has not the size or checksum of the manifest, or holds something else than a recording.
+    """
     manifest = read_manifest(folder)
     series = _parquet(folder, _SERIES, manifest, verify=verify)
     samples = _parquet(folder, _SAMPLES, manifest, verify=verify)
     labels = _labels(series, folder / _SERIES, manifest)
-    columns = _samples(samples, folder / _SAMPLES, manifest, len(labels))
+    path = folder / _SAMPLES
+    _compare(samples, path, _columns(), manifest["samples"])
+    if samples.metadata.num_rows > resident:
+        return OnDisk(labels, _edges(samples, path, len(labels)), samples, plain(path)), manifest
     query = Query(promql="", engine=f"recording {plain(folder.name)}", result_type="samples")
-    return Stored(SeriesSet(labels, *columns, query), manifest)
+    return Resident(SeriesSet(labels, *_samples(samples, path, len(labels)), query)), manifest
 
 
 def write_folder(folder: Path, stored: Stored) -> None:
@@ -141,54 +203,158 @@ def write_folder(folder: Path, stored: Stored) -> None:
     RecordingError
         The folder cannot be written.
     """
+    found = stored.series
+    with writing(folder, found.labels, stored.manifest) as samples:
+        samples.append(found.sid, found.time, found.value)
+
+
+@contextmanager
+def writing(folder: Path, labels: pd.DataFrame, manifest: dict[str, object]) -> Iterator[SamplesWriter]:
+    """Write a recording piece by piece; it takes its place when all went well.
+
+    Parameters
+    ----------
+    folder : Path
+        Replaced when it is a recording.
+    labels : DataFrame
+        One row a series, as in `SeriesSet`.
+    manifest : dict
+        Completed as by `write_folder`.
+
+    Yields
+    ------
+    SamplesWriter
+        Takes the samples, in the order of series and time. How they are cut does not change a byte.
+
+    Raises
+    ------
+    ParameterError
+        The folder holds something else than a recording, or the manifest cannot be written as JSON.
+    RecordingError
+        The folder cannot be written.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     folder = folder.resolve()
     check_target(folder)
-    found = stored.series
-    order = np.arange(len(found), dtype=np.int32)
-    series = pa.table(
-        {"sid": order, **{f"{_LABEL}{n}": _strings(found.labels[n]) for n in sorted(found.labels.columns)}}
-    )
-    samples = pa.table(
-        {
-            "sid": pa.array(found.sid, pa.int32()),
-            "time": pa.array(found.time.astype("datetime64[ms]").astype(np.int64)).cast(pa.timestamp("ms", "UTC")),
-            # from_pandas would turn NaN, stale markers among them, into nulls.
-            "value": pa.array(found.value, pa.float64(), from_pandas=False),
-        }
-    )
+    order = np.arange(len(labels), dtype=np.int32)
+    series = pa.table({"sid": order, **{f"{_LABEL}{n}": _strings(labels[n]) for n in sorted(labels.columns)}})
     try:
         with atomic_folder(folder) as beside:
             parquet.write_table(series, beside / _SERIES, compression="zstd", compression_level=9)
-            parquet.write_table(
-                samples,
-                beside / _SAMPLES,
-                compression="zstd",
-                compression_level=9,
-                row_group_size=_ROW_GROUP,
-                use_dictionary=False,
-                # Of counters, sparse counters, seconds and gauges all were smaller so, by 6 to 55 %.
-                column_encoding={
-                    "sid": "DELTA_BINARY_PACKED",
-                    "time": "DELTA_BINARY_PACKED",
-                    "value": "BYTE_STREAM_SPLIT",
-                },
-            )
-            manifest = {
-                **stored.manifest,
+            with SamplesWriter(beside / _SAMPLES) as samples:
+                yield samples
+            whole = {
+                **manifest,
                 "format": FORMAT,
-                "series": len(found),
-                "samples": len(found.sid),
-                "files": {name: _describe((beside / name).read_bytes()) for name in _FILES},
+                "series": len(labels),
+                "samples": samples.rows,
+                "files": {name: _describe(beside / name) for name in _FILES},
             }
-            write_text(beside / _MANIFEST, _as_json(manifest))
+            write_text(beside / _MANIFEST, as_json(whole))
     except OSError as error:
         raise RecordingError(
             f"the recording {plain(folder)} cannot be written: {error.strerror or type(error).__name__}",
             "choose another folder, or make room",
         ) from None
+
+
+class SamplesWriter:
+    """Writes ``sid``, ``time`` and ``value`` to a Parquet file in bounded memory; a context manager.
+
+    Row groups end where a series does, so that a range of series is read alone; only a series that is longer than a
+    row group is cut. The bytes depend on the samples alone, not on how they were handed over.
+
+    Parameters
+    ----------
+    path : Path
+    row_group : int
+        Most samples in a row group.
+    level : int
+        Of zstd.
+    """
+
+    def __init__(self, path: Path, *, row_group: int = _ROW_GROUP, level: int = 9) -> None:
+        from pyarrow import parquet
+
+        self.rows = 0
+        self._row_group = row_group
+        self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._held = 0
+        self._file = parquet.ParquetWriter(
+            path,
+            _columns(),
+            compression="zstd",
+            compression_level=level,
+            use_dictionary=False,
+            # Of counters, sparse counters, seconds and gauges all were smaller so, by 6 to 55 %.
+            column_encoding={"sid": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._flush(last=True)
+        finally:
+            self._file.close()
+
+    def append(self, sid: np.ndarray, time: np.ndarray, value: np.ndarray) -> None:
+        """Add samples, in the order of series and time.
+
+        Parameters
+        ----------
+        sid : ndarray of int32
+        time : ndarray of datetime64[ms], or of int64 (unix milliseconds)
+        value : ndarray of float64
+        """
+        self._waiting.append((sid, time.astype("datetime64[ms]", copy=False).view(np.int64), value))
+        self._held += len(sid)
+        if self._held > self._row_group:
+            self._flush(last=False)
+
+    def _flush(self, *, last: bool) -> None:
+        if not self._waiting:
+            return
+        columns = [np.concatenate(c) if len(c) > 1 else c[0] for c in zip(*self._waiting, strict=True)]
+        begin, end = 0, self._held
+        while end - begin > self._row_group or (last and end > begin):
+            cut = self._cut(columns[0], begin, end)
+            self._write(*(column[begin:cut] for column in columns))
+            begin = cut
+        # A copy: a view would hold what has been written.
+        self._waiting = [(columns[0][begin:].copy(), columns[1][begin:].copy(), columns[2][begin:].copy())][
+            : end - begin
+        ]
+        self._held = end - begin
+
+    def _cut(self, sid: np.ndarray, begin: int, end: int) -> int:
+        most = begin + self._row_group
+        if end <= most:
+            return end
+        here = int(np.searchsorted(sid[begin:most], sid[most], side="left"))
+        return begin + here if here else most
+
+    def _write(self, sid: np.ndarray, time: np.ndarray, value: np.ndarray) -> None:
+        import pyarrow as pa
+
+        columns = [
+            pa.array(sid, pa.int32()),
+            pa.array(time).cast(pa.timestamp("ms", "UTC")),
+            # from_pandas would turn NaN, stale markers among them, into nulls.
+            pa.array(value, pa.float64(), from_pandas=False),
+        ]
+        self._file.write_table(pa.Table.from_arrays(columns, schema=_columns()), row_group_size=len(sid))
+        self.rows += len(sid)
+
+
+def _columns() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([("sid", pa.int32()), ("time", pa.timestamp("ms", "UTC")), ("value", pa.float64())])
 
 
 def check_target(folder: Path) -> None:
@@ -236,7 +402,14 @@ def _json(path: Path) -> object:
     return found
 
 
-def _as_json(manifest: dict[str, object]) -> str:
+def as_json(manifest: Mapping[str, object]) -> str:
+    """A manifest's text.
+
+    Raises
+    ------
+    ParameterError
+        It holds something that JSON does not know.
+    """
     try:
         return json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
     except (TypeError, ValueError) as error:
@@ -280,8 +453,14 @@ def _is_span(window: object) -> bool:
         return False
 
 
-def _describe(body: bytes) -> dict[str, object]:
-    return {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+def _describe(path: Path) -> dict[str, object]:
+    return {"bytes": path.stat().st_size, "sha256": checksum(path)}
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _strings(column: pd.Series) -> pa.Array:
@@ -307,21 +486,24 @@ def _parquet(folder: Path, name: str, manifest: dict[str, object], *, verify: bo
         size = path.stat().st_size
         if size != listed["bytes"]:
             raise RecordingError(f"{plain(path)} is damaged: it has {size:,} of {listed['bytes']:,} bytes", _AGAIN)
-        body = path.read_bytes()
+        # One open file for the checksum and for all later questions: another recording may take the folder's place.
+        file = pa.BufferReader(path.read_bytes()) if size <= _LARGEST_IN_MEMORY else pa.OSFile(str(path))
+        digest = hashlib.sha256()
+        while verify and (piece := file.read_buffer(_PIECE)).size:
+            digest.update(piece)
+        file.seek(0)
     except OSError as error:
         raise RecordingError(f"{plain(path)} cannot be read: {error.strerror}", "check who may read it") from None
-    if verify and hashlib.sha256(body).hexdigest() != listed["sha256"]:
+    if verify and digest.hexdigest() != listed["sha256"]:
         raise RecordingError(f"{plain(path)} is damaged: its checksum differs", _AGAIN)
     try:
-        return parquet.ParquetFile(pa.BufferReader(body))
+        return parquet.ParquetFile(file)
     except (pa.ArrowException, OSError):
         raise RecordingError(f"{plain(path)} is damaged: it is no Parquet file", _AGAIN) from None
 
 
-def _read(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: object) -> pa.Table:
-    """Read a file's columns after comparing what they are with what they ought to be."""
-    import pyarrow as pa
-
+def _compare(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: object) -> None:
+    """Compare what a file's columns are with what they ought to be."""
     found = file.schema_arrow
     if [(f.name, f.type) for f in found] != [(f.name, f.type) for f in wanted]:
         raise RecordingError(f"{plain(path)} has not the columns of a recording", "record anew")
@@ -329,8 +511,13 @@ def _read(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: object
         raise RecordingError(
             f"{plain(path)} has {file.metadata.num_rows:,} rows and the manifest counts {rows:,}", _AGAIN
         )
+
+
+def _decoded(read: Callable[[], pa.Table], path: Path) -> pa.Table:
+    import pyarrow as pa
+
     try:
-        table = file.read()
+        table = read()
     except (pa.ArrowException, OSError):
         raise RecordingError(f"{plain(path)} is damaged: it cannot be decoded", _AGAIN) from None
     if any(column.null_count for column in table.columns):
@@ -345,24 +532,43 @@ def _labels(file: parquet.ParquetFile, path: Path, manifest: dict[str, object]) 
     if names != sorted(set(names)):
         raise RecordingError(f"{plain(path)} has not the columns of a recording", "record anew")
     wanted = pa.schema([("sid", pa.int32()), *((f"{_LABEL}{n}", pa.string()) for n in names)])
-    table = _read(file, path, wanted, manifest["series"])
+    _compare(file, path, wanted, manifest["series"])
+    table = _decoded(file.read, path)
     if not np.array_equal(table["sid"].to_numpy(), np.arange(table.num_rows)):
         raise RecordingError(f"{plain(path)} does not number its series from 0", "record anew")
-    columns = {n: table[f"{_LABEL}{n}"].to_pandas().astype("str") for n in names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+    if not names:
+        return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
+    labels: pd.DataFrame = table.drop_columns(["sid"]).rename_columns(names).to_pandas()
+    return labels.astype("str")
 
 
 def _samples(
-    file: parquet.ParquetFile, path: Path, manifest: dict[str, object], series: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    import pyarrow as pa
-
-    wanted = pa.schema([("sid", pa.int32()), ("time", pa.timestamp("ms", "UTC")), ("value", pa.float64())])
-    table = _read(file, path, wanted, manifest["samples"])
+    file: parquet.ParquetFile, path: Path, series: int
+) -> tuple[NDArray[np.int32], NDArray[np.datetime64], NDArray[np.float64]]:
+    table = _decoded(file.read, path)
     sid, time, value = (table[name].to_numpy() for name in ("sid", "time", "value"))
+    _check_order(sid, time, path, series)
+    return sid, time.astype("datetime64[ms]", copy=False), value
+
+
+def _edges(file: parquet.ParquetFile, path: Path, series: int) -> NDArray[np.int64]:
+    """Where each series begins in a large file, which is checked on the way, a row group at a time."""
+    counts = np.zeros(series, np.int64)
+    sid, time = np.empty(0, np.int32), np.empty(0, "datetime64[ms]")
+    for group in range(file.num_row_groups):
+        table = _decoded(functools.partial(file.read_row_group, group, columns=["sid", "time"]), path)
+        # With the last sample of the group before.
+        sid = np.r_[sid[-1:], table["sid"].to_numpy()]
+        time = np.r_[time[-1:], table["time"].to_numpy()]
+        _check_order(sid, time, path, series)
+        counts += np.bincount(sid[len(sid) - table.num_rows :], minlength=series)
+    edges: NDArray[np.int64] = np.r_[0, np.cumsum(counts)]
+    return edges
+
+
+def _check_order(sid: NDArray[np.int32], time: NDArray[np.datetime64], path: Path, series: int) -> None:
     if len(sid) and (sid.min() < 0 or sid.max() >= series):
         raise RecordingError(f"{plain(path)} has samples of series that {_SERIES} does not have", "record anew")
     step, later = sid[1:] - sid[:-1], time[1:] > time[:-1]
     if not ((step > 0) | ((step == 0) & later)).all():
         raise RecordingError(f"{plain(path)} is not sorted by series and time", "record anew")
-    return sid, time.astype("datetime64[ms]", copy=False), value

@@ -1,22 +1,37 @@
-"""From any engine to a recording."""
+"""From any engine to a recording: in pieces, in bounded memory, and from where a killed run stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any, Final
 
 from meshlab.engines.base import LOOKBACK_MS, Engine
-from meshlab.engines.joining import join
-from meshlab.errors import Incomplete, ParameterError
+from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
 from meshlab.escape import plain
-from meshlab.recordings.format import Stored, check_target, write_folder
-from meshlab.series import Query, SeriesSet
+from meshlab.recordings.format import as_json, check_target
+from meshlab.recordings.merging import merge
+from meshlab.recordings.pieces import Piece, WorkFolder, ordered, work_folder
+from meshlab.recordings.redaction import Redaction, check_redacted, new_key
+from meshlab.series import SeriesSet
 from meshlab.window import Window
 
-__all__ = ["record"]
+__all__ = ["Progress", "record"]
+
+Progress = Callable[[int, int, str], None]
+"""Told how much is done, of how much, and what is being done."""
+
+_MINUTE_MS: Final = 60_000
+_SPANS_MS: Final = tuple(_MINUTE_MS * m for m in (1, 5, 15, 30, 60, 120, 360))
+"""Lengths of a piece: each divides the next, so that pieces lie on one grid whatever their lengths."""
+_FIRST_MS: Final = _SPANS_MS[1]
+_EMPTY_MS: Final = _SPANS_MS[4]
+_SAMPLES: Final = 1_000_000
+"""A piece is to hold about as many samples, at most."""
 
 
 def record(
@@ -28,8 +43,14 @@ def record(
     what: str,
     command: str = "",
     truth: Mapping[str, object] | None = None,
+    redact: Sequence[str] = (),
+    progress: Progress | None = None,
+    resume_key: str = "",
 ) -> Path:
     """Record raw samples to a folder, which stands there whole or not at all.
+
+    Samples are fetched in pieces of time, and each piece is kept beside the folder (in ``OUT.partial``) until all are
+    there. Asked for the same again, `record` goes on where it stopped, killed or not; the recording does not tell.
 
     Parameters
     ----------
@@ -46,6 +67,13 @@ def record(
         The command that made it.
     truth : mapping, optional
         What is known of what really happened; JSON values.
+    redact : sequence of str
+        Labels whose values become pseudonyms; see `meshlab.recordings.redaction`.
+    progress : callable, optional
+        Told minutes done, minutes in all, and what is being done.
+    resume_key : str
+        What was typed for the window, such as ``-1h``: who types the same again wants the window of the first time.
+        Without it, the window itself counts.
 
     Returns
     -------
@@ -55,9 +83,12 @@ def record(
     Raises
     ------
     ParameterError
-        No selector is given, nothing matches in the window, or the folder holds something else than a recording.
+        No selector is given, nothing matches in the window, a label cannot be redacted, the folder holds something
+        else than a recording, or an unfinished recording of something else is in the way.
     Incomplete
-        The engine could not give a part of the answer: nothing is written.
+        The engine could not give a part of the answer. The pieces before it are kept.
+    Unreachable, Refused, BadQuery
+        The engine did not answer. The pieces before are kept.
     RecordingError
         The folder cannot be written.
     """
@@ -66,46 +97,181 @@ def record(
             "no list of selectors is given to record", 'give at least one, such as {__name__=~"istio_.*"}'
         )
     check_target(out)
+    told: dict[str, object] = {"what": what} | ({} if truth is None else {"truth": dict(truth)})
+    as_json(told)
+    labels = check_redacted(redact)
+    Redaction(labels, new_key()).command("", selectors)  # a selector that cannot be redacted is refused now
+    began = engine.now().isoformat(timespec="seconds")
+    asked = {
+        "source": engine.description.partition(" at ")[2] or engine.description,
+        "selectors": list(selectors),
+        "window": resume_key or str(window),
+        "redact": list(labels),
+    }
+    with WorkFolder.held(work_folder(out)) as work:
+        if work.is_empty and work.journal.get("asked") != asked:
+            span = {"start_ms": window.start_ms, "end_ms": window.end_ms, "step_ms": window.step_ms}
+            work.begin({"asked": asked, "command": command, "window": span, "recorded": began, "key": new_key()})
+        _check_same(work, asked)
+        window = Window(**work.journal["window"])
+        redaction = Redaction(labels, work.journal["key"])
+        try:
+            pieces = _collect(work, engine, selectors, window, redaction, progress or _silent)
+            if not any(piece.samples for piece in pieces):
+                work.pieces.clear()
+                wanted = ", ".join(plain(selector) for selector in selectors)
+                raise ParameterError(
+                    f"{engine.description} has nothing that matches {wanted} in {window}",
+                    "check the selectors, and that the window lies where data is",
+                )
+        except BaseException:
+            if work.is_empty:
+                work.remove()
+            raise
+        manifest = _manifest(engine, out, window, redaction, selectors, work, pieces) | told
+        manifest["command"] = redaction.command(command, selectors)
+        merge(work, pieces, out, manifest, _writing(progress or _silent, selectors, window))
+        _sweep(out)
+        work.remove()
+    return out
+
+
+def _check_same(work: WorkFolder, asked: Mapping[str, object]) -> None:
+    before: dict[str, Any] = work.journal["asked"]
+    differ = [name for name in asked if before.get(name) != asked[name]]
+    if differ:
+        names = {"redact": "redacted labels"}
+        again = f"run that one again ({plain(work.journal['command'])})" if work.journal["command"] else "finish it"
+        raise ParameterError(
+            f"{plain(work.folder)} holds an unfinished recording of another command"
+            f" (its {' and '.join(names.get(name, name) for name in differ)} differ)",
+            f"{again}, delete that folder, or choose another one for this recording",
+        )
+
+
+def _collect(
+    work: WorkFolder,
+    engine: Engine,
+    selectors: Sequence[str],
+    window: Window,
+    redaction: Redaction,
+    progress: Progress,
+) -> list[Piece]:
+    """All pieces: those that are there, and the missing ones, which are fetched."""
     # With what an engine still sees at the window's start, so that a recording answers as the engine did.
     lead = window.with_lead(LOOKBACK_MS)
-    parts = [engine.samples(selector, lead) for selector in selectors]
-    failed = list(dict.fromkeys(text for part in parts for text in part.query.failed))
-    if failed:
+    whole = _minutes(lead.end_ms - lead.start_ms)
+    pieces = []
+    for number, selector in enumerate(selectors):
+        at, span, most = lead.start_ms, _FIRST_MS, _SPANS_MS[-1]
+        there = work.pieces.get(number, {})
+        while at < lead.end_ms:
+            done = number * whole + _minutes(at - lead.start_ms)
+            progress(done, len(selectors) * whole, plain(redaction.selector(selector)))
+            if at not in there:
+                until = min([start for start in there if start > at], default=lead.end_ms)
+                try:
+                    found, end, fetched = _fetch(engine, selector, at, until, span)
+                    _check_whole(engine, found)
+                except EngineError as error:
+                    raise _kept(error, work) from error.__cause__
+                found = replace(found, labels=redaction.table(found.labels))
+                most = min(most, fetched) if fetched < span else most
+                work.add(number, at, end, ordered(found, at, end))
+                del found
+                there = work.pieces[number]
+            pieces.append(there[at])
+            at, span = there[at].end_ms, min(most, _next_span(there[at], span))
+    return pieces
+
+
+def _fetch(engine: Engine, selector: str, at: int, until: int, span: int) -> tuple[SeriesSet, int, int]:
+    """The samples of a piece, its end and its span, which is made shorter where the engine says that it is too much."""
+    while True:
+        end = min((at // span + 1) * span, until)
+        try:
+            return engine.samples(selector, Window(at, end, math.gcd(at, end))), end, span
+        except TooMuch:
+            if span == _SPANS_MS[0]:
+                raise
+            span = max(s for s in _SPANS_MS if s < span)
+
+
+def _next_span(piece: Piece, span: int) -> int:
+    """How long the next piece may be if it is as dense as this one was; it grows one step at a time."""
+    if not piece.samples:
+        # Where nothing was, much may begin.
+        return _EMPTY_MS
+    per_ms = piece.samples / (piece.end_ms - piece.start_ms)
+    longer = min([s for s in _SPANS_MS if s > span], default=_SPANS_MS[-1])
+    return max([s for s in _SPANS_MS if s * per_ms <= _SAMPLES and s <= longer], default=_SPANS_MS[0])
+
+
+def _check_whole(engine: Engine, found: SeriesSet) -> None:
+    if found.query.failed:
         raise Incomplete(
-            f"{engine.description} could not give all samples: {'; '.join(failed)}",
-            "choose selectors that leave these out, or record anew later",
+            f"{engine.description} could not give all samples: {'; '.join(found.query.failed)}",
+            "choose selectors that leave these out, or record again later",
         )
-    query = Query(promql=" or ".join(selectors), engine=engine.description, window=lead, result_type="samples")
-    found = _once(join(parts, query))
-    if not len(found.sid):
-        raise ParameterError(
-            f"{engine.description} has nothing that matches {', '.join(plain(s) for s in selectors)} in {window}",
-            "check the selectors, and that the window lies where data is",
-        )
+
+
+def _kept(error: EngineError, work: WorkFolder) -> EngineError:
+    """The same error, which also says that the pieces are not lost."""
+    if work.is_empty:
+        return error
+    return type(error)(
+        error.what,
+        f"{error.hint}{'; ' if error.hint else ''}what was recorded so far is kept in {plain(work.folder)}:"
+        " the same command goes on from there",
+    )
+
+
+def _manifest(
+    engine: Engine,
+    out: Path,
+    window: Window,
+    redaction: Redaction,
+    selectors: Sequence[str],
+    work: WorkFolder,
+    pieces: Sequence[Piece],
+) -> dict[str, object]:
     manifest: dict[str, object] = {
         "name": out.resolve().name,
-        "what": what,
-        "recorded": engine.now().isoformat(timespec="seconds"),
+        "recorded": work.journal["recorded"],
         "window": {"start": window.start.isoformat(), "end": window.end.isoformat()},
         # A recording travels: the address stays at home.
         "engine": engine.description.split(" at ")[0],
         "ranges": "left-open" if engine.left_open else "closed",
-        "command": command,
-        "selectors": list(selectors),
+        "selectors": [redaction.selector(selector) for selector in selectors],
     }
-    if found.query.warnings:
-        manifest["warnings"] = list(found.query.warnings)
-    if truth is not None:
-        manifest["truth"] = dict(truth)
-    write_folder(out, Stored(found, manifest))
-    return out
+    warnings = list(dict.fromkeys(text for piece in pieces for text in piece.warnings))
+    if redaction.labels:
+        manifest["redacted"] = list(redaction.labels)
+        if warnings:
+            warnings = [f"the engine's {len(warnings)} warnings are left out: they may name what is redacted"]
+    if warnings:
+        manifest["warnings"] = warnings
+    return manifest
 
 
-def _once(found: SeriesSet) -> SeriesSet:
-    """Drop samples that came twice because two selectors match their series."""
-    again = (found.sid[1:] == found.sid[:-1]) & (found.time[1:] == found.time[:-1])
-    if not again.any():
-        return found
-    keep = np.concatenate([[True], ~again])
-    query = replace(found.query, points_expected=int(keep.sum()), points_got=int(keep.sum()))
-    return SeriesSet(found.labels, found.sid[keep], found.time[keep], found.value[keep], query)
+def _writing(progress: Progress, selectors: Sequence[str], window: Window) -> Callable[[float], None]:
+    lead = window.with_lead(LOOKBACK_MS)
+    whole = len(selectors) * _minutes(lead.end_ms - lead.start_ms)
+    return lambda share: progress(whole, whole, f"writing, {share:.0%}")
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a run left that was killed while it put its folder into place."""
+    out = out.resolve()
+    left = re.compile(rf"\.{re.escape(out.name)}\.[0-9a-f]{{8}}\.(new|old)")
+    for path in out.parent.iterdir():
+        if left.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _minutes(span_ms: int) -> int:
+    return -(-span_ms // _MINUTE_MS)
+
+
+def _silent(_done: int, _total: int, _what: str) -> None:
+    pass

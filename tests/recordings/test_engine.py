@@ -166,3 +166,23 @@ def test_questions_change_nothing(memory: Recording) -> None:
     for query in ("rate(up[1m])", "-up", 'label_replace(up, "pod", "x", "zone", "x")', "up * 2", "topk(1, up)"):
         memory.query_range(query, WINDOW)
     assert np.array_equal(memory.query_range("up", WINDOW).value, before, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([({"a": "1"}, [1, 2], [1])], r"the series \{'a': '1'\} has 2 times and 1 values"),
+        ([({"a": "1"}, [[1, 2]], [[1, 2]])], "has 2 times and 2 values"),
+        ([({"a": "1"}, [2, 1], [1, 2])], "do not ascend, or two share a millisecond; sort the samples by time"),
+        ([({"a": "1"}, [1, 1], [1, 2])], "do not ascend"),
+        ([({"a": "1"}, [1.0001, 1.0002], [1, 2])], "two share a millisecond"),
+        ([({"a": "1"}, [1, float("nan")], [1, 2])], "a time that is no number"),
+        ([({"a": "1"}, [float("inf")], [1])], "a time that is no number"),
+        ([({"a": "1"}, [1], [1]), ({"a": "1"}, [2], [2])], "two series have the same labels"),
+        ([({"a": "1"}, [1], [1]), ({"a": "1", "b": ""}, [2], [2])], "two series have the same labels"),
+        ([({}, [1], [1]), ({}, [2], [2])], "two series have the same labels"),
+    ],
+)
+def test_series_that_make_no_sense_are_refused(rows: list, says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        Recording.from_series(rows)

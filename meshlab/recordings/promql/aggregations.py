@@ -11,15 +11,16 @@ from meshlab.errors import BadQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.labels import is_label_name
 from meshlab.recordings.promql.over_time import sorted_quantile
+from meshlab.recordings.promql.sums import CANCELS, compensated
 from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Key, Labels, Vector, key, without
 
-__all__ = ["AGGREGATIONS", "aggregate", "count_values", "quantile", "ranked"]
+__all__ = ["AGGREGATIONS", "SMALLER", "Groups", "aggregate", "count_values", "quantile", "ranked"]
 
-_SMALLER: Final = 2.0**-64
+SMALLER: Final = 2.0**-64
 _LARGEST_K: Final = 2.0**63
 
 
-class _Groups:
+class Groups:
     """Series in groups: a stable order in which each group is one run of rows."""
 
     def __init__(self, vector: Vector, names: Sequence[str], *, by: bool) -> None:
@@ -42,6 +43,32 @@ class _Groups:
             return np.empty((0, x.shape[1]))
         reduced: Floats = ufunc.reduceat(x[self.order], self.first, axis=0)
         return reduced
+
+    def total(self, x: Floats, present: Bools, start: Floats | None = None) -> Floats:
+        """Add the present rows of each group to what there is, one after the other; shape (groups, steps).
+
+        In this order, as Prometheus adds them, the sum of all rows is the same however they come in batches.
+        """
+        steps = x.shape[1]
+        # Of the zeros, this is the one that changes nothing it is added to.
+        found = np.full((len(self.labels), steps), -0.0) if start is None else start
+        if not present.all():
+            x = np.where(present, x, -0.0)
+        longest = int(self.size.max(initial=0))
+        if len(self.labels) > longest:
+            for member in range(longest):
+                some = np.flatnonzero(self.size > member)
+                found[some] += x[self.order[self.first[some] + member]]
+            return found
+        for number, rows in enumerate(self.runs()):
+            members = np.concatenate([found[number : number + 1], x[rows]])
+            # Along the only axis, numpy would add in pairs.
+            found[number] = np.add.reduce(members, axis=0) if steps > 1 else np.add.accumulate(members)[-1]
+        return found
+
+    def sizes(self, x: Floats) -> Floats:
+        """Sum of the rows' sizes in each group; shape (groups, steps)."""
+        return self.fold(np.add, np.abs(x))
 
     def count(self, present: Bools) -> Floats:
         """Present rows of each group; shape (groups, steps)."""
@@ -74,7 +101,7 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
     left_open : bool
         Whether Prometheus 3's rules hold: in Prometheus 2, one member alone has no deviation, whatever it is.
     """
-    groups = _Groups(vector, labels, by=by)
+    groups = Groups(vector, labels, by=by)
     count = groups.count(vector.present)
     with np.errstate(all="ignore"):
         value = AGGREGATIONS[name](groups, vector, count)
@@ -83,21 +110,29 @@ def aggregate(name: str, vector: Vector, labels: Sequence[str], *, by: bool, lef
     return Vector(groups.labels, value, count > 0)
 
 
-def _sum(groups: _Groups, vector: Vector, _: Floats) -> Floats:
-    whole = vector.present.all()
-    return groups.fold(np.add, vector.value if whole else np.where(vector.present, vector.value, 0.0))
-
-
-def _mean(groups: _Groups, vector: Vector, count: Floats) -> Floats:
-    found = _sum(groups, vector, count) / count
-    if np.isinf(found[count > 0]).any():
-        # Prometheus's running mean does not overflow where the sum does.
-        smaller = Vector(vector.labels, vector.value * _SMALLER, vector.present)
-        return np.where(np.isinf(found), _sum(groups, smaller, count) / count / _SMALLER, found)
+def _sum(groups: Groups, vector: Vector, _: Floats) -> Floats:
+    found = groups.total(vector.value, vector.present)
+    x = vector.value if vector.present.all() else np.where(vector.present, vector.value, 0.0)
+    if not (x < 0).any():
+        return found
+    group, step = np.nonzero(np.abs(found) < CANCELS * groups.sizes(x))
+    if len(group):
+        steps = x.shape[1]
+        begin = groups.first[group] * steps + step
+        found[group, step] = compensated(x[groups.order].ravel(), begin, groups.size[group], steps)
     return found
 
 
-def _variance(groups: _Groups, vector: Vector, count: Floats) -> Floats:
+def _mean(groups: Groups, vector: Vector, count: Floats) -> Floats:
+    found = _sum(groups, vector, count) / count
+    if np.isinf(found[count > 0]).any():
+        # Prometheus's running mean does not overflow where the sum does.
+        smaller = Vector(vector.labels, vector.value * SMALLER, vector.present)
+        return np.where(np.isinf(found), _sum(groups, smaller, count) / count / SMALLER, found)
+    return found
+
+
+def _variance(groups: Groups, vector: Vector, count: Floats) -> Floats:
     # Measured from each group's first member, as Prometheus's running mean is: equal members vary by exactly 0.
     apart = np.empty_like(vector.value)
     steps = np.arange(vector.value.shape[1])
@@ -110,7 +145,7 @@ def _variance(groups: _Groups, vector: Vector, count: Floats) -> Floats:
     return groups.fold(np.add, np.where(vector.present, apart**2, 0.0)) / count
 
 
-AGGREGATIONS: Final[dict[str, Callable[[_Groups, Vector, Floats], Floats]]] = {
+AGGREGATIONS: Final[dict[str, Callable[[Groups, Vector, Floats], Floats]]] = {
     "sum": _sum,
     "avg": _mean,
     "count": lambda _g, _v, n: n,
@@ -147,7 +182,7 @@ def ranked(vector: Vector, k: Floats, labels: Sequence[str], *, by: bool, larges
         raise BadQuery(f"Scalar value {odd} overflows int64", "give the number of series as a whole number")
     chosen = np.zeros(vector.present.shape, np.bool_)
     wanted = k.astype(np.int64)
-    for rows in _Groups(vector, labels, by=by).runs():
+    for rows in Groups(vector, labels, by=by).runs():
         order = _sort(vector.value[rows], vector.present[rows], descending=largest, nan_first=False)
         place = np.empty_like(order)
         np.put_along_axis(place, order, np.broadcast_to(np.arange(len(rows))[:, None], order.shape), axis=0)
@@ -162,7 +197,7 @@ def quantile(vector: Vector, phi: Floats, labels: Sequence[str], *, by: bool) ->
     ----------
     phi : ndarray of float64, shape (steps,)
     """
-    groups = _Groups(vector, labels, by=by)
+    groups = Groups(vector, labels, by=by)
     steps = vector.value.shape[1]
     value, present = np.full((len(groups.labels), steps), np.nan), np.zeros((len(groups.labels), steps), np.bool_)
     for number, rows in enumerate(groups.runs()):
@@ -178,7 +213,7 @@ def quantile(vector: Vector, phi: Floats, labels: Sequence[str], *, by: bool) ->
     return Vector(groups.labels, value, present)
 
 
-def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool) -> Vector:
+def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool, left_open: bool) -> Vector:
     """``count_values``: how many series of a group have each value, which becomes a label.
 
     Raises
@@ -186,7 +221,7 @@ def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool)
     BadQuery
         The label's name is none.
     """
-    if not is_label_name(label):
+    if not is_label_name(label, left_open=left_open):
         raise BadQuery(f"invalid label name {plain(label)!r} in count_values", "use letters, digits and underscores")
     counts: dict[Key, tuple[Labels, Floats]] = {}
     for row, whole in enumerate(vector.labels):

@@ -11,7 +11,6 @@ import numpy as np
 from meshlab.errors import BadQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.values import (
-    METRIC,
     Bools,
     Floats,
     Ints,
@@ -23,10 +22,14 @@ from meshlab.recordings.promql.values import (
     key,
     merged,
     nameless,
+    unmeasured,
     without,
 )
 
 __all__ = ["Matching", "binary"]
+
+_Rows = dict[Key, list[int]]
+"""Rows of a vector by what must be equal on both sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +45,33 @@ class Matching:
         ``""`` for one-to-one, ``left`` (group_left) or ``right`` (group_right).
     include : tuple of str
         Labels that the "one" side lends.
+    fill_left, fill_right : float or None
+        What stands for a partner that a side does not have (Prometheus 3).
     """
 
     on: bool = False
     labels: tuple[str, ...] = ()
     many: str = ""
     include: tuple[str, ...] = ()
+    fill_left: float | None = None
+    fill_right: float | None = None
+
+    @property
+    def fills(self) -> bool:
+        """Whether anything stands for a missing partner."""
+        return self.fill_left is not None or self.fill_right is not None
 
     def signature(self, labels: Labels) -> Key:
         """What must be equal on both sides."""
         if self.on:
             return tuple([labels.get(name, "") for name in self.labels])
-        return key(without(labels, (*self.labels, METRIC)))
+        return key(unmeasured(labels, self.labels))
 
     def named(self, labels: Labels) -> dict[str, str]:
-        """The signature of a label set, for people."""
+        """The signature of a label set, as labels."""
         if self.on:
             return {name: labels[name] for name in self.labels if name in labels}
-        return without(labels, (*self.labels, METRIC))
+        return unmeasured(labels, self.labels)
 
 
 def _mod(a: Floats, b: Floats) -> Floats:
@@ -106,10 +118,16 @@ def binary(op: str, left: Value, right: Value, matching: Matching, *, return_boo
     """
     drop_name = return_bool or (op in _ARITHMETIC and (left_open or op != "atan2"))
     with np.errstate(all="ignore"):
+        if (matching.on or matching.labels or matching.fills) and not (
+            isinstance(left, Vector) and isinstance(right, Vector)
+        ):
+            raise BadQuery("vector matching is only allowed between instant vectors", "leave on() or ignoring() out")
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return _scalars(op, left, right)
         if isinstance(left, Vector) and isinstance(right, Vector):
             if op in ("and", "or", "unless"):
+                if matching.fills:
+                    raise BadQuery(f"fill is not allowed with {op}", "leave it out")
                 return _set(op, left, right, matching)
             return _vectors(op, left, right, matching, return_bool, drop_name)
         if isinstance(left, Vector) and isinstance(right, Scalar):
@@ -140,8 +158,8 @@ def _with_scalar(
     return Vector(vector.labels, vector.value, vector.present & holds)
 
 
-def _groups(vector: Vector, matching: Matching) -> dict[Key, list[int]]:
-    found: dict[Key, list[int]] = {}
+def _groups(vector: Vector, matching: Matching) -> _Rows:
+    found: _Rows = {}
     for row, labels in enumerate(vector.labels):
         found.setdefault(matching.signature(labels), []).append(row)
     return found
@@ -175,6 +193,8 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
     many_groups, one_groups = _groups(many, matching), _groups(one, matching)
     # Where one side has nothing at all, nothing is compared and nothing can be ambiguous.
     asked = many.present.any(axis=0) & one.present.any(axis=0)
+    if matching.fills:
+        asked = np.ones_like(asked)
     for rows in one_groups.values():
         if len(rows) > 1 and (one.present[rows].sum(axis=0)[asked] > 1).any():
             side = "left" if matching.many == "right" else "right"
@@ -184,6 +204,8 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
                 "many-to-many matching not allowed",
                 "add labels to on(), or aggregate that side first",
             )
+    if matching.fills:
+        many, many_groups, one, one_groups = _filled(many, many_groups, one, one_groups, matching)
     pairs = [(m, o) for s, rows in many_groups.items() for m in rows for o in one_groups.get(s, ())]
     if not pairs:
         return Vector.empty(left.value.shape[1])
@@ -211,6 +233,34 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
         ) from None
 
 
+def _filled(
+    many: Vector, many_groups: _Rows, one: Vector, one_groups: _Rows, matching: Matching
+) -> tuple[Vector, _Rows, Vector, _Rows]:
+    """Both sides with the series that ``fill`` puts where a partner is missing; they have the labels that match."""
+    left, right = matching.fill_left, matching.fill_right
+    for_many, for_one = (right, left) if matching.many == "right" else (left, right)
+    return (
+        *_extended(many, many_groups, one, one_groups, for_many, matching),
+        *_extended(one, one_groups, many, many_groups, for_one, matching),
+    )
+
+
+def _extended(
+    mine: Vector, mine_of: _Rows, other: Vector, other_of: _Rows, fill: float | None, matching: Matching
+) -> tuple[Vector, _Rows]:
+    if fill is None:
+        return mine, mine_of
+    nowhere = np.zeros((1, mine.value.shape[1]), np.bool_)
+    rows, labels, present = {s: list(r) for s, r in mine_of.items()}, list(mine.labels), [mine.present]
+    for signature, theirs in other_of.items():
+        rows.setdefault(signature, []).append(len(labels))
+        labels.append(matching.named(other.labels[theirs[0]]))
+        here = mine.present[mine_of[signature]].any(axis=0) if signature in mine_of else nowhere
+        present.append(other.present[theirs].any(axis=0) & ~here.reshape(1, -1))
+    value = np.concatenate([mine.value, np.full((len(labels) - len(mine.labels), nowhere.shape[1]), fill)])
+    return Vector(labels, value, np.concatenate(present)), rows
+
+
 def _once(at_one: Ints, present: Bools) -> None:
     """One-to-one: no series of the right side may have two partners at a step, even if their results would differ."""
     order = np.argsort(at_one, kind="stable")
@@ -226,7 +276,7 @@ def _result_labels(many: Labels, one: Labels, matching: Matching, drop_name: boo
     """``resultMetric``."""
     labels = dict(many)
     if drop_name:
-        labels.pop(METRIC, None)
+        labels = unmeasured(labels)
     if not matching.many:
         labels = _kept(labels, matching.labels) if matching.on else without(labels, matching.labels)
     for name in matching.include:

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
+from meshlab.recordings.promql.sums import sums
 from meshlab.recordings.promql.values import Bools, Floats, Ints, Ranges
 from meshlab.recordings.promql.windows import fold, over_members
 
-__all__ = ["mean", "quantile", "reduced", "sorted_quantile", "variance"]
+__all__ = [
+    "deviation",
+    "extreme_time",
+    "mean",
+    "quantile",
+    "reduced",
+    "smoothed",
+    "sorted_quantile",
+    "total",
+    "variance",
+]
 
 _SMALLER = 2.0**-64
 
 
 def reduced(over: Ranges, ufunc: np.ufunc) -> Floats:
-    """Sum, least or greatest of each window; shape (series, steps), undefined where a window is empty."""
+    """Least or greatest of each window; shape (series, steps), undefined where a window is empty."""
     return fold(ufunc, over.value, over.low, over.high)
+
+
+def total(over: Ranges) -> Floats:
+    """``sum_over_time``; shape (series, steps), undefined where a window is empty."""
+    return sums(over.value, over.low, over.high)
 
 
 def mean(over: Ranges) -> Floats:
     """``avg_over_time``; shape (series, steps), undefined where a window is empty."""
     count = over.spread(over.count)
-    found: Floats = reduced(over, np.add) / count
+    found: Floats = total(over) / count
     # Prometheus's running mean does not overflow where the sum does.
     huge = np.isinf(found) & (count > 0)
     if huge.any():
-        found[huge] = fold(np.add, over.value * _SMALLER, over.low[huge], over.high[huge]) / count[huge] / _SMALLER
+        found[huge] = sums(over.value * _SMALLER, over.low[huge], over.high[huge]) / count[huge] / _SMALLER
     return found
 
 
@@ -74,6 +90,89 @@ def quantile(over: Ranges, phi: Floats) -> Floats:
 
     value = np.full(some.shape, np.nan)
     value[some] = over_members(compute, over.low[some], over.high[some])
+    return value
+
+
+def deviation(over: Ranges) -> Floats:
+    """``mad_over_time``: the median distance from the median; shape (series, steps), NaN where a window is empty."""
+
+    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+        size = np.diff(np.r_[first, len(member)])
+        half = np.full(len(first), 0.5)
+
+        def median(x: Floats) -> Floats:
+            return sorted_quantile(half, x[np.lexsort((x, ~np.isnan(x), window))], first, size)
+
+        x = over.value[member]
+        return median(np.abs(x - median(x)[window]))
+
+    some = over.present()
+    value = np.full(some.shape, np.nan)
+    value[some] = over_members(compute, over.low[some], over.high[some])
+    return value
+
+
+def extreme_time(over: Ranges, ufunc: np.ufunc) -> Floats:
+    """``ts_of_min_over_time`` and its like: when each window last had its least or greatest value.
+
+    Parameters
+    ----------
+    over : Ranges
+    ufunc : numpy.ufunc
+        `numpy.fmin` or `numpy.fmax`.
+
+    Returns
+    -------
+    ndarray of float64, shape (series, steps)
+        Unix seconds; NaN where a window is empty.
+    """
+
+    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+        x = over.value[member]
+        extreme = ufunc.reduceat(x, first)[window]
+        # A window of NaN alone has its extreme at its end.
+        there = np.where((x == extreme) | np.isnan(extreme), np.arange(len(member)), -1)
+        seconds: Floats = over.time[member[np.maximum.reduceat(there, first)]] / 1000.0
+        return seconds
+
+    some = over.present()
+    value = np.full(some.shape, np.nan)
+    value[some] = over_members(compute, over.low[some], over.high[some])
+    return value
+
+
+def smoothed(over: Ranges, factor: Floats, trend: Floats) -> Floats:
+    """``double_exponential_smoothing``: Holt's method, a level and a trend that forget.
+
+    Parameters
+    ----------
+    over : Ranges
+    factor, trend : ndarray of float64, shape (steps,)
+        How much the newest value, and the newest slope, weighs.
+
+    Returns
+    -------
+    ndarray of float64, shape (series, steps)
+        NaN where a window has less than two samples.
+    """
+    some = over.present(2)
+    level_weight, trend_weight = (np.broadcast_to(x, some.shape)[some] for x in (factor, trend))
+    low, size = over.low[some], (over.high - over.low)[some]
+    if not len(low):
+        return np.full(some.shape, np.nan)
+    before, level = np.zeros(len(low)), over.value[low]
+    slope = over.value[low + 1] - level
+    for place in range(1, int(size.max())):
+        on = np.flatnonzero(size > place)
+        weight = trend_weight[on]
+        if place > 1:
+            slope[on] = weight * (level[on] - before[on]) + (1 - weight) * slope[on]
+        weight = level_weight[on]
+        level_now = weight * over.value[low[on] + place] + (1 - weight) * (level[on] + slope[on])
+        before[on] = level[on]
+        level[on] = level_now
+    value = np.full(some.shape, np.nan)
+    value[some] = level
     return value
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import repeat
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from meshlab.recordings.promql.patterns import matching
 from meshlab.recordings.promql.values import Floats, Ints, Labels
-from meshlab.series import SeriesSet
+from meshlab.recordings.shelf import Shelf
 
-__all__ = ["STALE_BITS", "Condition", "Selected", "Store"]
+__all__ = ["STALE_BITS", "Condition", "Selected", "Source", "Store"]
 
 STALE_BITS = 0x7FF0000000000002
 """Prometheus's marker: this series ended here (model/value/value.go)."""
@@ -68,25 +68,29 @@ class Selected:
         return Selected(self.labels, begin, self.time[keep], self.value[keep], self.stale[keep])
 
 
+class Source(Protocol):
+    """Whatever hands out the samples of a selector."""
+
+    def select(self, conditions: Sequence[Condition]) -> Selected:
+        """Samples of the series that meet all conditions."""
+        ...
+
+
 class Store:
     """Raw samples, with an index of their labels.
 
     Parameters
     ----------
-    series : SeriesSet
-        Sorted by series and time.
+    shelf : Shelf
+        Where the samples stand.
     dot_is_all : bool
         Whether ``.`` in a matcher also stands for a line's end (Prometheus 3).
     """
 
-    def __init__(self, series: SeriesSet, *, dot_is_all: bool = False) -> None:
-        self._series = series
+    def __init__(self, shelf: Shelf, *, dot_is_all: bool = False) -> None:
+        self._shelf = shelf
         self._dot_is_all = dot_is_all
         self._codes: dict[str, tuple[NDArray[np.int64], list[str]]] = {}
-
-    @cached_property
-    def _edges(self) -> Ints:
-        return self._series.starts
 
     def find(self, conditions: Sequence[Condition]) -> Ints:
         """Rows of the series that meet all conditions.
@@ -96,7 +100,7 @@ class Store:
         BadQuery
             A pattern is no RE2.
         """
-        found = np.ones(len(self._series), np.bool_)
+        found = np.ones(len(self._shelf.labels), np.bool_)
         for condition in conditions:
             found &= self._meets(condition)
         return np.flatnonzero(found)
@@ -109,19 +113,45 @@ class Store:
         BadQuery
             A pattern is no RE2.
         """
-        rows = self.find(conditions)
-        start, end = self._edges[rows], self._edges[rows + 1]
-        begin = np.r_[0, np.cumsum(end - start)]
-        if len(rows) and end[-1] - start[0] == begin[-1]:
-            at: slice | Ints = slice(int(start[0]), int(end[-1]))
-        else:
-            at = np.repeat(start - begin[:-1], end - start) + np.arange(begin[-1])
-        value = np.ascontiguousarray(self._series.value[at])
-        stale = value.view(np.uint64) == STALE_BITS
-        return Selected(self._labels(rows), begin, self._series.time[at].astype(np.int64), value, stale)
+        return self.take(self.find(conditions))
+
+    def take(self, rows: Ints) -> Selected:
+        """Samples of some series, by their rows, ascending."""
+        begin = np.r_[0, np.cumsum(self._lengths(rows))]
+        time, value = self._shelf.take(rows)
+        return Selected(self._labels(rows), begin, time, value, value.view(np.uint64) == STALE_BITS)
+
+    def fits(self, most_samples: int, most_series: int) -> bool:
+        """Whether all series together are within the bounds of a batch."""
+        edges = self._shelf.edges
+        return int(edges[-1]) <= most_samples and len(edges) - 1 <= most_series
+
+    def batches(self, rows: Ints, most_samples: int, most_series: int) -> list[Ints]:
+        """Some series in batches, each of at least one series.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Ascending.
+        most_samples, most_series : int
+            Bounds of a batch.
+        """
+        total = np.cumsum(self._lengths(rows))
+        found: list[Ints] = []
+        begin = 0
+        while begin < len(rows):
+            done = int(total[begin - 1]) if begin else 0
+            end = int(np.searchsorted(total, done + most_samples, side="right"))
+            end = max(min(end, begin + most_series), begin + 1)
+            found.append(rows[begin:end])
+            begin = end
+        return found
+
+    def _lengths(self, rows: Ints) -> Ints:
+        return self._shelf.edges[rows + 1] - self._shelf.edges[rows]
 
     def _labels(self, rows: Ints) -> list[Labels]:
-        names = [str(name) for name in self._series.labels.columns]
+        names = [str(name) for name in self._shelf.labels.columns]
         columns = []
         for name in names:
             codes, values = self._column(name)
@@ -140,9 +170,9 @@ class Store:
 
     def _column(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
         if name not in self._codes:
-            if name in self._series.labels:
-                codes, values = pd.factorize(self._series.labels[name])
+            if name in self._shelf.labels:
+                codes, values = pd.factorize(self._shelf.labels[name])
                 self._codes[name] = codes.astype(np.int64), [str(v) for v in values]
             else:
-                self._codes[name] = np.zeros(len(self._series), np.int64), [""]
+                self._codes[name] = np.zeros(len(self._shelf.labels), np.int64), [""]
         return self._codes[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import promql_parser as ast
 from meshlab.errors import BadQuery, UnsupportedQuery
 from meshlab.escape import plain
 from meshlab.recordings.promql.patterns import is_pattern
+from meshlab.recordings.promql.spans import Edit, plain_spans
 from meshlab.recordings.promql.store import Condition
 
 __all__ = ["is_plain_selector", "milliseconds", "moment_ms", "parse", "selector_conditions", "unsupported"]
@@ -22,11 +24,30 @@ _QUIET: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]
 _NESTING: Final = re.compile(r"[-+*/%^<>(\[]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _ILLEGAL: Final = re.compile(r"illegal regex for (.*)", re.DOTALL)
 _OPS: Final = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
-_KNOWN_ELSEWHERE: Final = ("holt_winters", "double_exponential_smoothing")
+_OLD_NAME: Final = re.compile(r"\bholt_winters(?=\s*\()")
+_NEW_NAME: Final = "double_exponential_smoothing"
+_BEFORE_1970: Final = re.compile(r"@[\s+]*-")
+_BYTE: Final = re.compile(r"""(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})""")
+_LATER: Final = (
+    ("the modifier anchored", re.compile(r"(?<=[\])}\w\s])\banchored\b(?![^\[\]]*\])"), ""),
+    ("the modifier smoothed", re.compile(r"(?<=[\])}\w\s])\bsmoothed\b(?![^\[\]]*\])"), ""),
+    ("a metric called anchored or smoothed", re.compile(r"\b(?:anchored|smoothed)\b(?![^\[\]]*\])"), "x"),
+    ("the operator </", re.compile(r"</"), "*"),
+    ("the operator >/", re.compile(r">/"), "*"),
+    ("the function info", re.compile(r"\binfo(?=\s*\()", re.IGNORECASE), "abs"),
+    ("the function timeseries_gen", re.compile(r"\btimeseries_gen\s*\([^()]*\)"), "vector(0)"),
+)
+"""What the parser does not read, by name: how it looks, and what it reads in its place."""
 
 
-def parse(promql: str) -> Any:
+def parse(promql: str, step_ms: int = 0, range_ms: int = 0) -> Any:
     """Read an expression.
+
+    Parameters
+    ----------
+    promql : str
+    step_ms, range_ms : int
+        What ``step()`` and ``range()`` mean in a duration.
 
     Raises
     ------
@@ -35,15 +56,39 @@ def parse(promql: str) -> Any:
     UnsupportedQuery
         It is PromQL that the parser does not know.
     """
+    quiet = _QUIET.sub(_blank, promql)
     # The parser, written in Rust, ends the whole process where an expression is nested some thousands deep.
-    if len(_NESTING.findall(_QUIET.sub("", promql))) > _MOST_OPERATORS:
+    if len(_NESTING.findall(quiet)) > _MOST_OPERATORS:
         raise unsupported(f"an expression of more than {_MOST_OPERATORS:,} operators and parentheses")
+    edits = [(*found.span(), _NEW_NAME) for found in _OLD_NAME.finditer(quiet)]
     try:
-        return ast.parse(promql)
-    except ValueError as error:
-        name = next((n for n in _KNOWN_ELSEWHERE if f"'{n}'" in str(error)), "")
+        node = _parsed(_edited(promql, edits), promql)
+    except BadQuery:
+        # Most expressions have no duration that is computed: it is looked for where nothing else helps.
+        edits += plain_spans(quiet, step_ms, range_ms)
+        quiet = _edited(quiet, edits)
+        name = _later(quiet)
         if name:
-            raise unsupported(f"the function {name}") from None
+            raise unsupported(name) from None
+        node = _parsed(_edited(promql, edits), promql)
+    if _BEFORE_1970.search(quiet):
+        raise unsupported("@ with a moment before 1970")
+    if any(text[0] in "\"'" and _BYTE.search(text) for text in _QUIET.findall(promql)):
+        # Go reads a byte there; the parser reads a letter, which is another text.
+        raise unsupported(r"a byte such as \xff in a string")
+    return node
+
+
+def _edited(text: str, edits: Sequence[Edit]) -> str:
+    for begin, end, instead in sorted(edits, reverse=True):
+        text = text[:begin] + instead + text[end:]
+    return text
+
+
+def _parsed(text: str, promql: str) -> Any:
+    try:
+        return ast.parse(text)
+    except ValueError as error:
         # The parser tries patterns with an engine of its own, which reads a little less than RE2 does.
         pattern = _ILLEGAL.search(str(error))
         if pattern and is_pattern(pattern[1]):
@@ -56,6 +101,35 @@ def parse(promql: str) -> Any:
         if type(error).__name__ != "PanicException":
             raise
         raise _endless(promql) from None
+
+
+def _blank(found: re.Match[str]) -> str:
+    """As many characters that mean nothing."""
+    text = found[0]
+    return " " * len(text) if text[0] == "#" else text[0] + "x" * (len(text) - 2) + text[-1]
+
+
+def _later(quiet: str) -> str:
+    """What of Prometheus 3 the parser does not read; empty where the text is wrong without it too."""
+    seen = ""
+    for name, pattern, instead in _LATER:
+        changed = pattern.sub(instead, quiet)
+        if changed == quiet:
+            continue
+        quiet, seen = changed, seen or name
+        if _reads(quiet):
+            return name if name == seen else f"{seen}, or {name}"
+    return ""
+
+
+def _reads(quiet: str) -> bool:
+    try:
+        ast.parse(quiet)
+    except BaseException as error:
+        if isinstance(error, (ValueError, OverflowError)) or type(error).__name__ == "PanicException":
+            return False
+        raise
+    return True
 
 
 def _endless(promql: str) -> BadQuery:
@@ -100,6 +174,8 @@ def milliseconds(node: Any, name: str) -> int:
         span: timedelta | None = getattr(node, name)
     except (ValueError, OverflowError):
         raise BadQuery(f"a {name} is out of range", "write less than 292y") from None
+    if name != "offset" and span is not None and not span:
+        raise BadQuery("duration must be greater than 0", "write a range or step such as 5m")
     return 0 if span is None else span // timedelta(milliseconds=1)
 
 
@@ -110,13 +186,9 @@ def moment_ms(moment: Any) -> int:
     ------
     BadQuery
         It is beyond all time.
-    UnsupportedQuery
-        It is before 1970.
     """
-    # The parser's own attribute panics before 1970 and overflows after 9999; its text says 0 for all before 1970.
+    # The parser's own attribute panics before 1970 and overflows after 9999; its text is right from 1970 on.
     found = int(str(moment).removeprefix("@ ").replace(".", ""))
-    if found == 0:
-        raise unsupported("@ with a moment before 1970")
     if found >= _LATEST_MS:
         raise BadQuery("timestamp out of bounds for @ modifier", "write unix seconds")
     return found

@@ -20,6 +20,7 @@ __all__ = [
     "Key",
     "Labels",
     "Ranges",
+    "SameLabels",
     "Scalar",
     "Text",
     "Value",
@@ -30,6 +31,7 @@ __all__ = [
     "merged",
     "nameless",
     "spread",
+    "unmeasured",
     "without",
 ]
 
@@ -40,6 +42,12 @@ Labels = dict[str, str]
 Key = Hashable
 
 METRIC = "__name__"
+_OF_THE_METRIC = (METRIC, "__type__", "__unit__")
+"""What goes when a function changes what is measured (Prometheus 3: ``IsMetadataLabel``; 2 never stores the others)."""
+
+
+class SameLabels(BadQuery):
+    """Two series have the same labels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,11 +199,17 @@ def without(labels: Labels, names: Iterable[str]) -> Labels:
     return {name: value for name, value in labels.items() if name not in drop}
 
 
+def unmeasured(labels: Labels, names: Iterable[str] = ()) -> Labels:
+    """A label set without the metric's name, type and unit, and without some labels."""
+    return without(labels, (*names, *_OF_THE_METRIC))
+
+
 def nameless(labels: Iterable[Labels]) -> list[Labels]:
-    """Label sets without the metric's name."""
+    """Label sets without the metric's name, type and unit."""
     found = [dict(x) for x in labels]
     for x in found:
-        x.pop(METRIC, None)
+        for name in _OF_THE_METRIC:
+            x.pop(name, None)
     return found
 
 
@@ -211,12 +225,12 @@ def distinct(vector: Vector) -> Vector:
 
     Raises
     ------
-    BadQuery
+    SameLabels
         Two series are alike.
     """
     shown = np.flatnonzero(vector.present.any(axis=1))
     if len({key(vector.labels[i]) for i in shown}) < len(shown):
-        raise BadQuery(
+        raise SameLabels(
             "vector cannot contain metrics with the same labelset",
             "select one metric, or keep a label that tells the series apart",
         )
@@ -230,7 +244,7 @@ def merged(vector: Vector) -> Vector:
 
     Raises
     ------
-    BadQuery
+    SameLabels
         Two are.
     """
     rows: dict[Key, list[int]] = {}
@@ -245,7 +259,7 @@ def merged(vector: Vector) -> Vector:
         first.append(target)
         for other in others:
             if (present[target] & present[other]).any():
-                raise BadQuery(
+                raise SameLabels(
                     "vector cannot contain metrics with the same labelset", "keep a label that tells the series apart"
                 )
             value[target] = np.where(present[other], value[other], value[target])

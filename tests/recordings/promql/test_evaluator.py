@@ -91,12 +91,19 @@ def test_empty_data_is_an_empty_answer() -> None:
 @pytest.mark.parametrize(
     ("query", "construct"),
     [
-        ("mad_over_time(up[5m])", "mad_over_time"),
-        ("holt_winters(up[5m], 0.5, 0.5)", "holt_winters"),
         ("limitk(1, up)", "limitk"),
+        ("limit_ratio(0.5, up)", "limit_ratio"),
         ('up{a="b" or c="d"}', "or"),
         ("histogram_count(up)", "histogram_count"),
         ("info(up)", "info"),
+        ("increase(up[5m] anchored)", "anchored"),
+        ("up smoothed", "smoothed"),
+        ("sum(anchored) + 1", "anchored"),
+        ("increase(up[1m+1s] anchored)", "anchored"),
+        ("up >/ 5", ">/"),
+        ('timeseries_gen(`{{series 1 "a" "b"}}`)', "timeseries_gen"),
+        (r'up{pod="\xff"}', "byte"),
+        ("max_over_time(vector(step())[5m:1m])", "step"),
     ],
 )
 def test_what_is_not_known_is_named(query: str, construct: str) -> None:
@@ -104,7 +111,28 @@ def test_what_is_not_known_is_named(query: str, construct: str) -> None:
         engine((UP, [0], [1])).query(query, at(0))
 
 
-@pytest.mark.parametrize("query", ["rate(", "up +", "nonsense(up)", "rate(up)", '"text"', "up[5m] + 1", "{}"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "rate(",
+        "up +",
+        "nonsense(up)",
+        "rate(up)",
+        '"text"',
+        "up[5m] + 1",
+        "{}",
+        "up[0]",
+        "up[5m:0]",
+        "up[-5m]",
+        "up[5m anchored]",
+        "up[1m-1m]",
+        "up[1m/0]",
+        "up @ (1+1)",
+        "up offset (pod)",
+        "1 + on() 2",
+        "up and fill(0) up",
+    ],
+)
 def test_what_is_no_promql_is_refused(query: str) -> None:
     with pytest.raises(BadQuery):
         engine((UP, [0], [1])).query(query, at(0))

@@ -1,0 +1,102 @@
+"""An engine that is asked little: so many questions, so much time."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any, Final
+
+from meshlab.engines.base import Engine
+from meshlab.errors import Unreachable
+from meshlab.series import SeriesSet
+from meshlab.window import Window
+
+__all__ = ["Frugal", "Spent"]
+
+MOST: Final = 20
+LONGEST_S: Final = 10.0
+
+
+class Spent(Unreachable):
+    """No more is asked: what is left is not looked at."""
+
+
+class Frugal:
+    """Passes questions on to an engine until the budget is spent.
+
+    Parameters
+    ----------
+    engine : Engine
+    most : int
+        Questions.
+    longest_s : float
+        Seconds from now on; a question that has begun is not cut off.
+    """
+
+    def __init__(self, engine: Engine, *, most: int = MOST, longest_s: float = LONGEST_S) -> None:
+        self._engine = engine
+        self._most, self._until = most, time.monotonic() + longest_s
+        self.asked = 0
+
+    @property
+    def description(self) -> str:
+        """The engine's."""
+        return self._engine.description
+
+    @property
+    def is_live(self) -> bool:
+        """The engine's."""
+        return self._engine.is_live
+
+    @property
+    def left_open(self) -> bool:
+        """The engine's; costs a question."""
+        self._spend()
+        return self._engine.left_open
+
+    def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
+        """Pass on."""
+        self._spend()
+        return self._engine.query(promql, at)
+
+    def query_range(self, promql: str, window: Window) -> SeriesSet:
+        """Pass on."""
+        self._spend()
+        return self._engine.query_range(promql, window)
+
+    def samples(self, selector: str, window: Window) -> SeriesSet:
+        """Pass on."""
+        self._spend()
+        return self._engine.samples(selector, window)
+
+    def series(self, selector: str, window: Window) -> SeriesSet:
+        """Pass on."""
+        self._spend()
+        return self._engine.series(selector, window)
+
+    def span(self) -> tuple[datetime, datetime] | None:
+        """The engine's."""
+        return self._engine.span()
+
+    def now(self) -> datetime:
+        """The engine's time, asked once: the examination speaks of one moment."""
+        if not hasattr(self, "_now"):
+            self._spend()
+            self._now = self._engine.now()
+        return self._now
+
+    def status(self, path: str) -> dict[str, Any]:
+        """What a server says of itself; nothing where it says nothing, or is no server."""
+        ask = getattr(self._engine, "status", None)
+        if ask is None:
+            return {}
+        self._spend()
+        found: dict[str, Any] = ask(path)
+        return found
+
+    def _spend(self) -> None:
+        if self.asked >= self._most:
+            raise Spent(f"{self._most} questions were asked", "ask for the rest yourself")
+        if time.monotonic() > self._until:
+            raise Spent("the store answers slowly", "give it more time with --seconds")
+        self.asked += 1

@@ -1,0 +1,137 @@
+"""What answers, how far back, how often it scrapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from meshlab.doctor.budget import Frugal
+from meshlab.errors import BadQuery, Refused
+from meshlab.escape import plain
+from meshlab.selector import equal, selector
+from meshlab.window import Window, format_duration
+
+__all__ = ["Scrapes", "Store", "look", "scrapes"]
+
+_DEPTHS: Final = ("1h", "1d", "7d", "30d")
+_SKEW_S: Final = 60.0
+_GLANCE_MS: Final = 900_000
+SCRAPES_A_RANGE: Final = 4
+"""A rate needs two scrapes; with four it stands when one is late and one is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What answered.
+
+    Parameters
+    ----------
+    description : str
+        Kind, version and address.
+    now : datetime
+        Its own time.
+    retention : str
+        As it says; empty where it says nothing.
+    reaches : str
+        How far back samples were seen at least, such as ``7d``; empty where none were.
+    skew_s : float or None
+        By how much its clock is ahead of this machine's; None where nobody compared.
+    """
+
+    description: str
+    now: datetime
+    retention: str
+    reaches: str
+    skew_s: float | None
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether its clock is off by more than a minute."""
+        return self.skew_s is not None and abs(self.skew_s) > _SKEW_S
+
+
+def look(engine: Frugal, here: datetime | None) -> Store:
+    """Ask a store about itself: at most three questions.
+
+    Parameters
+    ----------
+    engine : Frugal
+    here : datetime or None
+        This machine's time, to compare.
+
+    Raises
+    ------
+    Unreachable, Refused
+        Nobody answers, or it does not answer as Prometheus.
+    """
+    now = engine.now()
+    span = engine.span()
+    if span is not None:
+        length = timedelta(seconds=round((span[1] - span[0]).total_seconds()))
+        return Store(engine.description, now, f"{length} recorded", "", None)
+    told = engine.status("/api/v1/status/runtimeinfo")
+    retention = plain(str(told.get("storageRetention", "")))[:60]
+    skew = (now - here).total_seconds() if here is not None else None
+    return Store(engine.description, now, retention, _reaches(engine, now), skew)
+
+
+def _reaches(engine: Frugal, now: datetime) -> str:
+    parts = (f'label_replace(count(up offset {ago}), "ago", "{ago}", "", "")' for ago in _DEPTHS)
+    try:
+        found = engine.query(" or ".join(parts), now)
+    except (BadQuery, Refused):
+        return ""
+    seen = set(found.labels["ago"]) if "ago" in found.labels else set()
+    return next((ago for ago in reversed(_DEPTHS) if ago in seen), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Scrapes:
+    """How often a mesh's counters are read.
+
+    Parameters
+    ----------
+    every_ms : int
+        The middle distance of two scrapes.
+    longest_ms : int
+        The longest that was seen.
+    """
+
+    every_ms: int
+    longest_ms: int
+
+    @property
+    def range_text(self) -> str:
+        """The shortest range that a rate should have."""
+        return format_duration(SCRAPES_A_RANGE * max(round(self.every_ms / 1000), 1) * 1000)
+
+    @property
+    def every_text(self) -> str:
+        """The distance, in words."""
+        return format_duration(max(round(self.every_ms / 1000), 1) * 1000)
+
+
+def scrapes(engine: Frugal, metric: str, *matchers: str) -> Scrapes | None:
+    """Look at the raw samples of the busiest series of a counter: two questions.
+
+    Returns
+    -------
+    Scrapes or None
+        None where there are not three samples within a quarter of an hour.
+    """
+    now = engine.now()
+    inner = f"{metric}{{{','.join(matchers)}}}" if matchers else metric
+    busiest = engine.query(f"topk(1, {inner})", now)
+    if not len(busiest):
+        return None
+    labels = {str(k): str(v) for k, v in busiest.labels.iloc[0].items() if v and k != "__name__"}
+    one = selector(metric, *(equal(name, value) for name, value in sorted(labels.items())))
+    window = Window.aligned(now - timedelta(milliseconds=_GLANCE_MS), now, 1_000)
+    times = engine.samples(one, window).time.astype(np.int64)
+    if len(times) < 3:
+        return None
+    apart = np.diff(times)
+    return Scrapes(int(np.median(apart)), int(apart.max()))
