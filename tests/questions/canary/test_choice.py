@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import mesh_series
 import pytest
 from istio_series import Series, canary, engine
 
+from meshlab.dialects.base import MeshOptions
 from meshlab.errors import ParameterError
 from meshlab.mesh import Mesh
 from meshlab.questions.canary import Scope, collect, judge
 from meshlab.questions.canary.choice import Chosen
 from meshlab.results import Result, Verdict
+from meshlab.source import open_engine
+
+ROOT = Path(__file__).parents[3]
 
 NOT_MEASURED = None
 
@@ -192,6 +197,15 @@ def test_two_envoy_clusters_are_arms_of_a_service_that_is_none() -> None:
     slower = next(f for f in result.findings if f.code == "ML-CAN-002")
     assert slower.value == pytest.approx(0.5)
     assert slower.statement.endswith("as the callers waited: the service's own proxies do not tell")
+
+
+def test_envoys_statistics_of_a_recording_tell_the_errors_that_the_mesh_tells() -> None:
+    recording = open_engine("canary-regression", cwd=ROOT)
+    names = {"baseline": "v1", "canary": "v2"}
+    alone = Mesh.detect(recording, "canary-regression", options=MeshOptions(mesh="envoy"))
+    ours, theirs = (judged(m, **names).tables["arms"] for m in (Mesh.detect(recording, "canary-regression"), alone))
+    mine, other = (t[t["reporter"] == "source"][["version", "requests", "errors"]] for t in (ours, theirs))
+    assert mine.equals(other)
 
 
 def test_a_class_of_codes_tells_errors_as_well() -> None:
