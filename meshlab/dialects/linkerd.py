@@ -16,7 +16,7 @@ from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
 from meshlab.selector import differs, equal, matches
 
-__all__ = ["LEGACY", "ROUTES", "linkerd"]
+__all__ = ["LEGACY", "OWN", "ROUTES", "linkerd"]
 
 LEGACY: Final = "response_total"
 
@@ -70,11 +70,12 @@ _GRPC: Final = MappingProxyType(
     }
 )
 
-_OWN: Final = (
+OWN: Final = (
     "__name__|le|direction|authority|tls|no_tls_reason|classification|status_code|grpc_status_code|error|peer|hostname|"
     "client_id|server_id|target_addr|target_ip|target_port|http_status|grpc_status|status|"
     "(dst|srv|route|parent|backend|authz|saz)_.*"
 )
+"""Pattern of the labels that the proxies set."""
 
 
 def _caller() -> dict[str, Column]:
@@ -174,7 +175,7 @@ def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) 
     dialect = Dialect(
         name="Linkerd",
         views=MappingProxyType(views),
-        own=_OWN,
+        own=OWN,
         keeps=(
             (
                 "",
