@@ -1,4 +1,4 @@
-"""1.3 million samples of a real Prometheus as a tidy frame: meshlab against prometheus-api-client, in one run.
+"""1.3 million samples of a real Prometheus as a tidy frame: meshlab against the clients people use, in one run.
 
     python benchmarks/fetch.py
 
@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import requests
 from prometheus_api_client import MetricRangeDataFrame, PrometheusConnect
+from prometheus_pandas.query import Prometheus
 
 from meshlab.engines.http import PrometheusEngine
 from meshlab.recordings.format import Stored, read_folder, write_folder
@@ -58,6 +59,14 @@ def peer(url: str, query: str, *, gzip: bool) -> pd.DataFrame:
         return MetricRangeDataFrame(client.custom_query_range(query, WINDOW.start, WINDOW.end, step=f"{STEP_S}s"))
 
 
+def wide(url: str, query: str, *, gzip: bool) -> pd.DataFrame:
+    """prometheus-pandas: a column a series."""
+    session = requests.Session()
+    if not gzip:
+        session.headers["Accept-Encoding"] = "identity"
+    return Prometheus(url, http=session).query_range(query, WINDOW.start.timestamp(), WINDOW.end.timestamp(), STEP_S)
+
+
 def bare(url: str, query: str) -> bytes:
     """The server's own time and the transfer: nobody can be faster."""
     form = {"query": query, "start": WINDOW.start.timestamp(), "end": WINDOW.end.timestamp(), "step": STEP_S}
@@ -85,18 +94,29 @@ def compare(url: str, query: str) -> None:
     own_mb, other_mb = (f.memory_usage(deep=True).sum() / 1e6 for f in (frame, other))
     samples = len(frame), len(other)
     del frame, other
-    plain, packed, peer_plain, peer_packed = (
-        best_s(partial(way, url, query, gzip=gzip)) for way in (meshlab, peer) for gzip in (False, True)
-    )
-    peak, peer_peak = peak_mb(meshlab, url, query, gzip=False), peak_mb(peer, url, query, gzip=True)
+    ways = (meshlab, peer, wide)
+    # The peers ask for gzip as they are shipped; meshlab does not.
+    shipped = [best_s(partial(way, url, query, gzip=way is not meshlab), 3) for way in ways]
+    plain = [best_s(partial(way, url, query, gzip=False), 3) for way in ways]
+    packed = [best_s(partial(way, url, query, gzip=True), 3) for way in ways]
+    peak, *peer_peaks = (peak_mb(way, url, query, gzip=way is not meshlab) for way in ways)
     print(f"\n{query}: {samples[0]:,} samples ({samples[1]:,} theirs), {size / 1e6:.1f} MB of JSON")
-    print(f"  {'':34}{'meshlab':>10}{'peer':>10}{'ratio':>8}")
-    print(f"  {'as shipped (identity; gzip)':34}{plain:8.2f} s{peer_packed:8.2f} s{peer_packed / plain:8.1f}")
-    print(f"  {'identity on both sides':34}{plain:8.2f} s{peer_plain:8.2f} s{peer_plain / plain:8.1f}")
-    print(f"  {'gzip on both sides':34}{packed:8.2f} s{peer_packed:8.2f} s{peer_packed / packed:8.1f}")
-    print(f"  {'of it server and transfer':34}{server:8.2f} s")
-    print(f"  {'frame':34}{own_mb:7.1f} MB{other_mb:7.0f} MB{other_mb / own_mb:8.1f}")
-    print(f"  {'peak of a fresh process, added':34}{peak:7.0f} MB{peer_peak:7.0f} MB{peer_peak / peak:8.1f}")
+    print(f"  {'':34}{'meshlab':>10}{'api-client':>12}{'ratio':>7}{'pandas':>10}{'ratio':>7}")
+    for text, (own, *others) in (
+        ("as shipped (identity; gzip)", shipped),
+        ("identity on all sides", plain),
+        ("gzip on all sides", packed),
+    ):
+        first, second = others
+        print(f"  {text:34}{own:8.2f} s{first:10.2f} s{first / own:7.1f}{second:8.2f} s{second / own:7.1f}")
+    print(f"  {'server and transfer alone':34}{server:8.2f} s   meshlab takes {plain[0] / server:.2f} times as long")
+    print(f"  {'frame':34}{own_mb:7.1f} MB{other_mb:9.0f} MB{other_mb / own_mb:7.1f}")
+    print(f"  {'':34}{own_mb / samples[0] * 1e6:7.1f} MB a million samples")
+    print(
+        f"  {'peak of a fresh process, added':34}{peak:7.0f} MB{peer_peaks[0]:9.0f} MB{peer_peaks[0] / peak:7.1f}",
+        end="",
+    )
+    print(f"{peer_peaks[1]:7.0f} MB{peer_peaks[1] / peak:7.1f}\n  {'':34}{peak / size * 1e6:7.1f} times the response")
 
 
 def recording(url: str, folder: Path) -> None:
