@@ -20,7 +20,10 @@ from meshlab.errors import Incomplete, MeshlabError, ParameterError
 from meshlab.escape import plain
 
 if TYPE_CHECKING:
+    from meshlab.dialects.base import MeshOptions
+    from meshlab.engines.base import Engine
     from meshlab.series import SeriesSet
+    from meshlab.window import Window
 
 __all__ = ["app", "exit_code", "main"]
 
@@ -29,7 +32,6 @@ INCONCLUSIVE: Final = 11
 INTERRUPTED: Final = 130
 FAILED: Final = 3
 
-_SELECTORS: Final = ('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up")
 _SEVERITY: Final = {"PASS": 0, "WARN": 1, "FAIL": 2}
 
 
@@ -148,6 +150,30 @@ def notebooks() -> None:
 
 
 @app.command()
+def doctor(
+    source: Annotated[str, typer.Argument(help="A profile, http(s)://..., a recording's name, or a path with a /.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="When so much time has passed, the rest is not looked at.")
+    ] = 10,
+) -> None:
+    """Find out what is in a store, what can be asked of it, and what to type next.
+
+    At most twenty small questions. Exit codes: 0 something can be asked, 11 nothing can, 2 and 3 for errors.
+    """
+    import json
+    from datetime import UTC, datetime
+
+    from meshlab.doctor.examination import examine
+    from meshlab.doctor.text import as_dict, as_text
+
+    with _spinner(f"looking at {plain(source)}"):
+        found = examine(source, here=datetime.now(UTC), longest_s=seconds)
+    _say(json.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n" if as_json else as_text(found))
+    raise typer.Exit(0 if found.can_answer else INCONCLUSIVE)
+
+
+@app.command()
 def query(
     promql: Annotated[str, typer.Argument(help="A PromQL expression.")],
     source: _Source,
@@ -190,7 +216,7 @@ def record(
     end: _End = "",
     selectors: Annotated[
         list[str] | None,
-        typer.Option("--selector", metavar="SELECTOR", help="Series to record.", show_default=" ".join(_SELECTORS)),
+        typer.Option("--selector", metavar="SELECTOR", help="Series to record beside those that the notebooks need."),
     ] = None,
     redact: Annotated[
         list[str] | None,
@@ -205,13 +231,13 @@ def record(
     from meshlab.recordings.contents import contents
     from meshlab.recordings.pieces import work_folder
     from meshlab.recordings.recorder import record as write
-    from meshlab.source import open_engine
+    from meshlab.source import opened
     from meshlab.window import Window
 
     _check_is_recording(out)
-    chosen = list(selectors or _default_selectors())
-    engine = open_engine(source)
+    engine, options = opened(source)
     window = Window.parse(start, end, now=engine.now())
+    chosen = _needed(engine, window, options, selectors or ())
     work = work_folder(out)
     resumed = work.is_dir()
     try:
@@ -225,7 +251,7 @@ def record(
                 command=_record_command(source, start, end, selectors or (), redact or ()),
                 redact=redact or (),
                 progress=progress,
-                resume_key=f"{start} to {end or 'now'}",
+                resume_key=f"{source}, {start} to {end or 'now'}",
             )
     except KeyboardInterrupt:
         if work.is_dir():
@@ -238,9 +264,14 @@ def record(
     _say(f"next: {_next_command(folder, found.services)}\n")
 
 
-def _default_selectors() -> Sequence[str]:
-    """All that the notebooks need."""
-    return _SELECTORS
+def _needed(engine: Engine, window: Window, options: MeshOptions, more: Sequence[str]) -> list[str]:
+    """All that the notebooks read of the meshes that are there, and what was asked for."""
+    from meshlab.dialects.detection import detect, none_found
+
+    meshes = detect(engine, window, options)
+    if not meshes and not more:
+        raise none_found(engine.description, window, options.mesh)
+    return list(dict.fromkeys([*(s for mesh in meshes for s in mesh.recorded), *more]))
 
 
 def _record_command(source: str, start: str, end: str, selectors: Sequence[str], redact: Sequence[str]) -> str:

@@ -153,6 +153,29 @@ class Mesh:
         """
         return self._totals(window, identity.WORDS, (), beside="destination_host")
 
+    def totals(self, window: Window, words: Sequence[str]) -> Answer:
+        """Requests over the window of all services at once.
+
+        Returns
+        -------
+        Answer
+            The words and ``requests`` (estimated by PromQL's increase; of the two sides the one with more counts),
+            the busiest first.
+        """
+        return self._totals(window, words, ())
+
+    def has_durations(self, window: Window, subject: Subject) -> bool:
+        """Whether durations of a service's requests are there at the window's end; at most one small query a side."""
+        where = self.where(subject)
+        for reporter in reversed(Reporter):
+            for part in self._parts(reporter):
+                if not part.family.durations:
+                    continue
+                buckets = part.dialect.buckets(part.family, part.asked(where, window))
+                if len(self.engine.query(f"count({buckets})", window.end)):
+                    return True
+        return False
+
     def arms(self, window: Window, subject: Subject, by: str = "destination_version") -> Answer:
         """The versions of a service, and how many requests each one had.
 

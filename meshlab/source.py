@@ -8,12 +8,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from meshlab import config, shipped
+from meshlab.dialects.base import PLAIN, MeshOptions
 from meshlab.engines.base import Engine
 from meshlab.errors import ConfigError, ParameterError
 from meshlab.escape import plain
 from meshlab.mesh import Mesh
 
-__all__ = ["connect", "open_engine"]
+__all__ = ["connect", "open_engine", "opened"]
 
 
 def connect(source: str, *, cwd: Path | None = None) -> Mesh:
@@ -35,18 +36,24 @@ def connect(source: str, *, cwd: Path | None = None) -> Mesh:
     RecordingError, Unreachable, Refused
         The recording is damaged, or the store does not answer.
     """
-    return Mesh.detect(open_engine(source, cwd=cwd), source)
+    engine, options = opened(source, cwd=cwd)
+    return Mesh.detect(engine, source, options=options)
 
 
 def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
     """Open a telemetry store or a recording as an engine; see `connect`."""
+    return opened(source, cwd=cwd)[0]
+
+
+def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions]:
+    """Open a telemetry store or a recording, with what its profile says about the mesh; see `connect`."""
     if not isinstance(source, str):
         raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
     here = (cwd or Path.cwd()).resolve()
     if source.startswith(("http://", "https://")):
-        return _server(config.Profile(source, source, cache=False))
+        return _server(config.Profile(source, source, cache=False)), PLAIN
     if "/" in source:
-        return _recording(here / source)
+        return _recording(here / source), PLAIN
     profiles = config.load(here).profiles
     folders = {folder.name: folder for folder in reversed(_recordings(here))}
     if source in profiles and source in folders:
@@ -54,9 +61,13 @@ def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
             f"{source!r} is both a profile in meshlab.toml and a recording at {folders[source]}", "rename one of them"
         )
     if source in profiles:
-        return _server(profiles[source])
+        profile = profiles[source]
+        options = MeshOptions(
+            metrics=profile.metrics, labels=profile.labels, replica_label=profile.replica_label, mesh=profile.mesh
+        )
+        return _server(profile), options
     if source in folders:
-        return _recording(folders[source])
+        return _recording(folders[source]), PLAIN
     known = sorted({*profiles, *folders})
     near = difflib.get_close_matches(source, known, 1)
     raise ParameterError(

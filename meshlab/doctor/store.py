@@ -34,7 +34,7 @@ class Store:
     now : datetime
         Its own time.
     retention : str
-        As it says; empty where it says nothing.
+        What it keeps, as it says; empty where it says nothing.
     reaches : str
         How far back samples were seen at least, such as ``7d``; empty where none were.
     skew_s : float or None
@@ -70,10 +70,11 @@ def look(engine: Frugal, here: datetime | None) -> Store:
     now = engine.now()
     span = engine.span()
     if span is not None:
-        length = timedelta(seconds=round((span[1] - span[0]).total_seconds()))
+        length = format_duration(round((span[1] - span[0]).total_seconds()) * 1000)
         return Store(engine.description, now, f"{length} recorded", "", None)
     told = engine.status("/api/v1/status/runtimeinfo")
-    retention = plain(str(told.get("storageRetention", "")))[:60]
+    kept = plain(str(told.get("storageRetention", "")))[:60]
+    retention = f"keeps {kept}" if kept else ""
     skew = (now - here).total_seconds() if here is not None else None
     return Store(engine.description, now, retention, _reaches(engine, now), skew)
 
@@ -114,8 +115,14 @@ class Scrapes:
         return format_duration(max(round(self.every_ms / 1000), 1) * 1000)
 
 
-def scrapes(engine: Frugal, metric: str, *matchers: str) -> Scrapes | None:
-    """Look at the raw samples of the busiest series of a counter: two questions.
+def scrapes(engine: Frugal, counters: str) -> Scrapes | None:
+    """Look at the raw samples of the busiest series of some counters: two questions.
+
+    Parameters
+    ----------
+    engine : Frugal
+    counters : str
+        A selector.
 
     Returns
     -------
@@ -123,11 +130,11 @@ def scrapes(engine: Frugal, metric: str, *matchers: str) -> Scrapes | None:
         None where there are not three samples within a quarter of an hour.
     """
     now = engine.now()
-    inner = f"{metric}{{{','.join(matchers)}}}" if matchers else metric
-    busiest = engine.query(f"topk(1, {inner})", now)
+    busiest = engine.query(f"topk(1, {counters})", now)
     if not len(busiest):
         return None
-    labels = {str(k): str(v) for k, v in busiest.labels.iloc[0].items() if v and k != "__name__"}
+    labels = {str(k): str(v) for k, v in busiest.labels.iloc[0].items() if v}
+    metric = labels.pop("__name__", "")
     one = selector(metric, *(equal(name, value) for name, value in sorted(labels.items())))
     window = Window.aligned(now - timedelta(milliseconds=_GLANCE_MS), now, 1_000)
     times = engine.samples(one, window).time.astype(np.int64)

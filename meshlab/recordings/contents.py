@@ -12,11 +12,11 @@ import pandas as pd
 
 from meshlab.escape import plain
 from meshlab.recordings.format import open_folder
+from meshlab.recordings.redaction import NO_NAMES
 
 __all__ = ["Contents", "contents"]
 
 _SERVICE_LABELS: Final = ("destination_canonical_service", "destination_service_name", "destination_workload")
-_NO_NAMES: Final = frozenset({"", "unknown", "-"})
 _SHOWN: Final = 20
 
 
@@ -31,11 +31,14 @@ class Contents:
         ``metric``, ``series`` and ``samples``; the largest first.
     services : tuple of str
         Names of called services that the labels tell, sorted.
+    not_redacted : tuple of str
+        Labels that were to be redacted, and that no series has: mistyped, perhaps.
     """
 
     manifest: Mapping[str, Any]
     metrics: pd.DataFrame
     services: tuple[str, ...]
+    not_redacted: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -59,9 +62,11 @@ class Contents:
             lines.append(f"  and {len(self.metrics) - _SHOWN:,} more metrics")
         if self.services:
             lines.append(f"services: {_listed(self.services)}")
-        if redacted := self.manifest.get("redacted"):
-            lines.append(f"redacted: {_listed(redacted)}")
-        lines += [f"warning: {plain(text)}" for text in self.manifest.get("warnings", ())]
+        if redacted := _texts(self.manifest.get("redacted")):
+            done = [name for name in redacted if name not in self.not_redacted]
+            lines.append(f"redacted: {_listed(done) or 'nothing'}")
+        lines += [f"warning: no series has the label {plain(name)}, to be redacted" for name in self.not_redacted]
+        lines += [f"warning: {plain(text)}" for text in _texts(self.manifest.get("warnings"))]
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -81,8 +86,14 @@ def contents(folder: Path) -> Contents:
         counted.groupby("metric", as_index=False).sum().sort_values(["samples", "metric"], ascending=[False, True])
     )
     column = next((c for c in _SERVICE_LABELS if c in labels.columns), None)
-    services = sorted(set(labels[column]) - _NO_NAMES) if column else []
-    return Contents(manifest, metrics.reset_index(drop=True), tuple(services))
+    services = sorted(set(labels[column]) - NO_NAMES) if column else []
+    missing = tuple(name for name in _texts(manifest.get("redacted")) if name not in labels.columns)
+    return Contents(manifest, metrics.reset_index(drop=True), tuple(services), missing)
+
+
+def _texts(value: object) -> list[str]:
+    """What a manifest, which anybody may have written, says in a list."""
+    return [str(text) for text in value] if isinstance(value, list) else []
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,11 @@ __all__ = ["JOURNAL", "Piece", "WorkFolder", "ordered", "work_folder"]
 
 JOURNAL: Final = "journal.json"
 _LOCK: Final = "lock"
+_OURS: Final = re.compile(
+    r"lock|labels\.new|labels-[0-9a-f]{64}\.parquet"
+    r"|-?\d+--?\d+--?\d+\.(json|parquet|new)|journal\.json|\.[^/]+\.json\.[0-9a-f]{8}"
+)
+"""Names of all files that a work folder may hold, those that are being written among them."""
 _ROW_GROUP: Final = 1 << 15
 """Small, because the end holds one row group of each piece in memory."""
 
@@ -183,8 +189,9 @@ class WorkFolder:
     def _is_ours(self) -> bool:
         if not self.folder.is_dir():
             return False
+        # A process may have been killed before its journal was there, or after it was gone.
         there = {path.name for path in self.folder.iterdir()}
-        return JOURNAL in there or there <= {_LOCK}
+        return JOURNAL in there or all(map(_OURS.fullmatch, there))
 
     def _load(self) -> None:
         """What an earlier process left: its journal, and those of its pieces that are whole."""

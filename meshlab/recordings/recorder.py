@@ -72,8 +72,8 @@ def record(
     progress : callable, optional
         Told minutes done, minutes in all, and what is being done.
     resume_key : str
-        What was typed for the window, such as ``-1h``: who types the same again wants the window of the first time.
-        Without it, the window itself counts.
+        What was typed for source and window, such as ``-1h``: who types the same again wants the window of the first
+        time. Without it, the window itself counts.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def record(
     asked = {
         "source": engine.description.partition(" at ")[2] or engine.description,
         "selectors": list(selectors),
-        "window": resume_key or str(window),
+        "typed": resume_key or str(window),
         "redact": list(labels),
     }
     with WorkFolder.held(work_folder(out)) as work:
@@ -140,7 +140,7 @@ def _check_same(work: WorkFolder, asked: Mapping[str, object]) -> None:
     before: dict[str, Any] = work.journal["asked"]
     differ = [name for name in asked if before.get(name) != asked[name]]
     if differ:
-        names = {"redact": "redacted labels"}
+        names = {"redact": "redacted labels", "typed": "source or window"}
         again = f"run that one again ({plain(work.journal['command'])})" if work.journal["command"] else "finish it"
         raise ParameterError(
             f"{plain(work.folder)} holds an unfinished recording of another command"

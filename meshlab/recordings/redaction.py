@@ -21,11 +21,11 @@ from meshlab.escape import plain
 from meshlab.selector import Matcher, Op
 from meshlab.selector import selector as written
 
-__all__ = ["Redaction", "check_redacted", "new_key"]
+__all__ = ["NO_NAMES", "Redaction", "check_redacted", "new_key"]
 
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _NEEDED: Final = {"__name__": "the metric's name", "le": "the bounds of histograms"}
-_NO_NAMES: Final = frozenset({"", "unknown", "-"})
+NO_NAMES: Final = frozenset({"", "unknown", "-"})
 """What proxies write where there is nothing to name: an analysis must still see that."""
 _TELLS_NOTHING: Final = frozenset({"", ".*", ".+"})
 _HIDDEN: Final = "redacted"
@@ -74,7 +74,7 @@ class Redaction:
 
     def pseudonym(self, value: str) -> str:
         """What stands for a value; the empty one, ``unknown`` and ``-`` name nobody and stay."""
-        if value in _NO_NAMES:
+        if value in NO_NAMES:
             return value
         hashed = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), key=bytes.fromhex(self.key), digest_size=8)
         return f"r-{hashed.hexdigest()}"

@@ -29,12 +29,15 @@ class Listed:
     parameters : tuple of Parameter
         What it may be asked with; empty when its file cannot be read.
     path : Path
+    question : str
+        Which question it answers, as its metadata says; empty when it says none.
     """
 
     name: str
     title: str
     parameters: tuple[Parameter, ...]
     path: Path
+    question: str = ""
 
 
 def available(cwd: Path) -> list[Listed]:
@@ -81,8 +84,9 @@ def _by_name(cwd: Path) -> dict[str, Path]:
 def _listed(name: str, path: Path) -> Listed:
     """Read without nbformat, which takes longer to import than a listing may take."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        return Listed(name, _title(cells[0]), _parameters(cells), path)
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        cells, about = notebook["cells"], notebook.get("metadata", {}).get("meshlab", {})
+        return Listed(name, _title(cells[0]), _parameters(cells), path, str(about.get("question", "")))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ReportError):
         return Listed(name, "", (), path)
 

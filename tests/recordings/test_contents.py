@@ -49,3 +49,10 @@ def test_metrics_without_a_name_or_a_service(tmp_path: Path) -> None:
     server.store = Recording.from_series([({"job": "x"}, [START + 5], [1.0])])
     found = contents(record(server, ['{job="x"}'], WINDOW, tmp_path / "r", what=""))
     assert (found.metrics["metric"].tolist(), found.services) == ([""], ())
+
+
+def test_a_label_that_is_redacted_and_not_there_is_told(tmp_path: Path) -> None:
+    one = contents(record(LiveStore(), ["up"], WINDOW, tmp_path / "one", what="", redact=["jobs", "job"])).text()
+    assert one.splitlines()[-2:] == ["redacted: job", "warning: no series has the label jobs, to be redacted"]
+    two = contents(record(LiveStore(), ["up"], WINDOW, tmp_path / "two", what="", redact=["jobs"])).text()
+    assert "redacted: nothing" in two

@@ -131,9 +131,9 @@ def test_the_window_of_the_first_run_is_kept_when_the_same_is_typed(tmp_path: Pa
     ("change", "says"),
     [
         ({"selectors": ["up", "down"]}, "its selectors differ"),
-        ({"window": Window(WINDOW.start_ms, WINDOW.end_ms + 600_000, 600_000)}, "its window differ"),
+        ({"window": Window(WINDOW.start_ms, WINDOW.end_ms + 600_000, 600_000)}, "its source or window differ"),
         ({"redact": ["job"]}, "its redacted labels differ"),
-        ({"resume_key": "-1h"}, "its window differ"),
+        ({"resume_key": "-1h"}, "its source or window differ"),
         ({"selectors": ["down"], "redact": ["job"]}, "its selectors and redacted labels differ"),
     ],
 )
@@ -207,6 +207,26 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"shop\.partial is needed to prepare the recording, and holds something"):
         record(LiveStore(), ["up"], WINDOW, tmp_path / "shop", what="")
     assert (other / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        [],
+        ["lock"],
+        ["lock", ".journal.json.0123abcd"],
+        ["lock", "000-1769861100000-1769861400000.json", "000-1769861100000-1769861400000.parquet"],
+        ["lock", ".000-1769861100000-1769861400000.json.0123abcd", "000-1769861100000-1769861400000.new"],
+        ["lock", f"labels-{'0' * 64}.parquet", "labels.new"],
+    ],
+)
+def test_a_run_killed_before_its_journal_or_after_it_is_in_nobodys_way(tmp_path: Path, left: list[str]) -> None:
+    work = work_folder(tmp_path / "shop")
+    work.mkdir()
+    for name in left:
+        (work / name).write_text("half")
+    record(LiveStore(), ["up"], WINDOW, tmp_path / "shop", what="")
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
 
 
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:

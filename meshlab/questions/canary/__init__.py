@@ -4,6 +4,7 @@ from meshlab.questions.canary import plot
 from meshlab.questions.canary.evidence import collect
 from meshlab.questions.canary.judge import judge
 from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary.ready import ready
 from meshlab.questions.canary.scope import Scope
 
-__all__ = ["Policy", "Scope", "collect", "judge", "plot"]
+__all__ = ["Policy", "Scope", "collect", "judge", "plot", "ready"]
