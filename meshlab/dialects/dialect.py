@@ -92,11 +92,14 @@ class View:
         Reporters that may speak of the same edge, the most believed first. None: each edge is reported once.
     service_from_source : bool
         Whether this side knows workloads only, and which service they belong to is told by the callers' side.
+    else_workload : bool
+        Whether a workload that was not called by a service stands for itself.
     """
 
     families: tuple[Family, ...] = ()
     preferred: tuple[str, ...] = ()
     service_from_source: bool = False
+    else_workload: bool = False
 
 
 @dataclass(frozen=True, slots=True)

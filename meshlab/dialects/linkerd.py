@@ -171,7 +171,8 @@ def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) 
         routes = next((pair for pair in pairs if pair), ())
         legacy = _DIRECTION[reporter] in directions or not (routes or seen & set(_all_routes()))
         families = (_legacy(reporter),) if legacy else tuple(_route(reporter, name) for name in routes)
-        views[reporter] = View(families, service_from_source=reporter is Reporter.DESTINATION)
+        inbound = reporter is Reporter.DESTINATION
+        views[reporter] = View(families, service_from_source=inbound, else_workload=not inbound)
     dialect = Dialect(
         name="Linkerd",
         views=MappingProxyType(views),

@@ -55,24 +55,31 @@ class Part:
         """All words without which an answer can be neither filtered nor counted once."""
         asked = (w.word for w in where if isinstance(w, Condition))
         words = tuple(dict.fromkeys((*by, *asked, *reporters.words(self.view))))
-        if self.view.service_from_source and "destination_service" in words:
+        if (self.view.service_from_source or self.view.else_workload) and "destination_service" in words:
             words = tuple(dict.fromkeys((*words, "destination_namespace", "destination_workload")))
         return words
 
     def named(self, labels: pd.DataFrame, words: Sequence[str], window: Window) -> pd.DataFrame:
         """The columns of the vocabulary for a label table; shape (rows, words)."""
-        if not self.view.service_from_source or "destination_service" not in words:
-            return self.family.named(labels, words)
-        more = self.family.named(labels, self.needed(words, ()))
-        return more.assign(destination_service=identity.with_services(more, self.services(window)))[list(words)]
+        named = self.family.named(labels, self.needed(words, ()))
+        if "destination_service" in words:
+            if self.view.service_from_source:
+                named["destination_service"] = identity.with_services(named, self.services(window))
+            elif self.view.else_workload and (nameless := named["destination_service"] == "").any():
+                named.loc[nameless, "destination_service"] = identity.with_services(
+                    named[nameless], self.services(window)
+                )
+        return named[list(words)]
 
     def asked(self, where: Where, window: Window) -> Where:
         """Conditions as this side can be asked: for services where it knows workloads, for their workloads."""
-        if not self.view.service_from_source:
-            return where
         asked: list[Condition | Matcher] = []
         for condition in where:
-            if isinstance(condition, Condition) and condition.word == "destination_service":
+            if not isinstance(condition, Condition) or condition.word != "destination_service":
+                pass
+            elif self.view.else_workload:
+                condition = Condition(condition.word, (*condition.values, ""))
+            elif self.view.service_from_source:
                 behind = {w for (_, w), s in self.services(window).items() if s in condition.values}
                 condition = Condition("destination_workload", tuple(sorted({*behind, *condition.values})))
             asked.append(condition)

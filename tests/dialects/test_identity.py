@@ -6,6 +6,7 @@ import mesh_series
 import pytest
 from istio_series import canary, engine
 
+from meshlab.dialects.base import Reporter
 from meshlab.dialects.identity import forms
 from meshlab.errors import ParameterError
 from meshlab.mesh import Mesh
@@ -86,3 +87,18 @@ def test_forms_of_a_host() -> None:
     assert forms("catalog.shop.svc.cluster.local") == every
     assert forms("catalog.shop.svc.cluster.local:8080") == every
     assert forms("api.example.com:443") == {"api.example.com"}
+
+
+def test_a_workload_that_was_called_without_a_service_has_both_sides() -> None:
+    direct = [
+        ({k: v for k, v in w.items() if k != "dst_service"}, t, s) for w, t, s in mesh_series.linkerd(service="db")
+    ]
+    m = mesh(direct, mesh_series.linkerd())
+    both = mesh([s for s in direct if s[0]["direction"] == "outbound"], mesh_series.linkerd(service="db"))
+    assert find(both, "db") == find(both, "db-v1") == Subject("", "shop", "db")
+    subject = find(m, "db-v1")
+    assert subject == Subject("", "shop", "db-v1")
+    for reporter in Reporter:
+        frame = m.request_counts(m.window(), ["code"], m.where(subject), reporter=reporter, block_ms=15_000).frame
+        assert frame["count"].sum() == 31 * 60
+    assert find(m, "catalog") == Subject("", "shop", "catalog")

@@ -65,7 +65,8 @@ class Chosen:
     reason: str
 
     def __str__(self) -> str:
-        return f"compared by {self.arm_by}: canary {self.canary} against baseline {self.baseline}, {self.reason}"
+        arms = f"canary {plain(self.canary)} against baseline {plain(self.baseline)}"
+        return f"compared by {self.arm_by}: {arms}, {self.reason}"
 
     __repr__ = __str__
 
@@ -134,15 +135,15 @@ def found(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, source
         mine = arms[word]
         if len(mine) != 2:
             continue
-        first, second = mine.sort_values("first").index
+        first, second = (str(name) for name in mine.sort_values("first").index)
         if mine["first"].nunique() == 1:
+            one, other = plain(first), plain(second)
+            when = "came at the same time" if mine["first"].iloc[0] else "were both there when the window starts"
             raise ParameterError(
-                f"{first} and {second} of {plain(subject)} were both there when the window starts, so which one is the "
-                "baseline cannot be told",
-                f'write baseline = "{first}" and canary = "{second}", or the other way round, or start the window '
-                "earlier",
+                f"{one} and {other} of {plain(subject)} {when}, so which one is the baseline cannot be told",
+                f'write baseline = "{one}" and canary = "{other}", or the other way round, or start the window earlier',
             )
-        return Chosen(_WAY_OF[word], word, str(first), str(second), f"because {first} was there first")
+        return Chosen(_WAY_OF[word], word, first, second, "because the baseline was there first")
     seen = pd.concat(tables)[list(WORDS)] if tables else pd.DataFrame(columns=list(WORDS), dtype=str)
     raise _no_arms(seen, scope, subject, source)
 
