@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,6 +20,8 @@ __all__ = ["is_plain_selector", "milliseconds", "moment_ms", "parse", "selector_
 
 _MOST_OPERATORS: Final = 1_000
 _LATEST_MS: Final = 1 << 62
+_LONGEST: Final = timedelta(microseconds=(1 << 63) // 1_000)
+"""Prometheus counts a duration's nanoseconds in 63 bits: some 292 years."""
 _QUIET: Final = re.compile(r"""#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`""", re.DOTALL)
 """Comments and strings."""
 _NESTING: Final = re.compile(r"[-+*/%^<>(\[]|[=!]=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
@@ -28,6 +31,7 @@ _OLD_NAME: Final = re.compile(r"\bholt_winters(?=\s*\()")
 _NEW_NAME: Final = "double_exponential_smoothing"
 _BEFORE_1970: Final = re.compile(r"@[\s+]*-")
 _BYTE: Final = re.compile(r"""(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})""")
+_HUGE: Final = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)e\+?\d{3,}(?!\w)", re.IGNORECASE)
 _LATER: Final = (
     ("the modifier anchored", re.compile(r"(?<=[\])}\w\s])\banchored\b(?![^\[\]]*\])"), ""),
     ("the modifier smoothed", re.compile(r"(?<=[\])}\w\s])\bsmoothed\b(?![^\[\]]*\])"), ""),
@@ -37,6 +41,7 @@ _LATER: Final = (
     ("the operator </", re.compile(r"</"), "*"),
     ("the operator >/", re.compile(r">/"), "*"),
     ("the function info", re.compile(r"\binfo(?=\s*\()", re.IGNORECASE), "abs"),
+    ("the function info", re.compile(r",\s*\{[^{}]*\}\s*\)"), ")"),
     ("the function timeseries_gen", re.compile(r"\btimeseries_gen\s*\([^()]*\)"), "vector(0)"),
 )
 """What the parser does not read, by name: how it looks, and what it reads in its place."""
@@ -73,6 +78,9 @@ def parse(promql: str, step_ms: int = 0, range_ms: int = 0) -> Any:
         if name:
             raise unsupported(name) from None
         node = _parsed(_edited(promql, edits), promql)
+    for number in _HUGE.findall(quiet):
+        if math.isinf(float(number)):
+            raise BadQuery(f"the number {plain(number)} is out of range", "write Inf")
     if _BEFORE_1970.search(quiet):
         raise unsupported("@ with a moment before 1970")
     if any(text[0] in "\"'" and _BYTE.search(text) for text in _QUIET.findall(promql)):
@@ -175,7 +183,9 @@ def milliseconds(node: Any, name: str) -> int:
     try:
         span: timedelta | None = getattr(node, name)
     except (ValueError, OverflowError):
-        raise BadQuery(f"a {name} is out of range", "write less than 292y") from None
+        span = timedelta.max
+    if span is not None and abs(span) > _LONGEST:
+        raise BadQuery(f"a {name} is out of range", "write less than 292y")
     if name != "offset" and span is not None and not span:
         raise BadQuery("duration must be greater than 0", "write a range or step such as 5m")
     return 0 if span is None else span // timedelta(milliseconds=1)
