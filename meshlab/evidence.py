@@ -49,6 +49,8 @@ class Evidence:
         The query behind each frame, with its completeness.
     missing : mapping of str to Missing
         What could not be asked, by the name of the frame it would have made.
+    notes : mapping of str to str
+        What a reader must know of a frame, by its name, such as where it was measured instead.
     chosen : object or None
         What the question chose by itself: as text, one plain sentence.
     """
@@ -59,4 +61,5 @@ class Evidence:
     subjects: tuple[Subject, ...] = ()
     queries: Mapping[str, Query] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[str, Missing] = field(default_factory=lambda: MappingProxyType({}))
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     chosen: object = None

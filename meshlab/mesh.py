@@ -417,14 +417,14 @@ def _together(frames: Sequence[pd.DataFrame], keys: list[str], value: str) -> pd
 
 
 def _joined(queries: Sequence[Query], window: Window) -> Query:
-    """Several queries as one; none at all where no mesh reports this side."""
+    """Several queries as one that can be typed; none at all where no mesh reports this side."""
     if not queries:
         return Query(promql="", engine="", window=window)
     if len(queries) == 1:
         return queries[0]
     return replace(
         queries[0],
-        promql="\n".join(query.promql for query in queries),
+        promql=" or ".join(query.promql for query in queries),
         warnings=tuple(dict.fromkeys(text for query in queries for text in query.warnings)),
         infos=tuple(dict.fromkeys(text for query in queries for text in query.infos)),
         points_expected=sum(query.points_expected for query in queries),

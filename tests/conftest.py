@@ -6,6 +6,11 @@ import os
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, and no opinion on how long one takes on a busy machine.
+settings.register_profile("meshlab", deadline=None, derandomize=True)
+settings.load_profile("meshlab")
 
 
 def require(binary: str, package: str) -> str:

@@ -41,6 +41,8 @@ class Column:
     ----------
     labels : tuple of str
         The first one that is not empty counts. None: the column is `constant`.
+    exclusive : bool
+        Whether a series carries one of several labels only, so that it can be asked for by each.
     constant : str
         What stands in every row where there is no label.
     cut : str
@@ -58,6 +60,7 @@ class Column:
     """
 
     labels: tuple[str, ...] = ()
+    exclusive: bool = True
     constant: str = ""
     cut: str = ""
     whole: bool = True
@@ -94,7 +97,7 @@ class Column:
         word : str
             The word that it stands for.
         """
-        if not self.labels or self.spelling or self.failed:
+        if not self.labels or self.spelling or self.failed or not (self.exclusive or len(self.labels) == 1):
             return ()
         if self.form != "{}":
             before, after = self.form.split("{}")

@@ -79,7 +79,8 @@ def detect(engine: Engine, window: Window, options: MeshOptions = PLAIN) -> tupl
         raise ParameterError(
             f"{plain(engine.description)} holds metrics of Istio 1.4 or older ({', '.join(sorted(old))}), whose Mixer "
             "meshlab does not read",
-            "upgrade to Istio 1.5 or later, whose proxies export istio_request_duration_milliseconds",
+            "upgrade to Istio 1.5 or later, whose proxies export istio_request_duration_milliseconds"
+            + "".join(f', or set mesh = "{d.name.lower()}" to read that one only' for d in found if d.name != "Istio"),
         )
     return found
 

@@ -15,7 +15,7 @@ from meshlab.dialects.base import PLAIN, VOCABULARY, MeshOptions, Reporter
 from meshlab.dialects.columns import Column, Condition
 from meshlab.errors import ContractError, ParameterError
 from meshlab.escape import plain
-from meshlab.selector import Matcher, selector
+from meshlab.selector import Matcher, equal, selector
 from meshlab.window import format_duration
 
 __all__ = ["Dialect", "Family", "View", "Where", "every_query"]
@@ -110,8 +110,8 @@ class Dialect:
     views : mapping of Reporter to View
     own : str
         Regular expression of the labels that the mesh sets; the others tell the scraped target.
-    recorded : tuple of str
-        Selectors of all that the notebooks read of this mesh.
+    keeps : tuple of (metric, matchers)
+        All that the notebooks read of this mesh.
     connections : str
         Counter of TCP connections, where the mesh has one under the same labels.
     remedies : mapping of str to str
@@ -122,10 +122,16 @@ class Dialect:
     name: str
     views: Mapping[Reporter, View]
     own: str
-    recorded: tuple[str, ...]
+    keeps: tuple[tuple[str, tuple[Matcher, ...]], ...]
     connections: str = ""
     remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     options: MeshOptions = PLAIN
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """Selectors of all that the notebooks read of this mesh."""
+        named = ((metric, ()) for metric in self.options.metrics.values())
+        return tuple(selector(metric, *m, forced=self.options.forced) for metric, m in (*self.keeps, *named))
 
     def owns(self, label: str) -> bool:
         """Whether the mesh sets a label; the others tell the scraped target."""
@@ -183,14 +189,16 @@ class Dialect:
         Raises
         ------
         ParameterError
-            A metric or a word that does not exist.
+            A metric or a word that does not exist, or a label that is none.
         """
         _known("metric", options.metrics, _METRICS)
         _known("word", options.labels, VOCABULARY)
+        for label in (options.replica_label, *options.labels.values()):
+            # These names stand in "by" and "without", where nothing can be quoted.
+            if label:
+                equal(label, "")
         views = {reporter: _renamed(view, options) for reporter, view in self.views.items()}
-        names = (selector(name, forced=options.forced) for name in options.metrics.values())
-        recorded = (*self.recorded, *names)
-        return dataclasses.replace(self, views=MappingProxyType(views), recorded=recorded, options=options)
+        return dataclasses.replace(self, views=MappingProxyType(views), options=options)
 
 
 def _renamed(view: View, options: MeshOptions) -> View:

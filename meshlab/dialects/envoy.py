@@ -13,9 +13,9 @@ from typing import Final
 from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
-from meshlab.selector import differs
+from meshlab.selector import differs, matches
 
-__all__ = ["SPELLINGS", "envoy"]
+__all__ = ["OWN", "SPELLINGS", "envoy"]
 
 SPELLINGS: Final = (
     ("envoy_cluster_upstream_rq", "envoy_response_code"),
@@ -26,6 +26,9 @@ SPELLINGS: Final = (
     ("envoy_cluster_upstream_rq", "response_code_class"),
 )
 """Counter and label of the outcome, the best first: each counts all requests, so one is read."""
+
+OWN: Final = "__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*"
+"""Pattern of the labels that Envoy sets."""
 
 # Clusters that Istio's control plane names: outbound|80|v1|catalog.shop.svc.cluster.local
 _ISTIO: Final = r"outbound\|\d+\|"
@@ -45,7 +48,7 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
     # Envoy's own tag for the class is a digit, others write 5xx.
     form = "{}xx" if label == "envoy_response_code_class" else "{}"
     columns = {
-        "source": Column(("pod", "instance")),
+        "source": Column(("pod", "instance"), exclusive=False),
         "source_namespace": Column(("namespace",)),
         "destination_workload": Column(cluster),
         "destination_service": Column(cluster, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"),
@@ -70,8 +73,8 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
     dialect = Dialect(
         name="Envoy",
         views=MappingProxyType({Reporter.SOURCE: View((family,)), Reporter.DESTINATION: View()}),
-        own="__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*",
-        recorded=('{__name__=~"envoy_cluster_.*"}', "up"),
+        own=OWN,
+        keeps=(("", (matches("__name__", "envoy_cluster_.*"),)), ("up", ())),
         remedies=MappingProxyType(
             {
                 "source": "export cluster.*.upstream_rq_* (stats_matcher) and scrape /stats/prometheus",

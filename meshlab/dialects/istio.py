@@ -12,9 +12,9 @@ from typing import Final
 from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
-from meshlab.selector import one_of
+from meshlab.selector import matches, one_of
 
-__all__ = ["OLD_METRICS", "istio"]
+__all__ = ["OLD_METRICS", "OWN", "istio"]
 
 OLD_METRICS: Final = (
     "istio_request_count",
@@ -59,12 +59,13 @@ _SCRAPED: Final = {
 # it speaks for both sides. Where the called pod has a proxy of its own, that one was nearest.
 _PREFERRED: Final = {Reporter.SOURCE: ("waypoint", "source"), Reporter.DESTINATION: ("destination", "waypoint")}
 
-_OWN: Final = (
+OWN: Final = (
     "__name__|le|reporter|request_protocol|response_code|response_flags|grpc_response_status|"
     "connection_security_policy|"
     "(source|destination)_(workload|workload_namespace|app|version|cluster|principal|canonical_service|"
     "canonical_revision|service|service_name|service_namespace)"
 )
+"""Pattern of the labels that the proxies set."""
 
 
 def istio(options: MeshOptions = PLAIN) -> Dialect:
@@ -88,8 +89,12 @@ def istio(options: MeshOptions = PLAIN) -> Dialect:
     dialect = Dialect(
         name="Istio",
         views=MappingProxyType(views),
-        own=_OWN,
-        recorded=('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up"),
+        own=OWN,
+        keeps=(
+            ("", (matches("__name__", "istio_.*"),)),
+            ("", (matches("__name__", "envoy_cluster_.*"),)),
+            ("up", ()),
+        ),
         connections="istio_tcp_connections_opened_total",
         remedies=MappingProxyType(
             {

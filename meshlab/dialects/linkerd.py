@@ -14,9 +14,9 @@ from typing import Final
 from meshlab.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Column
 from meshlab.dialects.dialect import Dialect, Family, View
-from meshlab.selector import equal
+from meshlab.selector import differs, equal, matches
 
-__all__ = ["LEGACY", "ROUTES", "linkerd"]
+__all__ = ["LEGACY", "OWN", "ROUTES", "linkerd"]
 
 LEGACY: Final = "response_total"
 
@@ -70,11 +70,12 @@ _GRPC: Final = MappingProxyType(
     }
 )
 
-_OWN: Final = (
+OWN: Final = (
     "__name__|le|direction|authority|tls|no_tls_reason|classification|status_code|grpc_status_code|error|peer|hostname|"
     "client_id|server_id|target_addr|target_ip|target_port|http_status|grpc_status|status|"
     "(dst|srv|route|parent|backend|authz|saz)_.*"
 )
+"""Pattern of the labels that the proxies set."""
 
 
 def _caller() -> dict[str, Column]:
@@ -174,14 +175,18 @@ def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) 
     dialect = Dialect(
         name="Linkerd",
         views=MappingProxyType(views),
-        own=_OWN,
-        recorded=(
-            '{__name__=~"(request|response)_total",direction=~".+"}',
-            '{__name__=~"response_latency_ms_.*",direction=~".+"}',
-            '{__name__=~"(outbound|inbound)_(http|grpc|tcp)_.*"}',
-            '{__name__=~"tcp_.*",direction=~".+"}',
-            '{__name__=~"identity_cert_.*|route_(request|actual_request|response|retryable)_total"}',
-            "up",
+        own=OWN,
+        keeps=(
+            (
+                "",
+                (
+                    matches("__name__", "(request|response)_total|response_latency_ms_.*|tcp_.*"),
+                    differs("direction", ""),
+                ),
+            ),
+            ("", (matches("__name__", "(outbound|inbound)_(http|grpc|tcp)_.*"),)),
+            ("", (matches("__name__", "identity_cert_.*|route_(request|actual_request|response|retryable)_total"),)),
+            ("up", ()),
         ),
         remedies=MappingProxyType(
             {

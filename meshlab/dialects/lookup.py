@@ -29,7 +29,8 @@ def find(parts: Sequence[Part], name: str, namespace: str, window: Window, sourc
     parts : sequence of Part
         Where to look.
     name : str
-        A canonical service, a host in any of its forms, or a workload.
+        A canonical service, a host in any of its forms, or a workload; or a subject's whole name, such as
+        ``east/shop/catalog``, with ``-`` for what is not known.
     namespace : str
         Empty for any.
     window : Window
@@ -42,11 +43,17 @@ def find(parts: Sequence[Part], name: str, namespace: str, window: Window, sourc
     ParameterError
         Nobody bears the name (the nearest names are given), or several do.
     """
+    *whose, name = name.split("/") if name.count("/") == 2 else (name,)
     found = identity.subjects(_bearers(parts, [name], window, hosts=True), name, namespace)
+    if whose and found:
+        candidates = [str(s) for s in found]
+        found = [s for s in found if [s.cluster or "-", s.namespace or "-"] == whose]
+        if not found:
+            raise unknown("service", "/".join((*whose, name)), candidates, source)
     if len(found) > 1:
         raise ParameterError(
             f"service {plain(name)!r} is ambiguous in {plain(source)}: {', '.join(plain(s) for s in found[:8])}",
-            "give the namespace, or the host",
+            f"give the namespace, or the host, or all of it: {plain(found[0])}",
         )
     if not found:
         raise _never_seen(parts, name, namespace, window, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.dialects import envoy, istio, linkerd
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
 from meshlab.escape import plain
@@ -17,8 +19,9 @@ from meshlab.selector import Matcher, equal, selector
 from meshlab.series import SeriesSet
 from meshlab.window import Window
 
-__all__ = ["doubled", "glance", "replica_label", "replicas", "same_counters", "without_replicas"]
+__all__ = ["doubled", "glance", "of_a_mesh", "replica_label", "replicas", "same_counters", "without_replicas"]
 
+_OWN: Final = re.compile("|".join((istio.OWN, linkerd.OWN, envoy.OWN)))
 _NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
 _LEAST_SHARE: Final = 0.2
 """Part of the series that must coincide: one cluster of several may be scraped twice."""
@@ -30,8 +33,17 @@ _AGREE: Final = 0.95
 """Part of the samples that must agree: a counter that restarts between two replicas' scrapes does not."""
 
 
-def replicas(labels: pd.DataFrame, owns: Callable[[str], bool] = lambda label: False) -> list[str]:
-    """The labels that could tell replicas apart: without one of them, most series coincide with another.
+def of_a_mesh(label: str) -> bool:
+    """Whether any mesh that is known sets a label."""
+    return _OWN.fullmatch(label) is not None
+
+
+Owns = Callable[[str], bool]
+"""Whether the mesh itself sets a label."""
+
+
+def replicas(labels: pd.DataFrame, owns: Owns = of_a_mesh) -> str:
+    """The label that seems to tell replicas apart: without it, series coincide with others; empty where there is none.
 
     Parameters
     ----------
@@ -42,18 +54,10 @@ def replicas(labels: pd.DataFrame, owns: Callable[[str], bool] = lambda label: F
 
     Returns
     -------
-    list of str
-        The likeliest first; whether the values agree is for `same_counters` to say.
+    str
+        Whether the values agree as well is for `same_counters` to say.
     """
-    found = []
-    for label in labels.columns:
-        if label in _NEVER or owns(label) or labels[label].nunique() < 2:
-            continue
-        group = _groups(labels, label)
-        share = float(group.duplicated(keep=False).mean())
-        if share >= _LEAST_SHARE:
-            found.append((-share, str(label)))
-    return [label for _, label in sorted(found)]
+    return next(iter(_candidates(labels, owns)), "")
 
 
 def same_counters(series: SeriesSet, label: str) -> bool:
@@ -90,7 +94,7 @@ def glance(
     engine: Engine,
     selected: str,
     window: Window,
-    owns: Callable[[str], bool] = lambda label: False,
+    owns: Owns = of_a_mesh,
     forced: Sequence[Matcher] = (),
 ) -> str:
     """The label that tells replicas apart, from a few of the largest counters; empty where there are none.
@@ -112,7 +116,7 @@ def glance(
     """
     labels = engine.query(f"topk({_GLANCED}, {selected})", window.end).labels
     last = Window.aligned(window.end - timedelta(milliseconds=_GLANCE_MS), window.end, 1000)
-    for label in replicas(labels, owns):
+    for label in _candidates(labels, owns):
         group = _groups(labels, label)
         firsts = labels[group.duplicated(keep=False) & ~group.duplicated()].head(_FOLLOWED)
         raw = []
@@ -134,7 +138,7 @@ def doubled(source: str, label: str) -> ParameterError:
     )
 
 
-def replica_label(series: SeriesSet, owns: Callable[[str], bool] = lambda label: False) -> str:
+def replica_label(series: SeriesSet, owns: Owns = of_a_mesh) -> str:
     """The label that tells replicas of one Prometheus apart; empty where there are none.
 
     Parameters
@@ -144,10 +148,10 @@ def replica_label(series: SeriesSet, owns: Callable[[str], bool] = lambda label:
     owns : function of str to bool
         Whether the mesh itself sets a label.
     """
-    return next((label for label in replicas(series.labels, owns) if same_counters(series, label)), "")
+    return next((label for label in _candidates(series.labels, owns) if same_counters(series, label)), "")
 
 
-def without_replicas(series: SeriesSet, label: str, owns: Callable[[str], bool] = lambda label: False) -> SeriesSet:
+def without_replicas(series: SeriesSet, label: str, owns: Owns = of_a_mesh) -> SeriesSet:
     """One replica of each scraped target: the one with more samples. Its gaps are not filled from the other.
 
     Parameters
@@ -177,6 +181,18 @@ def without_replicas(series: SeriesSet, label: str, owns: Callable[[str], bool] 
         else whose[label].isin(chosen[label])
     )
     return _only(series, np.asarray(keep, np.bool_))
+
+
+def _candidates(labels: pd.DataFrame, owns: Owns) -> list[str]:
+    """Labels without which series coincide with others, the likeliest first."""
+    found = []
+    for label in labels.columns:
+        if label in _NEVER or owns(str(label)) or labels[label].nunique() < 2:
+            continue
+        share = float(_groups(labels, label).duplicated(keep=False).mean())
+        if share >= _LEAST_SHARE:
+            found.append((-share, str(label)))
+    return [label for _, label in sorted(found)]
 
 
 def _groups(labels: pd.DataFrame, label: str) -> pd.Series[int]:

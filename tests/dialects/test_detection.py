@@ -65,6 +65,13 @@ def test_mixers_metrics_are_refused_not_silently_empty(names: tuple[str, ...]) -
         found(named(*names))
 
 
+def test_another_mesh_beside_mixer_can_still_be_read() -> None:
+    both = [*named("istio_requests_total", "istio_request_duration_seconds_count"), *mesh_series.linkerd()]
+    with pytest.raises(ParameterError, match='set mesh = "linkerd" to read that one only'):
+        found(both)
+    assert found(both, mesh="linkerd") == ["Linkerd"]
+
+
 def test_old_series_beside_new_ones_do_not_matter() -> None:
     assert found(named("istio_request_duration_seconds_count"), canary()) == ["Istio"]
 
@@ -81,6 +88,7 @@ def test_forced_matchers_stand_in_every_query() -> None:
     options = MeshOptions(forced=(equal("cluster", "east"),))
     mesh = Mesh.detect(engine(both), "a test", options=options)
     assert set(mesh.services(mesh.window()).frame["destination_service"]) == {"catalog"}
+    assert all('cluster="east"' in selector for selector in mesh.recorded)
     with pytest.raises(ParameterError, match="no metrics of a mesh"):
         found(both, forced=(equal("cluster", "north"),))
 
@@ -114,6 +122,9 @@ def test_other_names_of_metrics_and_labels() -> None:
         assert frame.groupby("destination_version")["count"].sum().to_dict() == {"v1": 31 * 60, "v2": 11 * 60}
     assert len(mesh.latency_buckets(window, [], reporter=Reporter.DESTINATION, block_ms=15_000).frame)
     assert "workload:requests" in mesh.recorded
+    for bad in (MeshOptions(replica_label="a) (b"), MeshOptions(labels={"code": "a, b"})):
+        with pytest.raises(ParameterError, match="is no label name"):
+            Mesh.detect(engine(canary()), "a test", options=bad)
     for wrong in (MeshOptions(metrics={"request": "x"}), MeshOptions(labels={"destination_versoin": "x"})):
         with pytest.raises(ParameterError, match=r"did you mean (requests|destination_version)"):
             Mesh.detect(engine(canary()), "a test", options=wrong)

@@ -59,8 +59,11 @@ def test_the_short_form_of_another_host_is_not_meant() -> None:
 
 def test_a_service_of_two_clusters_is_ambiguous() -> None:
     m = mesh(canary(), canary(destination_cluster="west"))
-    with pytest.raises(ParameterError, match=r"ambiguous.*east/shop/catalog, west/shop/catalog"):
+    with pytest.raises(ParameterError, match=r"ambiguous.*east/shop/catalog, west/shop/catalog.*all of it: east/shop/"):
         find(m, "catalog")
+    assert find(m, "west/shop/catalog") == Subject("west", "shop", "catalog")
+    with pytest.raises(ParameterError, match=r"'north/shop/catalog' was never seen.*east/shop/catalog"):
+        find(m, "north/shop/catalog")
 
 
 def test_all_spellings_of_not_known_are_alike() -> None:

@@ -12,6 +12,7 @@ import pytest
 from agreement import disagreement
 from istio_series import START, Series, canary
 from real_prometheus import openmetrics, serving
+from real_victoria import serving_victoria
 
 from meshlab.dialects.base import MeshOptions, Reporter
 from meshlab.dialects.detection import detect
@@ -79,6 +80,34 @@ def both(tmp_path_factory: pytest.TempPathFactory, prometheus_binary: str, promt
 def test_every_query_is_understood_and_means_the_same(both: Pair, query: str) -> None:
     ours, theirs = (engine.query_range(query, WINDOW) for engine in both)
     assert disagreement(ours, theirs, 1e6) == ""
+
+
+@pytest.fixture(scope="module")
+def victoria(tmp_path_factory: pytest.TempPathFactory, victoria_binary: str) -> Iterator[PrometheusEngine]:
+    series = [s for name in STORES for s in apart(name)]
+    with serving_victoria(tmp_path_factory.mktemp("victoria"), series, binary=victoria_binary) as url:
+        yield PrometheusEngine(url)
+
+
+def test_every_query_is_understood_by_victoriametrics(victoria: PrometheusEngine) -> None:
+    for query in every_query(EVERY):
+        victoria.query(query, WINDOW.end)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_victoriametrics_gives_the_counts_that_a_recording_gives(
+    both: Pair, victoria: PrometheusEngine, store: str
+) -> None:
+    recorded, live = (Mesh(engine, of(engine, store), "a test") for engine in (both[0], victoria))
+    assert recorded.dialects == live.dialects
+    for reporter in Reporter:
+        for by in (["destination_service", "code"], ["source", "reporter"], ["destination_workload"]):
+            frames = [m.request_counts(WINDOW, by, reporter=reporter, block_ms=15_000).frame for m in (recorded, live)]
+            assert frames[0].equals(frames[1])
+    services = [m.services(WINDOW).frame for m in (recorded, live)]
+    pd.testing.assert_frame_equal(*services, rtol=0.05)
+    name = "catalog-v1" if store in {"envoy", "classes"} else "catalog"
+    assert recorded.find(name, WINDOW) == live.find(name, WINDOW)
 
 
 def of(engine: Engine, store: str, **options: object) -> tuple[Dialect, ...]:

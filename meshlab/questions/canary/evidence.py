@@ -91,10 +91,13 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         chosen = choice.found((a.frame for a in answers.values()), scope, subject, mesh.source)
     word = chosen.word if chosen else _ALL
     answers["latency"] = buckets(Reporter.DESTINATION)
+    notes: dict[str, str] = {}
     if not _has_arms(answers["latency"].frame, word, chosen):
         # Some proxies report one side only: what the callers waited for is told better than nothing.
         other = buckets(Reporter.SOURCE)
-        answers["latency"] = other if _has_arms(other.frame, word, chosen) else answers["latency"]
+        if _has_arms(other.frame, word, chosen):
+            answers["latency"] = other
+            notes["latency"] = "as the callers waited: the service's own proxies do not tell"
     frames = {name: _by_arm(answer.frame, word) for name, answer in answers.items()}
     remedies = mesh.dialect.remedies
     return Evidence(
@@ -106,6 +109,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         missing=MappingProxyType(
             {name: Missing(_MISSING[name], remedies[name]) for name, frame in frames.items() if frame.empty}
         ),
+        notes=MappingProxyType(notes),
         chosen=chosen,
     )
 

@@ -26,8 +26,9 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
     """Judge one canary.
 
     Errors are counted as the callers' proxies saw them (every request once, retries and time-outs as the caller met
-    them), durations as the service's own did. FAIL and PASS hold at every look: the same window may be judged again
-    and again while it grows, with at most ``policy.alpha`` false alarms in all.
+    them), durations as the service's own did; where a side does not tell the arms apart, the other counts. FAIL and
+    PASS hold at every look: the same window may be judged again and again while it grows, with at most
+    ``policy.alpha`` false alarms in all.
 
     Parameters
     ----------
@@ -66,7 +67,14 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
     queries = {name: query.promql for name, query in evidence.queries.items()}
     findings = [
         error_finding(rate, counted, about, policy, queries.get(side, "")),
-        latency_finding(slow, evidence.missing.get("latency"), about, policy, queries.get("latency", "")),
+        latency_finding(
+            slow,
+            evidence.missing.get("latency"),
+            about,
+            policy,
+            queries.get("latency", ""),
+            evidence.notes.get("latency", ""),
+        ),
         coverage_finding(evidence, counted, about, policy),
         split_finding(counted, about, policy),
         reporters_finding(evidence, seen["source"], seen["destination"], scope, about, policy),

@@ -73,8 +73,10 @@ def latency(durations: Durations, policy: Policy) -> Latency:
     )
 
 
-def latency_finding(found: Latency, missing: Missing | None, subject: str, policy: Policy, query: str) -> Finding:
-    """ML-CAN-002: whether the canary is slower by more than the margin."""
+def latency_finding(
+    found: Latency, missing: Missing | None, subject: str, policy: Policy, query: str, note: str = ""
+) -> Finding:
+    """ML-CAN-002: whether the canary is slower by more than the margin; `note` says where it was measured instead."""
     code, threshold = "ML-CAN-002", 0.5 + policy.latency_margin
     if not math.isfinite(found.slower):
         remedy = (
@@ -104,7 +106,7 @@ def latency_finding(found: Latency, missing: Missing | None, subject: str, polic
         statement=(
             f"a canary request is slower than a baseline request with probability {found.slower:.3f} "
             f"({100 * policy.level:g} % interval {found.lower:.3f} to {found.upper:.3f}, {found.pairs} blocks, "
-            f"at every look); allowed is {threshold:.3f}"
+            f"at every look); allowed is {threshold:.3f}{f'; {note}' if note else ''}"
         ),
         value=found.slower,
         interval=(found.lower, found.upper),

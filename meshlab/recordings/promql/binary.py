@@ -118,9 +118,7 @@ def binary(op: str, left: Value, right: Value, matching: Matching, *, return_boo
     """
     drop_name = return_bool or (op in _ARITHMETIC and (left_open or op != "atan2"))
     with np.errstate(all="ignore"):
-        if (matching.on or matching.labels or matching.fills) and not (
-            isinstance(left, Vector) and isinstance(right, Vector)
-        ):
+        if (matching.labels or matching.fills) and not (isinstance(left, Vector) and isinstance(right, Vector)):
             raise BadQuery("vector matching is only allowed between instant vectors", "leave on() or ignoring() out")
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return _scalars(op, left, right)

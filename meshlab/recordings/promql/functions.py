@@ -49,13 +49,19 @@ ELEMENTWISE: Final[dict[str, Callable[[Floats], Floats]]] = {
 
 
 def least(a: Floats, b: Floats) -> Floats:
-    """Go's ``math.Min``: NaN wins, but against -Inf."""
-    return np.where(np.isneginf(a) | np.isneginf(b), -np.inf, np.minimum(a, b))
+    """Go's ``math.Min``: NaN wins, but against -Inf; -0 is less than 0."""
+    zeros = (a == 0) & (b == 0)
+    with np.errstate(invalid="ignore"):
+        found = np.where(zeros, -(-a - b), np.minimum(a, b))
+    return np.where(np.isneginf(a) | np.isneginf(b), -np.inf, found)
 
 
 def greatest(a: Floats, b: Floats) -> Floats:
-    """Go's ``math.Max``: NaN wins, but against +Inf."""
-    return np.where(np.isposinf(a) | np.isposinf(b), np.inf, np.maximum(a, b))
+    """Go's ``math.Max``: NaN wins, but against +Inf; 0 is more than -0."""
+    zeros = (a == 0) & (b == 0)
+    with np.errstate(invalid="ignore"):
+        found = np.where(zeros, a + b, np.maximum(a, b))
+    return np.where(np.isposinf(a) | np.isposinf(b), np.inf, found)
 
 
 def clamp(vector: Vector, low: Floats, high: Floats) -> Vector:
@@ -78,7 +84,8 @@ def round_to(vector: Vector, nearest: Floats) -> Vector:
 def scalar_of(vector: Vector) -> Scalar:
     """``scalar``: the one element's value, NaN where there is not exactly one."""
     one = vector.present.sum(axis=0) == 1
-    only = np.where(vector.present, vector.value, 0.0).sum(axis=0) if len(vector.labels) else np.zeros(len(one))
+    with np.errstate(all="ignore"):
+        only = np.where(vector.present, vector.value, 0.0).sum(axis=0) if len(vector.labels) else np.zeros(len(one))
     return Scalar(np.where(one, only, np.nan))
 
 

@@ -31,7 +31,9 @@ _BYTE: Final = re.compile(r"""(?<!\\)(?:\\\\)*\\(?:x[89a-fA-F]|[23][0-7]{2})""")
 _LATER: Final = (
     ("the modifier anchored", re.compile(r"(?<=[\])}\w\s])\banchored\b(?![^\[\]]*\])"), ""),
     ("the modifier smoothed", re.compile(r"(?<=[\])}\w\s])\bsmoothed\b(?![^\[\]]*\])"), ""),
-    ("a metric called anchored or smoothed", re.compile(r"\b(?:anchored|smoothed)\b(?![^\[\]]*\])"), "x"),
+    ("a label called or", re.compile(r"(?<=[{,\s])or(?=\s*[=!])"), "x"),
+    ("@ before a range", re.compile(r"@\s*(?:start|end)\s*\(\s*\)\s*(?=\[)"), ""),
+    ("a metric or label called anchored or smoothed", re.compile(r"\b(?:anchored|smoothed)\b(?![^\[\]]*\])"), "x"),
     ("the operator </", re.compile(r"</"), "*"),
     ("the operator >/", re.compile(r">/"), "*"),
     ("the function info", re.compile(r"\binfo(?=\s*\()", re.IGNORECASE), "abs"),

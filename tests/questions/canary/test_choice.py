@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import mesh_series
 import pytest
 from istio_series import Series, canary, engine
 
+from meshlab.dialects.base import MeshOptions
 from meshlab.errors import ParameterError
 from meshlab.mesh import Mesh
 from meshlab.questions.canary import Scope, collect, judge
 from meshlab.questions.canary.choice import Chosen
 from meshlab.results import Result, Verdict
+from meshlab.source import open_engine
+
+ROOT = Path(__file__).parents[3]
 
 NOT_MEASURED = None
 
@@ -62,6 +67,16 @@ def rollout(first: int = 0, second: int = 20, label: str = "rollouts_pod_templat
             if who["reporter"] == "destination" or hashed == "7f9c":
                 out.append((labels, at[start:], value[start:]))
     return out
+
+
+def test_all_services_are_compared_by_version() -> None:
+    m = mesh(canary(), canary({"v1": (5, 0)}, service="cart"))
+    evidence = collect(m, m.window())
+    assert evidence.chosen is None
+    assert set(evidence.frames["source"]["arm"]) == {"v1", "v2"}
+    subject = m.find("catalog", m.window())
+    result = judge(evidence, Scope(service="catalog", baseline="v1", canary="v2"), subject=subject)
+    assert counts(result)["v2", "source"] == (660, 60)
 
 
 def test_named_versions_are_versions() -> None:
@@ -180,7 +195,17 @@ def test_two_envoy_clusters_are_arms_of_a_service_that_is_none() -> None:
     assert counts(result)["catalog-v2", "source"] == (120 * 60, 20 * 60)
     assert result.verdict is Verdict.FAIL
     slower = next(f for f in result.findings if f.code == "ML-CAN-002")
-    assert slower.value == pytest.approx(0.5), "durations come from the callers' side: Envoy has no other"
+    assert slower.value == pytest.approx(0.5)
+    assert slower.statement.endswith("as the callers waited: the service's own proxies do not tell")
+
+
+def test_envoys_statistics_of_a_recording_tell_the_errors_that_the_mesh_tells() -> None:
+    recording = open_engine("canary-regression", cwd=ROOT)
+    names = {"baseline": "v1", "canary": "v2"}
+    alone = Mesh.detect(recording, "canary-regression", options=MeshOptions(mesh="envoy"))
+    ours, theirs = (judged(m, **names).tables["arms"] for m in (Mesh.detect(recording, "canary-regression"), alone))
+    mine, other = (t[t["reporter"] == "source"][["version", "requests", "errors"]] for t in (ours, theirs))
+    assert mine.equals(other)
 
 
 def test_a_class_of_codes_tells_errors_as_well() -> None:

@@ -95,3 +95,10 @@ def test_sums_over_any_label_add_up(rows: list[tuple[str, int]]) -> None:
 def test_equal_members_do_not_vary_at_all(ask, left_open: bool) -> None:
     series = {f'g{{a="{i}"}}': "0.1" for i in range(10)}
     assert ask(series, "stddev(g)", at=0, left_open=left_open) == {"": 0}
+
+
+def test_nothing_small_is_lost_where_the_large_cancels(ask) -> None:
+    series = {'g{pod="a"}': "3", 'g{pod="b"}': "1e100", 'g{pod="c"}': "4", 'g{pod="d"}': "-1e100"}
+    assert ask(series, "sum(g)", at=0, left_open=True) == {"": 7}
+    assert ask(series, "avg(g)", at=0, left_open=True) == {"": 1.75}
+    assert ask(series, "sum without (pod) (g)", at=0, left_open=True) == {"": 7}

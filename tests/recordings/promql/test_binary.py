@@ -115,3 +115,58 @@ def test_a_minus_refuses_series_that_become_alike_at_any_step(over) -> None:
     assert over(series, '{__name__=~"a|b"} * -1', until=15) == {"": [-1, -2]}
     with pytest.raises(BadQuery, match="same labelset"):
         over(series, '-{__name__=~"a|b"}', until=15)
+
+
+SOLD = {'sold{shop="a"}': "5", 'sold{shop="b"}': "7"}
+BOUGHT = {'bought{shop="b"}': "2", 'bought{shop="c"}': "9"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sold - fill(0) bought", {"shop=a": 5, "shop=b": 5, "shop=c": -9}),
+        ("sold - fill_left(1) bought", {"shop=b": 5, "shop=c": -8}),
+        ("sold - fill_right(1) bought", {"shop=a": 4, "shop=b": 5}),
+        ("sold - fill_left(1) fill_right(2) bought", {"shop=a": 3, "shop=b": 5, "shop=c": -8}),
+        ("sold > fill_right(5) bought", {"__name__=sold,shop=b": 7}),
+        ("sold < fill(6) bought", {"__name__=sold,shop=a": 5, "shop=c": 6}),
+        ("sold > bool fill(6) bought", {"shop=a": 0, "shop=b": 1, "shop=c": 0}),
+        ("sold - fill(0) nothing", {"shop=a": 5, "shop=b": 7}),
+        ("nothing - fill_left(0) sold", {"shop=a": -5, "shop=b": -7}),
+        ("nothing - fill_right(0) sold", {}),
+    ],
+)
+def test_a_missing_partner_is_filled(ask, query: str, expected: dict[str, float]) -> None:
+    assert ask(SOLD | BOUGHT, query, at=0) == expected
+
+
+def test_a_missing_partner_of_many_is_filled(ask) -> None:
+    series = {'part{shop="a",day="1"}': "3", 'part{shop="a",day="2"}': "4", 'part{shop="b",day="1"}': "5"} | BOUGHT
+    many = {"day=1,shop=a": 3.0, "day=2,shop=a": 4.0, "day=1,shop=b": 7.0}
+    assert ask(series, "part + on (shop) group_left fill_right(0) bought", at=0) == many
+    assert ask(series, "part + on (shop) group_left fill(0) bought", at=0) == many | {"shop=c": 9}
+    assert ask(series, "bought + on (shop) group_right fill(0) part", at=0) == many | {"shop=c": 9}
+
+
+@pytest.mark.parametrize(
+    "query", ["sold and fill(0) bought", "sold + fill(0) 1", "1 + on(shop) 2", "sold + on (shop) 2"]
+)
+def test_matching_is_for_two_vectors(ask, query: str) -> None:
+    with pytest.raises(BadQuery):
+        ask(SOLD | BOUGHT, query, at=0)
+
+
+def test_two_on_one_side_are_ambiguous_with_fill_too(ask) -> None:
+    with pytest.raises(BadQuery, match="duplicate"):
+        ask(SOLD, "nothing + on () fill(0) sold", at=0)
+    with pytest.raises(BadQuery, match="explicit"):
+        ask(SOLD, "sold + on () fill(0) nothing", at=0)
+
+
+def test_type_and_unit_go_with_the_name(ask) -> None:
+    series = {'c{__type__="counter",__unit__="s",job="x"}': "1 2", 'g{__type__="gauge",job="x"}': "10 20"}
+    assert ask(series, "c + g", at=15) == {"job=x": 22}
+    assert ask(series, "-c", at=15) == {"job=x": -2}
+    assert ask(series, "rate(c[1m])", at=15).keys() == {"job=x"}
+    assert ask(series, "c unless g", at=15) == {}
+    assert ask(series, "c > 0", at=15) == {"__name__=c,__type__=counter,__unit__=s,job=x": 2}

@@ -99,6 +99,9 @@ def test_empty_data_is_an_empty_answer() -> None:
         ("increase(up[5m] anchored)", "anchored"),
         ("up smoothed", "smoothed"),
         ("sum(anchored) + 1", "anchored"),
+        ("sum by (smoothed) (up)", "smoothed"),
+        ('{ or = "x" }', "label called or"),
+        ("rate(up @ start()[5m])", "@ before a range"),
         ("increase(up[1m+1s] anchored)", "anchored"),
         ("up >/ 5", ">/"),
         ('timeseries_gen(`{{series 1 "a" "b"}}`)', "timeseries_gen"),
@@ -129,7 +132,6 @@ def test_what_is_not_known_is_named(query: str, construct: str) -> None:
         "up[1m/0]",
         "up @ (1+1)",
         "up offset (pod)",
-        "1 + on() 2",
         "up and fill(0) up",
     ],
 )

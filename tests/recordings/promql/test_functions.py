@@ -128,3 +128,37 @@ def test_timestamp_of_a_selector_is_the_samples_own(over) -> None:
 def test_scalar_holds_where_there_is_just_one(over) -> None:
     got = over({'g{p="a"}': "1 1 1", 'g{p="b"}': "_ 2 stale"}, "scalar(g)", until=30)[""]
     assert got == pytest.approx([1, math.nan, 1], nan_ok=True)
+
+
+def test_start_end_step_and_range_are_the_whole_querys(over) -> None:
+    series = {"up": "1 1 1 1 1"}
+    assert over(series, "start() - 1769860800") == {"": [0] * 5}
+    assert over(series, "end() - 1769860800") == {"": [60] * 5}
+    assert over(series, "step() + vector(0)") == {"": [15] * 5}
+    assert over(series, "up * range()") == {"": [60] * 5}
+    assert over(series, "count_over_time(up[step()*2])")[""][2] == 3
+
+
+def test_the_less_and_the_more_of_two_numbers(ask) -> None:
+    assert ask({}, "min_of(2, -1)") == {"": -1}
+    assert ask({}, "max_of(2, -1)") == {"": 2}
+    assert ask({}, "max_of(-Inf, Inf)") == {"": math.inf}
+    assert ask({}, "min_of(Inf, Inf)") == {"": math.inf}
+    assert ask({}, "min_of(NaN, -Inf)") == {"": -math.inf}
+    assert ask({}, "step() + range()") == {"": 0}
+
+
+@pytest.mark.parametrize(
+    ("call", "zero"),
+    [
+        ("clamp(g, 0, 0)", "0"),
+        ("clamp_min(g, 0)", "0"),
+        ("clamp_max(g, 0)", "-0"),
+        ("clamp_max(g, -0)", "-0"),
+        ("clamp(g, -0, -0)", "-0"),
+        ("clamp_max(-g, -0)", "-0"),
+        ("clamp_min(-g, -0)", "0"),
+    ],
+)
+def test_of_the_two_zeros_minus_zero_is_the_less(ask, call: str, zero: str) -> None:
+    assert ask({"g": "-0.0"}, f'count_values("v", {call})', at=0) == {f"v={zero}": 1}

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshlab.errors import BadQuery
+
 B = {'b{le="1"}': "10", 'b{le="2"}': "30", 'b{le="5"}': "40", 'b{le="+Inf"}': "50"}
 
 
@@ -85,3 +87,52 @@ def test_a_quantile_lies_in_its_bucket(rises: list[int], phi: float) -> None:
     low, high = (edges[bucket - 1] if bucket else 0), min(edges[bucket], edges[-2])
     assert math.isnan(value) or min(low, high) - 1e-9 <= value <= high + 1e-9
     assert not math.isnan(value) or rises[0] == 0, "0 of 0 in the first bucket is all that has no place"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        ("0", "1", 0.2),
+        ("0", "1.5", 0.4),
+        ("0.5", "1.5", 0.3),
+        ("1", "2", 0.4),
+        ("-Inf", "2", 0.6),
+        ("2", "Inf", 0.4),
+        ("2", "100", 0.2),
+        ("-3", "-1", 0),
+        ("2", "2", 0),
+        ("5", "1", 0),
+        ("NaN", "1", math.nan),
+    ],
+)
+def test_the_share_between_two_values(ask, low: str, high: str, expected: float) -> None:
+    assert ask(B, f"histogram_fraction({low}, {high}, b)", at=0) == pytest.approx({"": expected}, nan_ok=True)
+
+
+def test_a_share_needs_the_last_bucket_and_something_counted(ask) -> None:
+    for series in ({'b{le="1"}': "10"}, {'b{le="1"}': "0", 'b{le="+Inf"}': "0"}):
+        assert math.isnan(ask(series, "histogram_fraction(0, 1, b)", at=0)[""])
+    assert ask({'b{le="junk"}': "1"}, "histogram_fraction(0, 1, b)", at=0) == {}
+
+
+def test_the_lowest_bucket_of_negative_values_begins_nowhere(ask) -> None:
+    series = {'b{le="-1"}': "10", 'b{le="0"}': "20", 'b{le="+Inf"}': "40"}
+    assert ask(series, "histogram_fraction(-1, 0, b)", at=0) == {"": 0.25}
+    assert math.isnan(ask(series, "histogram_fraction(-2, 0, b)", at=0)[""])
+
+
+def test_several_quantiles_at_once(ask) -> None:
+    assert ask(B, 'histogram_quantiles(b, "q", 0.2, 0.4, 1, 2)', at=0) == {
+        "q=0.2": 1,
+        "q=0.4": 1.5,
+        "q=1.0": 5,
+        "q=2.0": math.inf,
+    }
+    with pytest.raises(BadQuery):
+        ask(B, 'histogram_quantiles(b, "q", 0.2, 0.2)', at=0)
+
+
+def test_histograms_that_differ_by_their_names_alone_are_ambiguous(ask) -> None:
+    series = {'a_bucket{le="1"}': "1", 'a_bucket{le="+Inf"}': "1", 'b_bucket{le="1"}': "1", 'b_bucket{le="+Inf"}': "1"}
+    with pytest.raises(BadQuery, match="same labelset"):
+        ask(series, 'histogram_quantile(0.5, {__name__=~".*_bucket"})', at=0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshlab.errors import BadQuery
 from meshlab.recordings.engine import Recording
 from meshlab.window import Window
 
@@ -29,6 +30,14 @@ from meshlab.window import Window
         ("quantile_over_time(0.9, g[1m])", 7.0),
         ("quantile_over_time(-1, g[1m])", -math.inf),
         ("quantile_over_time(2, g[1m])", math.inf),
+        ("first_over_time(g[1m])", 1),
+        ("mad_over_time(g[1m])", 2),
+        ("ts_of_first_over_time(g[1m]) - 1769860800", 0),
+        ("ts_of_last_over_time(g[1m]) - 1769860800", 60),
+        ("ts_of_min_over_time(g[1m]) - 1769860800", 60),
+        ("ts_of_max_over_time(g[1m]) - 1769860800", 45),
+        ("double_exponential_smoothing(g[1m], 0.5, 0.5)", 5.75),
+        ("holt_winters(g[1m], 0.5, 0.5)", 5.75),
     ],
 )
 def test_by_hand(ask, function: str, expected: float) -> None:
@@ -36,8 +45,9 @@ def test_by_hand(ask, function: str, expected: float) -> None:
     assert value == pytest.approx(expected)
 
 
-def test_only_last_over_time_keeps_the_name(ask) -> None:
+def test_the_first_and_the_last_keep_the_name(ask) -> None:
     assert ask({"g": "1 2"}, "last_over_time(g[1m])", at=15) == {"__name__=g": 2}
+    assert ask({"g": "1 2"}, "first_over_time(g[1m])", at=15) == {"__name__=g": 1}
     assert ask({"g": "1 2"}, "max_over_time(g[1m])", at=15) == {"": 2}
 
 
@@ -125,3 +135,38 @@ def test_squares_that_overflow_are_nan_in_prometheus_2_and_infinite_in_3(ask) ->
 
 def test_a_constant_does_not_vary_at_all(ask) -> None:
     assert ask({"g": "0.1+0x9"}, "stddev_over_time(g[5m])", at=135) == {"": 0}
+
+
+def test_the_latest_of_equal_extremes_counts(ask) -> None:
+    series = {"g": "5 nan 5 2 2 nan", "n": "nan nan nan"}
+    assert ask(series, "ts_of_max_over_time(g[5m]) - 1769860800", at=75) == {"": 30}
+    assert ask(series, "ts_of_min_over_time(g[5m]) - 1769860800", at=75) == {"": 60}
+    assert ask(series, "ts_of_min_over_time(n[5m]) - 1769860800", at=75) == {"": 30}
+
+
+@pytest.mark.parametrize("factors", ["0, 0.5", "1, 0.5", "0.5, 0", "0.5, 1.1"])
+def test_a_smoothing_factor_lies_between_0_and_1(ask, factors: str) -> None:
+    with pytest.raises(BadQuery, match="factor"):
+        ask({"g": "1 2 3"}, f"double_exponential_smoothing(g[1m], {factors})")
+    assert ask({"g": "1 2 3"}, f"double_exponential_smoothing(nothing[1m], {factors})") == {}
+
+
+def test_smoothing_needs_two_samples(ask) -> None:
+    assert ask({"g": "1", "h": "1 2 3 4 5"}, 'double_exponential_smoothing({__name__=~"g|h"}[1m], 0.9, 0.9)') == {
+        "": pytest.approx(5)
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [("3 1e100 4 -1e100", 7), ("-1e300 8 1e300", 8), ("1e200 1 -1e200 -1e5 1e5", 1), ("-1 1 -1 1", 0)],
+)
+def test_what_is_small_is_not_lost_where_the_large_cancels(ask, values: str, expected: float) -> None:
+    assert ask({"g": values}, "sum_over_time(g[5m])") == {"": expected}
+    assert ask({"g": values}, "avg_over_time(g[5m])") == {"": expected / len(values.split())}
+
+
+def test_a_mean_beyond_the_largest_number_is_one(ask) -> None:
+    series = {"g": "1.5e308 1.5e308 -1.5e308", "h": "inf 1 -inf"}
+    assert ask(series, "avg_over_time(g[1m])") == {"": pytest.approx(0.5e308)}
+    assert math.isnan(ask(series, "sum_over_time(h[1m])")[""])
