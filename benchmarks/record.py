@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import requests
 
 from meshlab.engines.http import PrometheusEngine
 from meshlab.recordings.format import read_manifest
@@ -28,66 +25,25 @@ from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from measure import resident_peak_mb
-from real_prometheus import free_port
+from real_victoria import serving_victoria
 
 START, EVERY_S, SERIES = 1_769_860_800, 15, 2_500
 SELECTORS = ('{__name__="istio_requests_total",quarter="0"}', '{quarter=~"0|1"}', "istio_requests_total")
 
 
-@contextmanager
-def victoria_metrics(folder: Path) -> Iterator[str]:
-    """A fresh server; yields its URL, and ends it by its id."""
-    port = free_port()
-    with (folder / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [
-                "victoria-metrics",
-                f"-storageDataPath={folder / 'store'}",
-                f"-httpListenAddr=127.0.0.1:{port}",
-                "-retentionPeriod=100y",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(150):
-            try:
-                if requests.get(f"{url}/health", timeout=2).ok:
-                    break
-            except requests.RequestException:
-                pass
-            if server.poll() is not None:
-                raise RuntimeError((folder / "log.txt").read_text()[-2000:])
-            time.sleep(0.1)
-        yield url
-    finally:
-        server.terminate()
-        server.wait(60)
-
-
-def load(url: str, count: int) -> None:
-    """Import counters as JSON lines."""
+def counters(count: int) -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
+    """2,500 counters; each workload's pods are scraped at moments of their own."""
     rng = np.random.default_rng(0)
-    for first in range(0, SERIES, 50):
-        lines = []
-        for i in range(first, first + 50):
-            at = 1000 * START + int(rng.integers(0, 1000 * EVERY_S)) + 1000 * EVERY_S * np.arange(count)
-            value = np.cumsum(rng.poisson(20, count))
-            labels = {
-                "__name__": "istio_requests_total",
-                "pod": f"pod-{i // 4:05}",
-                "response_code": ("200", "404", "500", "503")[i % 4],
-                "destination_workload": f"workload-{i // 4 % 100}",
-                "quarter": str(4 * i // SERIES),
-            }
-            metric = ",".join(f'"{name}":"{text}"' for name, text in labels.items())
-            lines.append(
-                f'{{"metric":{{{metric}}},"values":[{",".join(map(str, value.tolist()))}],'
-                f'"timestamps":[{",".join(map(str, at.tolist()))}]}}'
-            )
-        requests.post(f"{url}/api/v1/import", data="\n".join(lines).encode(), timeout=60).raise_for_status()
-    requests.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
+    for i in range(SERIES):
+        at = START + round(float(rng.uniform(0, EVERY_S)), 3) + EVERY_S * np.arange(count)
+        labels = {
+            "__name__": "istio_requests_total",
+            "pod": f"pod-{i // 4:05}",
+            "response_code": ("200", "404", "500", "503")[i % 4],
+            "destination_workload": f"workload-{i // 4 % 100}",
+            "quarter": str(4 * i // SERIES),
+        }
+        yield labels, at, np.cumsum(rng.poisson(20, count))
 
 
 def recorded(url: str, selector: str, end: int, out: Path) -> tuple[float, float]:
@@ -109,10 +65,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_000_000)
     count = parser.parse_args().samples // SERIES
     end = START + EVERY_S * (count + 1)
-    with tempfile.TemporaryDirectory() as place, victoria_metrics(Path(place)) as url:
-        begin = time.perf_counter()
-        load(url, count)
-        print(f"{SERIES * count:,} samples of {SERIES:,} series imported in {time.perf_counter() - begin:.0f} s\n")
+    with tempfile.TemporaryDirectory() as place, serving_victoria(Path(place) / "server", counters(count)) as url:
         print(f"{'series':>8} {'samples':>12} {'on disk':>10} {'seconds':>9} {'samples/s':>11} {'peak':>9}")
         for selector in SELECTORS:
             out = Path(place) / f"recording-{SELECTORS.index(selector)}"

@@ -66,10 +66,6 @@ class Groups:
             found[number] = np.add.reduce(members, axis=0) if steps > 1 else np.add.accumulate(members)[-1]
         return found
 
-    def sizes(self, x: Floats) -> Floats:
-        """Sum of the rows' sizes in each group; shape (groups, steps)."""
-        return self.fold(np.add, np.abs(x))
-
     def count(self, present: Bools) -> Floats:
         """Present rows of each group; shape (groups, steps)."""
         if present.all():
@@ -115,7 +111,7 @@ def _sum(groups: Groups, vector: Vector, _: Floats) -> Floats:
     x = vector.value if vector.present.all() else np.where(vector.present, vector.value, 0.0)
     if not (x < 0).any():
         return found
-    group, step = np.nonzero(np.abs(found) < CANCELS * groups.sizes(x))
+    group, step = np.nonzero(np.abs(found) < CANCELS * groups.total(np.abs(x), vector.present))
     if len(group):
         steps = x.shape[1]
         begin = groups.first[group] * steps + step

@@ -177,15 +177,17 @@ def _folded(name: str, parts: Callable[[], Iterator[Vector]], names: Sequence[st
             huge = np.isinf(value)
             if huge[total.count > 0].any():
                 # Prometheus's running mean does not overflow where the sum does.
-                smaller = _Total(names, steps, by=by)
-                for vector in parts():
-                    smaller.add(name, Vector(vector.labels, vector.value * SMALLER, vector.present))
+                smaller = _folded("sum", lambda: map(_smaller, parts()), names, steps, by=by)
                 value = np.where(huge, smaller.value / total.count / SMALLER, value)
     elif name == "count":
         value = total.count
     elif name == "group":
         value = np.ones_like(total.count)
     return Vector(total.labels, value, total.count > 0)
+
+
+def _smaller(vector: Vector) -> Vector:
+    return Vector(vector.labels, vector.value * SMALLER, vector.present)
 
 
 class _Total:
@@ -206,14 +208,20 @@ class _Total:
         with np.errstate(all="ignore"):
             self.count[at] += groups.count(vector.present)
             if name in ("sum", "avg"):
+                self._add_sizes(groups, vector, at)
                 self.value[at] = groups.total(vector.value, vector.present, self.value[at])
-                x = np.where(vector.present, vector.value, 0.0)
-                self.sizes[at] += groups.sizes(x)
-                self.cancels |= bool((x < 0).any())
             elif name in ("min", "max"):
                 ufunc = np.fmin if name == "min" else np.fmax
                 here = groups.fold(ufunc, np.where(vector.present, vector.value, np.nan))
                 self.value[at] = ufunc(self.value[at], here)
+
+    def _add_sizes(self, groups: Groups, vector: Vector, at: Ints) -> None:
+        """What the sums would be without signs: until the first member below 0, that is what they are."""
+        if not self.cancels:
+            if not (vector.present & (vector.value < 0)).any():
+                return
+            self.cancels, self.sizes = True, self.value.copy()
+        self.sizes[at] = groups.total(np.abs(vector.value), vector.present, self.sizes[at])
 
     def again(self, parts: Iterator[Vector]) -> Floats:
         """The sums with what rounding took from them."""
@@ -236,5 +244,6 @@ class _Total:
             steps = self.count.shape[1]
             self.count = np.concatenate([self.count, np.zeros((more, steps))])
             self.value = np.concatenate([self.value, np.full((more, steps), nothing)])
-            self.sizes = np.concatenate([self.sizes, np.zeros((more, steps))])
+            if self.cancels:
+                self.sizes = np.concatenate([self.sizes, np.full((more, steps), -0.0)])
         return at

@@ -204,3 +204,17 @@ def test_a_sum_is_added_one_after_the_other(steps: int, members: int) -> None:
     found = Recording.from_series(rows).samples("m", _everything())
     got = evaluated(Store(Resident(found)), "sum(m)", at, batch=WHOLE)
     assert got.value.tolist() == [wanted]
+
+
+@pytest.mark.parametrize("name", ["sum", "avg"])
+@pytest.mark.parametrize(
+    "values",
+    [[1e100, 1.0, -1e100, 2.0, 1e30, -1e30, 3.0], [1.7e308, 1.7e308, -1.7e308, -1.7e308, 1e300], [3, 2, 1, -6]],
+)
+def test_what_cancels_is_the_same_in_batches(name: str, values: list[float]) -> None:
+    at = START + EVERY * np.arange(3)
+    rows = [({"__name__": "m", "pod": str(i)}, at, [x, x, abs(x)]) for i, x in enumerate(values)]
+    kept = Store(Resident(Recording.from_series(rows).samples("m", _everything())))
+    whole = evaluated(kept, f"{name}(m)", 1000 * at, batch=WHOLE)
+    for batch in (1, 3, 6, 9):
+        assert_same(evaluated(kept, f"{name}(m)", 1000 * at, batch=batch), whole)
