@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PrometheusEngine"]
 
-_UNIT_POINTS: Final = 250
+_UNIT_POINTS: Final = 500
 """Steps of the smallest piece of a long range query."""
 _RANGES_A_PIECE: Final = 8
 """A piece is so many times as long as the query looks back: the server reads that part of its data twice."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from meshlab.errors import ContractError
 from meshlab.series import Query, SeriesSet
 
 __all__ = ["join"]
+
+T = TypeVar("T", bound=np.generic)
 
 
 def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
@@ -34,12 +37,12 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
         raise ContractError("no parts to join")
     number, labels = _numbered([p.labels for p in parts])
     starts = np.cumsum([0, *(len(p) for p in parts)])
-    sid = np.concatenate([number[start + p.sid] for p, start in zip(parts, starts[:-1], strict=True)])
-    time = np.concatenate([p.time for p in parts])
-    value = np.concatenate([p.value for p in parts])
+    sid = _together([number[start + p.sid] for p, start in zip(parts, starts[:-1], strict=True)])
+    time, value = _together([p.time for p in parts]), _together([p.value for p in parts])
     # Merges the runs that the parts are; where they lie in the order of time, that is all.
-    order = np.argsort(sid, kind="stable")
-    sid, time, value = sid[order], time[order], value[order]
+    if (sid[1:] < sid[:-1]).any():
+        order = np.argsort(sid, kind="stable")
+        sid, time, value = sid[order], time[order], value[order]
     if ((time[1:] < time[:-1]) & (sid[1:] == sid[:-1])).any():
         order = np.lexsort((time, sid))
         sid, time, value = sid[order], time[order], value[order]
@@ -55,6 +58,10 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
         failed=tuple(dict.fromkeys(f for p in parts for f in p.query.failed)),
     )
     return SeriesSet(labels, sid, time, value, whole)
+
+
+def _together(arrays: Sequence[NDArray[T]]) -> NDArray[T]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _numbered(tables: Sequence[pd.DataFrame]) -> tuple[NDArray[np.int32], pd.DataFrame]:

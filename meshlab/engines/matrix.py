@@ -7,11 +7,12 @@ floats at once. It reads ``NaN``, ``+Inf`` and ``-Inf`` as Prometheus writes the
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -80,6 +81,11 @@ class _Data(msgspec.Struct):
     result: msgspec.Raw
 
 
+class _Vectors(msgspec.Struct):
+    resultType: Literal["matrix", "vector"]  # noqa: N815
+    result: list[_Series]
+
+
 def decode(
     body: bytes,
     query: Query,
@@ -118,20 +124,9 @@ def decode(
     BadQuery
         The query is wrong, or answers with a string.
     """
-    data, envelope = open_envelope(body, Envelope[_Data], origin)
-    if data.resultType == "string":
-        raise BadQuery(f"{plain(query.promql)!r} is a string", "ask for a vector, a scalar or a range")
+    kind, found, envelope = _opened(body, query, origin, max_series)
+    field = "values" if kind == "matrix" else "value"
     try:
-        field = "values" if data.resultType == "matrix" else "value"
-        if data.resultType in ("matrix", "vector"):
-            # Each series has two braces at least, its own and its labels'.
-            if _occurrences(body, b"{") // 2 > max_series:
-                _count(data.result, list[_Counted], origin, max_series)
-            found = msgspec.json.decode(data.result, type=list[_Series])
-        elif data.resultType == "scalar":
-            found = [_Series(metric=msgspec.Raw(b"{}"), value=data.result)]
-        else:
-            raise ValueError(f"a result of type {data.resultType!r}")
         text = b"[" + b",".join([series.metric for series in found]) + b"]"
         tables = {} if tables is None else tables
         if text not in tables:
@@ -142,7 +137,7 @@ def decode(
         lengths = np.array([_length(bytes(text), field) for text in texts], np.int64)
         texts = [text for text, length in zip(texts, lengths, strict=True) if length]
         time, value = _columns(texts, 3 * int(lengths.sum()) + (len(texts) if field == "values" else 0))
-        if len(value) != int(lengths.sum()) or (data.resultType == "scalar" and len(value) != 1):
+        if len(value) != int(lengths.sum()) or (kind == "scalar" and len(value) != 1):
             raise ValueError("times and values do not pair up")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _unreadable(origin, error) from None
@@ -151,7 +146,7 @@ def decode(
     lost = [metric for metric, n, length in zip(metrics, native, lengths, strict=True) if n and not length]
     query = replace(
         query,
-        result_type=data.resultType,
+        result_type=kind,
         warnings=(*envelope.warnings, *_unread(mixed)),
         infos=tuple(envelope.infos),
         points_expected=query.window.points * len(found) if query.window else len(value),
@@ -204,6 +199,30 @@ def label_table(metrics: Sequence[dict[str, str]]) -> tuple[pd.DataFrame, list[i
     order = sorted(range(len(rows)), key=rows.__getitem__)
     columns = {name: [rows[i][at] for i in order] for at, name in enumerate(names)}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)), dtype="str"), order
+
+
+def _opened(body: bytes, query: Query, origin: str, max_series: int) -> tuple[str, list[_Series], Envelope[Any]]:
+    """The type of an answer, its series, and its envelope."""
+    # Each series has two braces at least, its own and its labels'.
+    few = _occurrences(body, b"{") // 2 <= max_series
+    if few:
+        # A good answer is read in one pass; whatever is odd about the others is found in two.
+        with contextlib.suppress(msgspec.DecodeError, Refused, BadQuery):
+            vectors, usual = open_envelope(body, Envelope[_Vectors], origin)
+            return vectors.resultType, vectors.result, usual
+    data, envelope = open_envelope(body, Envelope[_Data], origin)
+    try:
+        if data.resultType == "string":
+            raise BadQuery(f"{plain(query.promql)!r} is a string", "ask for a vector, a scalar or a range")
+        if data.resultType == "scalar":
+            return "scalar", [_Series(metric=msgspec.Raw(b"{}"), value=data.result)], envelope
+        if data.resultType not in ("matrix", "vector"):
+            raise ValueError(f"a result of type {data.resultType!r}")
+        if not few:
+            _count(data.result, list[_Counted], origin, max_series)
+        return data.resultType, msgspec.json.decode(data.result, type=list[_Series]), envelope
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise _unreadable(origin, error) from None
 
 
 def _count(text: msgspec.Raw, kind: type[list[T]], origin: str, max_series: int) -> None:
