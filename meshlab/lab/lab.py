@@ -21,7 +21,7 @@ from meshlab.lab.lag import LAG_LIMIT_MS
 from meshlab.lab.parts import Lags, Parts
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.topology import Topology
+from meshlab.lab.topology import Topology, places
 from meshlab.lab.truth import scenario_truth
 from meshlab.lab.waiting import Waiter, Watch
 from meshlab.lab.workspace import workspace
@@ -215,7 +215,7 @@ class Lab:
 
     def _start(self) -> None:
         folder = self._stack.enter_context(workspace())
-        block = AddressBlock.reserve(len(self.scenario.workloads))
+        block = AddressBlock.reserve(len(places(self.scenario)))
         self._stack.callback(block.close)
         client = Client()
         self._stack.callback(client.close)

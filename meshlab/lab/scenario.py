@@ -1,83 +1,28 @@
-"""A scenario: which workloads there are, how they behave, and what load they get. TOML in, checked values out."""
+"""A scenario: which workloads there are, how they behave, what load they get, and what happens to them and when."""
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from meshlab.errors import ParameterError
+from meshlab.lab.specs.events import Event, events
+from meshlab.lab.specs.load import Load, load
+from meshlab.lab.specs.scaling import Autoscaler, autoscalers
+from meshlab.lab.specs.security import Security, security
+from meshlab.lab.specs.traffic import Split, Traffic, splits, traffic
+from meshlab.lab.specs.workloads import WorkloadSpec, workload_spec
 from meshlab.lab.tables import Table, unknown
 
-__all__ = ["Canary", "Load", "Scenario", "Split", "WorkloadSpec", "bundled"]
+__all__ = ["Canary", "Scenario", "bundled"]
 
-
-@dataclass(frozen=True, slots=True)
-class WorkloadSpec:
-    """One workload: who it is, whom it calls, and how it behaves.
-
-    Parameters
-    ----------
-    name, service, version : str
-        The workload (a Deployment's name in Kubernetes), the service that it stands behind, and its version label.
-    calls : tuple of str
-        Services that it calls for every request, one after the other, before it answers.
-    service_time_median_ms, service_time_sigma : float
-        Its own log-normal service time, in milliseconds; sigma is that of the logarithm, 0 makes it constant.
-    latency_factor : float
-        Multiplies every service time: 1.3 is 30 % slower.
-    error_share : float
-        Share of its own answers that are errors, 0..1.
-    error_status : int
-        The HTTP status of those errors.
-    """
-
-    name: str
-    service: str
-    version: str
-    calls: tuple[str, ...]
-    service_time_median_ms: float
-    service_time_sigma: float
-    latency_factor: float
-    error_share: float
-    error_status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How callers divide the requests for a service among its versions; the weights are relative."""
-
-    service: str
-    weights: tuple[tuple[str, int], ...]
-
-    def share(self, version: str) -> float:
-        """The share of requests that a version gets, 0..1."""
-        return dict(self.weights)[version] / sum(weight for _, weight in self.weights)
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Open-loop Poisson load on one workload.
-
-    Parameters
-    ----------
-    target : str
-        The workload which gets the requests, from outside the mesh and in plain text.
-    rate_per_s : float
-        Mean requests a second; they are sent whether or not earlier ones were answered.
-    timeout_s : float
-        How long the client waits for one answer.
-    max_in_flight : int
-        A safety cap. Requests above it are not sent, and are counted as shed.
-    """
-
-    target: str
-    rate_per_s: float
-    timeout_s: float
-    max_in_flight: int
+_FIXED_WORKLOAD: Final = ("service", "version", "clusters", "service_account", "sidecar", "calls", "own_rate_per_s")
+"""What no event may change: it is the shape of the mesh itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +43,31 @@ class Scenario:
     ----------
     name, description : str
         The scenario's name, and one sentence for ``meshlab lab scenarios``.
+    namespace : str
+        Of all workloads.
     seed : int
         Seeds the load and every workload, each with a stream of its own.
     duration_s, warm_up_s, scrape_interval_s : float
         Length of the recorded window, of the steady load before it, and of Prometheus's scrape interval.
+    clusters : tuple of str
+        All clusters; the first is where the load enters.
     workloads : tuple of WorkloadSpec
         In the document's order.
     splits : tuple of Split
         For services whose versions get weights; other services spread evenly.
+    traffics : tuple of Traffic
+        For services with a policy of their own.
+    security : Security
+        TLS modes, authorization, certificates.
+    autoscalers : tuple of Autoscaler
     load : Load
         The requests from outside.
+    events : tuple of Event
+        The timeline.
     canary : Canary or None
         Present where one version is on trial.
+    document : dict
+        The TOML document with all overrides, from which `at` makes the scenario of a moment.
     """
 
     name: str
@@ -119,10 +77,16 @@ class Scenario:
     duration_s: float
     warm_up_s: float
     scrape_interval_s: int
+    clusters: tuple[str, ...]
     workloads: tuple[WorkloadSpec, ...]
     splits: tuple[Split, ...]
+    traffics: tuple[Traffic, ...]
+    security: Security
+    autoscalers: tuple[Autoscaler, ...]
     load: Load
+    events: tuple[Event, ...]
     canary: Canary | None
+    document: dict[str, Any] = field(repr=False, compare=False)
 
     @classmethod
     def named(cls, name: str, overrides: Sequence[str] = ()) -> Scenario:
@@ -144,6 +108,8 @@ class Scenario:
             path = Path(name)
             try:
                 text = path.read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise ParameterError(f"the scenario {name} is no UTF-8 text", "write it as TOML") from error
             except OSError as error:
                 raise ParameterError(f"cannot read the scenario {name}: {error.strerror}") from error
             return cls.parse(path.stem, text, overrides)
@@ -155,13 +121,39 @@ class Scenario:
     @classmethod
     def parse(cls, name: str, text: str, overrides: Sequence[str] = ()) -> Scenario:
         """Read a scenario from TOML text; see `named`."""
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise ParameterError(f"the scenario {name} is no TOML: {error}") from error
+        document = _document(name, text)
         for override in overrides:
-            _override(document, override)
-        return _scenario(name, Table(document))
+            key, equals, value = override.partition("=")
+            if not equals or not key.strip():
+                raise ParameterError(f"{override!r} is no setting", "write key=value, such as load.rate_per_s=50")
+            _set(document, key.strip(), _value(value.strip()))
+        scenario = _scenario(name, document)
+        for at_s in scenario.moments:
+            scenario.at(at_s)
+        return scenario
+
+    @property
+    def moments(self) -> tuple[float, ...]:
+        """When something changes, in seconds from the window's begin, sorted."""
+        found = {moment for event in self.events for moment in (event.at_s, event.until_s)}
+        return tuple(sorted(moment for moment in found if moment < float("inf")))
+
+    def at(self, at_s: float) -> Scenario:
+        """The scenario as it is at a moment, with every event that is then in force.
+
+        Raises
+        ------
+        ParameterError
+            An event sets what does not exist, or what cannot change on a running mesh.
+        """
+        document = copy.deepcopy(self.document)
+        for event in self.events:
+            if event.holds(at_s):
+                for key, value in event.settings:
+                    _set(document, key, copy.deepcopy(value))
+        now = _scenario(self.name, document)
+        _check_fixed(self, now)
+        return now
 
     def workload(self, name: str) -> WorkloadSpec:
         """A workload by its name."""
@@ -178,39 +170,86 @@ class Scenario:
         """The weights of a service's versions, if it has any."""
         return next((split for split in self.splits if split.service == service), None)
 
+    def traffic(self, service: str) -> Traffic:
+        """The policy of a service; the default one if it has none."""
+        return next((found for found in self.traffics if found.service == service), Traffic(service))
+
+    def autoscaler(self, workload: str) -> Autoscaler | None:
+        """The autoscaler of a workload, if it has one."""
+        return next((found for found in self.autoscalers if found.workload == workload), None)
+
 
 def bundled() -> dict[str, str]:
     """The scenarios that come with meshlab: name -> TOML text, sorted by name."""
+    return {name: text for name, text in _shipped().items() if not name.startswith("_")}
+
+
+def _shipped() -> dict[str, str]:
+    """All TOML files; those that begin with an underscore are only extended by others."""
     folder = resources.files("meshlab.lab") / "scenarios"
     files = (entry for entry in folder.iterdir() if entry.name.endswith(".toml"))
     return {entry.name.removesuffix(".toml"): entry.read_text("utf-8") for entry in sorted(files, key=lambda e: e.name)}
 
 
-def _override(document: dict[str, Any], override: str) -> None:
-    """Set one key; tables on the way have to exist, so that a misspelled workload is found."""
-    key, equals, text = override.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise ParameterError(f"{override!r} is no setting", "write key=value, such as load.rate_per_s=50")
+def _document(name: str, text: str) -> dict[str, Any]:
+    """The document, laid over the one that it extends."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"the scenario {name} is no TOML: {error}") from error
+    if "extends" not in document:
+        return document
+    base, shipped = document.pop("extends"), {name.removeprefix("_"): text for name, text in _shipped().items()}
+    if not isinstance(base, str) or base not in shipped:
+        raise unknown("scenario to extend", str(base), shipped)
+    if base == name.removeprefix("_"):
+        raise ParameterError(f"the scenario {name} extends itself", "extend another")
+    return _laid_over(_document(base, shipped[base]), document)
+
+
+def _laid_over(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for key, value in over.items():
+        below = both.get(key)
+        both[key] = _laid_over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return both
+
+
+def _value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        # A bare word is meant as a string: quotes inside a shell's quotes are easily lost.
+        return text
+
+
+def _set(document: dict[str, Any], key: str, value: object) -> None:
+    """Set one key. A workload has to exist, so that a misspelled one is found; other tables are made."""
+    parts = key.split(".")
+    if not all(parts):
+        raise ParameterError(f"{key!r} is no key", "write it with dots, such as load.rate_per_s")
     table = document
     for depth, part in enumerate(parts[:-1]):
         path = ".".join(parts[: depth + 1])
-        if part not in table:
-            kind = "workload" if parts[:depth] == ["workloads"] else "table"
-            raise unknown(kind, part if kind == "workload" else path, (k for k in table if isinstance(table[k], dict)))
-        if not isinstance(table[part], dict):
+        if parts[:depth] == ["workloads"] and part not in table:
+            raise unknown("workload", part, (k for k in table if isinstance(table[k], dict)))
+        if depth == 0 and part not in table and part not in _TABLES:
+            raise unknown("table", part, {*_TABLES, *(k for k in table if isinstance(table[k], dict))})
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
             raise ParameterError(f"{path} is a value, not a table", f"set {path}=...")
-        table = table[part]
-    try:
-        table[parts[-1]] = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        # A bare word is meant as a string: quotes inside a shell's quotes are easily lost.
-        table[parts[-1]] = text.strip()
+    table[parts[-1]] = value
 
 
-def _scenario(name: str, table: Table) -> Scenario:
-    workloads = _workloads(table.table("workloads"))
-    load = _load(table.table("load"), workloads)
+_TABLES: Final = ("workloads", "split", "traffic", "security", "autoscaler", "load", "canary")
+
+
+def _scenario(name: str, document: dict[str, Any]) -> Scenario:
+    table = Table(document)
+    clusters = table.names("clusters") or ("Kubernetes",)
+    for cluster in clusters:
+        Table({"cluster": cluster}, "clusters").text("cluster")
+    workloads = _workloads(table.table("workloads"), clusters)
     scenario = Scenario(
         name=name,
         description=table.text("description"),
@@ -219,10 +258,16 @@ def _scenario(name: str, table: Table) -> Scenario:
         duration_s=table.number("duration_s", least=1),
         warm_up_s=table.number("warm_up_s", 15),
         scrape_interval_s=table.integer("scrape_interval_s", 5, least=1, most=60),
+        clusters=clusters,
         workloads=workloads,
-        splits=_splits(table.table("split"), workloads),
-        load=load,
+        splits=splits(table.table("split"), workloads),
+        traffics=traffic(table.table("traffic"), workloads),
+        security=security(table.table("security"), workloads),
+        autoscalers=autoscalers(table.table("autoscaler"), workloads),
+        load=load(table.table("load"), (spec.name for spec in workloads)),
+        events=events(table.tables("event")),
         canary=_canary(table.table("canary")) if table.has("canary") else None,
+        document=document,
     )
     table.close()
     _check_calls(scenario)
@@ -230,59 +275,11 @@ def _scenario(name: str, table: Table) -> Scenario:
     return scenario
 
 
-def _workloads(table: Table) -> tuple[WorkloadSpec, ...]:
+def _workloads(table: Table, clusters: Sequence[str]) -> tuple[WorkloadSpec, ...]:
     names = table.keys()
     if not names:
         raise ParameterError("the scenario has no workloads", "add [workloads.NAME] with service and version")
-    return tuple(_workload(name, table.table(name)) for name in names)
-
-
-def _workload(name: str, table: Table) -> WorkloadSpec:
-    Table({"name": name}, "workloads").name("name")
-    spec = WorkloadSpec(
-        name=name,
-        service=table.name("service"),
-        version=table.name("version"),
-        calls=table.names("calls"),
-        service_time_median_ms=table.number("service_time_median_ms", 1, most=60_000),
-        service_time_sigma=table.number("service_time_sigma", 0, most=3),
-        latency_factor=table.number("latency_factor", 1, above=0, most=1_000),
-        error_share=table.number("error_share", 0, most=1),
-        error_status=table.integer("error_status", 500, least=400, most=599),
-    )
-    table.close()
-    return spec
-
-
-def _load(table: Table, workloads: tuple[WorkloadSpec, ...]) -> Load:
-    load = Load(
-        target=table.text("target"),
-        rate_per_s=table.number("rate_per_s", above=0, most=5_000),
-        timeout_s=table.number("timeout_s", 10, above=0, most=600),
-        max_in_flight=table.integer("max_in_flight", 2_000, least=1, most=10_000),
-    )
-    table.close()
-    names = {spec.name for spec in workloads}
-    if load.target not in names:
-        raise unknown("workload", load.target, names)
-    return load
-
-
-def _splits(table: Table, workloads: tuple[WorkloadSpec, ...]) -> tuple[Split, ...]:
-    splits = []
-    for service in table.keys():  # noqa: SIM118 - a Table is no mapping
-        versions = {spec.version for spec in workloads if spec.service == service}
-        if not versions:
-            raise unknown("service", service, (spec.service for spec in workloads))
-        weights = table.table(service)
-        for version in weights.keys():  # noqa: SIM118
-            if version not in versions:
-                raise unknown(f"version of {service}", version, versions)
-        split = Split(service, tuple((v, weights.integer(v, most=1_000_000)) for v in weights.keys()))  # noqa: SIM118
-        if not sum(weight for _, weight in split.weights):
-            raise ParameterError(f"the weights of split.{service} are all zero", "give at least one version a weight")
-        splits.append(split)
-    return tuple(splits)
+    return tuple(workload_spec(name, table.table(name), clusters) for name in names)
 
 
 def _canary(table: Table) -> Canary:
@@ -294,6 +291,27 @@ def _canary(table: Table) -> Canary:
     )
     table.close()
     return canary
+
+
+def _check_fixed(before: Scenario, now: Scenario) -> None:
+    """Refuse an event that would change what a running mesh cannot change."""
+    for old, new in zip(before.workloads, now.workloads, strict=True):
+        for key in _FIXED_WORKLOAD:
+            if getattr(old, key) != getattr(new, key):
+                raise ParameterError(
+                    f"an event changes workloads.{old.name}.{key}, and that is fixed for a whole run",
+                    "an event may change behaviour, replicas, splits, traffic and security",
+                )
+    changeable = {"workloads", "splits", "traffics", "security", "document"}
+    kept = {name: getattr(before, name) for name in changeable}
+    if replace(now, **kept) != before:
+        raise ParameterError(
+            f"an event of {before.name} changes more than behaviour, replicas, splits, traffic and security",
+            "the load changes by load.shape, the rest is fixed for a whole run",
+        )
+    lifetimes = before.security.certificates, now.security.certificates
+    if lifetimes[0] != lifetimes[1]:
+        raise ParameterError("an event changes security.certificates", "set rotates of a workload instead")
 
 
 def _check_calls(scenario: Scenario) -> None:

@@ -98,6 +98,17 @@ class Table:
             raise self._wrong(key, value, f"a whole number from {least} to {most}")
         return value
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise self._wrong(key, value, "true or false")
+        return value
+
+    def raw(self, key: str) -> object:
+        """A value of any type, which somebody else checks."""
+        return self._get(key, None)
+
     def has(self, key: str) -> bool:
         """Whether a key is there."""
         self._asked.add(key)
@@ -106,6 +117,13 @@ class Table:
     def table(self, key: str) -> Table:
         """A table inside this one; empty when absent."""
         return Table(self._get(key, {}), self._path(key))
+
+    def tables(self, key: str) -> list[Table]:
+        """A list of tables; empty when absent."""
+        value = self._get(key, ())
+        if not isinstance(value, list | tuple):
+            raise self._wrong(key, value, "a list of tables")
+        return [Table(entry, f"{self._path(key)}[{at}]") for at, entry in enumerate(value)]
 
     def keys(self) -> tuple[str, ...]:
         """All keys, in the document's order: for tables whose keys are names. They count as asked for."""

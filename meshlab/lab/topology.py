@@ -1,23 +1,25 @@
-"""Who stands where: the workloads of a scenario with their addresses, names and identities."""
+"""Who stands where: the copies of a scenario's workloads with their addresses, names and identities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+from meshlab.errors import ParameterError
 from meshlab.lab.addresses import AddressBlock
-from meshlab.lab.scenario import Scenario, Split, WorkloadSpec
+from meshlab.lab.scenario import Scenario
+from meshlab.lab.specs.traffic import Split
+from meshlab.lab.specs.workloads import WorkloadSpec
 
-__all__ = ["CLUSTER", "TRUST_DOMAIN", "Topology", "Upstream", "Workload"]
+__all__ = ["TRUST_DOMAIN", "Topology", "Upstream", "Workload", "places", "principal", "service_host"]
 
-CLUSTER: Final = "Kubernetes"
 TRUST_DOMAIN: Final = "cluster.local"
 _SERVICE_PORT: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A placed workload: its specification, address and identity, in Istio's words.
+    """One placed copy of a workload: its specification, address and identity, in Istio's words.
 
     Parameters
     ----------
@@ -27,21 +29,28 @@ class Workload:
         Kubernetes namespace.
     address : str
         Its own loopback address; sidecar and service listen there on the same ports everywhere.
+    cluster : str
+        The cluster that it runs in.
+    number : int
+        Which of the copies in that cluster, from 0.
     """
 
     spec: WorkloadSpec
     namespace: str
     address: str
+    cluster: str
+    number: int
 
     @property
     def name(self) -> str:
-        """The workload's name."""
+        """The workload's name, which its copies share."""
         return self.spec.name
 
     @property
     def pod(self) -> str:
-        """The pod's name."""
-        return f"{self.spec.name}-0"
+        """The pod's name: unique in the lab."""
+        place = f"-{self.cluster}" if len(self.spec.clusters) > 1 else ""
+        return f"{self.spec.name}{place}-{self.number}"
 
     @property
     def host(self) -> str:
@@ -50,8 +59,8 @@ class Workload:
 
     @property
     def principal(self) -> str:
-        """Its SPIFFE identity; all versions of a service share one service account, as is usual in Kubernetes."""
-        return f"spiffe://{TRUST_DOMAIN}/ns/{self.namespace}/sa/{self.spec.service}"
+        """Its SPIFFE identity."""
+        return principal(self.namespace, self.spec.service_account)
 
     @property
     def identity(self) -> dict[str, str]:
@@ -61,7 +70,7 @@ class Workload:
             "namespace": self.namespace,
             "app": self.spec.service,
             "version": self.spec.version,
-            "cluster": CLUSTER,
+            "cluster": self.cluster,
             "service": self.spec.service,
             "revision": self.spec.version,
         }
@@ -78,7 +87,7 @@ class Upstream:
     version : str
         The version, or "" when the cluster holds them all.
     workloads : tuple of Workload
-        Its endpoints.
+        The copies that may ever be its endpoints, in all clusters, running or not.
     """
 
     service: str
@@ -104,38 +113,92 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """All workloads of a lab and the splits among them."""
+    """All copies that may ever run in a lab, and the splits among versions.
+
+    Parameters
+    ----------
+    workloads : tuple of Workload
+        Copies of a workload stand together, by cluster and number. Those with a number below the scenario's `replicas`
+        run from the beginning; an autoscaler or an event may start the others.
+    splits : tuple of Split
+    """
 
     workloads: tuple[Workload, ...]
     splits: tuple[Split, ...]
 
     @classmethod
     def place(cls, scenario: Scenario, block: AddressBlock) -> Topology:
-        """Give every workload of a scenario an address."""
+        """Give every copy of a scenario's workloads an address."""
+        slots = places(scenario)
         placed = (
-            Workload(spec, scenario.namespace, block.workload(index)) for index, spec in enumerate(scenario.workloads)
+            Workload(spec, scenario.namespace, block.workload(index), cluster, number)
+            for index, (spec, cluster, number) in enumerate(slots)
         )
         return cls(tuple(placed), scenario.splits)
 
+    def copies(self, name: str) -> tuple[Workload, ...]:
+        """All copies of a workload."""
+        return tuple(workload for workload in self.workloads if workload.name == name)
+
     def workload(self, name: str) -> Workload:
-        """A workload by its name, which has to exist."""
-        return next(workload for workload in self.workloads if workload.name == name)
+        """The first copy of a workload, which has to exist."""
+        return self.copies(name)[0]
 
     def split(self, service: str) -> Split | None:
         """The weights of a service's versions, if it has any."""
         return next((split for split in self.splits if split.service == service), None)
 
-    def upstreams(self, service: str) -> tuple[Upstream, ...]:
-        """The clusters that a caller of a service needs: one a version where there is a split, else one."""
+    def upstreams(self, service: str, *, mirror: str = "") -> tuple[Upstream, ...]:
+        """The clusters that a caller of a service needs: one a version where there is a split or a mirror, else one.
+
+        Parameters
+        ----------
+        service : str
+        mirror : str
+            A version that gets copies of requests; it needs a cluster of its own.
+        """
         behind = tuple(workload for workload in self.workloads if workload.spec.service == service)
         namespace = behind[0].namespace
         split = self.split(service)
-        if split is None:
-            return (Upstream(service, namespace, "", behind),)
-        return tuple(
-            Upstream(service, namespace, version, tuple(w for w in behind if w.spec.version == version))
-            for version, _ in split.weights
+        versions = [version for version, _ in split.weights] if split else []
+        if mirror and mirror not in versions:
+            versions.append(mirror)
+        if not split:
+            # Without a split the service as a whole gets the requests, but not those meant for its mirror.
+            rest = tuple(workload for workload in behind if workload.spec.version != mirror)
+            versioned = [Upstream(service, namespace, "", rest)]
+        else:
+            versioned = []
+        return (
+            *versioned,
+            *(
+                Upstream(service, namespace, version, tuple(w for w in behind if w.spec.version == version))
+                for version in versions
+            ),
         )
+
+
+def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:
+    """Every copy that may ever run: workload, cluster, number."""
+    found = []
+    for spec in scenario.workloads:
+        for at, cluster in enumerate(spec.clusters):
+            found += [(spec, cluster, number) for number in range(_most(scenario, spec, first=at == 0))]
+    if not found:
+        raise ParameterError("no workload of the scenario has a copy", "set replicas to 1 or more")
+    return found
+
+
+def _most(scenario: Scenario, spec: WorkloadSpec, *, first: bool) -> int:
+    """The most copies in one cluster that the scenario, its events or an autoscaler ask for."""
+    scaler = scenario.autoscaler(spec.name)
+    asked = [scenario.at(at_s).workload(spec.name).replicas for at_s in scenario.moments]
+    return max(spec.replicas, *asked, scaler.most if scaler and first else 0, 0)
+
+
+def principal(namespace: str, account: str) -> str:
+    """The SPIFFE identity of a service account."""
+    return f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}"
 
 
 def service_host(service: str, namespace: str) -> str:
