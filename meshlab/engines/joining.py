@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,6 @@ from meshlab.errors import ContractError
 from meshlab.series import Query, SeriesSet
 
 __all__ = ["join"]
-
-T = TypeVar("T", bound=np.generic)
 
 
 def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
@@ -36,16 +33,7 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
     if not parts:
         raise ContractError("no parts to join")
     number, labels = _numbered([p.labels for p in parts])
-    starts = np.cumsum([0, *(len(p) for p in parts)])
-    sid = _together([number[start + p.sid] for p, start in zip(parts, starts[:-1], strict=True)])
-    time, value = _together([p.time for p in parts]), _together([p.value for p in parts])
-    # Merges the runs that the parts are; where they lie in the order of time, that is all.
-    if (sid[1:] < sid[:-1]).any():
-        order = np.argsort(sid, kind="stable")
-        sid, time, value = sid[order], time[order], value[order]
-    if ((time[1:] < time[:-1]) & (sid[1:] == sid[:-1])).any():
-        order = np.lexsort((time, sid))
-        sid, time, value = sid[order], time[order], value[order]
+    sid, time, value = _merged(parts, number, len(labels))
     whole = replace(
         query,
         result_type=parts[0].query.result_type,
@@ -60,8 +48,31 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
     return SeriesSet(labels, sid, time, value, whole)
 
 
-def _together(arrays: Sequence[NDArray[T]]) -> NDArray[T]:
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+def _merged(
+    parts: Sequence[SeriesSet], number: NDArray[np.int32], series: int
+) -> tuple[NDArray[np.int32], NDArray[np.datetime64], NDArray[np.float64]]:
+    """The samples of all parts by series and time.
+
+    Only the runs are sorted, not the samples: each part is put where its runs belong, one part after the other.
+    """
+    starts = [p.starts for p in parts]
+    lengths = np.concatenate([np.diff(s) for s in starts])
+    order = np.argsort(number, kind="stable")
+    begin = np.empty(len(order), np.int64)
+    begin[order] = np.cumsum(lengths[order]) - lengths[order]
+    sid = np.repeat(np.arange(series, dtype=np.int32), np.bincount(number, lengths, series).astype(np.int64))
+    if len(parts) == 1 and (begin == starts[0][:-1]).all():
+        time, value = parts[0].time, parts[0].value
+    else:
+        time, value = np.empty(len(sid), "datetime64[ms]"), np.empty(len(sid), np.float64)
+        runs = np.split(begin, np.cumsum([len(p) for p in parts])[:-1])
+        for part, start, into in zip(parts, starts, runs, strict=True):
+            place = np.arange(len(part.sid)) + np.repeat(into - start[:-1], np.diff(start))
+            time[place], value[place] = part.time, part.value
+    if ((time[1:] < time[:-1]) & (sid[1:] == sid[:-1])).any():
+        by_time = np.lexsort((time, sid))
+        sid, time, value = sid[by_time], time[by_time], value[by_time]
+    return sid, time, value
 
 
 def _numbered(tables: Sequence[pd.DataFrame]) -> tuple[NDArray[np.int32], pd.DataFrame]:

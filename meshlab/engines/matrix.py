@@ -33,6 +33,8 @@ T = TypeVar("T")
 _ABSENT: Final = msgspec.Raw(b"")
 _TO_CSV: Final = bytes.maketrans(b"[", b"\n")
 _LATEST_S: Final = 1e12
+_AT_ONCE: Final = 8 << 20
+"""Bytes of text that become numbers at once."""
 _SHORT, _BLOCK = 1 << 12, 1 << 18
 _NAMED: Final = 5
 """So many series are named one by one in a message."""
@@ -136,9 +138,9 @@ def decode(
         texts = [series.samples(field) for series in found]
         lengths = np.array([_length(bytes(text), field) for text in texts], np.int64)
         texts = [text for text, length in zip(texts, lengths, strict=True) if length]
-        time, value = _columns(texts, 3 * int(lengths.sum()) + (len(texts) if field == "values" else 0))
-        if len(value) != int(lengths.sum()) or (kind == "scalar" and len(value) != 1):
-            raise ValueError("times and values do not pair up")
+        time, value = _columns(texts, lengths[lengths > 0], lists=field == "values")
+        if kind == "scalar" and len(value) != 1:
+            raise ValueError("a scalar that is not one sample")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise _unreadable(origin, error) from None
     native = [series.has_histograms() for series in found]
@@ -298,12 +300,42 @@ def _occurrences(text: bytes, byte: bytes) -> int:
     return sum(int(np.count_nonzero(block == byte[0])) for block in blocks)
 
 
-def _columns(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-    """Times and values of ``[[seconds,"value"],...]`` texts, one after the other."""
+def _columns(
+    texts: list[msgspec.Raw], lengths: NDArray[np.int64], *, lists: bool
+) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """Times and values of ``[[seconds,"value"],...]`` texts, one after the other.
+
+    Parameters
+    ----------
+    texts : list of msgspec.Raw
+    lengths : ndarray of int64
+        How many samples each holds.
+    lists : bool
+        Whether a text is a list of samples, or one sample.
+    """
+    ends = np.cumsum(lengths)
+    time, value = np.empty(ends[-1] if len(ends) else 0, "datetime64[ms]"), np.empty(ends[-1] if len(ends) else 0)
+    first = size = 0
+    # Some texts at a time: their copies on the way to numbers are several times as large as they are.
+    for at, text in enumerate(texts):
+        size += memoryview(text).nbytes
+        if size >= _AT_ONCE or at == len(texts) - 1:
+            begin, end = int(ends[first] - lengths[first]), int(ends[at])
+            plain_json = 3 * (end - begin) + (at + 1 - first if lists else 0)
+            seconds, numbers = _pairs(texts[first : at + 1], plain_json)
+            if len(numbers) != end - begin:
+                raise ValueError("times and values do not pair up")
+            # Seconds are written with milliseconds at most, so that rounding gives back the exact time.
+            np.rint(seconds * 1000.0, out=time[begin:end].view(np.int64), casting="unsafe")
+            value[begin:end] = numbers
+            first, size = at + 1, 0
+    return time, value
+
+
+def _pairs(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Seconds and values of some texts, of which `plain_json` bytes are neither."""
     from pyarrow import BufferReader, csv, float64, lib
 
-    if not texts:
-        return np.empty(0, "datetime64[ms]"), np.empty(0, np.float64)
     # One pass: "[" ends a line, the rest of the JSON goes. The comma between two samples now stands at a line's end,
     # where it makes a third column, always empty; the last line gets its own.
     joined = b",".join([*texts, b""])
@@ -315,7 +347,7 @@ def _columns(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.date
     try:
         table = csv.read_csv(
             BufferReader(lines),
-            read_options=csv.ReadOptions(column_names=["time", "value", "nothing"], block_size=4 << 20),
+            read_options=csv.ReadOptions(column_names=["time", "value", "nothing"], block_size=_AT_ONCE // 2),
             parse_options=csv.ParseOptions(quote_char=False),
             convert_options=csv.ConvertOptions(
                 column_types={"time": float64(), "value": float64()},
@@ -328,8 +360,7 @@ def _columns(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.date
     seconds, value = (table.column(name).to_numpy() for name in ("time", "value"))
     if not (np.abs(seconds) < _LATEST_S).all():
         raise ValueError("a time is no time")
-    # Seconds are written with milliseconds at most, so that rounding gives back the exact time.
-    return np.rint(seconds * 1000.0).astype(np.int64).astype("datetime64[ms]"), value
+    return seconds, value
 
 
 def _unreadable(origin: str, error: Exception) -> Refused:
