@@ -185,6 +185,7 @@ def query(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, in place of the terminal.")] = None,
 ) -> None:
     """Evaluate a PromQL expression, over a window or at an instant."""
+    from meshlab.progress import reporting
     from meshlab.reports import answers
     from meshlab.source import open_engine
     from meshlab.window import Window, parse_instant
@@ -196,10 +197,11 @@ def query(
     if format is Format.PARQUET and out is None:
         raise ParameterError("--format parquet is not for a terminal", "name a file with -o")
     engine = open_engine(source)
-    if start:
-        answer = engine.query_range(promql, Window.parse(start, end, step, now=engine.now()))
-    else:
-        answer = engine.query(promql, parse_instant(at, engine.now(), "at") if at else None)
+    with _bar("asking") as bar, reporting(bar or (lambda done, total, what: None)):
+        if start:
+            answer = engine.query_range(promql, Window.parse(start, end, step, now=engine.now()))
+        else:
+            answer = engine.query(promql, parse_instant(at, engine.now(), "at") if at else None)
     if format is Format.PARQUET:
         _write(answers.parquet(answer), out)
     else:

@@ -245,6 +245,10 @@ def _profile(name: str, table: Mapping[str, Any], path: Path) -> Profile:
     url = table.get("url", "")
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{where} has no url", 'write url = "https://prometheus.example.org"')
+    ui_url = table.get("ui_url", "")
+    if ui_url and (not ui_url.startswith(("http://", "https://")) or "@" in ui_url.split("/")[2]):
+        # Links go into pages that others read.
+        raise ConfigError(f"ui_url of {where} is no address, or one with a user", 'write ui_url = "https://host/graph"')
     limits = {**{k: table[k] for k in ("timeout_s",) if k in table}, **table.get("limits", {})}
     given: dict[str, Any] = {key: table[key] for key in (*_TEXT, *_FLAGS) if key in table}
     given |= {key: path.parent / Path(table[key]).expanduser() for key in _PATHS if key in table}

@@ -81,6 +81,8 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         ('kind = "prometeus"', "kind of .* is 'prometeus'; did you mean prometheus?"),
         ('mesh = "consul"', "known are: istio, linkerd, envoy"),
         ("tenant = 7", "tenant of .* wrong type"),
+        ('ui_url = "https://me:secret@host/graph"', "ui_url of .* one with a user"),
+        ('ui_url = "javascript:alert(1)"', "ui_url of .* is no address"),
         ("cache = 1", "cache of .* wrong type"),
         ("timeout_s = true", "timeout_s of .* wrong type"),
         ("timeout_s = 0", "greater than 0"),
