@@ -1,0 +1,77 @@
+"""The pods of a lab: which copies of workloads there are, since when, and with which processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from meshlab.lab.topology import Workload
+
+__all__ = ["Pod", "Pods"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One copy of a workload, from the decision that it shall be to its end.
+
+    Parameters
+    ----------
+    workload : Workload
+        Which copy.
+    created_s : float
+        Unix seconds of the decision.
+    ready_s : float or None
+        When it may get requests; None before.
+    deleted_s : float or None
+        When it was taken out; None while it lives.
+    processes : mapping of str to int
+        Process ids by container: ``app`` and ``istio-proxy``.
+    """
+
+    workload: Workload
+    created_s: float
+    ready_s: float | None
+    deleted_s: float | None
+    processes: Mapping[str, int]
+
+    @property
+    def name(self) -> str:
+        """The pod's name."""
+        return self.workload.pod
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may get requests."""
+        return self.ready_s is not None and self.deleted_s is None
+
+
+class Pods:
+    """All pods that live. Each is replaced whole, so that another thread may read while one writes."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, Pod] = {}
+
+    def living(self) -> tuple[Pod, ...]:
+        """All pods, in the order of their names."""
+        return tuple(sorted(dict(self._pods).values(), key=lambda pod: pod.name))
+
+    def of(self, workload: str, cluster: str) -> tuple[Pod, ...]:
+        """The pods of a workload in a cluster, by number."""
+        found = (p for p in self.living() if p.workload.name == workload and p.workload.cluster == cluster)
+        return tuple(sorted(found, key=lambda pod: pod.workload.number))
+
+    def get(self, name: str) -> Pod | None:
+        """A pod by its name."""
+        return self._pods.get(name)
+
+    def add(self, pod: Pod) -> None:
+        """A pod is there, or is another than before."""
+        self._pods[pod.name] = pod
+
+    def change(self, name: str, **fields: object) -> None:
+        """Change a pod's fields."""
+        self._pods[name] = replace(self._pods[name], **fields)  # type: ignore[arg-type]
+
+    def remove(self, name: str) -> None:
+        """A pod is gone."""
+        self._pods.pop(name, None)
