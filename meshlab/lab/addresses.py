@@ -10,12 +10,22 @@ from typing import Final
 
 from meshlab.errors import LabError
 
-__all__ = ["ADMIN_PORT", "APP_PORT", "INBOUND_PORT", "OUTBOUND_PORT", "AddressBlock"]
+__all__ = [
+    "ADMIN_PORT",
+    "APP_PORT",
+    "CADVISOR_PORT",
+    "INBOUND_PORT",
+    "KUBE_STATE_PORT",
+    "OUTBOUND_PORT",
+    "AddressBlock",
+]
 
 INBOUND_PORT: Final = 30006
 OUTBOUND_PORT: Final = 30001
 ADMIN_PORT: Final = 30090
 APP_PORT: Final = 30080
+KUBE_STATE_PORT: Final = 30081
+CADVISOR_PORT: Final = 30083
 
 # All of them lie under Linux's usual range of ephemeral ports (from 32768), so no client socket can take one.
 _WORKLOAD_PORTS: Final = (INBOUND_PORT, OUTBOUND_PORT, ADMIN_PORT, APP_PORT)
@@ -36,14 +46,16 @@ class AddressBlock:
         The first three numbers, ``127.71.0``.
     prometheus : tuple of (str, int)
         Address and free port for Prometheus.
-    load : str
-        The load generator's address.
+    load, control_plane, kube : str
+        Addresses of the load generator, the control plane and its emulated exporters.
     """
 
     def __init__(self, prefix: str, lock: socket.socket, prometheus_port: int) -> None:
         self.prefix = prefix
         self.prometheus = (f"{prefix}.1", prometheus_port)
         self.load = f"{prefix}.2"
+        self.control_plane = f"{prefix}.3"
+        self.kube = f"{prefix}.4"
         self._lock = lock
 
     @classmethod
@@ -71,7 +83,8 @@ class AddressBlock:
                 needed = [
                     (f"{prefix}.{_FIRST_WORKLOAD + n}", port) for n in range(workloads) for port in _WORKLOAD_PORTS
                 ]
-                _probe([*needed, (f"{prefix}.2", APP_PORT)])
+                others = [(f"{prefix}.{number}", APP_PORT) for number in (2, 3)]
+                _probe([*needed, *others, *((f"{prefix}.4", port) for port in (KUBE_STATE_PORT, CADVISOR_PORT))])
                 return cls(prefix, lock, _first_free(f"{prefix}.1"))
             except OSError as error:
                 lock.close()

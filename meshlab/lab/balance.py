@@ -3,44 +3,113 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["Balance", "Count", "counts"]
+__all__ = ["Balance", "Books", "Edge", "books"]
+
+_RESET: Final = ("envoy_cluster_upstream_cx_destroy_with_active_rq", "envoy_cluster_upstream_rq_tx_reset")
+"""Attempts that may have ended before the other side counted them."""
+
+
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Requests of one edge as one reporter counted them."""
-
-    reporter: str
-    source: str
-    destination: str
-    requests: int
-
-
-def counts(exposition: str) -> list[Count]:
-    """Read ``istio_requests_total`` out of a sidecar's own statistics.
+class Books:
+    """What one sidecar has counted.
 
     Parameters
     ----------
+    workload : str
+        Whose sidecar it is.
+    attempts : mapping of (str, str) to int
+        Attempts sent, by service and version of the cluster ("" for all versions).
+    resets : mapping of (str, str) to int
+        Attempts that ended by a reset or a broken connection.
+    requests : mapping of (str, str) to int
+        Requests that the service behind it made, by service and version of who answered.
+    arrived : mapping of (str, str, str) to int
+        Requests that came in, by source workload, own service and own version.
+    handshakes : mapping of str to int
+        TLS handshakes on the way in: ``all``, and by version.
+    """
+
+    workload: str
+    attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    resets: Counter[tuple[str, str]] = field(default_factory=Counter)
+    requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    arrived: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    handshakes: Counter[str] = field(default_factory=Counter)
+
+
+def books(workload: str, exposition: str) -> Books:
+    """Read a sidecar's books out of its own statistics.
+
+    Parameters
+    ----------
+    workload : str
     exposition : str
         Answer of ``/stats/prometheus``, under Envoy's names.
     """
-    return [
-        Count(
-            reporter=sample.labels["reporter"],
-            source=sample.labels["source_workload"],
-            destination=sample.labels["destination_workload"],
-            requests=int(sample.value),
-        )
-        for family in text_string_to_metric_families(exposition)
-        for sample in family.samples
-        if sample.name.endswith("_istio_requests_total")
-    ]
+    found = Books(workload)
+    for family in text_string_to_metric_families(exposition):
+        for sample in family.samples:
+            # The parser gives every counter the suffix that Envoy's mostly lack.
+            name, labels, value = sample.name.removesuffix("_total"), sample.labels, int(sample.value)
+            if name.endswith("_istio_requests"):
+                service, version = labels["destination_service_name"], labels["destination_version"]
+                if labels["reporter"] == "source":
+                    found.requests[service, version] += value
+                else:
+                    found.arrived[labels["source_workload"], service, version] += value
+            elif name.startswith("envoy_cluster_") and labels.get("cluster_name", "").startswith("outbound|"):
+                _, _, version, host = labels["cluster_name"].split("|")
+                edge = (host.split(".")[0], version)
+                if name == "envoy_cluster_upstream_rq" and "response_code_class" not in labels:
+                    found.attempts[edge] += value
+                elif name in _RESET:
+                    found.resets[edge] += value
+            elif name == "envoy_listener_ssl_handshake":
+                found.handshakes["all"] += value
+            elif name == "envoy_listener_ssl_versions":
+                found.handshakes[labels.get("envoy_ssl_version", "unknown")] += value
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One cluster of one workload's sidecars.
+
+    Parameters
+    ----------
+    source, service, version : str
+        The version is "" where the service's versions share a cluster.
+    requests : int
+        As the source counted them; a request is one, however often it was tried.
+    attempts : int
+        As the source's Envoy sent them.
+    arrived : int
+        As the other side counted them.
+    reset : int
+        Attempts that ended by a reset or a broken connection: so many of them may not have arrived.
+    """
+
+    source: str
+    service: str
+    version: str
+    requests: int
+    attempts: int
+    arrived: int
+    reset: int
+
+    @property
+    def balances(self) -> bool:
+        """Whether everything that was sent arrived, but for what was reset on the way."""
+        return 0 <= self.attempts - self.arrived <= self.reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +122,64 @@ class Balance:
         Requests that the load generator sent.
     arrived : int
         Requests that the load's target counted from outside the mesh.
-    edges : tuple of (str, str, int, int)
-        Source workload, destination workload, the source's count, the destination's count.
+    edges : tuple of Edge
+    outside : tuple of (str, int)
+        Requests from outside the mesh, by the service that counted them; the load's are not among them.
+    handshakes : int
+        TLS handshakes of all sidecars, on the way in.
+    versions : mapping of str to int
+        The same by TLS version.
     """
 
     sent: int
     arrived: int
-    edges: tuple[tuple[str, str, int, int], ...]
+    edges: tuple[Edge, ...]
+    outside: tuple[tuple[str, int], ...]
+    handshakes: int
+    versions: dict[str, int]
 
     @classmethod
-    def of(cls, sent: int, target: str, found: Iterable[Count]) -> Balance:
-        """Add up the counts of all sidecars.
+    def of(cls, sent: int, target: str, found: Sequence[Books]) -> Balance:
+        """Add up the books of all sidecars.
 
         Parameters
         ----------
         sent : int
             Requests that the load generator sent.
         target : str
-            The workload that the load goes to.
-        found : iterable of Count
-            From all sidecars.
+            The service that the load goes to.
+        found : sequence of Books
         """
-        totals: Counter[tuple[str, str, str]] = Counter()
-        for count in found:
-            totals[count.reporter, count.source, count.destination] += count.requests
-        pairs = sorted({(source, destination) for _, source, destination in totals})
-        edges = tuple(
-            (source, destination, totals["source", source, destination], totals["destination", source, destination])
-            for source, destination in pairs
-            if source != "unknown"
+        attempts, resets, requests = Counter[_Key](), Counter[_Key](), Counter[_Key]()
+        into: Counter[_Key] = Counter()
+        unknown: Counter[str] = Counter()
+        handshakes: Counter[str] = Counter()
+        for one in found:
+            for to, counts in ((attempts, one.attempts), (resets, one.resets), (requests, one.requests)):
+                to.update({(one.workload, *edge): count for edge, count in counts.items()})
+            for (source, service, version), count in one.arrived.items():
+                if source == "unknown":
+                    unknown[service] += count
+                else:
+                    into[source, service, version] += count
+            handshakes.update(one.handshakes)
+        return cls(
+            sent=sent,
+            arrived=unknown.pop(target, 0),
+            edges=tuple(_edges(attempts, resets, requests, into)),
+            outside=tuple(sorted(unknown.items())),
+            handshakes=handshakes.pop("all", 0),
+            versions=dict(sorted(handshakes.items())),
         )
-        return cls(sent, totals["destination", "unknown", target], edges)
 
     @property
     def equal(self) -> bool:
         """Whether all of it agrees, to the request."""
-        return self.sent == self.arrived and all(out == into for _, _, out, into in self.edges)
+        return (
+            self.sent == self.arrived
+            and all(edge.balances for edge in self.edges)
+            and self.handshakes == sum(self.versions.values())
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in a recording's truth."""
@@ -97,7 +188,34 @@ class Balance:
             "sent_by_load": self.sent,
             "counted_by_target": self.arrived,
             "edges": [
-                {"source": source, "destination": destination, "source_reporter": out, "destination_reporter": into}
-                for source, destination, out, into in self.edges
+                {
+                    "source": edge.source,
+                    "destination_service": edge.service,
+                    "destination_version": edge.version,
+                    "source_reporter": edge.requests,
+                    "attempts": edge.attempts,
+                    "destination_reporter": edge.arrived,
+                    "reset": edge.reset,
+                }
+                for edge in self.edges
             ],
+            "outside": dict(self.outside),
+            "tls_handshakes": self.handshakes,
+            "tls_versions": self.versions,
         }
+
+
+def _edges(
+    attempts: Counter[_Key], resets: Counter[_Key], requests: Counter[_Key], into: Counter[_Key]
+) -> Iterable[Edge]:
+    # A version that has a cluster of its own does not belong to the cluster of the whole service.
+    own = set(attempts)
+
+    def part(counts: Counter[_Key], key: _Key) -> int:
+        source, service, version = key
+        if version:
+            return counts[key]
+        return sum(n for (s, d, v), n in counts.items() if (s, d) == (source, service) and (s, d, v) not in own - {key})
+
+    for key in sorted(own | {key for key in into if (key[0], key[1], "") not in own}):
+        yield Edge(*key, part(requests, key), attempts[key], part(into, key), resets[key])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -26,15 +25,6 @@ class Credentials:
     key: bytes
     root: bytes
 
-    def write(self, folder: Path) -> None:
-        """Write ``cert.pem``, ``key.pem`` (mode 0600) and ``root.pem`` into a new folder (mode 0700)."""
-        folder.mkdir(mode=0o700, parents=True)
-        (folder / "cert.pem").write_bytes(self.certificate)
-        (folder / "root.pem").write_bytes(self.root)
-        key = folder / "key.pem"
-        key.touch(mode=0o600)
-        key.write_bytes(self.key)
-
 
 class Authority:
     """A certificate authority whose private key lives only in this process's memory.
@@ -44,25 +34,34 @@ class Authority:
     trust_domain : str
         For the root's own name, such as ``cluster.local``.
     now : datetime
-        Aware; certificates are valid from five minutes before to 30 days after.
+        Aware; the root is valid from five minutes before to 30 days after.
     """
 
     def __init__(self, trust_domain: str, now: datetime) -> None:
-        self._now = now
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, trust_domain)])
         self._root = (
-            self._builder(self._name, self._key.public_key())
+            self._builder(self._name, self._key.public_key(), now, now + _LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(sign=True), critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
-    def issue(self, principal: str) -> Credentials:
-        """Issue a leaf certificate: empty subject, the principal as its only name, for both roles of TLS."""
+    def issue(self, principal: str, now: datetime, lifetime: timedelta = _LIFETIME) -> Credentials:
+        """Issue a leaf certificate: empty subject, the principal as its only name, for both roles of TLS.
+
+        Parameters
+        ----------
+        principal : str
+            SPIFFE identity.
+        now : datetime
+            Aware; it is valid from five minutes before.
+        lifetime : timedelta
+            From now on.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = (
-            self._builder(x509.Name([]), key.public_key())
+            self._builder(x509.Name([]), key.public_key(), now, now + lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(sign=False), critical=True)
             .add_extension(
@@ -79,15 +78,17 @@ class Authority:
             root=self._root.public_bytes(pem),
         )
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, end: datetime
+    ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(self._now - _CLOCK_SKEW)
-            .not_valid_after(self._now + _LIFETIME)
+            .not_valid_before(now - _CLOCK_SKEW)
+            .not_valid_after(end)
         )
 
 

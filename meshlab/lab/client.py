@@ -36,9 +36,13 @@ class Client:
         """JSON object of a GET."""
         return dict(self._request("GET", url, params=parameters).json())
 
-    def post(self, url: str, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
-        """JSON object of a POST."""
-        return dict(self._request("POST", url, timeout=timeout_s).json())
+    def post(self, url: str, body: object = None, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
+        """JSON object of a POST of JSON."""
+        return dict(self._request("POST", url, timeout=timeout_s, json=body).json())
+
+    def put(self, url: str, body: object) -> dict[str, Any]:
+        """JSON object of a PUT of JSON."""
+        return dict(self._request("PUT", url, json=body).json())
 
     def close(self) -> None:
         """Close all connections."""

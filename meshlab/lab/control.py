@@ -16,7 +16,7 @@ HEALTH = "/lab/health"
 LAG = "/lab/lag"
 
 
-async def serve(app: web.Application, host: str, port: int) -> None:
+async def serve(app: web.Application, host: str, port: int, *, cancels: bool = False) -> None:
     """Serve an application, with health and event-loop lag, until SIGTERM.
 
     Parameters
@@ -25,6 +25,8 @@ async def serve(app: web.Application, host: str, port: int) -> None:
         Its own routes are set; they must not catch ``/lab/``.
     host, port : str, int
         Where it listens.
+    cancels : bool
+        Whether a request whose client has gone is no longer worked on.
     """
     meter = LagMeter()
 
@@ -37,7 +39,9 @@ async def serve(app: web.Application, host: str, port: int) -> None:
     app.router.add_get(HEALTH, health)
     app.router.add_post(LAG, lag)
     # Sidecars keep idle connections for an hour: a server that hangs up earlier would race with a new request.
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=7200)
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=7200, handler_cancellation=cancels, shutdown_timeout=1.0
+    )
     await runner.setup()
     measuring = asyncio.create_task(meter.measure())
     stopped = asyncio.Event()

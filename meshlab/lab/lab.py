@@ -8,19 +8,22 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from meshlab.errors import LabError, ParameterError
-from meshlab.lab.addresses import AddressBlock
+from meshlab.lab.addresses import CADVISOR_PORT, KUBE_STATE_PORT, AddressBlock
 from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
+from meshlab.lab.fleet import sidecar_words
+from meshlab.lab.kube import Cadvisor, KubeState, serving
 from meshlab.lab.lag import LAG_LIMIT_MS
 from meshlab.lab.parts import Lags, Parts
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
+from meshlab.lab.timeline import Change, Timeline
 from meshlab.lab.topology import Topology, places
 from meshlab.lab.truth import scenario_truth
 from meshlab.lab.waiting import Waiter, Watch
@@ -28,12 +31,15 @@ from meshlab.lab.workspace import workspace
 
 __all__ = ["SELECTORS", "Lab", "Run"]
 
-SELECTORS: Final = ('{__name__=~"istio_.*"}', '{__name__=~"envoy_cluster_.*"}', "up")
+SELECTORS: Final = ('{__name__=~"istio_.*"}', '{__name__=~"envoy_.*"}', '{__name__=~"kube_.*|container_.*"}', "up")
 """What a lab's recording holds."""
 
 _START_LIMIT_S: Final = 60.0
 _TAIL_SCRAPES: Final = 2
 _LAST_STREAMS_S: Final = 1.5
+_LAG_EVERY_S: Final = 10.0
+_LATE_S: Final = 0.2
+"""An event loop later than this distorts what is measured: such moments are marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,10 @@ class Lab:
         self._watch = watch
         self._stack = contextlib.ExitStack()
         self._calm: Lags = {}
+        self._memory_mb: dict[str, float] = {}
+        self._timeline: Timeline | None = None
+        self._changes: list[Change] = []
+        self._late: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
         if sys.platform != "linux":
@@ -122,12 +132,55 @@ class Lab:
         return self._processes.ids
 
     def check(self) -> None:
-        """Raise LabError if a part of the lab has ended."""
+        """Let the lab do what is due: events, copies that come and go, certificates. To be called again and again.
+
+        Raises
+        ------
+        LabError
+            A part of the lab has ended, or a sidecar refuses its configuration.
+        """
         self._processes.check()
+        now_s = time.time()
+        fleet = self._parts.fleet
+        if self._timeline is not None:
+            while (moment_s := self._timeline.due(now_s)) is not None:
+                fleet.reach(self.scenario.at(moment_s), now_s)
+                applied = Change(moment_s, self._timeline.what(moment_s), now_s, math.inf)
+                self._changes.append(applied)
+        fleet.tick(now_s)
+        self._parts.tell_prometheus()
+        if any(change.settled_s == math.inf for change in self._changes) and not self.pending():
+            settled = time.time()
+            self._changes = [c if c.settled_s < math.inf else replace(c, settled_s=settled) for c in self._changes]
+
+    def pending(self) -> str:
+        """Which sidecars have not taken the newest configuration yet; "" when all have."""
+        fleet = self._parts.fleet
+        return self._parts.control_plane.pending(sidecar_words(self._processes, fleet.running))
+
+    def reach(self, scenario: Scenario) -> None:
+        """Change the running mesh to what another moment of its scenario says, and wait until every sidecar has it."""
+        self._parts.fleet.reach(scenario, time.time())
+        self._waiter.until("changing the mesh", self.pending, limit_s=_START_LIMIT_S)
+
+    def begin(self) -> float:
+        """The window begins now: the clocks of the events and of the load's shapes start. Unix seconds."""
+        start_s = time.time()
+        self._parts.mark()
+        self._timeline = Timeline(self.scenario, start_s)
+        return start_s
+
+    def now(self) -> tuple[str, ...]:
+        """The events in force, in words."""
+        return self._timeline.now(time.time()) if self._timeline is not None else ()
 
     def start_load(self) -> None:
         """Start the load; it goes on until `stop_load` or the end of the block."""
         self._parts.start_load()
+
+    def load_counts(self) -> dict[str, Any]:
+        """What the load has sent and got so far."""
+        return self._parts.load_counts()
 
     def stop_load(self) -> dict[str, Any]:
         """Stop the load and wait until its last request was answered, or timed out.
@@ -186,16 +239,20 @@ class Lab:
         # On the grid of the scrape interval, where a Window begins.
         start_s = math.ceil(time.time() / scrape_s) * scrape_s
         self._waiter.wait("waiting for the window to begin", start_s - time.time())
+        began_s = self.begin()
         sent_before, cpu_before = self._parts.load_counts(), self._processes.cpu_s()
-        self._waiter.wait("the window", start_s + length_s - time.time())
+        in_window = self._watched_window(start_s, length_s)
         sent_after, cpu_after = self._parts.load_counts(), self._processes.cpu_s()
-        in_window = self._parts.take_lags()
+        history = self._parts.load_history()
         self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
         total = self.stop_load()
         truth = scenario_truth(self.scenario, self.seed, length_s)
         truth |= {
-            "window": {"start_s": start_s, "end_s": start_s + length_s},
+            "window": {"start_s": start_s, "end_s": start_s + length_s, "began_s": round(began_s, 3)},
+            "changes": [change.to_dict(start_s) for change in self._changes],
             "counts": {"window": _difference(sent_after, sent_before), "life": total},
+            "load_by_second": history,
+            "workers": self._parts.fleet.counts(),
             "event_loop_lag_ms": {
                 "limit_p99": LAG_LIMIT_MS,
                 "max": max(lag["max_ms"] for lag in in_window.values()),
@@ -203,10 +260,12 @@ class Lab:
                 "calm": self._calm,
                 "warm_up": warm_up,
                 "window": in_window,
+                "late": self._late,
             },
             "cores_used": {
-                name: round((cpu_after[name] - cpu_before[name]) / length_s, 4) for name in sorted(cpu_after)
+                name: round((cpu_after[name] - cpu_before.get(name, 0.0)) / length_s, 4) for name in sorted(cpu_after)
             },
+            "memory_mb": {"idle": self._memory_mb, "sum": round(sum(self._memory_mb.values()), 1)},
             "balance": self.balance().to_dict(),
             "versions": self._parts.versions(),
         }
@@ -221,15 +280,41 @@ class Lab:
         self._stack.callback(client.close)
         self._processes = Processes(folder)
         self._stack.callback(self._processes.stop)
-        self._waiter = Waiter(self._processes.check, self._watch)
-        self._parts = Parts(self.scenario, self.seed, folder, block, self._processes, client)
+        self._parts = Parts(self.scenario, self.seed, folder, block, self._processes, client, time.time())
+        pods = self._parts.fleet.pods
+        self._stack.enter_context(serving(KubeState(pods, lambda: ()), block.kube, KUBE_STATE_PORT))
+        self._stack.enter_context(serving(Cadvisor(pods), block.kube, CADVISOR_PORT))
+        starting = Waiter(self._processes.check, self._watch)
+        self._waiter = Waiter(self.check, self._watch)
         self._parts.start()
-        self._waiter.until("starting the parts", self._parts.not_ready, limit_s=_START_LIMIT_S)
+        starting.until("starting the parts", self._parts.not_ready, limit_s=_START_LIMIT_S)
+        self._parts.fleet.start(time.time())
+        for what, missing in (
+            ("starting the services and their sidecars", self._parts.fleet.not_ready),
+            ("configuring the sidecars", self.pending),
+        ):
+            self._waiter.until(what, missing, limit_s=_START_LIMIT_S)
         # Two scrapes take some seconds in which nothing happens: the time to see how calm this machine is.
         self._parts.take_lags()
         limit_s = _START_LIMIT_S + 3 * self.scenario.scrape_interval_s
         self._waiter.until("waiting for two scrapes of every sidecar", self._parts.not_scraped, limit_s=limit_s)
+        self._memory_mb = self._processes.memory_mb()
         self._calm = self._parts.take_lags()
+
+    def _watched_window(self, start_s: float, length_s: float) -> Lags:
+        """Let the window pass; every ten seconds the event loops are asked how late they were."""
+        worst: Lags = {}
+        while (left_s := start_s + length_s - time.time()) > 0:
+            begin_s = time.time()
+            self._waiter.wait("; ".join(("the window", *self.now())), min(_LAG_EVERY_S, left_s))
+            lags = self._parts.take_lags()
+            late = {name: lag["max_ms"] for name, lag in lags.items() if lag["max_ms"] > 1000 * _LATE_S}
+            if late:
+                span = [round(begin_s - start_s, 1), round(time.time() - start_s, 1)]
+                self._late.append({"from_s": span[0], "to_s": span[1], "max_ms": late})
+            for name, lag in lags.items():
+                worst[name] = _worse(worst.get(name), lag)
+        return worst
 
     def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
         from meshlab.engines.http import PrometheusEngine
@@ -250,6 +335,13 @@ def _check_target(record: Path) -> None:
     existing = next(folder for folder in record.absolute().parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise ParameterError(f"cannot write into {existing}", "name another folder for the recording")
+
+
+def _worse(one: dict[str, float] | None, other: dict[str, float]) -> dict[str, float]:
+    """The worse of two readings, figure by figure; samples add up."""
+    if one is None:
+        return other
+    return {key: one[key] + other[key] if key == "samples" else max(one[key], other[key]) for key in other}
 
 
 def _laggards(lags: Lags) -> list[str]:

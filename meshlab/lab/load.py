@@ -1,7 +1,8 @@
 """The load generator: an open loop with Poisson arrivals, a process of its own.
 
 Run as ``python -m meshlab.lab.load CONFIG.json``; the configuration is that of `LoadPlan`. It starts idle, and is
-driven over HTTP: `START`, `STOP` (answers when the last request was answered) and `COUNTS`.
+driven over HTTP: `START`, `MARK` (the window begins, and with it the clock of the shapes), `STOP` (answers when the
+last request was answered), `COUNTS` and `HISTORY` (since the mark).
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from aiohttp import web
 
 from meshlab.lab import control
 from meshlab.lab.addresses import APP_PORT
+from meshlab.lab.history import History
+from meshlab.lab.shapes import Rate, arrivals
+from meshlab.lab.specs.load import Form, Shape
 
-__all__ = ["COUNTS", "START", "STOP", "LoadPlan", "arrivals"]
+__all__ = ["COUNTS", "HISTORY", "MARK", "START", "STOP", "LoadPlan", "application"]
 
 START: Final = "/lab/start"
 STOP: Final = "/lab/stop"
 COUNTS: Final = "/lab/counts"
+MARK: Final = "/lab/mark"
+HISTORY: Final = "/lab/history"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,10 @@ class LoadPlan:
         Where the requests go, and their Host header.
     stream : str
         Seeds the arrivals.
-    rate_per_s, timeout_s, max_in_flight : float, float, int
-        As in `meshlab.lab.scenario.Load`.
+    rate_per_s, timeout_s, max_in_flight, shapes : float, float, int, tuple of Shape
+        As in `meshlab.lab.specs.load.Load`.
+    until_s : float
+        How long shapes last at most, from the mark.
     """
 
     address: str
@@ -53,31 +61,19 @@ class LoadPlan:
     rate_per_s: float
     timeout_s: float
     max_in_flight: int
+    shapes: tuple[Shape, ...]
+    until_s: float
 
     @classmethod
     def from_json(cls, text: str) -> LoadPlan:
         """Read what `to_json` wrote."""
-        return cls(**json.loads(text))
+        fields = json.loads(text)
+        shapes = tuple(Shape(**{**shape, "form": Form(shape["form"])}) for shape in fields["shapes"])
+        return cls(**{**fields, "shapes": shapes})
 
     def to_json(self) -> str:
         """Write all fields as a JSON object."""
         return json.dumps(asdict(self))
-
-
-def arrivals(rate_per_s: float, stream: random.Random) -> Iterator[float]:
-    """The endless times of a Poisson process, in seconds from its start.
-
-    Parameters
-    ----------
-    rate_per_s : float
-        Mean arrivals a second.
-    stream : random.Random
-        The same seed gives the same times, however fast they are used.
-    """
-    at = 0.0
-    while True:
-        at += stream.expovariate(rate_per_s)
-        yield at
 
 
 class Generator:
@@ -90,6 +86,9 @@ class Generator:
         self._answered: Counter[str] = Counter()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._driver: asyncio.Task[None] | None = None
+        self._marked = asyncio.Event()
+        self._mark_s = 0.0
+        self._history = History()
 
     def counts(self) -> dict[str, object]:
         """Requests sent, shed by the safety cap, still in flight, and answered by status (or by failure)."""
@@ -115,6 +114,15 @@ class Generator:
         if self._in_flight:
             await asyncio.wait(self._in_flight)
 
+    def mark(self) -> None:
+        """The window begins now."""
+        self._mark_s = asyncio.get_running_loop().time()
+        self._marked.set()
+
+    def history(self) -> dict[str, object]:
+        """What was sent since the mark, and what came of it."""
+        return self._history.to_dict()
+
     async def _drive(self) -> None:
         clock = asyncio.get_running_loop().time
         timeout = aiohttp.ClientTimeout(total=self._plan.timeout_s)
@@ -123,31 +131,59 @@ class Generator:
             connector=aiohttp.TCPConnector(limit=0), timeout=timeout, headers={"Host": self._plan.host}
         )
         try:
-            start = clock()
-            for at in arrivals(self._plan.rate_per_s, random.Random(self._plan.stream)):
-                # When late it does not wait, and catches up: an open loop never forgives the system its slowness.
-                await asyncio.sleep(max(0.0, start + at - clock()))
-                if len(self._in_flight) >= self._plan.max_in_flight:
-                    self._shed += 1
-                    continue
-                self._sent += 1
-                task = asyncio.create_task(self._send(session))
-                self._in_flight.add(task)
-                task.add_done_callback(self._in_flight.discard)
+            steady = arrivals(Rate(self._plan.rate_per_s, (), 0.0).when, random.Random(self._plan.stream))
+            if self._marked.is_set():
+                # The window is over, and somebody wants more of the same.
+                await self._follow(session, steady, clock(), until_marked=False)
+            await self._follow(session, steady, clock(), until_marked=True)
+            rate = Rate(self._plan.rate_per_s, self._plan.shapes, self._plan.until_s)
+            # A stream of its own: the window's arrivals do not depend on how long the warm-up was.
+            own = random.Random(f"{self._plan.stream}/window")
+            await self._follow(session, arrivals(rate.when, own), self._mark_s, until_marked=False)
         finally:
             if self._in_flight:
                 await asyncio.wait(self._in_flight)
             await session.close()
 
+    async def _follow(
+        self, session: aiohttp.ClientSession, times: Iterator[float], start: float, *, until_marked: bool
+    ) -> None:
+        """Send at these times; for ever, or until the window begins."""
+        clock = asyncio.get_running_loop().time
+        for at in times:
+            # When late it does not wait, and catches up: an open loop never forgives the system its slowness.
+            wait_s = max(0.0, start + at - clock())
+            if until_marked:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._marked.wait(), wait_s)
+                if self._marked.is_set():
+                    return
+            else:
+                await asyncio.sleep(wait_s)
+            if len(self._in_flight) >= self._plan.max_in_flight:
+                self._shed += 1
+                continue
+            self._sent += 1
+            task = asyncio.create_task(self._send(session))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+
     async def _send(self, session: aiohttp.ClientSession) -> None:
+        clock = asyncio.get_running_loop().time
+        begin, in_window = clock(), self._marked.is_set()
+        if in_window:
+            self._history.sent(begin - self._mark_s)
         try:
             async with session.get(self._plan.url) as answer:
                 await answer.read()
-            self._answered[str(answer.status)] += 1
+            said = str(answer.status)
         except TimeoutError:
-            self._answered["timeout"] += 1
+            said = "timeout"
         except aiohttp.ClientError:
-            self._answered["failed"] += 1
+            said = "failed"
+        self._answered[said] += 1
+        if in_window:
+            self._history.answered(begin - self._mark_s, said, clock() - begin)
 
 
 def application(plan: LoadPlan) -> web.Application:
@@ -162,6 +198,13 @@ def application(plan: LoadPlan) -> web.Application:
         await generator.stop()
         return web.json_response(generator.counts())
 
+    async def mark(_: web.Request) -> web.Response:
+        generator.mark()
+        return web.json_response({})
+
+    async def history(_: web.Request) -> web.Response:
+        return web.json_response(generator.history())
+
     async def counts(_: web.Request) -> web.Response:
         return web.json_response(generator.counts())
 
@@ -172,6 +215,8 @@ def application(plan: LoadPlan) -> web.Application:
     app.router.add_post(START, start)
     app.router.add_post(STOP, stop)
     app.router.add_get(COUNTS, counts)
+    app.router.add_post(MARK, mark)
+    app.router.add_get(HISTORY, history)
     app.on_shutdown.append(end)
     return app
 

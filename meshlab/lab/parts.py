@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from meshlab.lab import binaries, control, load, prometheus
-from meshlab.lab.addresses import ADMIN_PORT, APP_PORT, INBOUND_PORT, AddressBlock
-from meshlab.lab.balance import Balance, counts
-from meshlab.lab.certificates import Authority
+from meshlab.lab import binaries, control, load, prometheus, xds
+from meshlab.lab.addresses import APP_PORT, INBOUND_PORT, AddressBlock
+from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
-from meshlab.lab.envoy import bootstrap
+from meshlab.lab.control_plane import ControlPlane
+from meshlab.lab.fleet import Fleet, admin, start_python
 from meshlab.lab.load import LoadPlan
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.telemetry import ENVIRONMENT
-from meshlab.lab.topology import TRUST_DOMAIN, Topology, Workload
-from meshlab.lab.workload import Behaviour
+from meshlab.lab.topology import Topology, Workload
 
 __all__ = ["Lags", "Parts"]
 
@@ -28,10 +25,11 @@ Lags = dict[str, dict[str, float]]
 
 _LOAD: Final = "load"
 _PROMETHEUS: Final = "prometheus"
+_XDS: Final = "control-plane"
 
 
 class Parts:
-    """Prometheus, the load generator, and a service and a sidecar for every workload.
+    """Prometheus, the load generator, the control plane, and the fleet of services with their sidecars.
 
     Parameters
     ----------
@@ -40,17 +38,26 @@ class Parts:
     seed : int
         Seeds the load and every service.
     folder : Path
-        For configurations, certificates, logs and Prometheus's data.
+        For configurations, logs and Prometheus's data.
     block : AddressBlock
         Where they listen.
     processes : Processes
         Where they are started.
     client : Client
         How they are asked.
+    now_s : float
+        Unix seconds.
     """
 
     def __init__(
-        self, scenario: Scenario, seed: int, folder: Path, block: AddressBlock, processes: Processes, client: Client
+        self,
+        scenario: Scenario,
+        seed: int,
+        folder: Path,
+        block: AddressBlock,
+        processes: Processes,
+        client: Client,
+        now_s: float,
     ) -> None:
         self.topology = Topology.place(scenario, block)
         host, port = block.prometheus
@@ -61,35 +68,58 @@ class Parts:
         self._block = block
         self._processes = processes
         self._client = client
+        self._xds_url = f"http://{block.control_plane}:{APP_PORT}"
+        self.control_plane = ControlPlane(client, self._xds_url, self.topology, now_s)
+        self.fleet = Fleet(
+            scenario=scenario,
+            seed=seed,
+            topology=self.topology,
+            folder=folder,
+            envoy=binaries.envoy(),
+            xds=block.control_plane,
+            processes=processes,
+            client=client,
+            control_plane=self.control_plane,
+        )
         self._starting: dict[str, str] = {}
+        self._scraped: tuple[str, ...] = ()
 
     def start(self) -> None:
-        """Start them all, and wait for none."""
-        envoy = binaries.envoy()
+        """Start all but the fleet, which needs the control plane, and wait for none."""
         # First of all: Prometheus takes its first look at its targets only some seconds after its start.
         self._start_prometheus()
+        self._start_python(_XDS, "meshlab.lab.xds", json.dumps({"address": self._block.control_plane}), self._xds_url)
         self._start_load()
-        authority = Authority(TRUST_DOMAIN, datetime.now(UTC))
-        for workload in self.topology.workloads:
-            self._start_service(workload)
-            self._start_sidecar(workload, envoy, authority)
 
     def not_ready(self) -> str:
-        """Which parts are not up yet; "" when all are."""
+        """Which parts beside the fleet are not up yet; "" when all are."""
         for name in [name for name, url in self._starting.items() if self._client.ready(url)]:
             del self._starting[name]
         return f"not ready: {', '.join(sorted(self._starting))}" if self._starting else ""
+
+    def tell_prometheus(self) -> None:
+        """Let Prometheus scrape the sidecars that there are."""
+        running = self.fleet.running
+        names = tuple(sorted(copy.pod for copy in running))
+        if names != self._scraped:
+            self._client.put(f"{self._xds_url}{xds.TARGETS}", prometheus.targets(running))
+            self._scraped = names
 
     def not_scraped(self) -> str:
         """How many sidecars Prometheus has not scraped twice; "" when there is none."""
         query = f'sum_over_time(up{{job="{prometheus.JOB}"}}[5m]) >= 2'
         answer = self._client.json(f"{self.prometheus_url}/api/v1/query", query=query)
-        lacking = len(self.topology.workloads) - len(answer["data"]["result"])
-        return f"Prometheus has not scraped {lacking} of the sidecars twice" if lacking else ""
+        wanted = sum(copy.spec.sidecar for copy in self.fleet.running)
+        lacking = wanted - len(answer["data"]["result"])
+        return f"Prometheus has not scraped {lacking} of the sidecars twice" if lacking > 0 else ""
 
     def start_load(self) -> None:
         """Let the load generator send."""
         self._client.post(self._load_url(load.START))
+
+    def mark(self) -> None:
+        """The window begins: the clock of the load's shapes starts."""
+        self._client.post(self._load_url(load.MARK))
 
     def stop_load(self) -> dict[str, Any]:
         """Let it stop, and wait for its last answers."""
@@ -99,30 +129,33 @@ class Parts:
         """What the load generator has sent and got so far."""
         return self._client.json(self._load_url(load.COUNTS))
 
+    def load_history(self) -> dict[str, Any]:
+        """What it saw, second by second, since the window began."""
+        return self._client.json(self._load_url(load.HISTORY))
+
     def take_lags(self) -> Lags:
         """Event-loop lag of every Python part since the last call."""
-        urls = {workload.name: f"http://{workload.address}:{APP_PORT}" for workload in self.topology.workloads}
-        urls[_LOAD] = self._load_url("")
+        urls = {**self.fleet.urls(), _LOAD: self._load_url(""), _XDS: self._xds_url}
         return {name: self._client.post(f"{url}{control.LAG}") for name, url in urls.items()}
 
     def balance(self) -> Balance:
         """Compare the books of all sidecars with those of the load generator."""
         sent = int(self.load_counts()["sent"])
-        texts = (
-            self._client.text(f"{_admin(workload)}/stats/prometheus?filter=istio_requests_total")
-            for workload in self.topology.workloads
-        )
-        return Balance.of(sent, self._scenario.load.target, [count for text in texts for count in counts(text)])
+        target = self._scenario.workload(self._scenario.load.target).service
+        return Balance.of(sent, target, self.fleet.books())
 
     def versions(self) -> dict[str, str]:
         """Versions of Prometheus and Envoy."""
         build = self._client.json(f"{self.prometheus_url}/api/v1/status/buildinfo")
-        server = self._client.json(f"{_admin(self.topology.workloads[0])}/server_info")
+        copy = next(iter(_with_sidecar(self.fleet.running)))
+        server = self._client.json(f"{admin(copy)}/server_info")
         # Envoy's version is commit/number/state/build/TLS library.
         return {"prometheus": build["data"]["version"], "envoy": server["version"].split("/")[1]}
 
     def _start_prometheus(self) -> None:
-        config = prometheus.configuration(self.topology, self._scenario.scrape_interval_s)
+        config = prometheus.configuration(
+            f"{self._xds_url}{xds.TARGETS}", self._block.kube, self._scenario.scrape_interval_s
+        )
         command = prometheus.command(binaries.prometheus(), self._folder, config, self._block.prometheus)
         self._processes.start(_PROMETHEUS, command, {})
         self._starting[_PROMETHEUS] = f"{self.prometheus_url}/-/ready"
@@ -138,34 +171,18 @@ class Parts:
             rate_per_s=wanted.rate_per_s,
             timeout_s=wanted.timeout_s,
             max_in_flight=wanted.max_in_flight,
+            shapes=wanted.shapes,
+            until_s=self._scenario.duration_s + 60.0,
         )
-        self._start_python(_LOAD, "meshlab.lab.load", plan.to_json(), self._block.load)
+        self._start_python(_LOAD, "meshlab.lab.load", plan.to_json(), self._load_url(""))
 
-    def _start_service(self, workload: Workload) -> None:
-        behaviour = Behaviour.of(workload, self._seed)
-        self._start_python(workload.name, "meshlab.lab.workload", behaviour.to_json(), workload.address)
-
-    def _start_python(self, name: str, module: str, config: str, address: str) -> None:
-        path = self._folder / f"{name}.json"
-        path.write_text(config, encoding="utf-8")
-        # The child has to find this very meshlab, wherever it was imported from.
-        environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
-        self._processes.start(name, [sys.executable, "-P", "-m", module, str(path)], environment)
-        self._starting[name] = f"http://{address}:{APP_PORT}{control.HEALTH}"
-
-    def _start_sidecar(self, workload: Workload, envoy: str, authority: Authority) -> None:
-        name = f"{workload.name}-envoy"
-        certificates = self._folder / "certificates" / workload.name
-        authority.issue(workload.principal).write(certificates)
-        config = self._folder / f"{name}.json"
-        config.write_text(json.dumps(bootstrap(self.topology, workload, str(certificates))), encoding="utf-8")
-        options = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "--log-level", "warning"]
-        self._processes.start(name, [envoy, "-c", str(config), *options], ENVIRONMENT)
-        self._starting[name] = f"{_admin(workload)}/ready"
+    def _start_python(self, name: str, module: str, config: str, url: str) -> None:
+        start_python(self._processes, self._folder, name, module, config)
+        self._starting[name] = f"{url}{control.HEALTH}"
 
     def _load_url(self, path: str) -> str:
         return f"http://{self._block.load}:{APP_PORT}{path}"
 
 
-def _admin(workload: Workload) -> str:
-    return f"http://{workload.address}:{ADMIN_PORT}"
+def _with_sidecar(copies: Iterable[Workload]) -> Iterable[Workload]:
+    return (copy for copy in copies if copy.spec.sidecar)

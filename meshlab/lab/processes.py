@@ -40,6 +40,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._used_s: dict[str, float] = {}
 
     def start(self, name: str, program: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a program.
@@ -92,14 +93,48 @@ class Processes:
                     "try again; if it goes on, run the lab with less load",
                 )
 
+    def end(self, name: str, *, kill: bool = False) -> None:
+        """End one process that is no longer wanted; nothing happens where it is none.
+
+        Parameters
+        ----------
+        name : str
+        kill : bool
+            At once, as a crash does, and not in order.
+        """
+        child = self._children.get(name)
+        if child is None:
+            return
+        self._used_s[name] = self.cpu_s().get(name, 0.0)
+        del self._children[name]
+        with contextlib.suppress(ProcessLookupError):
+            (child.kill if kill else child.terminate)()
+        try:
+            child.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
     def cpu_s(self) -> dict[str, float]:
-        """Processor time that each process has used so far, in seconds."""
-        used = {}
+        """Processor time that each process has used so far, in seconds; of those that ended, what they had used."""
+        used = dict(self._used_s)
         for name, child in self._children.items():
             with contextlib.suppress(psutil.Error):
                 times = psutil.Process(child.pid).cpu_times()
-                used[name] = float(times.user + times.system)
+                used[name] = self._used_s.get(name, 0.0) + float(times.user + times.system)
         return used
+
+    def memory_mb(self) -> dict[str, float]:
+        """Memory of each process in megabytes: proportional set size, so that what they share counts once."""
+        found = {}
+        for name, child in self._children.items():
+            with contextlib.suppress(psutil.Error):
+                found[name] = round(psutil.Process(child.pid).memory_full_info().pss / 1e6, 1)
+        return found
+
+    def last_words(self, name: str) -> str:
+        """The last line of a process's log."""
+        return self._tail(name)
 
     def stop(self) -> None:
         """End all, in the order of their start: SIGTERM, three seconds of grace for all together, SIGKILL."""

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from meshlab.lab.addresses import ADMIN_PORT
-from meshlab.lab.telemetry import METADATA
-from meshlab.lab.topology import Topology
+from meshlab.lab.addresses import ADMIN_PORT, CADVISOR_PORT, KUBE_STATE_PORT
+from meshlab.lab.sidecar.telemetry import METADATA
+from meshlab.lab.topology import Workload
 
-__all__ = ["JOB", "command", "configuration"]
+__all__ = ["JOB", "command", "configuration", "targets"]
 
 JOB: Final = "envoy-stats"
 
 
-def configuration(topology: Topology, scrape_interval_s: int) -> dict[str, Any]:
-    """Prometheus's configuration for a lab; JSON is YAML."""
-    targets = [
-        {
-            "targets": [f"{workload.address}:{ADMIN_PORT}"],
-            "labels": {"namespace": workload.namespace, "pod": workload.pod},
-        }
-        for workload in topology.workloads
-    ]
+def configuration(targets_url: str, kube: str, scrape_interval_s: int) -> dict[str, Any]:
+    """Prometheus's configuration for a lab; JSON is YAML.
+
+    Parameters
+    ----------
+    targets_url : str
+        Where it learns which sidecars there are.
+    kube : str
+        Address of the emulated exporters.
+    scrape_interval_s : int
+    """
     return {
         "global": {"scrape_interval": f"{scrape_interval_s}s", "scrape_timeout": f"{scrape_interval_s}s"},
         "scrape_configs": [
             {
                 "job_name": JOB,
                 "metrics_path": "/stats/prometheus",
-                "static_configs": targets,
+                "http_sd_configs": [{"url": targets_url, "refresh_interval": "1s"}],
                 "metric_relabel_configs": [
                     {
                         # Envoy cannot drop its own prefix; Istio's names have none.
@@ -40,9 +43,33 @@ def configuration(topology: Topology, scrape_interval_s: int) -> dict[str, Any]:
                         "replacement": "$1",
                     }
                 ],
-            }
+            },
+            *(
+                {
+                    "job_name": job,
+                    "honor_labels": True,
+                    "static_configs": [{"targets": [f"{kube}:{port}"]}],
+                    "metric_relabel_configs": [
+                        # What the Python client says of itself is not what such an exporter says.
+                        {"source_labels": ["__name__"], "regex": "(kube|container)_.*", "action": "keep"}
+                    ],
+                }
+                for job, port in (("kube-state-metrics", KUBE_STATE_PORT), ("cadvisor", CADVISOR_PORT))
+            ),
         ],
     }
+
+
+def targets(copies: Iterable[Workload]) -> list[dict[str, Any]]:
+    """The sidecars to scrape, as Prometheus's HTTP discovery wants them."""
+    return [
+        {
+            "targets": [f"{copy.address}:{ADMIN_PORT}"],
+            "labels": {"namespace": copy.namespace, "pod": copy.pod},
+        }
+        for copy in copies
+        if copy.spec.sidecar
+    ]
 
 
 def command(binary: str, folder: Path, config: dict[str, Any], address: tuple[str, int]) -> list[str]:

@@ -21,7 +21,9 @@ from meshlab.lab.tables import Table, unknown
 
 __all__ = ["Canary", "Scenario", "bundled"]
 
-_FIXED_WORKLOAD: Final = ("service", "version", "clusters", "service_account", "sidecar", "calls", "own_rate_per_s")
+_FIXED_WORKLOAD: Final = frozenset(
+    ("service", "version", "clusters", "service_account", "sidecar", "calls", "own_rate_per_s", "cancels")
+)
 """What no event may change: it is the shape of the mesh itself."""
 
 
@@ -296,7 +298,7 @@ def _canary(table: Table) -> Canary:
 def _check_fixed(before: Scenario, now: Scenario) -> None:
     """Refuse an event that would change what a running mesh cannot change."""
     for old, new in zip(before.workloads, now.workloads, strict=True):
-        for key in _FIXED_WORKLOAD:
+        for key in sorted(_FIXED_WORKLOAD):
             if getattr(old, key) != getattr(new, key):
                 raise ParameterError(
                     f"an event changes workloads.{old.name}.{key}, and that is fixed for a whole run",

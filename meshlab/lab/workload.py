@@ -1,124 +1,184 @@
 """The process behind a sidecar: a service that takes its time, fails now and then, and calls others.
 
-Run as ``python -m meshlab.lab.workload CONFIG.json``; the configuration is that of `Behaviour`.
+Run as ``python -m meshlab.lab.workload CONFIG.json``; the configuration is that of `Behaviour`. It is driven over HTTP:
+`BEHAVIOUR` replaces what it was told, `COUNTS` says what it did.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import random
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
+from time import perf_counter
 from typing import Final
 
 import aiohttp
 from aiohttp import web
 
 from meshlab.lab import control
-from meshlab.lab.addresses import APP_PORT, OUTBOUND_PORT
-from meshlab.lab.topology import Workload, service_host
+from meshlab.lab.addresses import APP_PORT
+from meshlab.lab.behaviour import Behaviour
+from meshlab.lab.station import Station
 
-__all__ = ["Behaviour"]
+__all__ = ["BEHAVIOUR", "COUNTS", "application"]
 
-_SESSION: Final = web.AppKey("session", aiohttp.ClientSession)
-_PATIENCE: Final = aiohttp.ClientTimeout(total=60)
+BEHAVIOUR: Final = "/lab/behaviour"
+COUNTS: Final = "/lab/counts"
+_ATTEMPT: Final = "x-envoy-attempt-count"
+_PASSED_ON: Final = ("x-request-id", "traceparent", "tracestate")
+_SLICE_S: Final = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """All that a service process knows.
+class Service:
+    """One copy of a service."""
 
-    Parameters
-    ----------
-    address : str
-        Its own address; its sidecar's outbound listener is there too.
-    stream : str
-        Seeds its random numbers.
-    hosts : tuple of str
-        Services to call for every request, in this order.
-    median_s, sigma : float
-        Log-normal service time.
-    error_share, error_status : float, int
-        How often it fails by itself, and with which status.
-    """
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._told = behaviour
+        self._stream = random.Random(behaviour.stream)
+        self._station = Station(behaviour.concurrency, behaviour.queue)
+        self._turns = count()
+        self._counts: Counter[str] = Counter()
+        self._answered: Counter[str] = Counter()
+        self._sent: dict[str, Counter[str]] = {}
+        self._session: aiohttp.ClientSession | None = None
 
-    address: str
-    stream: str
-    hosts: tuple[str, ...]
-    median_s: float
-    sigma: float
-    error_share: float
-    error_status: int
+    def told(self, behaviour: Behaviour) -> None:
+        """It behaves otherwise from the next request on; its random numbers go on where they are."""
+        self._told = behaviour
+        self._station.resize(behaviour.concurrency, behaviour.queue)
 
-    @classmethod
-    def of(cls, workload: Workload, seed: int) -> Behaviour:
-        """The behaviour of a workload; each has a random stream of its own, so that none disturbs another's."""
-        spec = workload.spec
-        return cls(
-            address=workload.address,
-            stream=f"{seed}/{spec.name}",
-            hosts=tuple(service_host(service, workload.namespace) for service in spec.calls),
-            median_s=spec.service_time_median_ms * spec.latency_factor / 1000,
-            sigma=spec.service_time_sigma,
-            error_share=spec.error_share,
-            error_status=spec.error_status,
-        )
+    def counts(self) -> dict[str, object]:
+        """What it did so far.
 
-    @classmethod
-    def from_json(cls, text: str) -> Behaviour:
-        """Read what `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**{**fields, "hosts": tuple(fields["hosts"])})
-
-    def to_json(self) -> str:
-        """Write all fields as a JSON object."""
-        return json.dumps(asdict(self))
-
-    def draw(self, stream: random.Random) -> tuple[float, bool]:
-        """The service time in seconds and whether it fails, of one request.
-
-        Always two draws, so that a changed error share leaves all service times as they were.
+        Returns
+        -------
+        dict
+            ``arrivals`` (``retries`` among them), ``answered`` by status, ``rejected`` by a full queue (503, among the
+            answered), ``abandoned`` (finished after the caller had gone), ``cancelled``, ``working`` and ``waiting``
+            now, ``concurrency`` (their mean since the last reading), and ``sent`` by host: by status, ``missed`` the
+            deadline or ``failed``.
         """
-        service_s = self.median_s * math.exp(self.sigma * stream.gauss(0, 1))
-        return service_s, stream.random() < self.error_share
+        return {
+            **{name: self._counts[name] for name in ("arrivals", "retries", "rejected", "abandoned", "cancelled")},
+            "answered": dict(sorted(self._answered.items())),
+            "working": self._station.working,
+            "waiting": self._station.waiting,
+            "concurrency": self._station.average(),
+            "sent": {host: dict(sorted(counts.items())) for host, counts in sorted(self._sent.items())},
+        }
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """One request of somebody."""
+        self._counts["arrivals"] += 1
+        self._counts["retries"] += request.headers.get(_ATTEMPT, "1") != "1"
+        try:
+            status = await self._served(request)
+        except asyncio.CancelledError:
+            self._counts["cancelled"] += 1
+            raise
+        if request.transport is None or request.transport.is_closing():
+            self._counts["abandoned"] += 1
+        self._answered[str(status)] += 1
+        # Errors have no body: Envoy resets the stream of a retried error that has one, and its connection with it.
+        return web.Response(status=status, text="ok\n") if status < 400 else web.Response(status=status)
+
+    async def own_requests(self) -> None:
+        """What it does by itself, as a batch job; never ends."""
+        stream = random.Random(f"{self._told.stream}/own")
+        clock = asyncio.get_running_loop().time
+        at, running = clock(), set[asyncio.Task[int]]()
+        while True:
+            at += stream.expovariate(self._told.own_rate_per_s)
+            await asyncio.sleep(max(0.0, at - clock()))
+            task = asyncio.create_task(self._call_all({}))
+            running.add(task)
+            task.add_done_callback(running.discard)
+
+    async def lifetime(self, _: web.Application) -> AsyncIterator[None]:
+        """Open its connections, and close them."""
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as opened:
+            self._session = opened
+            own = asyncio.create_task(self.own_requests()) if self._told.own_rate_per_s else None
+            yield
+            if own is not None:
+                own.cancel()
+
+    async def _served(self, request: web.Request) -> int:
+        """The status of the answer."""
+        told = self._told
+        if not await self._station.enter():
+            self._counts["rejected"] += 1
+            return 503
+        try:
+            service_s, fails = self._told.draw(self._stream)
+            await _work(service_s, self._told.cpu_share)
+        finally:
+            self._station.leave()
+        if fails:
+            return told.error_status
+        return await self._call_all({name: request.headers[name] for name in _PASSED_ON if name in request.headers})
+
+    async def _call_all(self, headers: dict[str, str]) -> int:
+        for host, addresses in self._told.calls:
+            url = addresses[next(self._turns) % len(addresses)]
+            status = await self._call(url, host, headers)
+            if status >= 400:
+                return status
+        return 200
+
+    async def _call(self, url: str, host: str, headers: dict[str, str]) -> int:
+        assert self._session is not None
+        counts = self._sent.setdefault(host, Counter())
+        try:
+            async with asyncio.timeout(self._told.deadline_s):
+                async with self._session.get(f"{url}/", headers={**headers, "Host": host}) as answer:
+                    await answer.read()
+        except TimeoutError:
+            counts["missed"] += 1
+            return 504
+        except aiohttp.ClientError:
+            counts["failed"] += 1
+            return 502
+        counts[str(answer.status)] += 1
+        return answer.status
+
+
+async def _work(service_s: float, cpu_share: float) -> None:
+    """Take time: a share of it in the processor, in slices so short that others are not held up."""
+    left_s = service_s * cpu_share
+    await asyncio.sleep(service_s - left_s)
+    while left_s > 0:
+        begin = perf_counter()
+        while perf_counter() - begin < min(_SLICE_S, left_s):
+            pass
+        left_s -= perf_counter() - begin
+        await asyncio.sleep(0)
 
 
 def application(behaviour: Behaviour) -> web.Application:
     """The service as an aiohttp application."""
-    stream = random.Random(behaviour.stream)
-    outbound = f"http://{behaviour.address}:{OUTBOUND_PORT}"
+    service = Service(behaviour)
 
-    async def handle(request: web.Request) -> web.Response:
-        service_s, fails = behaviour.draw(stream)
-        await asyncio.sleep(service_s)
-        if fails:
-            return web.Response(status=behaviour.error_status, text="error\n")
-        for host in behaviour.hosts:
-            try:
-                async with request.app[_SESSION].get(f"{outbound}{request.path}", headers={"Host": host}) as answer:
-                    await answer.read()
-            except (aiohttp.ClientError, TimeoutError):
-                return web.Response(status=502, text="no answer from my own sidecar\n")
-            if answer.status >= 400:
-                return web.Response(status=answer.status, text="error behind me\n")
-        return web.Response(text="ok\n")
+    async def told(request: web.Request) -> web.Response:
+        service.told(Behaviour.from_json(await request.text()))
+        return web.json_response({})
 
-    async def session(app: web.Application) -> AsyncIterator[None]:
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=_PATIENCE) as opened:
-            app[_SESSION] = opened
-            yield
+    async def counts(_: web.Request) -> web.Response:
+        return web.json_response(service.counts())
 
     app = web.Application()
-    app.cleanup_ctx.append(session)
-    app.router.add_get("/", handle)
+    app.cleanup_ctx.append(service.lifetime)
+    app.router.add_get("/", service.handle)
+    app.router.add_post(BEHAVIOUR, told)
+    app.router.add_get(COUNTS, counts)
     return app
 
 
 if __name__ == "__main__":
     _behaviour = Behaviour.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    asyncio.run(control.serve(application(_behaviour), _behaviour.address, APP_PORT))
+    asyncio.run(control.serve(application(_behaviour), _behaviour.address, APP_PORT, cancels=_behaviour.cancels))

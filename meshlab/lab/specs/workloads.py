@@ -49,6 +49,8 @@ class WorkloadSpec:
         How long it waits for each of its calls; 0 for a minute.
     cancels : bool
         Whether work that its caller has given up is stopped; most servers go on.
+    cpu_share : float
+        Share of its service time that it computes, 0..1; the rest it waits, as for a disk.
     down_in : tuple of str
         Clusters in which its process is dead (its sidecar lives on).
     rotates : bool
@@ -75,6 +77,7 @@ class WorkloadSpec:
     queue: int
     deadline_ms: float
     cancels: bool
+    cpu_share: float
     down_in: tuple[str, ...]
     rotates: bool
 
@@ -117,6 +120,7 @@ def workload_spec(name: str, table: Table, clusters: Sequence[str]) -> WorkloadS
         queue=table.integer("queue", 0, most=100_000),
         deadline_ms=table.number("deadline_ms", 0, most=600_000),
         cancels=table.flag("cancels", default=False),
+        cpu_share=table.number("cpu_share", 0, most=1),
         down_in=table.names("down_in"),
         rotates=table.flag("rotates", default=True),
     )

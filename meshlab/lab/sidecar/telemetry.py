@@ -43,27 +43,45 @@ _PEER: Final = {
     "canonical_revision": "revision",
 }
 
-# Of Envoy's hundreds of cluster counters, those with which retries, breakers and health are judged.
+# Of Envoy's hundreds of counters, those with which retries, breakers, health and security are judged.
 _CLUSTER_STATS: Final = (
-    "circuit_breakers.default.rq_open",
-    "membership_healthy",
-    "membership_total",
-    "ssl.handshake",
-    "ssl.connection_error",
-    "ssl.fail_verify_error",
-    "ssl.fail_verify_san",
-    "upstream_cx_connect_fail",
-    "upstream_cx_total",
-    "upstream_rq_completed",
-    "upstream_rq_pending_overflow",
-    "upstream_rq_per_try_timeout",
-    "upstream_rq_retry",
-    "upstream_rq_retry_limit_exceeded",
-    "upstream_rq_retry_overflow",
-    "upstream_rq_retry_success",
-    "upstream_rq_timeout",
-    "upstream_rq_total",
+    "circuit_breakers.default.(cx|rq|rq_pending|rq_retry)_open",
+    "circuit_breakers.default.remaining_(cx|pending|retries|rq)",
+    "lb_healthy_panic",
+    "membership_(change|excluded|healthy|total)",
+    "outlier_detection.(ejections_active|ejections_enforced_total|ejections_enforced_consecutive_5xx)",
+    "ssl.(handshake|connection_error|fail_verify_error|fail_verify_san)",
+    "ssl.versions..*",
+    "ssl.certificate..*",
+    "upstream_cx_(active|connect_fail|connect_timeout|destroy_with_active_rq|total)",
+    "upstream_rq_(active|cancelled|completed|per_try_timeout|rx_reset|timeout|total|tx_reset)",
+    "upstream_rq_pending_(active|failure_eject|overflow)",
+    "upstream_rq_retry(_limit_exceeded|_overflow|_success)?",
+    "upstream_rq_.xx",
 )
+_OTHER_STATS: Final = (
+    r"listener\.inbound\.(downstream_cx_total|no_filter_chain_match)",
+    r"listener\.inbound\.ssl\.(handshake|connection_error|no_certificate|fail_verify_.*|versions\..*|ciphers\..*)",
+    r"listener\.inbound\.ssl\.certificate\..*",
+    r"listener\.inbound\.server_ssl_socket_factory\.ssl_context_update_by_sds",
+    r"http\.(inbound|outbound)\.(rbac\..*|fault\.(aborts|delays)_injected|downstream_rq_(rx_reset|tx_reset|total))",
+    r"http\.inbound\..*(allowed|denied).*",
+    r"server\.days_until_first_cert_expiring",
+)
+_DEFAULT_TAGS: Final = (
+    "cipher_suite",
+    "envoy.http_conn_manager_prefix",
+    "envoy.listener_address",
+    "envoy.rbac_http_prefix",
+    "envoy.rbac_policy_name",
+    "envoy.ssl_cipher",
+    "envoy.ssl_version",
+    "envoy.tls_certificate",
+)
+_FEW_BUCKETS: Final = {
+    "istio_request_bytes": [100, 1_000, 10_000, 100_000],
+    "istio_response_bytes": [100, 1_000, 10_000],
+}
 
 
 def source_tags(workload: Workload) -> dict[str, str]:
@@ -107,35 +125,41 @@ def access_log(tags: dict[str, str]) -> dict[str, Any]:
             "stats_scope": {"prefix": METADATA},
             "counters": [{"value_fixed": 1, "stat": {"name": "istio_requests_total", "tags": named}}],
             "histograms": [
-                {
-                    "unit": "Milliseconds",
-                    "value_format": "%DURATION%",
-                    "stat": {"name": "istio_request_duration_milliseconds", "tags": named},
-                }
+                {"unit": unit, "value_format": value, "stat": {"name": name, "tags": named}}
+                for name, unit, value in (
+                    ("istio_request_duration_milliseconds", "Milliseconds", "%DURATION%"),
+                    ("istio_request_bytes", "Bytes", "%BYTES_RECEIVED%"),
+                    ("istio_response_bytes", "Bytes", "%BYTES_SENT%"),
+                )
             ],
         },
     }
 
 
 def stats_config() -> dict[str, Any]:
-    """Which statistics Envoy keeps, and their labels, under Istio's names (``cluster_name``)."""
-    wanted = "|".join(name.replace(".", r"\.") for name in _CLUSTER_STATS)
+    """Which statistics Envoy keeps, and their labels: those of clusters under Istio's names, the rest under Envoy's."""
+    of_clusters = "|".join(name.replace(".", r"\.").replace(r"\.\.", r"\..") for name in _CLUSTER_STATS)
+    patterns = [
+        rf"cluster\.outbound\|.*\.local\.((retry\.)?upstream_rq_.xx|{of_clusters})",
+        *_OTHER_STATS,
+    ]
     return {
         "use_all_default_tags": False,
         "stats_tags": [
             {"tag_name": "cluster_name", "regex": r"^cluster\.((.+?(\..+?\.svc\.cluster\.local)?)\.)"},
             {"tag_name": "response_code", "regex": r"_rq(_(\d{3}))$"},
             {"tag_name": "response_code_class", "regex": r"_rq(_(\dxx))$"},
+            # Without a regex: Envoy's own.
+            *({"tag_name": name} for name in _DEFAULT_TAGS),
+        ],
+        "histogram_bucket_settings": [
+            {"match": {"contains": name}, "buckets": buckets} for name, buckets in _FEW_BUCKETS.items()
         ],
         "stats_matcher": {
             "inclusion_list": {
                 "patterns": [
                     {"prefix": f"{METADATA}."},
-                    {
-                        "safe_regex": {
-                            "regex": rf"cluster\.outbound\|.*\.local\.(retry\.)?(({wanted})|upstream_rq_\dxx)"
-                        }
-                    },
+                    *({"safe_regex": {"regex": pattern}} for pattern in patterns),
                 ]
             }
         },

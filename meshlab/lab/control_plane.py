@@ -1,0 +1,117 @@
+"""The lab's control plane: who is told what, who has taken it, and whose certificate is due."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from meshlab.errors import LabError
+from meshlab.lab import xds
+from meshlab.lab.certificates import Authority, Credentials
+from meshlab.lab.client import Client
+from meshlab.lab.scenario import Scenario
+from meshlab.lab.sidecar.resources import snapshot
+from meshlab.lab.topology import TRUST_DOMAIN, Topology, Workload
+
+__all__ = ["ControlPlane"]
+
+_STALLED: Final = "refused"
+
+
+class ControlPlane:
+    """Publishes every sidecar's configuration through `meshlab.lab.xds`.
+
+    Parameters
+    ----------
+    client : Client
+    url : str
+        Address of the server.
+    topology : Topology
+    now_s : float
+        Unix seconds; the authority is as old as the lab.
+    """
+
+    def __init__(self, client: Client, url: str, topology: Topology, now_s: float) -> None:
+        self._client = client
+        self._url = url
+        self._topology = topology
+        self._authority = Authority(TRUST_DOMAIN, _time(now_s))
+        self._issued: dict[str, tuple[Credentials, float]] = {}
+
+    def apply(
+        self, scenario: Scenario, running: Collection[Workload], ready: Collection[Workload], now_s: float
+    ) -> None:
+        """Tell every sidecar what a scenario wants of it; only what is new for it reaches it.
+
+        Parameters
+        ----------
+        scenario : Scenario
+            As it is at this moment.
+        running : collection of Workload
+            The copies that have a sidecar process.
+        ready : collection of Workload
+            Those of them that may get requests.
+        now_s : float
+            Unix seconds, for certificates that are issued or renewed.
+        """
+        self._renew(scenario, running, now_s)
+        # A copy without a sidecar can be called too, but nobody in the shop does: only its own calls matter.
+        reachable = [copy for copy in ready if copy.spec.sidecar]
+        self._client.put(
+            f"{self._url}{xds.SNAPSHOTS}",
+            {
+                copy.pod: snapshot(scenario, self._topology, copy, reachable, self._issued[copy.pod][0])
+                for copy in running
+                if copy.spec.sidecar
+            },
+        )
+
+    def due(self, scenario: Scenario, now_s: float) -> bool:
+        """Whether a certificate is to be renewed: time to `apply`."""
+        return any(self._is_due(scenario, pod, now_s) for pod in self._issued)
+
+    def forget(self, pod: str) -> None:
+        """A copy is gone."""
+        self._issued.pop(pod, None)
+
+    def pending(self, reasons: Mapping[str, str] | None = None) -> str:
+        """Which sidecars have not taken the newest configuration; "" when all have.
+
+        Parameters
+        ----------
+        reasons : mapping of str to str, optional
+            What a sidecar last said, by pod, for the message.
+
+        Raises
+        ------
+        LabError
+            A sidecar refuses it.
+        """
+        states = self._client.json(f"{self._url}{xds.STATES}")
+        for pod, kinds in states.items():
+            for kind, state in kinds.items():
+                if state == _STALLED and pod in self._issued:
+                    said = (reasons or {}).get(pod, "")
+                    raise LabError(f"the sidecar of {pod} refuses its {kind}{f': {said}' if said else ''}")
+        behind = sorted(pod for pod, kinds in states.items() if pod in self._issued and "waiting" in kinds.values())
+        return f"new configuration is under way to {', '.join(behind)}" if behind else ""
+
+    def _renew(self, scenario: Scenario, running: Collection[Workload], now_s: float) -> None:
+        lifetime = timedelta(seconds=scenario.security.certificates.lifetime_s)
+        for copy in running:
+            if copy.spec.sidecar and (copy.pod not in self._issued or self._is_due(scenario, copy.pod, now_s)):
+                issued = self._authority.issue(copy.principal, _time(now_s), lifetime)
+                self._issued[copy.pod] = (issued, now_s)
+
+    def _is_due(self, scenario: Scenario, pod: str, now_s: float) -> bool:
+        certificates = scenario.security.certificates
+        if not certificates.rotate_after:
+            return False
+        name = next(copy.name for copy in self._topology.workloads if copy.pod == pod)
+        age_s = now_s - self._issued[pod][1]
+        return scenario.workload(name).rotates and age_s >= certificates.lifetime_s * certificates.rotate_after
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

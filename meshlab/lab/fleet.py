@@ -1,0 +1,252 @@
+"""The copies of a lab's workloads: started, made to behave, killed, scaled, and told apart from what should be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from meshlab.lab import control
+from meshlab.lab.addresses import ADMIN_PORT, APP_PORT, INBOUND_PORT
+from meshlab.lab.balance import Books, books
+from meshlab.lab.behaviour import Behaviour
+from meshlab.lab.client import Client
+from meshlab.lab.control_plane import ControlPlane
+from meshlab.lab.pods import Pod, Pods
+from meshlab.lab.processes import Processes
+from meshlab.lab.scenario import Scenario
+from meshlab.lab.sidecar.bootstrap import bootstrap
+from meshlab.lab.sidecar.telemetry import ENVIRONMENT
+from meshlab.lab.topology import Topology, Workload
+from meshlab.lab.workload import BEHAVIOUR, COUNTS
+
+__all__ = ["Fleet", "admin", "sidecar_words", "start_python"]
+
+_DRAIN_S: Final = 3.0
+
+
+class Fleet:
+    """All copies, and what is wanted of them.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        As it is at the beginning.
+    seed : int
+    topology : Topology
+    folder : Path
+        For configurations.
+    envoy : str
+        Path of the binary.
+    xds : str
+        Address of the control plane's server.
+    processes : Processes
+    client : Client
+    control_plane : ControlPlane
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        topology: Topology,
+        folder: Path,
+        envoy: str,
+        xds: str,
+        processes: Processes,
+        client: Client,
+        control_plane: ControlPlane,
+    ) -> None:
+        self.pods = Pods()
+        self.scenario = scenario
+        self._seed = seed
+        self._topology = topology
+        self._folder = folder
+        self._envoy = envoy
+        self._xds = xds
+        self._processes = processes
+        self._client = client
+        self._control_plane = control_plane
+        self._wanted: dict[tuple[str, str], int] = {}
+        self._delays: dict[str, float] = {}
+        self._behaviours: dict[str, Behaviour] = {}
+        self._closed: list[Books] = []
+        self._gone: dict[str, dict[str, object]] = {}
+        for spec in scenario.workloads:
+            for cluster in spec.clusters:
+                self._wanted[spec.name, cluster] = spec.replicas
+
+    @property
+    def running(self) -> tuple[Workload, ...]:
+        """Copies that have processes."""
+        return tuple(pod.workload for pod in self.pods.living())
+
+    def start(self, now_s: float) -> None:
+        """Start the copies that there are at the beginning; they are ready as soon as they answer."""
+        self._match_replicas(now_s)
+
+    def reach(self, scenario: Scenario, now_s: float) -> None:
+        """Make the running mesh what a scenario says: behaviour, deaths, copies, and every sidecar's configuration."""
+        before, self.scenario = self.scenario, scenario
+        for old, new in zip(before.workloads, scenario.workloads, strict=True):
+            if old.replicas != new.replicas:
+                self._wanted |= {(new.name, cluster): new.replicas for cluster in new.clusters}
+        for copy in self.running:
+            self._match_behaviour(copy)
+            self._match_life(copy)
+        self._match_replicas(now_s)
+        self.apply(now_s)
+
+    def scale(self, workload: str, cluster: str, copies: int, now_s: float, delay_s: float) -> None:
+        """Set how many copies there shall be; new ones are ready after the delay at the earliest."""
+        self._wanted[workload, cluster] = copies
+        self._delays[workload] = delay_s
+        self._match_replicas(now_s)
+        self.apply(now_s)
+
+    def apply(self, now_s: float) -> None:
+        """Tell every sidecar what is new."""
+        ready = [pod.workload for pod in self.pods.living() if pod.ready]
+        self._control_plane.apply(self.scenario, self.running, ready, now_s)
+
+    def tick(self, now_s: float) -> None:
+        """Look after what takes time: copies that come up, copies that drain, certificates that are due."""
+        changed = self._control_plane.due(self.scenario, now_s)
+        for pod in self.pods.living():
+            if pod.ready_s is None and self._is_up(pod, now_s):
+                self.pods.change(pod.name, ready_s=now_s)
+                changed = True
+            elif pod.deleted_s is not None and now_s >= pod.deleted_s + _DRAIN_S:
+                self._remove(pod)
+        if changed:
+            self.apply(now_s)
+
+    def not_ready(self) -> str:
+        """Which copies are not up yet; "" when all are."""
+        starting = sorted(pod.name for pod in self.pods.living() if pod.ready_s is None)
+        return f"not ready: {', '.join(starting)}" if starting else ""
+
+    def books(self) -> list[Books]:
+        """What every sidecar has counted, those included that are gone."""
+        return [*self._closed, *(self._books(copy) for copy in self.running if copy.spec.sidecar)]
+
+    def counts(self) -> dict[str, dict[str, object]]:
+        """What every service did so far, by pod, in its own words: see `meshlab.lab.workload`."""
+        return {**self._gone, **{pod: self._client.json(f"{url}{COUNTS}") for pod, url in self.urls().items()}}
+
+    def urls(self) -> dict[str, str]:
+        """Addresses of the services, by pod; those that are dead are left out."""
+        return {copy.pod: _service(copy) for copy in self.running if copy.pod in self._processes.ids}
+
+    def _match_replicas(self, now_s: float) -> None:
+        for (name, cluster), copies in self._wanted.items():
+            for copy in self._topology.copies(name):
+                if copy.cluster != cluster:
+                    continue
+                pod = self.pods.get(copy.pod)
+                if copy.number < copies and pod is None:
+                    self._create(copy, now_s)
+                elif copy.number >= copies and pod is not None and pod.deleted_s is None:
+                    self.pods.change(pod.name, deleted_s=now_s)
+
+    def _create(self, copy: Workload, now_s: float) -> None:
+        self._start_service(copy)
+        if copy.spec.sidecar:
+            self._start_sidecar(copy)
+        names = {"app": copy.pod, "istio-proxy": _sidecar(copy)}
+        ids = self._processes.ids
+        found = {container: ids[name] for container, name in names.items() if name in ids}
+        self.pods.add(Pod(copy, now_s, None, None, found))
+        self.apply(now_s)
+
+    def _is_up(self, pod: Pod, now_s: float) -> bool:
+        if pod.deleted_s is not None or now_s < pod.created_s + self._delays.get(pod.workload.name, 0.0):
+            return False
+        urls = [f"{_service(pod.workload)}{control.HEALTH}"]
+        urls += [f"{admin(pod.workload)}/ready"] if pod.workload.spec.sidecar else []
+        return all(self._client.ready(url) for url in urls)
+
+    def _remove(self, pod: Pod) -> None:
+        """The end of a copy; what its sidecar counted is kept."""
+        if pod.workload.spec.sidecar:
+            self._closed.append(self._books(pod.workload))
+        if pod.name in self._processes.ids:
+            self._gone[f"{pod.name}, created {pod.created_s:.0f}"] = self._client.json(
+                f"{_service(pod.workload)}{COUNTS}"
+            )
+        for name in (_sidecar(pod.workload), pod.name):
+            self._processes.end(name)
+        self.pods.remove(pod.name)
+        self._behaviours.pop(pod.name, None)
+        self._control_plane.forget(pod.name)
+
+    def _match_behaviour(self, copy: Workload) -> None:
+        wanted = self._behaviour(copy)
+        if self._behaviours[copy.pod] != wanted and copy.pod in self._processes.ids:
+            self._client.post(f"{_service(copy)}{BEHAVIOUR}", json.loads(wanted.to_json()))
+            self._behaviours[copy.pod] = wanted
+
+    def _match_life(self, copy: Workload) -> None:
+        dead = copy.cluster in self.scenario.workload(copy.name).down_in
+        if dead:
+            self._processes.end(copy.pod, kill=True)
+        elif copy.pod not in self._processes.ids:
+            self._start_service(copy)
+
+    def _behaviour(self, copy: Workload) -> Behaviour:
+        spec = self.scenario.workload(copy.name)
+        direct = {
+            service: [
+                f"http://{other.address}:{INBOUND_PORT if other.spec.sidecar else APP_PORT}"
+                for other in self._topology.workloads
+                if other.spec.service == service and other.number < self._wanted[other.name, other.cluster]
+            ]
+            for service in spec.calls
+            if not spec.sidecar
+        }
+        return Behaviour.of(copy, self._seed, spec=spec, direct=direct)
+
+    def _start_service(self, copy: Workload) -> None:
+        behaviour = self._behaviour(copy)
+        self._behaviours[copy.pod] = behaviour
+        start_python(self._processes, self._folder, copy.pod, "meshlab.lab.workload", behaviour.to_json())
+
+    def _start_sidecar(self, copy: Workload) -> None:
+        config = self._folder / f"{_sidecar(copy)}.json"
+        config.write_text(json.dumps(bootstrap(copy, self._xds)), encoding="utf-8")
+        options = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "--log-level", "warning"]
+        # A mistake in what the control plane says is refused, not ignored.
+        options.append("--reject-unknown-dynamic-fields")
+        self._processes.start(_sidecar(copy), [self._envoy, "-c", str(config), *options], ENVIRONMENT)
+
+    def _books(self, copy: Workload) -> Books:
+        return books(copy.name, self._client.text(f"{admin(copy)}/stats/prometheus"))
+
+
+def admin(copy: Workload) -> str:
+    """Address of a sidecar's administration."""
+    return f"http://{copy.address}:{ADMIN_PORT}"
+
+
+def start_python(processes: Processes, folder: Path, name: str, module: str, config: str) -> None:
+    """Start a Python part of the lab with its configuration in a file."""
+    path = folder / f"{name}.json"
+    path.write_text(config, encoding="utf-8")
+    # The child has to find this very meshlab, wherever it was imported from.
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    processes.start(name, [sys.executable, "-P", "-m", module, str(path)], environment)
+
+
+def _service(copy: Workload) -> str:
+    return f"http://{copy.address}:{APP_PORT}"
+
+
+def _sidecar(copy: Workload) -> str:
+    return f"{copy.pod}-envoy"
+
+
+def sidecar_words(processes: Processes, copies: Iterable[Workload]) -> dict[str, str]:
+    """What every sidecar last said, by pod."""
+    return {copy.pod: processes.last_words(_sidecar(copy)) for copy in copies if copy.spec.sidecar}

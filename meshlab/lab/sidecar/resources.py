@@ -1,0 +1,45 @@
+"""Everything that the control plane tells one sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from meshlab.lab.certificates import Credentials
+from meshlab.lab.scenario import Scenario
+from meshlab.lab.sidecar.clusters import clusters, endpoints
+from meshlab.lab.sidecar.listeners import listeners
+from meshlab.lab.sidecar.messages import Json
+from meshlab.lab.sidecar.routes import routes
+from meshlab.lab.sidecar.tls import secrets
+from meshlab.lab.topology import Topology, Workload
+
+__all__ = ["Snapshot", "snapshot"]
+
+Snapshot = dict[str, list[Json]]
+"""Resources by the last word of their discovery path: ``listeners``, ``routes``, ..."""
+
+
+def snapshot(
+    scenario: Scenario, topology: Topology, workload: Workload, ready: Iterable[Workload], credentials: Credentials
+) -> Snapshot:
+    """Build a sidecar's whole configuration.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        As it is at this moment.
+    topology : Topology
+    workload : Workload
+        Whose sidecar it is.
+    ready : iterable of Workload
+        The copies that may get requests.
+    credentials : Credentials
+        Its certificate.
+    """
+    return {
+        "clusters": clusters(scenario, topology, workload),
+        "endpoints": endpoints(scenario, topology, workload, ready),
+        "listeners": listeners(scenario, workload),
+        "routes": routes(scenario, topology, workload),
+        "secrets": secrets(credentials),
+    }

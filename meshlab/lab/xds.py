@@ -1,0 +1,148 @@
+"""The control plane's server: gives every sidecar its configuration over REST, the moment that it changes; and tells
+Prometheus which sidecars there are.
+
+Run as ``python -m meshlab.lab.xds CONFIG.json`` with ``{"address": ...}``. A sidecar that has the newest version of a
+resource is held until there is a newer one: nothing is polled, and no inotify instance is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from meshlab.lab import control
+from meshlab.lab.addresses import APP_PORT
+
+__all__ = ["KINDS", "SNAPSHOTS", "STATES", "TARGETS", "application"]
+
+SNAPSHOTS: Final = "/lab/snapshots"
+STATES: Final = "/lab/states"
+TARGETS: Final = "/lab/targets"
+KINDS: Final = ("clusters", "endpoints", "listeners", "routes", "secrets")
+_HELD_S: Final = 25.0
+_BYTES: Final = 16 << 20
+
+
+Names = tuple[str, ...]
+"""The resources that one subscription asks for; none for all of them."""
+
+
+class _Held:
+    """One kind of resources of one sidecar, and what its subscriptions have of it."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.changed = asyncio.Event()
+        self._text = ""
+        self._resources: list[dict[str, Any]] = []
+        self._given: dict[Names, int] = {}
+        self._has: dict[Names, int] = {}
+        self._back: set[Names] = set()
+
+    def set(self, resources: list[dict[str, Any]]) -> None:
+        """Replace the resources; nothing happens where they are the same."""
+        text = json.dumps(resources, sort_keys=True)
+        if text != self._text:
+            self.version, self._text, self._resources = self.version + 1, text, resources
+            self.changed.set()
+            self.changed = asyncio.Event()
+
+    def asked(self, names: Names, has: str) -> None:
+        """A sidecar asks, and says which version it has."""
+        self._has[names] = int(has) if has.isdigit() else 0
+        self._back.add(names)
+
+    def is_new(self, names: Names) -> bool:
+        """Whether there is something that this subscription was not given yet."""
+        return self.version not in (self._has.get(names), self._given.get(names))
+
+    def give(self, names: Names) -> dict[str, Any]:
+        """The answer with the newest version."""
+        self._given[names] = self.version
+        self._back.discard(names)
+        found = [one for one in self._resources if not names or _name(one) in names]
+        return {"version_info": str(self.version), "resources": found}
+
+    def state(self) -> str:
+        """``taken``, ``waiting``, or ``refused`` when a sidecar was given the newest version and asks with another."""
+        known = {_name(one) for one in self._resources}
+        behind = [
+            names
+            for names, has in self._has.items()
+            if has != self.version and (not names or known.intersection(names))
+        ]
+        if any(self._given.get(names) == self.version and names in self._back for names in behind):
+            return "refused"
+        return "waiting" if behind else "taken"
+
+
+def application() -> web.Application:
+    """The server as an aiohttp application."""
+    held: dict[tuple[str, str], _Held] = {}
+    targets: list[object] = []
+    ended = asyncio.Event()
+
+    async def discover(request: web.Request) -> web.Response:
+        asked = await request.json()
+        kind = request.match_info["kind"]
+        one = held.setdefault((asked["node"]["id"], kind), _Held())
+        names = tuple(asked.get("resource_names") or asked.get("resourceNames") or ())
+        one.asked(names, str(asked.get("version_info") or asked.get("versionInfo") or ""))
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + _HELD_S
+        while not one.is_new(names) and not ended.is_set() and clock() < deadline:
+            waiting = [asyncio.ensure_future(event.wait()) for event in (one.changed, ended)]
+            await asyncio.wait(waiting, timeout=deadline - clock(), return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+        if ended.is_set() or not one.is_new(names):
+            return web.Response(status=304)
+        return web.json_response(one.give(names))
+
+    async def snapshots(request: web.Request) -> web.Response:
+        for pod, kinds in (await request.json()).items():
+            for kind, resources in kinds.items():
+                held.setdefault((pod, kind), _Held()).set(resources)
+        return web.json_response({})
+
+    async def states(_: web.Request) -> web.Response:
+        found: dict[str, dict[str, str]] = {}
+        for (pod, kind), one in held.items():
+            found.setdefault(pod, {})[kind] = one.state()
+        return web.json_response(found)
+
+    async def set_targets(request: web.Request) -> web.Response:
+        targets[:] = await request.json()
+        return web.json_response({})
+
+    async def list_targets(_: web.Request) -> web.Response:
+        return web.json_response(targets)
+
+    async def end(_: web.Application) -> None:
+        ended.set()
+
+    app = web.Application(client_max_size=_BYTES)
+    app.router.add_post("/v3/discovery:{kind}", discover)
+    app.router.add_put(SNAPSHOTS, snapshots)
+    app.router.add_get(STATES, states)
+    app.router.add_put(TARGETS, set_targets)
+    app.router.add_get(TARGETS, list_targets)
+    app.on_shutdown.append(end)
+    return app
+
+
+def _name(resource: dict[str, Any]) -> str:
+    return str(resource.get("name") or resource.get("cluster_name"))
+
+
+async def _main(address: str) -> None:
+    await control.serve(application(), address, APP_PORT)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["address"]))
