@@ -20,7 +20,7 @@ from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar.bootstrap import bootstrap
 from meshlab.lab.sidecar.telemetry import ENVIRONMENT
 from meshlab.lab.topology import Topology, Workload
-from meshlab.lab.workload import BEHAVIOUR, COUNTS
+from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS
 
 __all__ = ["Fleet", "admin", "sidecar_words", "start_python"]
 
@@ -135,6 +135,11 @@ class Fleet:
     def counts(self) -> dict[str, dict[str, object]]:
         """What every service did so far, by pod, in its own words: see `meshlab.lab.workload`."""
         return {**self._gone, **{pod: self._client.json(f"{url}{COUNTS}") for pod, url in self.urls().items()}}
+
+    def concurrency(self, copies: Iterable[Workload]) -> dict[str, float]:
+        """Requests at work or waiting, by pod: the mean since this was last asked."""
+        alive = [copy for copy in copies if copy.pod in self._processes.ids]
+        return {copy.pod: float(self._client.post(f"{_service(copy)}{CONCURRENCY}")["mean"]) for copy in alive}
 
     def urls(self) -> dict[str, str]:
         """Addresses of the services, by pod; those that are dead are left out."""

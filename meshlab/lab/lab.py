@@ -15,10 +15,11 @@ from typing import Any, Final, Self
 
 from meshlab.errors import LabError, ParameterError
 from meshlab.lab.addresses import CADVISOR_PORT, KUBE_STATE_PORT, AddressBlock
+from meshlab.lab.autoscaling import Scaler
 from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
 from meshlab.lab.fleet import sidecar_words
-from meshlab.lab.kube import Cadvisor, KubeState, serving
+from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving
 from meshlab.lab.lag import LAG_LIMIT_MS
 from meshlab.lab.parts import Lags, Parts
 from meshlab.lab.processes import Processes
@@ -100,6 +101,7 @@ class Lab:
         self._timeline: Timeline | None = None
         self._changes: list[Change] = []
         self._late: list[dict[str, Any]] = []
+        self._scalers: tuple[Scaler, ...] = ()
 
     def __enter__(self) -> Self:
         if sys.platform != "linux":
@@ -147,6 +149,8 @@ class Lab:
                 fleet.reach(self.scenario.at(moment_s), now_s)
                 applied = Change(moment_s, self._timeline.what(moment_s), now_s, math.inf)
                 self._changes.append(applied)
+            for scaler in self._scalers:
+                scaler.tick(now_s)
         fleet.tick(now_s)
         self._parts.tell_prometheus()
         if any(change.settled_s == math.inf for change in self._changes) and not self.pending():
@@ -168,6 +172,10 @@ class Lab:
         start_s = time.time()
         self._parts.mark()
         self._timeline = Timeline(self.scenario, start_s)
+        self._scalers = tuple(
+            Scaler(spec, self.scenario.workload(spec.workload).clusters[0], self._parts.fleet, self._processes.cpu_s)
+            for spec in self.scenario.autoscalers
+        )
         return start_s
 
     def now(self) -> tuple[str, ...]:
@@ -253,6 +261,10 @@ class Lab:
             "counts": {"window": _difference(sent_after, sent_before), "life": total},
             "load_by_second": history,
             "workers": self._parts.fleet.counts(),
+            "autoscalers": {
+                spec.workload: [tick.to_dict(start_s) for tick in scaler.ticks]
+                for spec, scaler in zip(self.scenario.autoscalers, self._scalers, strict=True)
+            },
             "event_loop_lag_ms": {
                 "limit_p99": LAG_LIMIT_MS,
                 "max": max(lag["max_ms"] for lag in in_window.values()),
@@ -282,7 +294,7 @@ class Lab:
         self._stack.callback(self._processes.stop)
         self._parts = Parts(self.scenario, self.seed, folder, block, self._processes, client, time.time())
         pods = self._parts.fleet.pods
-        self._stack.enter_context(serving(KubeState(pods, lambda: ()), block.kube, KUBE_STATE_PORT))
+        self._stack.enter_context(serving(KubeState(pods, self._scaler_states), block.kube, KUBE_STATE_PORT))
         self._stack.enter_context(serving(Cadvisor(pods), block.kube, CADVISOR_PORT))
         starting = Waiter(self._processes.check, self._watch)
         self._waiter = Waiter(self.check, self._watch)
@@ -300,6 +312,9 @@ class Lab:
         self._waiter.until("waiting for two scrapes of every sidecar", self._parts.not_scraped, limit_s=limit_s)
         self._memory_mb = self._processes.memory_mb()
         self._calm = self._parts.take_lags()
+
+    def _scaler_states(self) -> list[ScalerStatus]:
+        return [state for state in (scaler.status() for scaler in self._scalers) if state is not None]
 
     def _watched_window(self, start_s: float, length_s: float) -> Lags:
         """Let the window pass; every ten seconds the event loops are asked how late they were."""

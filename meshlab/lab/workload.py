@@ -1,7 +1,8 @@
 """The process behind a sidecar: a service that takes its time, fails now and then, and calls others.
 
 Run as ``python -m meshlab.lab.workload CONFIG.json``; the configuration is that of `Behaviour`. It is driven over HTTP:
-`BEHAVIOUR` replaces what it was told, `COUNTS` says what it did.
+`BEHAVIOUR` replaces what it was told, `COUNTS` says what it did, `CONCURRENCY` how many requests it had on the average
+since it was last asked.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.station import Station
 
-__all__ = ["BEHAVIOUR", "COUNTS", "application"]
+__all__ = ["BEHAVIOUR", "CONCURRENCY", "COUNTS", "application"]
 
 BEHAVIOUR: Final = "/lab/behaviour"
 COUNTS: Final = "/lab/counts"
+CONCURRENCY: Final = "/lab/concurrency"
 _ATTEMPT: Final = "x-envoy-attempt-count"
 _PASSED_ON: Final = ("x-request-id", "traceparent", "tracestate")
 _SLICE_S: Final = 0.002
@@ -59,17 +61,19 @@ class Service:
         dict
             ``arrivals`` (``retries`` among them), ``answered`` by status, ``rejected`` by a full queue (503, among the
             answered), ``abandoned`` (finished after the caller had gone), ``cancelled``, ``working`` and ``waiting``
-            now, ``concurrency`` (their mean since the last reading), and ``sent`` by host: by status, ``missed`` the
-            deadline or ``failed``.
+            now, and ``sent`` by host: by status, ``missed`` the deadline or ``failed``.
         """
         return {
             **{name: self._counts[name] for name in ("arrivals", "retries", "rejected", "abandoned", "cancelled")},
             "answered": dict(sorted(self._answered.items())),
             "working": self._station.working,
             "waiting": self._station.waiting,
-            "concurrency": self._station.average(),
             "sent": {host: dict(sorted(counts.items())) for host, counts in sorted(self._sent.items())},
         }
+
+    def concurrency(self) -> float:
+        """Requests at work or waiting: the mean since this was last asked."""
+        return self._station.average()
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request of somebody."""
@@ -171,11 +175,15 @@ def application(behaviour: Behaviour) -> web.Application:
     async def counts(_: web.Request) -> web.Response:
         return web.json_response(service.counts())
 
+    async def concurrency(_: web.Request) -> web.Response:
+        return web.json_response({"mean": service.concurrency()})
+
     app = web.Application()
     app.cleanup_ctx.append(service.lifetime)
     app.router.add_get("/", service.handle)
     app.router.add_post(BEHAVIOUR, told)
     app.router.add_get(COUNTS, counts)
+    app.router.add_post(CONCURRENCY, concurrency)
     return app
 
 

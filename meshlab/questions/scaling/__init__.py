@@ -1,0 +1,1 @@
+"""How does this service scale, and does its autoscaler follow?"""

@@ -1,0 +1,46 @@
+"""The algorithm of Kubernetes' HorizontalPodAutoscaler (autoscaling/v2), as functions without a clock.
+
+`decide` is one sync period: what was observed goes in, the replicas wanted and why come out. The lab's autoscaler, the
+replay of a recorded history and every what-if use it.
+
+References
+----------
+kubernetes/kubernetes, pkg/controller/podautoscaler: replica_calculator.go, horizontal.go; config/v1alpha1/defaults.go;
+pkg/apis/autoscaling/v2/defaults.go. Tolerances for each direction: KEP-4951.
+"""
+
+from meshlab.questions.scaling.hpa.behaviour import Event, History
+from meshlab.questions.scaling.hpa.calculator import (
+    NoMetrics,
+    Pod,
+    Sample,
+    Tolerance,
+    average_replicas,
+    per_pod_replicas,
+    resource_replicas,
+    value_replicas,
+)
+from meshlab.questions.scaling.hpa.controller import Decision, Reason, decide
+from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
+
+__all__ = [
+    "Behaviour",
+    "Decision",
+    "Event",
+    "History",
+    "HpaSpec",
+    "Kind",
+    "NoMetrics",
+    "Pod",
+    "Policy",
+    "Reason",
+    "Rules",
+    "Sample",
+    "Select",
+    "Tolerance",
+    "average_replicas",
+    "decide",
+    "per_pod_replicas",
+    "resource_replicas",
+    "value_replicas",
+]
