@@ -12,13 +12,15 @@ import pytest
 from aiohttp import web
 from scipy.stats import kstest
 
+from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.lag import LagMeter, percentile
-from meshlab.lab.load import Generator, LoadPlan, arrivals
-from meshlab.lab.workload import Behaviour
+from meshlab.lab.load import Generator, LoadPlan
+from meshlab.lab.shapes import Rate, arrivals
+from meshlab.lab.specs.load import Form, Shape
 
 
 def times(rate: float, seed: str, number: int) -> list[float]:
-    return list(itertools.islice(arrivals(rate, random.Random(seed)), number))
+    return list(itertools.islice(arrivals(Rate(rate, (), 0.0).when, random.Random(seed)), number))
 
 
 def test_the_same_seed_gives_the_same_arrivals() -> None:
@@ -38,11 +40,19 @@ def behaviour(**changed: object) -> Behaviour:
     fields: dict[str, object] = {
         "address": "127.0.0.1",
         "stream": "1/catalog-v1",
-        "hosts": ("a", "b"),
+        "calls": (("a", ("http://127.0.0.1:1",)), ("b", ("http://127.0.0.1:1", "http://127.0.0.1:2"))),
         "median_s": 0.04,
         "sigma": 0.5,
+        "slow_share": 0.0,
+        "slow_factor": 1.0,
         "error_share": 0.01,
         "error_status": 500,
+        "concurrency": 0,
+        "queue": 0,
+        "deadline_s": 60.0,
+        "cpu_share": 0.0,
+        "own_rate_per_s": 0.0,
+        "cancels": False,
     }
     return Behaviour(**{**fields, **changed})  # type: ignore[arg-type]
 
@@ -55,19 +65,34 @@ def test_service_times_are_log_normal_and_errors_are_as_set() -> None:
     assert kstest([seconds for seconds, _ in drawn], "lognorm", args=(0.5, 0, 0.04)).pvalue > 0.01
 
 
-def test_a_changed_error_share_leaves_the_service_times() -> None:
-    few, many = random.Random("x"), random.Random("x")
+def test_a_changed_share_leaves_everything_else() -> None:
+    few, many, slow = random.Random("x"), random.Random("x"), random.Random("x")
     for _ in range(100):
-        assert behaviour(error_share=0.01).draw(few)[0] == behaviour(error_share=0.9).draw(many)[0]
+        one = behaviour(error_share=0.01).draw(few)
+        assert one[0] == behaviour(error_share=0.9).draw(many)[0]
+        seconds, fails = behaviour(error_share=0.01, slow_share=0.5, slow_factor=8.0).draw(slow)
+        assert fails == one[1]
+        assert seconds == pytest.approx(one[0]) or seconds == pytest.approx(8 * one[0])
+
+
+def test_a_tail_leaves_the_median_alone() -> None:
+    stream = random.Random(1)
+    drawn = [behaviour(slow_share=0.05, slow_factor=10.0).draw(stream)[0] for _ in range(20_000)]
+    assert statistics.median(drawn) == pytest.approx(0.04, rel=0.06)
+    # 0.04 s * exp(0.5 * 2.8) is the 99.7th percentile without the tail.
+    assert sum(seconds > 0.162 for seconds in drawn) / len(drawn) == pytest.approx(0.05, abs=0.008)
 
 
 def test_configurations_survive_json() -> None:
     assert Behaviour.from_json(behaviour().to_json()) == behaviour()
-    plan = LoadPlan("127.0.0.1", "http://127.0.0.1/", "x", "1/load", 5.0, 1.0, 10)
+    shapes = (Shape(Form.WAVE, 1.0, 1.0, 0.0, 0.5, 60.0),)
+    plan = LoadPlan("127.0.0.1", "http://127.0.0.1/", "x", "1/load", 5.0, 1.0, 10, shapes, 100.0)
     assert LoadPlan.from_json(plan.to_json()) == plan
 
 
-def drive(rate_per_s: float, max_in_flight: int, answer_after_s: float, seconds: float) -> dict[str, object]:
+def drive(
+    rate_per_s: float, max_in_flight: int, answer_after_s: float, seconds: float, *, mark_after_s: float = 0.0
+) -> dict[str, object]:
     """Run a generator against a server that answers every request after the same time."""
 
     async def scene() -> dict[str, object]:
@@ -84,12 +109,15 @@ def drive(rate_per_s: float, max_in_flight: int, answer_after_s: float, seconds:
             chosen.listen(256)
             await web.SockSite(runner, chosen).start()
             url = f"http://127.0.0.1:{chosen.getsockname()[1]}/"
-            generator = Generator(LoadPlan("", url, "x", "1/load", rate_per_s, 5.0, max_in_flight))
+            generator = Generator(LoadPlan("", url, "x", "1/load", rate_per_s, 5.0, max_in_flight, (), 0.0))
             generator.start()
+            if mark_after_s:
+                await asyncio.sleep(mark_after_s)
+                generator.mark()
             await asyncio.sleep(seconds)
             await generator.stop()
             await runner.cleanup()
-            return generator.counts()
+            return {**generator.counts(), "history": generator.history()}
 
     return asyncio.run(scene())
 
@@ -107,6 +135,17 @@ def test_the_safety_cap_counts_what_it_holds_back() -> None:
     counts = drive(rate_per_s=200, max_in_flight=3, answer_after_s=0.4, seconds=0.3)
     assert counts["sent"] == 3
     assert int(str(counts["shed"])) > 10
+
+
+def test_history_begins_with_the_window() -> None:
+    counts = drive(rate_per_s=100, max_in_flight=1000, answer_after_s=0.0, seconds=1.2, mark_after_s=0.5)
+    history = counts["history"]
+    assert isinstance(history, dict)
+    in_window = sum(history["sent"])
+    assert in_window < int(str(counts["sent"]))
+    assert 60 < in_window < 200
+    assert sum(history["answered"]["5xx"]) == in_window
+    assert history["p50_ms"][0] <= history["p99_ms"][0]
 
 
 def test_lag_is_measured() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import stat
 import sys
@@ -20,7 +19,7 @@ from typer.testing import CliRunner
 from meshlab.errors import LabError, ParameterError
 from meshlab.lab import addresses, binaries, lab, workspace
 from meshlab.lab.addresses import APP_PORT, AddressBlock
-from meshlab.lab.balance import Balance, Count, counts
+from meshlab.lab.balance import Balance, Books, books
 from meshlab.lab.certificates import Authority
 from meshlab.lab.command import app
 from meshlab.lab.processes import Processes
@@ -114,48 +113,83 @@ def test_a_workspace_is_private_and_a_dead_labs_is_swept(tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_certificates_carry_the_principal_alone(tmp_path: Path) -> None:
+def test_certificates_carry_the_principal_alone() -> None:
     now = datetime.now(UTC)
     principal = "spiffe://cluster.local/ns/shop/sa/catalog"
-    folder = tmp_path / "certificates" / "catalog-v1"
     authority = Authority("cluster.local", now)
-    authority.issue(principal).write(folder)
-    leaf = x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
-    root = x509.load_pem_x509_certificate((folder / "root.pem").read_bytes())
+    issued = authority.issue(principal, now)
+    leaf = x509.load_pem_x509_certificate(issued.certificate)
+    root = x509.load_pem_x509_certificate(issued.root)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     assert list(names.value) == [x509.UniformResourceIdentifier(principal)]
     assert len(leaf.subject) == 0
     assert names.critical
     leaf.verify_directly_issued_by(root)
     assert leaf.not_valid_before_utc < now < leaf.not_valid_after_utc - timedelta(days=7)
-    assert stat.S_IMODE(os.stat(folder / "key.pem").st_mode) == 0o600
-    other = Authority("cluster.local", now).issue(principal)
+    short = x509.load_pem_x509_certificate(authority.issue(principal, now, timedelta(minutes=2)).certificate)
+    assert short.not_valid_after_utc - now <= timedelta(minutes=2)
+    assert short.serial_number != leaf.serial_number
+    other = Authority("cluster.local", now).issue(principal, now)
     with pytest.raises(InvalidSignature):
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(other.root))
 
 
-EXPOSITION = """\
+# ruff: noqa: E501
+A_EXPOSITION = """\
 # TYPE envoy_mesh_istio_requests_total counter
-envoy_mesh_istio_requests_total{reporter="source",source_workload="a",destination_workload="b",response_code="200"} 40
-envoy_mesh_istio_requests_total{reporter="source",source_workload="a",destination_workload="b",response_code="500"} 2
-envoy_mesh_istio_requests_total{reporter="destination",source_workload="unknown",destination_workload="a"} 42
+envoy_mesh_istio_requests_total{reporter="source",source_workload="a",destination_service_name="b",destination_version="v1",response_code="200"} 40
+envoy_mesh_istio_requests_total{reporter="source",source_workload="a",destination_service_name="b",destination_version="v2",response_code="500"} 2
+envoy_mesh_istio_requests_total{reporter="destination",source_workload="unknown",destination_service_name="a",destination_version="v1"} 42
 # TYPE envoy_cluster_upstream_rq_total counter
-envoy_cluster_upstream_rq_total{cluster_name="x"} 7
+envoy_cluster_upstream_rq_total{cluster_name="outbound|80||b.shop.svc.cluster.local"} 44
+# TYPE envoy_cluster_upstream_rq counter
+envoy_cluster_upstream_rq{response_code_class="2xx",cluster_name="outbound|80||b.shop.svc.cluster.local"} 40
+# TYPE envoy_cluster_upstream_rq_tx_reset counter
+envoy_cluster_upstream_rq_tx_reset{cluster_name="outbound|80||b.shop.svc.cluster.local"} 1
+# TYPE envoy_listener_ssl_handshake counter
+envoy_listener_ssl_handshake{envoy_listener_address="inbound"} 3
+# TYPE envoy_listener_ssl_versions counter
+envoy_listener_ssl_versions{envoy_ssl_version="TLSv1.3",envoy_listener_address="inbound"} 3
 """
 
 
+def arrived(v1: int, v2: int) -> Books:
+    found = Books("b")
+    found.arrived.update({("a", "b", "v1"): v1, ("a", "b", "v2"): v2})
+    return found
+
+
 def test_the_books_are_read_from_a_sidecars_statistics() -> None:
-    found = counts(EXPOSITION)
-    assert Count("source", "a", "b", 40) in found
-    assert sum(count.requests for count in found) == 84
+    found = books("a", A_EXPOSITION)
+    assert found.attempts == {("b", ""): 44}
+    assert found.resets == {("b", ""): 1}
+    assert found.requests == {("b", "v1"): 40, ("b", "v2"): 2}
+    assert found.arrived == {("unknown", "a", "v1"): 42}
+    assert found.handshakes == {"all": 3, "TLSv1.3": 3}
 
 
-@pytest.mark.parametrize(("sent", "arrived_at_b", "equal"), [(42, 42, True), (43, 42, False), (42, 41, False)])
-def test_the_books_balance_to_the_request(sent: int, arrived_at_b: int, equal: bool) -> None:
-    balance = Balance.of(sent, "a", [*counts(EXPOSITION), Count("destination", "a", "b", arrived_at_b)])
-    assert balance.edges == (("a", "b", 42, arrived_at_b),)
+@pytest.mark.parametrize(
+    ("sent", "at_b", "equal"),
+    [(42, 44, True), (42, 43, True), (42, 42, False), (42, 45, False), (43, 44, False)],
+)
+def test_the_books_balance_but_for_what_was_reset(sent: int, at_b: int, equal: bool) -> None:
+    balance = Balance.of(sent, "a", [books("a", A_EXPOSITION), arrived(at_b - 2, 2)])
+    (edge,) = balance.edges
+    assert (edge.requests, edge.attempts, edge.arrived, edge.reset) == (42, 44, at_b, 1)
     assert balance.equal is equal
     assert balance.to_dict()["counted_by_target"] == 42
+
+
+def test_handshakes_without_a_version_do_not_balance() -> None:
+    text = A_EXPOSITION.replace('{envoy_ssl_version="TLSv1.3",envoy_listener_address="inbound"} 3', "{} 2")
+    assert not Balance.of(42, "a", [books("a", text), arrived(42, 2)]).equal
+
+
+def test_a_version_with_a_cluster_of_its_own_is_counted_there_alone() -> None:
+    caller, callee = Books("a"), arrived(30, 10)
+    caller.attempts.update({("b", ""): 30, ("b", "v2"): 10})
+    found = {(edge.version, edge.attempts, edge.arrived) for edge in Balance.of(0, "x", [caller, callee]).edges}
+    assert found == {("", 30, 30), ("v2", 10, 10)}
 
 
 def test_a_machine_that_does_not_keep_up_is_refused_unless_forced() -> None:
