@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from meshlab.errors import LabError
 from meshlab.lab.scenario import Scenario, bundled
 from meshlab.lab.waiting import Watch
+from meshlab.lab.workspace import owners
 from meshlab.window import parse_duration
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ app = typer.Typer(
     help="A real service mesh on this machine: Envoy sidecars, mutual TLS, load and a Prometheus.",
     no_args_is_help=True,
 )
+
+_LONGEST_END_S: Final = 20.0
 
 _ScenarioName = Annotated[str, typer.Argument(help="A scenario's name (see `meshlab lab scenarios`) or ./path.toml.")]
 _Seed = Annotated[int | None, typer.Option(help="Seed of load and workloads, in place of the scenario's.")]
@@ -69,12 +73,29 @@ def up(scenario: _ScenarioName = "canary-regression", seed: _Seed = None, settin
         with _progress() as watch, contextlib.ExitStack() as stack:
             lab = stack.enter_context(_lab(chosen, seed, watch))
             lab.start_load()
+            lab.begin()
             running = stack.pop_all()
-        with running:
+        with running, _progress() as watch:
             typer.echo(lab.prometheus_url)
             while True:
                 lab.check()
-                time.sleep(0.5)
+                watch(lab.headline(), 0.0, 0.0)
+                time.sleep(0.25)
+
+
+@app.command()
+def down() -> None:
+    """End every lab of this user, wherever it was started."""
+    found = owners()
+    for process_id in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGTERM)
+    deadline = time.monotonic() + _LONGEST_END_S
+    while (left := owners()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    typer.echo(f"ended {len(found) - len(left)} of {len(found)} labs" if found else "no lab is running")
+    if left:
+        raise LabError(f"the labs with the process ids {', '.join(map(str, left))} did not end", "kill them")
 
 
 @app.command()

@@ -102,6 +102,7 @@ class Lab:
         self._changes: list[Change] = []
         self._late: list[dict[str, Any]] = []
         self._scalers: tuple[Scaler, ...] = ()
+        self._shown: tuple[float, int, int, int, str] = (0.0, 0, 0, 0, "")
 
     def __enter__(self) -> Self:
         if sys.platform != "linux":
@@ -181,6 +182,20 @@ class Lab:
     def now(self) -> tuple[str, ...]:
         """The events in force, in words."""
         return self._timeline.now(time.time()) if self._timeline is not None else ()
+
+    def headline(self) -> str:
+        """One line on how the mesh does: requests a second, the share that fails, and what is in force."""
+        now_s = time.monotonic()
+        if now_s - self._shown[0] >= 1:
+            counts = self._parts.load_counts()
+            answered = sum(counts["answered"].values())
+            good = sum(n for status, n in counts["answered"].items() if status < "4")
+            before_s, sent_then, answered_then, good_then, _ = self._shown
+            failed = 1 - (good - good_then) / (answered - answered_then) if answered > answered_then else 0.0
+            rate = (counts["sent"] - sent_then) / (now_s - before_s)
+            text = "; ".join((f"{rate:4.0f} requests/s, {failed:4.0%} fail", *self.now()))
+            self._shown = (now_s, counts["sent"], answered, good, text)
+        return self._shown[4]
 
     def start_load(self) -> None:
         """Start the load; it goes on until `stop_load` or the end of the block."""
@@ -321,7 +336,8 @@ class Lab:
         worst: Lags = {}
         while (left_s := start_s + length_s - time.time()) > 0:
             begin_s = time.time()
-            self._waiter.wait("; ".join(("the window", *self.now())), min(_LAG_EVERY_S, left_s))
+            passed_s = length_s - left_s
+            self._waiter.wait(self.headline, min(_LAG_EVERY_S, left_s), done_s=passed_s, total_s=length_s)
             lags = self._parts.take_lags()
             late = {name: lag["max_ms"] for name, lag in lags.items() if lag["max_ms"] > 1000 * _LATE_S}
             if late:

@@ -35,12 +35,24 @@ class Waiter:
         """Tell what the lab is doing."""
         self._watch(what, 0.0, 0.0)
 
-    def wait(self, what: str, seconds: float) -> None:
-        """Let time pass; a negative time is none."""
+    def wait(
+        self, what: str | Callable[[], str], seconds: float, *, done_s: float = 0.0, total_s: float | None = None
+    ) -> None:
+        """Let time pass; a negative time is none.
+
+        Parameters
+        ----------
+        what : str or callable
+            For the watcher; a callable is asked in every step.
+        seconds : float
+        done_s, total_s : float, float or None
+            Where this is a part of something longer: what has passed of it already, and its whole length.
+        """
         start = time.monotonic()
         while (waited := time.monotonic() - start) < seconds:
             self._check()
-            self._watch(what, waited, seconds)
+            text = what if isinstance(what, str) else what()
+            self._watch(text, done_s + waited, seconds if total_s is None else total_s)
             time.sleep(min(_POLL_S, seconds - waited))
 
     def until(self, what: str, missing: Callable[[], str], *, limit_s: float) -> None:

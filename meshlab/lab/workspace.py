@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["workspace"]
+__all__ = ["owners", "workspace"]
 
 _PREFIX: Final = "meshlab-lab-"
+_OWNER: Final = "pid"
 
 
 @contextmanager
@@ -36,6 +37,7 @@ def workspace() -> Iterator[Path]:
     fcntl.flock(handle, fcntl.LOCK_EX)
     # It gets the name that a sweep looks for only when it is locked; the lock goes with it.
     folder = fresh.rename(parent / fresh.name.removeprefix("."))
+    (folder / _OWNER).write_text(str(os.getpid()), encoding="ascii")
     try:
         yield folder
     finally:
@@ -43,13 +45,35 @@ def workspace() -> Iterator[Path]:
         os.close(handle)
 
 
+def owners() -> list[int]:
+    """Process ids of this user's labs that are running."""
+    found = []
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError, ValueError), _locked(folder) as free:
+            if not free:
+                found.append(int((folder / _OWNER).read_text(encoding="ascii")))
+    return sorted(found)
+
+
 def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                if os.fstat(handle).st_uid == os.getuid():
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(handle)
+        with contextlib.suppress(OSError), _locked(folder) as free:
+            if free:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Whether nobody holds this user's folder; meanwhile it is held here. Raises OSError for somebody else's."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(handle).st_uid != os.getuid():
+            raise PermissionError(f"{folder} is somebody else's")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
