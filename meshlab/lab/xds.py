@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ TARGETS: Final = "/lab/targets"
 KINDS: Final = ("clusters", "endpoints", "listeners", "routes", "secrets")
 _HELD_S: Final = 25.0
 _BYTES: Final = 16 << 20
+_PATIENCE: Final = 4
 
 
 Names = tuple[str, ...]
@@ -40,8 +42,8 @@ class _Held:
         self.changed = asyncio.Event()
         self._text = ""
         self._resources: list[dict[str, Any]] = []
-        self._given: dict[Names, int] = {}
         self._has: dict[Names, int] = {}
+        self._given: Counter[tuple[Names, int]] = Counter()
         self._back: set[Names] = set()
 
     def set(self, resources: list[dict[str, Any]]) -> None:
@@ -49,6 +51,7 @@ class _Held:
         text = json.dumps(resources, sort_keys=True)
         if text != self._text:
             self.version, self._text, self._resources = self.version + 1, text, resources
+            self._given.clear()
             self.changed.set()
             self.changed = asyncio.Event()
 
@@ -56,14 +59,16 @@ class _Held:
         """A sidecar asks, and says which version it has."""
         self._has[names] = int(has) if has.isdigit() else 0
         self._back.add(names)
+        if self._has[names] == self.version:
+            del self._given[names, self.version]
 
     def is_new(self, names: Names) -> bool:
-        """Whether there is something that this subscription was not given yet."""
-        return self.version not in (self._has.get(names), self._given.get(names))
+        """Whether there is something to give; a version that was refused is not given again."""
+        return self._has[names] != self.version and not self._is_refused(names)
 
     def give(self, names: Names) -> dict[str, Any]:
         """The answer with the newest version."""
-        self._given[names] = self.version
+        self._given[names, self.version] += 1
         self._back.discard(names)
         found = [one for one in self._resources if not names or _name(one) in names]
         return {"version_info": str(self.version), "resources": found}
@@ -76,9 +81,14 @@ class _Held:
             for names, has in self._has.items()
             if has != self.version and (not names or known.intersection(names))
         ]
-        if any(self._given.get(names) == self.version and names in self._back for names in behind):
+        if any(self._is_refused(names) for names in behind):
             return "refused"
         return "waiting" if behind else "taken"
+
+    def _is_refused(self, names: Names) -> bool:
+        # With nothing at all asks also who subscribes anew, because its cluster or listener was replaced.
+        enough = 1 if self._has[names] else _PATIENCE
+        return names in self._back and self._given[names, self.version] >= enough
 
 
 def application() -> web.Application:

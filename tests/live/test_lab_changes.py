@@ -115,8 +115,9 @@ def test_a_breaker_sheds_what_is_too_much(lab: Lab) -> None:
     lab.start_load()
     time.sleep(2)
     answered = lab.stop_load()["answered"]
-    assert answered["503"] > answered.get("200", 0) / 10
-    assert counted(lab, "front-0", "upstream_rq_pending_overflow") > 0
+    assert answered["503"] > answered.get("200", 0)
+    # Over HTTP/2 it is the limit of active requests that overflows, which Envoy 1.40 counts apart.
+    assert counted(lab, "front-0", "upstream_rq_active_overflow") == answered["503"]
 
 
 def test_plain_text_is_refused_where_mtls_is_strict(lab: Lab) -> None:
@@ -129,9 +130,10 @@ def test_plain_text_is_refused_where_mtls_is_strict(lab: Lab) -> None:
 
 
 def test_a_caller_may_speak_plain_text(lab: Lab) -> None:
-    change(lab, "traffic.back.plaintext_from=[front]", 'traffic.back.plaintext_from=["front"]')
+    change(lab, 'traffic.back.plaintext_from=["front"]')
     assert ask(lab) == [200]
     change(lab, 'traffic.back.plaintext_from=["front"]', "security.modes.back-v1=strict")
+    time.sleep(1.5)  # connections of a filter chain that is gone are drained for a second
     assert ask(lab) == [503]
 
 

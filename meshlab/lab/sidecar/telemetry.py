@@ -45,19 +45,19 @@ _PEER: Final = {
 
 # Of Envoy's hundreds of counters, those with which retries, breakers, health and security are judged.
 _CLUSTER_STATS: Final = (
-    "circuit_breakers.default.(cx|rq|rq_pending|rq_retry)_open",
-    "circuit_breakers.default.remaining_(cx|pending|retries|rq)",
-    "lb_healthy_panic",
-    "membership_(change|excluded|healthy|total)",
-    "outlier_detection.(ejections_active|ejections_enforced_total|ejections_enforced_consecutive_5xx)",
-    "ssl.(handshake|connection_error|fail_verify_error|fail_verify_san)",
-    "ssl.versions..*",
-    "ssl.certificate..*",
-    "upstream_cx_(active|connect_fail|connect_timeout|destroy_with_active_rq|total)",
-    "upstream_rq_(active|cancelled|completed|per_try_timeout|rx_reset|timeout|total|tx_reset)",
-    "upstream_rq_pending_(active|failure_eject|overflow)",
-    "upstream_rq_retry(_limit_exceeded|_overflow|_success)?",
-    "upstream_rq_.xx",
+    r"circuit_breakers\.default\.(cx|rq|rq_pending|rq_retry)_open",
+    r"circuit_breakers\.default\.remaining_(cx|pending|retries|rq)",
+    r"lb_healthy_panic",
+    r"membership_(change|excluded|healthy|total)",
+    r"outlier_detection\.(ejections_active|ejections_enforced_total|ejections_enforced_consecutive_5xx)",
+    r"ssl\.(handshake|connection_error|fail_verify_error|fail_verify_san)",
+    r"ssl\.(versions|certificate)\..*",
+    r"upstream_cx_(active|connect_fail|connect_timeout|destroy_with_active_rq|overflow|total)",
+    r"upstream_rq_(active|cancelled|completed|per_try_timeout|rx_reset|timeout|total|tx_reset)",
+    r"upstream_rq_(active|pending|retry)_overflow",
+    r"upstream_rq_pending_(active|failure_eject)",
+    r"upstream_rq_retry(_limit_exceeded|_success)?",
+    r"(retry\.)?upstream_rq_[1-5]xx",
 )
 _OTHER_STATS: Final = (
     r"listener\.inbound\.(downstream_cx_total|no_filter_chain_match)",
@@ -138,11 +138,7 @@ def access_log(tags: dict[str, str]) -> dict[str, Any]:
 
 def stats_config() -> dict[str, Any]:
     """Which statistics Envoy keeps, and their labels: those of clusters under Istio's names, the rest under Envoy's."""
-    of_clusters = "|".join(name.replace(".", r"\.").replace(r"\.\.", r"\..") for name in _CLUSTER_STATS)
-    patterns = [
-        rf"cluster\.outbound\|.*\.local\.((retry\.)?upstream_rq_.xx|{of_clusters})",
-        *_OTHER_STATS,
-    ]
+    patterns = [rf"cluster\.outbound\|.*\.local\.({'|'.join(_CLUSTER_STATS)})", *_OTHER_STATS]
     return {
         "use_all_default_tags": False,
         "stats_tags": [
