@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 CANARIES := canary-regression canary-healthy
+# Those whose names begin with an underscore are only extended by others.
+SCENARIOS := $(notdir $(basename $(wildcard meshlab/lab/scenarios/[a-z]*.toml)))
 
 .PHONY: help report test lint unit notebooks live execute jupyter lab record-all clean
 help: ## what there is to make
@@ -54,8 +56,10 @@ jupyter: $(VENV)/.dev ## JupyterLab on the notebooks
 lab: $(VENV)/.dev ## a real mesh that stays up until Ctrl-C
 	$(BIN)/meshlab lab up
 
-record-all: $(VENV)/.dev ## record the lab's scenarios anew into data/ (leave the machine alone meanwhile)
-	@for name in $(CANARIES); do $(BIN)/meshlab lab run $$name --record data/$$name || exit $$?; done
+record-all: $(VENV)/.dev ## record what is missing in data/ of the lab's scenarios (leave the machine alone meanwhile)
+	@for name in $(SCENARIOS); do \
+	  test -f data/$$name/manifest.json || $(BIN)/meshlab lab run $$name --record data/$$name || exit $$?; \
+	done
 
 clean: ## remove what was made
 	rm -rf $(VENV) out build dist
