@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +40,8 @@ _START_LIMIT_S: Final = 60.0
 _TAIL_SCRAPES: Final = 2
 _LAST_STREAMS_S: Final = 1.5
 _LAG_EVERY_S: Final = 10.0
+_MISSED_SCRAPES: Final = 2
+_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _LATE_S: Final = 0.2
 """An event loop later than this distorts what is measured: such moments are marked."""
 
@@ -108,7 +111,8 @@ class Lab:
         if sys.platform != "linux":
             raise LabError("the lab needs Linux", "it uses loopback addresses and process control that others lack")
         try:
-            self._start()
+            with _disk_errors():
+                self._start()
         except BaseException:
             self._stack.close()
             raise
@@ -264,14 +268,18 @@ class Lab:
         self._waiter.wait("waiting for the window to begin", start_s - time.time())
         began_s = self.begin()
         sent_before, cpu_before = self._parts.load_counts(), self._processes.cpu_s()
+        from_the_start = {copy.pod for copy in self._parts.fleet.running}
         in_window = self._watched_window(start_s, length_s)
         sent_after, cpu_after = self._parts.load_counts(), self._processes.cpu_s()
         history = self._parts.load_history()
         self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
         total = self.stop_load()
+        throughout = from_the_start.intersection(copy.pod for copy in self._parts.fleet.running)
+        scrapes = self._scrapes(throughout, start_s, length_s, force)
         truth = scenario_truth(self.scenario, self.seed, length_s)
         truth |= {
             "window": {"start_s": start_s, "end_s": start_s + length_s, "began_s": round(began_s, 3)},
+            "scrapes": scrapes,
             "changes": [change.to_dict(start_s) for change in self._changes],
             "counts": {"window": _difference(sent_after, sent_before), "life": total},
             "load_by_second": history,
@@ -328,6 +336,22 @@ class Lab:
         self._memory_mb = self._processes.memory_mb()
         self._calm = self._parts.take_lags()
 
+    def _scrapes(self, pods: Collection[str], start_s: int, length_s: int, force: bool) -> dict[str, int]:
+        """How often the sidecars that were there all the time were scraped; Prometheus may have lost some."""
+        expected = length_s // self.scenario.scrape_interval_s
+        found = self._parts.scrapes(start_s, length_s)
+        fewest = min((found.get(pod, 0) for pod in pods if self._has_sidecar(pod)), default=0)
+        if fewest < expected - _MISSED_SCRAPES and not force:
+            raise LabError(
+                f"Prometheus scraped a sidecar {fewest} times in the window, and not {expected} times:"
+                " the recording would have holes",
+                "look whether the disk is full or the machine is busy, or go on all the same with --force",
+            )
+        return {"expected": expected, "fewest": fewest}
+
+    def _has_sidecar(self, pod: str) -> bool:
+        return any(copy.pod == pod and copy.spec.sidecar for copy in self._parts.fleet.running)
+
     def _scaler_states(self) -> list[ScalerStatus]:
         return [state for state in (scaler.status() for scaler in self._scalers) if state is not None]
 
@@ -348,11 +372,15 @@ class Lab:
         return worst
 
     def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
+        self._waiter.say("writing the recording")
+        with _disk_errors():
+            return self._written(start_s, end_s, out, command, truth)
+
+    def _written(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
         from meshlab.engines.http import PrometheusEngine
         from meshlab.recordings.recorder import record
         from meshlab.window import Window
 
-        self._waiter.say("writing the recording")
         engine = PrometheusEngine(self.prometheus_url)
         window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
         return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
@@ -366,6 +394,21 @@ def _check_target(record: Path) -> None:
     existing = next(folder for folder in record.absolute().parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise ParameterError(f"cannot write into {existing}", "name another folder for the recording")
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """A disk that is full, or that cannot be written, as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise LabError(f"the lab met an error of the system: {error.strerror or error}", "try again") from error
+        where = f" at {error.filename}" if error.filename else ""
+        raise LabError(
+            f"the lab cannot write its files{where}: {error.strerror}",
+            "free some space, or name another folder in TMPDIR",
+        ) from error
 
 
 def _worse(one: dict[str, float] | None, other: dict[str, float]) -> dict[str, float]:

@@ -113,6 +113,12 @@ class Parts:
         lacking = wanted - len(answer["data"]["result"])
         return f"Prometheus has not scraped {lacking} of the sidecars twice" if lacking > 0 else ""
 
+    def scrapes(self, start_s: int, length_s: int) -> dict[str, int]:
+        """How often each sidecar was scraped in a window, by pod."""
+        query = f'sum_over_time(up{{job="{prometheus.JOB}"}}[{length_s}s])'
+        answer = self._client.json(f"{self.prometheus_url}/api/v1/query", query=query, time=str(start_s + length_s))
+        return {one["metric"]["pod"]: int(float(one["value"][1])) for one in answer["data"]["result"]}
+
     def start_load(self) -> None:
         """Let the load generator send."""
         self._client.post(self._load_url(load.START))

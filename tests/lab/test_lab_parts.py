@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import stat
 import sys
@@ -23,6 +25,7 @@ from meshlab.lab.balance import Balance, Books, books
 from meshlab.lab.certificates import Authority
 from meshlab.lab.command import app
 from meshlab.lab.processes import Processes
+from meshlab.lab.scenario import Scenario
 from meshlab.lab.waiting import Waiter
 
 
@@ -244,3 +247,31 @@ def test_the_command_raises_our_own_errors_before_anything_starts(arguments: lis
     outcome = CliRunner().invoke(app, arguments)
     assert isinstance(outcome.exception, ParameterError)
     assert says in str(outcome.exception)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = {child.pid for child in psutil.Process().children()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "prometheus.yml")
+
+    monkeypatch.setattr("meshlab.lab.prometheus.command", full)
+    with (
+        pytest.raises(LabError, match=r"cannot write its files at prometheus.yml: No space left.*TMPDIR"),
+        lab.Lab(Scenario.named("canary-healthy")),
+    ):
+        pass
+    assert {child.pid for child in psutil.Process().children()} == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_running_labs_are_found_and_dead_ones_are_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "meshlab-lab-dead").mkdir()
+    (tmp_path / "meshlab-lab-dead" / "pid").write_text("1")
+    assert workspace.owners() == []
+    with workspace.workspace():
+        assert workspace.owners() == [os.getpid()]
+    shown = CliRunner().invoke(app, ["down"])
+    assert (shown.exit_code, shown.output) == (0, "no lab is running\n")

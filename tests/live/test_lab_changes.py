@@ -206,3 +206,15 @@ def test_a_caller_without_a_sidecar_is_unknown(lab: Lab) -> None:
     assert requests.get(url, timeout=5).status_code == 200
     time.sleep(0.5)
     assert ("back", lab.balance().outside[0][1]) == lab.balance().outside[0]
+
+
+def test_two_labs_stand_side_by_side(lab: Lab) -> None:
+    with Lab(Scenario.parse("changes", MESH)) as other:
+        assert other.prometheus_url != lab.prometheus_url
+        other.start_load()
+        before = lab.balance().sent
+        time.sleep(1)
+        other.stop_load()
+        assert other.balance().equal
+        assert other.balance().sent > 20
+        assert lab.balance().sent == before
