@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-__all__ = ["Balance", "Books", "Edge", "books"]
+__all__ = ["Balance", "Books", "Edge", "Ledger"]
 
 _RESET: Final = ("envoy_cluster_upstream_cx_destroy_with_active_rq", "envoy_cluster_upstream_rq_tx_reset")
 """Attempts that may have ended before the other side counted them."""
@@ -46,38 +46,65 @@ class Books:
     handshakes: Counter[str] = field(default_factory=Counter)
 
 
-def books(workload: str, exposition: str) -> Books:
-    """Read a sidecar's books out of its own statistics.
+_Sample = tuple[str, frozenset[tuple[str, str]]]
 
-    Parameters
-    ----------
-    workload : str
-    exposition : str
-        Answer of ``/stats/prometheus``, under Envoy's names.
+
+class Ledger:
+    """A sidecar's counters over its life, those included that it no longer shows.
+
+    A counter that is gone keeps its last value; one that began anew adds to what it had.
     """
-    found = Books(workload)
-    for family in text_string_to_metric_families(exposition):
-        for sample in family.samples:
+
+    def __init__(self) -> None:
+        self._before: Counter[_Sample] = Counter()
+        self._last: dict[_Sample, int] = {}
+
+    def read(self, exposition: str) -> None:
+        """Note what a sidecar shows now.
+
+        Parameters
+        ----------
+        exposition : str
+            Answer of ``/stats/prometheus``, under Envoy's names.
+        """
+        now = {
             # The parser gives every counter the suffix that Envoy's mostly lack.
-            name, labels, value = sample.name.removesuffix("_total"), sample.labels, int(sample.value)
-            if name.endswith("_istio_requests"):
-                service, version = labels["destination_service_name"], labels["destination_version"]
-                if labels["reporter"] == "source":
-                    found.requests[service, version] += value
-                else:
-                    found.arrived[labels["source_workload"], service, version] += value
-            elif name.startswith("envoy_cluster_") and labels.get("cluster_name", "").startswith("outbound|"):
-                _, _, version, host = labels["cluster_name"].split("|")
-                edge = (host.split(".")[0], version)
-                if name == "envoy_cluster_upstream_rq" and "response_code_class" not in labels:
-                    found.attempts[edge] += value
-                elif name in _RESET:
-                    found.resets[edge] += value
-            elif name == "envoy_listener_ssl_handshake":
-                found.handshakes["all"] += value
-            elif name == "envoy_listener_ssl_versions":
-                found.handshakes[labels.get("envoy_ssl_version", "unknown")] += value
-    return found
+            (sample.name.removesuffix("_total"), frozenset(sample.labels.items())): int(sample.value)
+            for family in text_string_to_metric_families(exposition)
+            if family.type == "counter"
+            for sample in family.samples
+        }
+        for key, value in self._last.items():
+            if now.get(key, 0) < value:
+                self._before[key] += value
+        self._last = now
+
+    def books(self, workload: str) -> Books:
+        """What it has counted in its life."""
+        found = Books(workload)
+        for (name, items), value in (self._before + Counter(self._last)).items():
+            _enter(found, name, dict(items), value)
+        return found
+
+
+def _enter(found: Books, name: str, labels: dict[str, str], value: int) -> None:
+    if name.endswith("_istio_requests"):
+        service, version = labels["destination_service_name"], labels["destination_version"]
+        if labels["reporter"] == "source":
+            found.requests[service, version] += value
+        else:
+            found.arrived[labels["source_workload"], service, version] += value
+    elif name.startswith("envoy_cluster_") and labels.get("cluster_name", "").startswith("outbound|"):
+        _, _, version, host = labels["cluster_name"].split("|")
+        edge = (host.split(".")[0], version)
+        if name == "envoy_cluster_upstream_rq" and "response_code_class" not in labels:
+            found.attempts[edge] += value
+        elif name in _RESET:
+            found.resets[edge] += value
+    elif name == "envoy_listener_ssl_handshake":
+        found.handshakes["all"] += value
+    elif name == "envoy_listener_ssl_versions":
+        found.handshakes[labels.get("envoy_ssl_version", "unknown")] += value
 
 
 @dataclass(frozen=True, slots=True)

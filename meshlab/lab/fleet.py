@@ -10,7 +10,7 @@ from typing import Final
 
 from meshlab.lab import control
 from meshlab.lab.addresses import ADMIN_PORT, APP_PORT, INBOUND_PORT
-from meshlab.lab.balance import Books, books
+from meshlab.lab.balance import Books, Ledger
 from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.client import Client
 from meshlab.lab.control_plane import ControlPlane
@@ -20,11 +20,12 @@ from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar.bootstrap import bootstrap
 from meshlab.lab.sidecar.telemetry import ENVIRONMENT
 from meshlab.lab.topology import Topology, Workload
-from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS
+from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS, REST
 
 __all__ = ["Fleet", "admin", "sidecar_words", "start_python"]
 
 _DRAIN_S: Final = 3.0
+_LONGEST_CALL_S: Final = 70.0
 
 
 class Fleet:
@@ -72,6 +73,7 @@ class Fleet:
         self._wanted: dict[tuple[str, str], int] = {}
         self._delays: dict[str, float] = {}
         self._behaviours: dict[str, Behaviour] = {}
+        self._ledgers: dict[str, Ledger] = {}
         self._closed: list[Books] = []
         self._gone: dict[str, dict[str, object]] = {}
         for spec in scenario.workloads:
@@ -90,6 +92,9 @@ class Fleet:
     def reach(self, scenario: Scenario, now_s: float) -> None:
         """Make the running mesh what a scenario says: behaviour, deaths, copies, and every sidecar's configuration."""
         before, self.scenario = self.scenario, scenario
+        if before.security != scenario.security:
+            # A filter chain that goes takes its counters with it.
+            self._read_ledgers()
         for old, new in zip(before.workloads, scenario.workloads, strict=True):
             if old.replicas != new.replicas:
                 self._wanted |= {(new.name, cluster): new.replicas for cluster in new.clusters}
@@ -130,7 +135,11 @@ class Fleet:
 
     def books(self) -> list[Books]:
         """What every sidecar has counted, those included that are gone."""
-        return [*self._closed, *(self._books(copy) for copy in self.running if copy.spec.sidecar)]
+        self._read_ledgers()
+        return [
+            *self._closed,
+            *(self._ledgers[copy.pod].books(copy.name) for copy in self.running if copy.spec.sidecar),
+        ]
 
     def counts(self) -> dict[str, dict[str, object]]:
         """What every service did so far, by pod, in its own words: see `meshlab.lab.workload`."""
@@ -140,6 +149,12 @@ class Fleet:
         """Requests at work or waiting, by pod: the mean since this was last asked."""
         alive = [copy for copy in copies if copy.pod in self._processes.ids]
         return {copy.pod: float(self._client.post(f"{_service(copy)}{CONCURRENCY}")["mean"]) for copy in alive}
+
+    def rest(self) -> None:
+        """Let nobody make requests by itself any more; for the end of a run."""
+        for copy in self.running:
+            if copy.spec.own_rate_per_s and copy.pod in self._processes.ids:
+                self._client.post(f"{_service(copy)}{REST}", timeout_s=_LONGEST_CALL_S)
 
     def urls(self) -> dict[str, str]:
         """Addresses of the services, by pod; those that are dead are left out."""
@@ -176,7 +191,8 @@ class Fleet:
     def _remove(self, pod: Pod) -> None:
         """The end of a copy; what its sidecar counted is kept."""
         if pod.workload.spec.sidecar:
-            self._closed.append(self._books(pod.workload))
+            self._read_ledger(pod.workload)
+            self._closed.append(self._ledgers.pop(pod.name).books(pod.workload.name))
         if pod.name in self._processes.ids:
             self._gone[f"{pod.name}, created {pod.created_s:.0f}"] = self._client.json(
                 f"{_service(pod.workload)}{COUNTS}"
@@ -226,8 +242,13 @@ class Fleet:
         options.append("--reject-unknown-dynamic-fields")
         self._processes.start(_sidecar(copy), [self._envoy, "-c", str(config), *options], ENVIRONMENT)
 
-    def _books(self, copy: Workload) -> Books:
-        return books(copy.name, self._client.text(f"{admin(copy)}/stats/prometheus"))
+    def _read_ledgers(self) -> None:
+        for copy in self.running:
+            if copy.spec.sidecar:
+                self._read_ledger(copy)
+
+    def _read_ledger(self, copy: Workload) -> None:
+        self._ledgers.setdefault(copy.pod, Ledger()).read(self._client.text(f"{admin(copy)}/stats/prometheus"))
 
 
 def admin(copy: Workload) -> str:

@@ -274,6 +274,7 @@ class Lab:
         history = self._parts.load_history()
         self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
         total = self.stop_load()
+        self._parts.fleet.rest()
         throughout = from_the_start.intersection(copy.pod for copy in self._parts.fleet.running)
         scrapes = self._scrapes(throughout, start_s, length_s, force)
         truth = scenario_truth(self.scenario, self.seed, length_s)

@@ -2,7 +2,7 @@
 
 Run as ``python -m meshlab.lab.workload CONFIG.json``; the configuration is that of `Behaviour`. It is driven over HTTP:
 `BEHAVIOUR` replaces what it was told, `COUNTS` says what it did, `CONCURRENCY` how many requests it had on the average
-since it was last asked.
+since it was last asked; after `REST` it makes no requests by itself any more.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.station import Station
 
-__all__ = ["BEHAVIOUR", "CONCURRENCY", "COUNTS", "application"]
+__all__ = ["BEHAVIOUR", "CONCURRENCY", "COUNTS", "REST", "application"]
 
 BEHAVIOUR: Final = "/lab/behaviour"
 COUNTS: Final = "/lab/counts"
 CONCURRENCY: Final = "/lab/concurrency"
+REST: Final = "/lab/rest"
 _ATTEMPT: Final = "x-envoy-attempt-count"
 _PASSED_ON: Final = ("x-request-id", "traceparent", "tracestate")
 _SLICE_S: Final = 0.002
@@ -47,6 +48,8 @@ class Service:
         self._answered: Counter[str] = Counter()
         self._sent: dict[str, Counter[str]] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._own: asyncio.Task[None] | None = None
+        self._own_calls: set[asyncio.Task[int]] = set()
 
     def told(self, behaviour: Behaviour) -> None:
         """It behaves otherwise from the next request on; its random numbers go on where they are."""
@@ -94,23 +97,31 @@ class Service:
         """What it does by itself, as a batch job; never ends."""
         stream = random.Random(f"{self._told.stream}/own")
         clock = asyncio.get_running_loop().time
-        at, running = clock(), set[asyncio.Task[int]]()
+        at = clock()
         while True:
             at += stream.expovariate(self._told.own_rate_per_s)
             await asyncio.sleep(max(0.0, at - clock()))
             task = asyncio.create_task(self._call_all({}))
-            running.add(task)
-            task.add_done_callback(running.discard)
+            self._own_calls.add(task)
+            task.add_done_callback(self._own_calls.discard)
+
+    async def rest(self) -> None:
+        """Make no more requests by itself, and wait for the answers to those that are under way."""
+        if self._own is not None:
+            self._own.cancel()
+        if self._own_calls:
+            await asyncio.wait(self._own_calls)
 
     async def lifetime(self, _: web.Application) -> AsyncIterator[None]:
         """Open its connections, and close them."""
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as opened:
             self._session = opened
-            own = asyncio.create_task(self.own_requests()) if self._told.own_rate_per_s else None
+            if self._told.own_rate_per_s:
+                self._own = asyncio.create_task(self.own_requests())
             yield
-            if own is not None:
-                own.cancel()
+            if self._own is not None:
+                self._own.cancel()
 
     async def _served(self, request: web.Request) -> int:
         """The status of the answer."""
@@ -175,6 +186,10 @@ def application(behaviour: Behaviour) -> web.Application:
     async def counts(_: web.Request) -> web.Response:
         return web.json_response(service.counts())
 
+    async def rest(_: web.Request) -> web.Response:
+        await service.rest()
+        return web.json_response({})
+
     async def concurrency(_: web.Request) -> web.Response:
         return web.json_response({"mean": service.concurrency()})
 
@@ -184,6 +199,7 @@ def application(behaviour: Behaviour) -> web.Application:
     app.router.add_post(BEHAVIOUR, told)
     app.router.add_get(COUNTS, counts)
     app.router.add_post(CONCURRENCY, concurrency)
+    app.router.add_post(REST, rest)
     return app
 
 

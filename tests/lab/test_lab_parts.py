@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from meshlab.errors import LabError, ParameterError
 from meshlab.lab import addresses, binaries, lab, workspace
 from meshlab.lab.addresses import APP_PORT, AddressBlock
-from meshlab.lab.balance import Balance, Books, books
+from meshlab.lab.balance import Balance, Books, Ledger
 from meshlab.lab.certificates import Authority
 from meshlab.lab.command import app
 from meshlab.lab.processes import Processes
@@ -156,6 +156,13 @@ envoy_listener_ssl_versions{envoy_ssl_version="TLSv1.3",envoy_listener_address="
 """
 
 
+def books(workload: str, *expositions: str) -> Books:
+    ledger = Ledger()
+    for text in expositions:
+        ledger.read(text)
+    return ledger.books(workload)
+
+
 def arrived(v1: int, v2: int) -> Books:
     found = Books("b")
     found.arrived.update({("a", "b", "v1"): v1, ("a", "b", "v2"): v2})
@@ -181,6 +188,14 @@ def test_the_books_balance_but_for_what_was_reset(sent: int, at_b: int, equal: b
     assert (edge.requests, edge.attempts, edge.arrived, edge.reset) == (42, 44, at_b, 1)
     assert balance.equal is equal
     assert balance.to_dict()["counted_by_target"] == 42
+
+
+def test_a_counter_that_is_gone_keeps_its_value_and_one_that_begins_anew_adds_to_it() -> None:
+    gone = "\n".join(line for line in A_EXPOSITION.splitlines() if 'reporter="destination"' not in line)
+    assert books("a", A_EXPOSITION, gone + "\n").arrived == {("unknown", "a", "v1"): 42}
+    anew = A_EXPOSITION.replace('destination_version="v1"} 42', 'destination_version="v1"} 5')
+    assert books("a", A_EXPOSITION, gone + "\n", anew).arrived == {("unknown", "a", "v1"): 47}
+    assert books("a", A_EXPOSITION, A_EXPOSITION).attempts == {("b", ""): 44}
 
 
 def test_handshakes_without_a_version_do_not_balance() -> None:
