@@ -1,0 +1,1 @@
+"""Where does a service stop scaling, and does its autoscaler follow?"""
