@@ -1,6 +1,7 @@
 """The Universal Scalability Law, with intervals and with reasons where it may not be stated."""
 
 from meshlab.questions.scaling.usl.checks import Conditions
+from meshlab.questions.scaling.usl.compare import Comparison, compare
 from meshlab.questions.scaling.usl.fitting import fit, fit_many, fit_samples
 from meshlab.questions.scaling.usl.models import Candidate, Choice
 from meshlab.questions.scaling.usl.points import Points, binned
@@ -12,6 +13,7 @@ __all__ = [
     "Bootstrap",
     "Candidate",
     "Choice",
+    "Comparison",
     "Conditions",
     "Estimate",
     "Fit",
@@ -19,6 +21,7 @@ __all__ = [
     "Reason",
     "Refusal",
     "binned",
+    "compare",
     "fit",
     "fit_many",
     "fit_samples",

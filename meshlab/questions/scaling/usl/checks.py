@@ -104,7 +104,9 @@ def of_fit(n: Floats, x: Floats, w: Floats, fitted: Floats, single: float, choic
     above = n >= 1
     efficiency = np.max(x[above] / (single * n[above]), initial=0.0) if single > 0 else 0.0
     if efficiency > _EFFICIENCY and (trend := _trend(n[above], x[above])) < _RARE:
-        said = f"throughput grows faster than concurrency (efficiency {efficiency:.2f}, p = {trend:.2g}): a cache or mix"
+        said = (
+            f"throughput grows faster than concurrency (efficiency {efficiency:.2f}, p = {trend:.2g}): a cache or mix"
+        )
         yield Refusal(Reason.SUPERLINEAR, said)
     if matters and (p := _runs(n, rest * np.sqrt(w))) < _RARE:
         yield Refusal(Reason.PATTERN, f"the law bends otherwise than the data: too few runs of residuals (p = {p:.2g})")
@@ -166,7 +168,11 @@ def of_hysteresis(n: Floats, x: Floats, fitted: Floats, time: Floats) -> Iterato
 def of_conditions(n: Floats, conditions: Conditions) -> Iterator[Refusal]:
     """Rules on what else went on during the measurement."""
     throttled = conditions.column("throttled", n.shape)
-    if throttled is not None and np.any(np.isfinite(throttled)) and (share := float(np.nanmean(throttled))) > _THROTTLED:
+    if (
+        throttled is not None
+        and np.any(np.isfinite(throttled))
+        and (share := float(np.nanmean(throttled))) > _THROTTLED
+    ):
         said = f"{share:.0%} of CPU periods were throttled: the quota is what was measured"
         yield Refusal(Reason.THROTTLED, said)
     replicas = conditions.column("replicas", n.shape)
@@ -182,5 +188,7 @@ def of_conditions(n: Floats, conditions: Conditions) -> Iterator[Refusal]:
     if gauge is not None and np.any(known := np.isfinite(gauge) & np.isfinite(n) & (gauge > 0)):
         apart = float(np.median(np.abs(gauge[known] - n[known]) / gauge[known]))
         if apart > _LITTLE:
-            said = f"requests in flight by the gauge and by Little's law differ by {apart:.0%}: retries or local replies"
+            said = (
+                f"requests in flight by the gauge and by Little's law differ by {apart:.0%}: retries or local replies"
+            )
             yield Refusal(Reason.LITTLE_MISMATCH, said)

@@ -13,7 +13,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["concurrency_at_latency", "concurrency_at_throughput", "gradient", "peak_concurrency", "slowdown", "throughput"]
+__all__ = [
+    "concurrency_at_latency",
+    "concurrency_at_throughput",
+    "gradient",
+    "peak_concurrency",
+    "slowdown",
+    "throughput",
+]
 
 Floats = NDArray[np.float64]
 

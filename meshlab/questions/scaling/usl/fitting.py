@@ -185,7 +185,9 @@ def _sane(level: float, bootstrap: int, block: int | None) -> None:
     if not 0.0 < level < 1.0:
         raise ParameterError(f"level {level} is no share between 0 and 1", "use 0.95")
     if bootstrap < 0 or (block is not None and block < 1):
-        raise ParameterError("bootstrap and block count refits and rows", "use 0 refits for none, and blocks of 1 or more")
+        raise ParameterError(
+            "bootstrap and block count refits and rows", "use 0 refits for none, and blocks of 1 or more"
+        )
 
 
 def _solve(rows: list[_Row], samples: list[_Samples], level: float, noise: Noise) -> tuple[Fit, ...]:
@@ -273,4 +275,3 @@ def _redrawn(
         drawn = base + size * intervals.resampled(rest, 1, block, rng)[0]
         medians[i] = [np.median(drawn[rows]) for rows in inside]
     return medians
-

@@ -80,7 +80,7 @@ def _peak(
         if bootstrap.without_peak >= _NO_PEAK:
             share = bootstrap.without_peak
             return _no(Reason.OUT_OF_REACH, f"{share:.0%} of the refits have no peak: it is at least {largest:.3g}")
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             draws = np.sqrt((1.0 - bootstrap.draws[:, 0]) / bootstrap.draws[:, 1])
         # "nearest": between a finite and an infinite draw nothing can be interpolated.
         low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
@@ -88,7 +88,9 @@ def _peak(
         return _no(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest / at:.0%} of the way to a peak")
     if high > _BEYOND * largest:
         end = "without end" if np.isinf(high) else f"up to {high:.3g}"
-        return _no(Reason.OUT_OF_REACH, f"the peak could lie {end}, the data end at {largest:.3g}: it is at least there")
+        return _no(
+            Reason.OUT_OF_REACH, f"the peak could lie {end}, the data end at {largest:.3g}: it is at least there"
+        )
     return Answer(Estimate(at, min(low, at), max(high, at)))
 
 

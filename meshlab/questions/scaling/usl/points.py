@@ -58,7 +58,9 @@ def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None, 
     except (TypeError, ValueError):
         raise ParameterError(f"{name} must be numbers", "give an array of floats, NaN where nothing is known") from None
     if array.ndim != axes:
-        raise ParameterError(f"{name} has {array.ndim} axes instead of {axes}", "one row a service, one column a moment")
+        raise ParameterError(
+            f"{name} has {array.ndim} axes instead of {axes}", "one row a service, one column a moment"
+        )
     if shape is not None and array.shape != shape:
         raise ParameterError(f"{name} has shape {array.shape}, concurrency {shape}", "give one value for each row")
     if np.any(np.isinf(array)):
