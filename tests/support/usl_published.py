@@ -5,7 +5,7 @@ Sources
 * SPARC: a Sun SPARCcenter 2000 in the SPEC SDM91 benchmark of October 1994; coefficients and errors as the README of
   the R package usl 3.0 prints them.
 * RAY: BRL-CAD's ray tracer on an SGI Origin 2000, table of N. Gunther, "Guerrilla Capacity Planning" (2007), data set
-  ``raytracer`` of the R package usl; coefficients and half widths as that package's own test of ``confint`` prints them.
+  ``raytracer`` of the R package usl; coefficients and half widths as that package's own test of ``confint`` prints.
 * CURVE: the test of ``coef`` in the R package usl: contention and coherency of 0.02 exactly.
 * CISCO: B. Schwartz, "Practical Scalability Analysis with the Universal Scalability Law" (2015); coefficients as his
   book and the tests of codahale/usl print them.

@@ -1,8 +1,8 @@
 """The largest concurrency whose tail latency still holds the objective: the knee that users ask for.
 
 The tail of each window must come from that window's own histogram; a mean of quantiles is no quantile. Tails only ever
-grow with load, so the curve is the closest rising one to the medians of the bins (isotonic regression; R. Barlow et al.,
-"Statistical Inference under Order Restrictions", 1972), and no law of queues need hold.
+grow with load, so the curve is the closest rising one to the medians of the bins (isotonic regression; R. Barlow et
+al., "Statistical Inference under Order Restrictions", 1972), and no law of queues need hold.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def slo_knee(
     concurrency : array_like, shape (windows,)
         In the order of time; NaN where missing.
     tail : array_like, shape (windows,)
-        p99 (or another quantile) of each window, in the unit of the objective; infinite where it lies in the histogram's
-        last bucket, which is known to be too slow.
+        p99 (or another quantile) of each window, in the unit of the objective; infinite where it lies in the
+        histogram's last bucket, which is known to be too slow.
     objective : float
         Above 0.
     bins, level : int, float

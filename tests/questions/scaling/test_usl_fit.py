@@ -36,7 +36,7 @@ def test_many_starts_side_by_side_find_what_scipy_finds():
 
 
 @pytest.mark.parametrize("grows", [False, True])
-@pytest.mark.parametrize("levels", [np.arange(1.0, 33.0), np.geomspace(1, 40, 20)])
+@pytest.mark.parametrize("levels", [np.arange(1.0, 33.0), np.linspace(1, 40, 20)])
 def test_a_95_percent_interval_covers_the_truth_in_92_to_98_percent_of_fits(levels, grows):
     rng = np.random.default_rng(7)
     truth = curve.throughput(levels, *LAW)
@@ -46,7 +46,7 @@ def test_a_95_percent_interval_covers_the_truth_in_92_to_98_percent_of_fits(leve
         found = fit(levels, truth + 0.02 * size * rng.normal(size=len(levels)))
         parts = (found.contention, found.coherency, found.single)
         hit += [e.low <= value <= e.high for e, value in zip(parts, LAW, strict=True)]
-    assert np.all((hit >= 0.92 * 400) & (hit <= 0.985 * 400)), hit / 400
+    assert np.all((hit >= 0.92 * 400) & (hit <= 0.98 * 400)), hit / 400
 
 
 def test_a_peak_is_withheld_when_the_data_stop_at_a_third_of_it():

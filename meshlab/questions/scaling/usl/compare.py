@@ -84,8 +84,8 @@ def compare(before: Fit, after: Fit, *, level: float = 0.95) -> Comparison:
     change = Estimate(new / old - 1.0, min(low, new / old - 1.0), max(high, new / old - 1.0))
     differs = not change.low <= 0.0 <= change.high
     said = (
-        f"capacity a replica changed by {change.value:+.1%}, {level:.0%} interval {change.low:+.1%} to {change.high:+.1%}, "
-        f"up to {reach:.3g} requests in flight" + ("" if differs else ": no difference is shown")
+        f"capacity a replica changed by {change.value:+.1%}, {level:.0%} interval {change.low:+.1%} to "
+        f"{change.high:+.1%}, up to {reach:.3g} requests in flight" + ("" if differs else ": no difference is shown")
     )
     return Comparison(change, reach, differs, None, said)
 

@@ -89,7 +89,8 @@ def fit(
     conditions = conditions or Conditions()
     known = np.flatnonzero(np.isfinite(n) & np.isfinite(x) & np.isfinite(w) & (n > 0) & (w > 0))
     order = known[np.lexsort((w[known], x[known], n[known]))]
-    w = w / w[known].mean() if len(known) else w
+    # Summed in the sorted order: the last bit of a mean must not hang on the order of rows.
+    w = w / w[order].mean() if len(known) else w
     points = _Row(n[order], x[order], w[order], np.ones(len(order), np.int64))
     samples = _Samples(n, x, conditions)
     done = _solve([points], [samples], level, noise)[0]
@@ -115,8 +116,8 @@ def fit_samples(
 ) -> Fit:
     """Fit the law to samples over time: medians of bins of equal count over concurrency.
 
-    Parameters are those of `fit`; ``bins`` is that of `binned`. The bootstrap redraws the samples, in blocks of time, and
-    bins them anew: samples that follow one another are alike, which no formula for the error knows.
+    Parameters are those of `fit`; ``bins`` is that of `binned`. The bootstrap redraws the samples, in blocks of
+    time, and bins them anew: samples that follow one another are alike, which no formula for the error knows.
 
     Returns
     -------
@@ -237,7 +238,25 @@ def _assemble(
         known = np.isfinite(n) & np.isfinite(x) & np.isfinite(time) & (n > 0)
         refusals += checks.of_hysteresis(n[known], x[known], curve.throughput(n[known], *coefficients), time[known])
     marks = landmarks(coefficients, spread, freedom, level, float(row.n[-1]), bootstrap)
-    return Fit(*three, tuple(refusals), *marks, choice, spread, freedom, level, *row, bootstrap)
+    return Fit(
+        contention=three[0],
+        coherency=three[1],
+        single=three[2],
+        refusals=tuple(refusals),
+        peak=marks[0],
+        peak_throughput=marks[1],
+        knee=marks[2],
+        limit=marks[3],
+        choice=choice,
+        covariance=spread,
+        freedom=freedom,
+        level=level,
+        concurrency=row.n,
+        throughput=row.x,
+        weights=row.w,
+        counts=row.counts,
+        bootstrap=bootstrap,
+    )
 
 
 def _of_data(row: _Row, samples: _Samples) -> list[Refusal]:

@@ -128,7 +128,7 @@ def _spread(n: Floats, x: Floats) -> float:
 def _weights(spread: Floats, counts: NDArray[np.int64]) -> Floats:
     enough = counts >= _ENOUGH
     if not np.all(enough) or not np.all(spread > 0):
-        return counts / counts.mean()
+        return np.asarray(counts / counts.mean(), np.float64)
     usual = float(np.median(spread))
     variance = np.clip(spread**2, usual**2 / _TRUST, None)
     weights = counts / variance
