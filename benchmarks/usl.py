@@ -3,7 +3,8 @@
     python benchmarks/usl.py [services]
 
 Both get the same samples. Ours bins, fits from several starts, chooses among four models, checks every refusal rule and
-states intervals; the peer fits the law once to the same bins, from one start. A knee is looked for in every tenth service.
+states intervals; the peer fits the law once to the same bins, from one start. A knee is looked for in every tenth
+service.
 """
 
 from __future__ import annotations
