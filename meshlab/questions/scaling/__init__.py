@@ -1,1 +1,1 @@
-"""How does this service scale, and does its autoscaler follow?"""
+"""Where does a service stop scaling, and does its autoscaler follow?"""

@@ -1,0 +1,116 @@
+"""The largest concurrency whose tail latency still holds the objective: the knee that users ask for.
+
+The tail of each window must come from that window's own histogram; a mean of quantiles is no quantile. Tails only ever
+grow with load, so the curve is the closest rising one to the medians of the bins (isotonic regression; R. Barlow et
+al., "Statistical Inference under Order Restrictions", 1972), and no law of queues need hold.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
+from scipy.stats import spearmanr
+
+from meshlab.errors import ParameterError
+from meshlab.questions.scaling.usl import Answer, Estimate, Reason, Refusal, binned
+from meshlab.questions.scaling.usl.points import checked
+
+__all__ = ["slo_knee"]
+
+Floats = NDArray[np.float64]
+
+_LEVELS: Final = 6
+_RARE: Final = 0.05
+_REFITS: Final = 400
+
+
+def slo_knee(
+    concurrency: ArrayLike,
+    tail: ArrayLike,
+    objective: float,
+    *,
+    bins: int = 16,
+    level: float = 0.95,
+    refits: int = _REFITS,
+    block: int | None = None,
+    seed: int = 0,
+) -> Answer:
+    """Find the largest concurrency at which the tail latency holds the objective.
+
+    Parameters
+    ----------
+    concurrency : array_like, shape (windows,)
+        In the order of time; NaN where missing.
+    tail : array_like, shape (windows,)
+        p99 (or another quantile) of each window, in the unit of the objective; infinite where it lies in the
+        histogram's last bucket, which is known to be too slow.
+    objective : float
+        Above 0.
+    bins, level : int, float
+    refits, block, seed : int
+        Of the bootstrap in blocks of neighbouring windows that gives the interval.
+
+    Returns
+    -------
+    Answer
+        The interval's upper end is infinite when in some refits the objective holds as far as the data reach.
+
+    Raises
+    ------
+    ParameterError
+        Shapes differ, values are negative, the objective or the level makes no sense.
+    """
+    if not (np.isfinite(objective) and objective > 0 and 0.0 < level < 1.0 and refits > 0 and (block or 1) > 0):
+        raise ParameterError("objective, level, refits and block must be positive", "use seconds, 0.95, 400 and None")
+    n = checked("concurrency", concurrency)
+    slow = np.asarray(tail, dtype=np.float64)
+    # Far beyond the objective is as good as infinite, and can be binned.
+    y = checked("tail", np.where(slow == np.inf, 1e6 * objective, slow), n.shape)
+    known = np.isfinite(n) & np.isfinite(y) & (n > 0)
+    n, y = n[known], np.minimum(y[known], 1e6 * objective)
+    if len(np.unique(n)) < _LEVELS:
+        return _no(Reason.FEW_LEVELS, f"{len(np.unique(n))} distinct concurrencies, {_LEVELS} are needed")
+    found = _crossing(n, y, objective, bins)
+    if found >= n.max():
+        return _no(Reason.OUT_OF_REACH, f"the objective holds as far as the data reach: it is at least {n.max():.3g}")
+    if found <= 0:
+        return _no(Reason.NEVER_HELD, f"the objective does not hold at the least load that was seen ({n.min():.3g})")
+    related = spearmanr(n, y)
+    if not (related.statistic > 0 and related.pvalue < _RARE):
+        return _no(
+            Reason.UNRELATED, f"the tail does not grow with concurrency (rank correlation {related.statistic:.2f})"
+        )
+    rng = np.random.default_rng(seed)
+    length = min(block or max(1, round(len(n) ** (1 / 3))), len(n))
+    draws = np.empty(refits)
+    for i in range(refits):
+        starts = rng.integers(0, len(n), -(-len(n) // length))
+        at = (starts[:, None] + np.arange(length)).ravel()[: len(n)] % len(n)
+        crossed = _crossing(n[at], y[at], objective, bins)
+        draws[i] = np.inf if crossed >= n[at].max() else crossed
+    low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
+    return Answer(Estimate(found, min(low, found), max(high, found)))
+
+
+def _crossing(n: Floats, y: Floats, objective: float, bins: int) -> float:
+    """Where the rising curve crosses the objective; 0 before the first bin, the largest concurrency after the last."""
+    points = binned(n, y, bins)
+    rising = isotonic_regression(points.throughput, weights=points.counts).x
+    over = np.flatnonzero(rising > objective)
+    if not len(over):
+        return float(n.max())
+    k = int(over[0])
+    if k == 0:
+        return 0.0
+    # Latencies grow by factors: between two bins their logarithm is closer to straight.
+    below, above = np.log(max(rising[k - 1], 1e-12)), np.log(rising[k])
+    share = (np.log(objective) - below) / (above - below) if above > below else 0.0
+    left, right = points.concurrency[k - 1], points.concurrency[k]
+    return float(left + min(max(share, 0.0), 1.0) * (right - left))
+
+
+def _no(reason: Reason, sentence: str) -> Answer:
+    return Answer(refusal=Refusal(reason, sentence))

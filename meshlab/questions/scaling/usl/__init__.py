@@ -1,0 +1,28 @@
+"""The Universal Scalability Law, with intervals and with reasons where it may not be stated."""
+
+from meshlab.questions.scaling.usl.checks import Conditions
+from meshlab.questions.scaling.usl.compare import Comparison, compare
+from meshlab.questions.scaling.usl.fitting import fit, fit_many, fit_samples
+from meshlab.questions.scaling.usl.models import Candidate, Choice
+from meshlab.questions.scaling.usl.points import Points, binned
+from meshlab.questions.scaling.usl.result import Answer, Band, Bootstrap, Estimate, Fit, Reason, Refusal
+
+__all__ = [
+    "Answer",
+    "Band",
+    "Bootstrap",
+    "Candidate",
+    "Choice",
+    "Comparison",
+    "Conditions",
+    "Estimate",
+    "Fit",
+    "Points",
+    "Reason",
+    "Refusal",
+    "binned",
+    "compare",
+    "fit",
+    "fit_many",
+    "fit_samples",
+]

@@ -1,0 +1,116 @@
+"""Peak, knee and limit of a fitted curve, stated only where the data reach."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from meshlab.questions.scaling.usl import curve
+from meshlab.questions.scaling.usl.result import Answer, Bootstrap, Estimate, Reason, Refusal
+
+__all__ = ["landmarks"]
+
+Floats = NDArray[np.float64]
+
+# A peak at 35 was estimated as 16 to infinity from data up to 8, as 20 to infinity up to 12, as 30 to 44 up to 24.
+_REACH: Final = 0.6
+# The far end of the peak's interval may lie this many times beyond the data, no more.
+_BEYOND: Final = 2.0
+_NO_PEAK: Final = 0.05
+
+
+def landmarks(
+    coefficients: tuple[float, float, float],
+    covariance: Floats,
+    freedom: int,
+    level: float,
+    largest: float,
+    bootstrap: Bootstrap | None,
+) -> tuple[Answer, Answer, Answer, Answer]:
+    """Peak concurrency, peak throughput, knee (1 / contention) and limit (single / contention).
+
+    Parameters
+    ----------
+    coefficients : (contention, coherency, single)
+    covariance : ndarray of float64, shape (3, 3)
+    freedom : int
+    level : float
+    largest : float
+        Largest concurrency that was measured.
+    bootstrap : Bootstrap or None
+    """
+    if freedom < 1 or not np.all(np.isfinite(covariance)):
+        none = Answer(refusal=Refusal(Reason.FEW_LEVELS, "the points do not tell the coefficients apart"))
+        return none, none, none, none
+    quantile = float(student.ppf(0.5 + level / 2, freedom))
+    peak = _peak(coefficients, covariance, quantile, level, largest, bootstrap)
+    height = Answer(refusal=peak.refusal)
+    if peak.estimate is not None:
+        # At the top the slope along concurrency is nil, so the error of where the peak is adds nothing.
+        at = float(peak.estimate.value)
+        x = float(curve.throughput(at, *coefficients))
+        slope = curve.gradient([at], *coefficients)[0]
+        half = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+        height = Answer(Estimate(x, max(x - half, 0.0), x + half))
+    return peak, height, *_contended(coefficients, covariance, quantile, largest)
+
+
+def _peak(
+    coefficients: tuple[float, float, float],
+    covariance: Floats,
+    quantile: float,
+    level: float,
+    largest: float,
+    bootstrap: Bootstrap | None,
+) -> Answer:
+    a, b, _ = coefficients
+    at = curve.peak_concurrency(a, b)
+    if at is None:
+        return _no(Reason.NONE_IN_RANGE, f"the curve does not fall: no peak up to {largest:.3g}")
+    # 1 / peak^2 is close to linear in the coefficients, and 0 where there is no peak: its interval is an honest one.
+    inverse = b / (1.0 - a)
+    slope = np.array([inverse / (1.0 - a), 1.0 / (1.0 - a), 0.0])
+    half = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+    low = (inverse + half) ** -0.5
+    high = (inverse - half) ** -0.5 if inverse > half else np.inf
+    if bootstrap is not None:
+        if bootstrap.without_peak >= _NO_PEAK:
+            share = bootstrap.without_peak
+            return _no(Reason.OUT_OF_REACH, f"{share:.0%} of the refits have no peak: it is at least {largest:.3g}")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            draws = np.sqrt((1.0 - bootstrap.draws[:, 0]) / bootstrap.draws[:, 1])
+        # "nearest": between a finite and an infinite draw nothing can be interpolated.
+        low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
+    if largest < _REACH * at:
+        return _no(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest / at:.0%} of the way to a peak")
+    if high > _BEYOND * largest:
+        end = "without end" if np.isinf(high) else f"up to {high:.3g}"
+        return _no(
+            Reason.OUT_OF_REACH, f"the peak could lie {end}, the data end at {largest:.3g}: it is at least there"
+        )
+    return Answer(Estimate(at, min(low, at), max(high, at)))
+
+
+def _contended(
+    coefficients: tuple[float, float, float], covariance: Floats, quantile: float, largest: float
+) -> tuple[Answer, Answer]:
+    a, _, g = coefficients
+    half = quantile * float(np.sqrt(max(covariance[0, 0], 0.0)))
+    if a <= half:
+        none = _no(Reason.NONE_IN_RANGE, "contention is not told apart from none: no knee and no limit in range")
+        return none, none
+    if _REACH / a > largest:
+        none = _no(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest * a:.0%} of the way to the knee")
+        return none, none
+    knee = Answer(Estimate(1.0 / a, 1.0 / (a + half), 1.0 / (a - half)))
+    slope = np.array([-1.0 / a, 0.0, 1.0 / g])
+    spread = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
+    limit = g / a
+    return knee, Answer(Estimate(limit, limit * float(np.exp(-spread)), limit * float(np.exp(spread))))
+
+
+def _no(reason: Reason, sentence: str) -> Answer:
+    return Answer(refusal=Refusal(reason, sentence))

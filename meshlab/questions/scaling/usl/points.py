@@ -1,0 +1,135 @@
+"""From samples over time to points of a curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from meshlab.errors import ParameterError
+
+__all__ = ["Points", "binned", "checked"]
+
+Floats = NDArray[np.float64]
+
+_NORMAL: Final = 1.4826
+# A spread of fewer samples says more about luck than about the bin.
+_ENOUGH: Final = 8
+# No bin counts for more than these many times the usual one at the same number of samples.
+_TRUST: Final = 16.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Points of a curve, by concurrency.
+
+    Attributes
+    ----------
+    concurrency, throughput, weights : ndarray of float64, shape (points,)
+        Medians of each bin; weights are the inverse variance of the throughput up to a factor.
+    counts : ndarray of int64, shape (points,)
+        Samples in each bin.
+    bin : ndarray of int64, shape (samples,)
+        The point of each sample; -1 for a sample that was left out (missing, or nothing in flight).
+    spread : ndarray of float64, shape (points,)
+        Robust standard deviation of throughput about the bin's own slope.
+    """
+
+    concurrency: Floats
+    throughput: Floats
+    weights: Floats
+    counts: NDArray[np.int64]
+    bin: NDArray[np.int64]
+    spread: Floats
+
+
+def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None, axes: int = 1) -> Floats:
+    """Read numbers that may be missing (NaN) but are neither negative nor infinite.
+
+    Raises
+    ------
+    ParameterError
+        With one sentence that names the argument.
+    """
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} must be numbers", "give an array of floats, NaN where nothing is known") from None
+    if array.ndim != axes:
+        raise ParameterError(
+            f"{name} has {array.ndim} axes instead of {axes}", "one row a service, one column a moment"
+        )
+    if shape is not None and array.shape != shape:
+        raise ParameterError(f"{name} has shape {array.shape}, concurrency {shape}", "give one value for each row")
+    if np.any(np.isinf(array)):
+        raise ParameterError(f"{name} holds infinite values", "use NaN where nothing is known")
+    if np.any(array < 0):
+        raise ParameterError(f"{name} holds negative values", "concurrency, throughput and weights are 0 or more")
+    return array
+
+
+def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Points:
+    """Gather samples in bins of equal count over concurrency.
+
+    A median a bin keeps rollouts, restarts and single slow scrapes from bending the curve. The upper envelope would not
+    do: what lies above the median is mix, not capacity.
+
+    Parameters
+    ----------
+    concurrency, throughput : array_like, shape (samples,)
+        In the order of time; NaN where missing. Samples with nothing in flight say nothing and are left out.
+    bins : int
+        At most this many; 12 to 20 serve well.
+
+    Returns
+    -------
+    Points
+
+    Raises
+    ------
+    ParameterError
+        Shapes differ, values are negative or infinite, or there are fewer than 3 bins.
+    """
+    n = checked("concurrency", concurrency)
+    x = checked("throughput", throughput, n.shape)
+    if bins < 3:
+        raise ParameterError(f"{bins} bins cannot show a curve", "use 12 to 20")
+    known = np.flatnonzero(np.isfinite(n) & np.isfinite(x) & (n > 0))
+    place = np.full(len(n), -1, dtype=np.int64)
+    if not len(known):
+        none = np.empty(0)
+        return Points(none, none, none, np.empty(0, np.int64), place, none)
+    order = known[np.lexsort((x[known], n[known]))]
+    ns = n[order]
+    # Equal concurrencies stay together, so that the order of rows cannot matter.
+    cuts = np.searchsorted(ns, ns[np.arange(1, bins) * len(ns) // bins], side="left")
+    starts = np.unique(np.concatenate([[0], cuts]))
+    pieces = np.split(order, starts[1:])
+    for k, piece in enumerate(pieces):
+        place[piece] = k
+    middle = np.array([np.median(n[p]) for p in pieces])
+    height = np.array([np.median(x[p]) for p in pieces])
+    counts = np.array([len(p) for p in pieces], dtype=np.int64)
+    spread = np.array([_spread(n[p], x[p]) for p in pieces])
+    weights = _weights(spread, counts)
+    return Points(middle, height, weights, counts, place, spread)
+
+
+def _spread(n: Floats, x: Floats) -> float:
+    """Robust standard deviation about the line through the bin."""
+    off = n - n.mean()
+    square = float(off @ off)
+    rest = x - (float(off @ x) / square if square > 0 else 0.0) * off
+    return _NORMAL * float(np.median(np.abs(rest - np.median(rest))))
+
+
+def _weights(spread: Floats, counts: NDArray[np.int64]) -> Floats:
+    enough = counts >= _ENOUGH
+    if not np.all(enough) or not np.all(spread > 0):
+        return np.asarray(counts / counts.mean(), np.float64)
+    usual = float(np.median(spread))
+    variance = np.clip(spread**2, usual**2 / _TRUST, None)
+    weights = counts / variance
+    return np.asarray(weights / weights.mean())

@@ -1,0 +1,189 @@
+"""What a fit says: numbers with intervals, or a reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student
+
+from meshlab.errors import ParameterError
+from meshlab.questions.scaling.usl import curve
+from meshlab.questions.scaling.usl.models import Choice
+
+__all__ = ["Answer", "Band", "Bootstrap", "Estimate", "Fit", "Reason", "Refusal"]
+
+Floats = NDArray[np.float64]
+
+
+class Reason(StrEnum):
+    """Why something is not stated."""
+
+    NO_DATA = "no data"
+    ONE_LEVEL = "one level"
+    FEW_LEVELS = "few levels"
+    NARROW_RANGE = "narrow range"
+    SMALLER_MODEL = "smaller model"
+    PATTERN = "pattern in the residuals"
+    HYSTERESIS = "rising and falling load differ"
+    THROTTLED = "throttled"
+    REPLICAS_CHANGED = "replicas changed"
+    ERRORS = "errors"
+    SUPERLINEAR = "super-linear"
+    LITTLE_MISMATCH = "gauge and Little's law differ"
+    OUT_OF_REACH = "out of reach"
+    NONE_IN_RANGE = "none in range"
+    NO_BEND = "no bend"
+    DISAGREEMENT = "candidates disagree"
+    NEVER_HELD = "never held"
+    UNRELATED = "unrelated"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reason, and one sentence with its numbers."""
+
+    reason: Reason
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its interval at the level of the fit; an end may be infinite."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An estimate, or the refusal that stands in its place; exactly one is None."""
+
+    estimate: Estimate | None = None
+    refusal: Refusal | None = None
+
+    @property
+    def stated(self) -> bool:
+        """Whether there is an estimate."""
+        return self.estimate is not None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """The predicted curve with its pointwise interval.
+
+    Attributes
+    ----------
+    concurrency, throughput, low, high : ndarray of float64, shape (points,)
+    """
+
+    concurrency: Floats
+    throughput: Floats
+    low: Floats
+    high: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bootstrap:
+    """Refits of data that the same service could have given.
+
+    Attributes
+    ----------
+    draws : ndarray of float64, shape (refits, 3)
+        Contention, coherency, single.
+    without_peak : float
+        Share of refits whose curve has no peak below ten times the largest concurrency seen.
+    contention, coherency, single : Estimate
+        The fit's value with the percentile interval.
+    """
+
+    draws: Floats = field(repr=False)
+    without_peak: float
+    contention: Estimate
+    coherency: Estimate
+    single: Estimate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """The Universal Scalability Law of one service, version or replica.
+
+    Attributes
+    ----------
+    contention, coherency, single : Estimate or None
+        alpha (sigma), beta (kappa) and gamma (lambda). None when the data are too thin for any fit.
+    refusals : tuple of Refusal
+        Why the curve may not be stated as a finding. The coefficients are still given where they can be computed.
+    peak, peak_throughput : Answer
+        Largest throughput and its concurrency.
+    knee : Answer
+        1 / contention: from here on most of an added request waits.
+    limit : Answer
+        single / contention: Amdahl's asymptote.
+    choice : Choice or None
+        Which of the four models the data prefer.
+    covariance : ndarray of float64, shape (3, 3)
+    freedom : int
+        Degrees of freedom of the t quantile.
+    level : float
+    concurrency, throughput, weights : ndarray of float64, shape (points,)
+        What was fitted, by concurrency.
+    counts : ndarray of int64, shape (points,)
+        Samples behind each point.
+    bootstrap : Bootstrap or None
+    """
+
+    contention: Estimate | None
+    coherency: Estimate | None
+    single: Estimate | None
+    refusals: tuple[Refusal, ...]
+    peak: Answer
+    peak_throughput: Answer
+    knee: Answer
+    limit: Answer
+    choice: Choice | None
+    covariance: Floats = field(repr=False)
+    freedom: int
+    level: float
+    concurrency: Floats = field(repr=False)
+    throughput: Floats = field(repr=False)
+    weights: Floats = field(repr=False)
+    counts: NDArray[np.int64] = field(repr=False)
+    bootstrap: Bootstrap | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the curve may be stated as a finding."""
+        return self.contention is not None and not self.refusals
+
+    @property
+    def coefficients(self) -> tuple[float, float, float] | None:
+        """Contention, coherency and single, without intervals."""
+        if self.contention is None or self.coherency is None or self.single is None:
+            return None
+        return self.contention.value, self.coherency.value, self.single.value
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """The reasons of `refusals`, in their order."""
+        return tuple(refusal.reason for refusal in self.refusals)
+
+    def predict(self, concurrency: ArrayLike) -> Band:
+        """Throughput at these concurrencies, with the interval of the curve (not of single measurements).
+
+        Raises
+        ------
+        ParameterError
+            A fit without coefficients predicts nothing.
+        """
+        coefficients = self.coefficients
+        if coefficients is None:
+            raise ParameterError("this fit has no coefficients to predict with", self.refusals[0].sentence)
+        n = np.atleast_1d(np.asarray(concurrency, dtype=np.float64))
+        x = curve.throughput(n, *coefficients)
+        slope = curve.gradient(n, *coefficients)
+        error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", slope, self.covariance, slope), 0.0))
+        half = student.ppf(0.5 + self.level / 2, self.freedom) * error
+        return Band(n, x, np.maximum(x - half, 0.0), x + half)

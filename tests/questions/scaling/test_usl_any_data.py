@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshlab.questions.scaling import knee
+from meshlab.questions.scaling.usl import Conditions, compare, fit, fit_samples
+
+values = st.one_of(st.floats(1e-4, 1e6), st.sampled_from([0.0, 1.0, float("nan")]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(values, values), max_size=40), st.integers(0, 2))
+def test_whatever_was_measured_is_answered_with_numbers_or_a_reason(rows, bootstrap):
+    n, x = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    for found in (
+        fit(n, x, bootstrap=bootstrap, conditions=Conditions(time=np.arange(len(n)))),
+        fit_samples(n, x, bootstrap=bootstrap),
+    ):
+        assert found.holds or found.refusals
+        assert found.peak.stated != (found.peak.refusal is not None)
+        bend = knee.find(found)
+        assert bend.answer.stated != (bend.answer.refusal is not None)
+        assert compare(found, found).sentence
+        if found.coefficients is not None:
+            a, b, single = found.coefficients
+            assert 0 <= a <= 1
+            assert 0 <= b <= 1
+            assert np.isfinite(single)
+            for one in (found.contention, found.coherency, found.single):
+                assert one.low <= one.value <= one.high
