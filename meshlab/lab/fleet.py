@@ -157,8 +157,9 @@ class Fleet:
                 self._client.post(f"{_service(copy)}{REST}", timeout_s=_LONGEST_CALL_S)
 
     def urls(self) -> dict[str, str]:
-        """Addresses of the services, by pod; those that are dead are left out."""
-        return {copy.pod: _service(copy) for copy in self.running if copy.pod in self._processes.ids}
+        """Addresses of the services that answer, by pod: some are dead, and some are not up yet."""
+        found = {copy.pod: _service(copy) for copy in self.running if copy.pod in self._processes.ids}
+        return {pod: url for pod, url in found.items() if self._client.ready(f"{url}{control.HEALTH}")}
 
     def _match_replicas(self, now_s: float) -> None:
         for (name, cluster), copies in self._wanted.items():
