@@ -22,6 +22,7 @@ from meshlab.escape import plain
 if TYPE_CHECKING:
     from meshlab.dialects.base import MeshOptions
     from meshlab.engines.base import Engine
+    from meshlab.reports.runner import Outcome
     from meshlab.series import SeriesSet
     from meshlab.window import Window
 
@@ -112,8 +113,16 @@ def report(
         bool, typer.Option("--inconclusive-ok", help="Exit with 0 when inconclusive, not with 11.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
+    watch: Annotated[
+        str, typer.Option("--watch", metavar="EVERY", help="Look again until there is a verdict, such as every 60s.")
+    ] = "",
+    longest: Annotated[str, typer.Option("--max", metavar="TIME", help="Longest time to watch.")] = "30m",
+    since: Annotated[str, typer.Option("--since", help="Where the watched window begins; its first look else.")] = "",
 ) -> None:
     """Run a notebook, publish it as a page, and exit by its verdict.
+
+    With --watch the window begins at the first look (or --since), grows, and is judged again and again until there is a
+    verdict, in either direction, or --max has passed.
 
     Exit codes: 0 fine, 2 wrong parameter or configuration, 3 the engine or the notebook failed, 10 verdict at or above
     --fail-on, 11 inconclusive.
@@ -125,10 +134,20 @@ def report(
         given = {"source": source, **given}
     asked = given.get("source", "default")
     folder = out if out is not None else Path("out", _name(notebook.removesuffix(".ipynb")), _name(asked))
-    with _ends_in_order(), _spinner(f"running {plain(notebook)}"):
-        from meshlab.reports.runner import run
+    if since and not watch:
+        raise ParameterError("--since is given without --watch", "use -p start=... for one look")
 
-        done = run(notebook, parameters=given, out=folder, timeout_s=timeout)
+    def look() -> Outcome:
+        with _ends_in_order(), _spinner(f"running {plain(notebook)}"):
+            from meshlab.reports.runner import run
+
+            return run(notebook, parameters=given, out=folder, timeout_s=timeout)
+
+    if watch:
+        given |= _fixed_start(given, since)
+        done = _watched(look, watch, longest, at_once=bool(since))
+    else:
+        done = look()
     about = given.get("source") or done.source or Path(notebook).stem
     _say(f"{done.verdict.value}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
     raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
@@ -292,6 +311,40 @@ def _next_command(folder: Path, services: Sequence[str]) -> str:
     path = str(folder) if "/" in str(folder) else f"./{folder}"
     service = shlex.quote(plain(services[0])) if services else "NAME"
     return f"meshlab report canary-verdict --source {shlex.quote(plain(path))} -p service={service}"
+
+
+def _fixed_start(given: dict[str, str], since: str) -> dict[str, str]:
+    """Where a watched window begins, by the store's own clock; only its end moves."""
+    from meshlab.source import open_engine
+    from meshlab.window import parse_instant
+
+    for name in ("start", "end"):
+        if name in given:
+            raise ParameterError(f"{name} is given, and a watched window has its own", "use --since, or no --watch")
+    if "source" not in given:
+        raise ParameterError("there is nothing to watch", "name a live server with --source")
+    engine = open_engine(given["source"])
+    if not engine.is_live:
+        raise ParameterError(f"{plain(given['source'])} is a recording, which does not grow", "leave out --watch")
+    start = parse_instant(since, engine.now(), "since") if since else engine.now()
+    return {"start": start.isoformat(timespec="milliseconds")}
+
+
+def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: bool) -> Outcome:
+    import time
+
+    from meshlab.reports.watching import watch
+    from meshlab.window import parse_duration
+
+    return watch(
+        look,
+        every_s=parse_duration(every) / 1000,
+        longest_s=parse_duration(longest) / 1000,
+        at_once=at_once,
+        clock=time.monotonic,
+        wait=time.sleep,
+        told=lambda line: _say(f"{plain(line)}\n"),
+    )
 
 
 def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -> int:
