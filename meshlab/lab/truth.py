@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
+from enum import StrEnum
 from typing import Any, Final
 
 from meshlab.lab.power import Design, power
@@ -29,7 +31,8 @@ def scenario_truth(scenario: Scenario, seed: int, duration_s: float) -> dict[str
     Returns
     -------
     dict
-        JSON types only: scenario, seed, workloads, weights, load and, where there is a canary, its power.
+        JSON types only: scenario, seed, workloads, clusters, weights, traffic policies, security, autoscalers, events,
+        load and, where there is a canary, its power.
     """
     truth: dict[str, Any] = {
         "scenario": scenario.name,
@@ -38,17 +41,40 @@ def scenario_truth(scenario: Scenario, seed: int, duration_s: float) -> dict[str
         "namespace": scenario.namespace,
         "duration_s": duration_s,
         "scrape_interval_s": scenario.scrape_interval_s,
-        "workloads": {
-            spec.name: {key: value for key, value in asdict(spec).items() if key != "name"}
-            for spec in scenario.workloads
-        },
+        "workloads": {spec.name: _without(spec, "name") for spec in scenario.workloads},
+        "clusters": list(scenario.clusters),
         "weights": {split.service: dict(split.weights) for split in scenario.splits},
-        "load": {"process": "open loop, Poisson arrivals", **asdict(scenario.load)},
+        "traffic": {found.service: _without(found, "service") for found in scenario.traffics},
+        "security": _plain(asdict(scenario.security)),
+        "autoscaler_specs": {found.workload: _without(found, "workload") for found in scenario.autoscalers},
+        "events": [
+            {
+                "at_s": event.at_s,
+                "until_s": event.until_s if event.until_s < math.inf else None,
+                "what": event.what,
+                "set": _plain(dict(event.settings)),
+            }
+            for event in scenario.events
+        ],
+        "load": {"process": "open loop, Poisson arrivals", **_plain(asdict(scenario.load))},
     }
     if scenario.canary is not None:
         truth["canary"] = asdict(scenario.canary)
         truth["power"] = _power(scenario, scenario.canary, duration_s)
     return truth
+
+
+def _without(found: Any, key: str) -> dict[str, Any]:
+    return {name: value for name, value in _plain(asdict(found)).items() if name != key}
+
+
+def _plain(value: Any) -> Any:
+    """The same in JSON's own types, so that it is equal to what is read back."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def _power(scenario: Scenario, canary: Canary, duration_s: float) -> dict[str, Any]:
