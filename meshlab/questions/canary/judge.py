@@ -13,9 +13,10 @@ from meshlab.questions.canary.arms import Outcomes, durations, outcomes
 from meshlab.questions.canary.choice import Chosen
 from meshlab.questions.canary.error_rate import ErrorRate, burst_finding, error_finding, error_rate
 from meshlab.questions.canary.latency import Latency, latency, latency_finding
+from meshlab.questions.canary.modes import aligned, mode_finding
 from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
-from meshlab.questions.canary.scope import Scope
+from meshlab.questions.canary.scope import Mode, Scope
 from meshlab.results import Finding, Result, Verdict, overall
 from meshlab.subject import Subject
 
@@ -58,11 +59,13 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         (subject,) = evidence.subjects
     about, window = str(subject), evidence.window
     possible = (window.end_ms - window.start_ms) // policy.block_ms
-    seen = {side: outcomes(evidence.frames[side], subject, scope, possible) for side in ("source", "destination")}
-    side = "source" if sum(seen["source"].requests) else "destination"
+    pairs = aligned(evidence.frames, subject, scope, possible, policy.block_ms)
+    seen = {side: outcomes(pairs.frames[side], subject, scope, pairs.possible) for side in ("source", "destination")}
+    # No caller's proxy counts a copy: only the service's own does.
+    side = "source" if sum(seen["source"].requests) and scope.mode is not Mode.MIRROR else "destination"
     counted = seen[side]
     rate = error_rate(counted, policy)
-    times = durations(evidence.frames["latency"], subject, scope)
+    times = durations(pairs.frames["latency"], subject, scope)
     slow = latency(times, policy)
     queries = {name: query.promql for name, query in evidence.queries.items()}
     findings = [
@@ -76,10 +79,15 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
             evidence.notes.get("latency", ""),
         ),
         coverage_finding(evidence, counted, about, policy),
-        split_finding(counted, about, policy),
-        reporters_finding(evidence, seen["source"], seen["destination"], scope, about, policy),
-        burst_finding(rate, about),
     ]
+    if scope.mode is Mode.CANARY:
+        findings.append(split_finding(counted, about, policy))
+    if scope.mode is not Mode.MIRROR:
+        findings.append(reporters_finding(evidence, seen["source"], seen["destination"], scope, about, policy))
+    findings.append(burst_finding(rate, about))
+    tried = mode_finding(pairs, seen["source"], seen["destination"], scope, about)
+    if tried is not None:
+        findings.append(tried)
     verdict = _verdict(findings)
     return Result(
         question="canary",
@@ -120,11 +128,14 @@ def _headline(
     slower = f"is slower with probability {slow.slower:.3f} ({level} interval {slow.lower:.3f} to {slow.upper:.3f})"
     if verdict is Verdict.FAIL:
         reasons = [text for text, finding in ((failing, errors), (slower, times)) if finding.verdict is Verdict.FAIL]
-        return f"Roll back {scope.canary}: it {' and '.join(reasons)}, more than allowed"
+        do = "Do not launch" if scope.mode is Mode.MIRROR else "Roll back"
+        return f"{do} {scope.canary}: it {' and '.join(reasons)}, more than allowed"
     if verdict is Verdict.INCONCLUSIVE:
-        first = next(f for f in (*findings[2:4], *findings[:2]) if f.verdict is Verdict.INCONCLUSIVE)
+        # Whether the data can carry a verdict comes before what they say.
+        first = next(f for f in (*findings[2:], *findings[:2]) if f.verdict is Verdict.INCONCLUSIVE)
         return f"No verdict yet on {arms}: {first.statement}; {first.advice}"
-    caution = "Promote with care" if verdict is Verdict.WARN else "Promote"
+    do = {Mode.CANARY: "Promote", Mode.BLUE_GREEN: "Keep", Mode.MIRROR: "Ready for live traffic"}[Mode(scope.mode)]
+    caution = f"{do} with care" if verdict is Verdict.WARN else do
     return f"{caution}: {scope.canary} {failing} and {slower}, both within the margins"
 
 

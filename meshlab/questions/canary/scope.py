@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
 from meshlab.errors import ParameterError
 
-__all__ = ["ARM_BY", "Scope"]
+__all__ = ["ARM_BY", "Mode", "Scope"]
+
+
+class Mode(StrEnum):
+    """How the new version is tried."""
+
+    CANARY = "canary"
+    """Both serve at the same time."""
+    BLUE_GREEN = "blue-green"
+    """The new one serves after the old one."""
+    MIRROR = "mirror"
+    """The new one gets copies of the old one's requests, and its answers are thrown away: a dark launch."""
+
 
 ARM_BY = ("version", "workload", "revision", "service")
 """What may tell the two arms apart."""
@@ -29,12 +43,14 @@ class Scope:
         Empty for any, as long as the service is in one only.
     arm_by : str
         ``version``, ``workload``, ``revision`` or ``service``: what the names of the arms are. Empty: found by itself.
+    mode : Mode
+        ``canary``, ``blue-green`` or ``mirror``.
 
     Raises
     ------
     ParameterError
         A value is no text (papermill's ``-p canary 1.10`` gives the number 1.1), the service is empty, one arm only is
-        named, both are the same, or `arm_by` is none of the four.
+        named, both are the same, `arm_by` is none of the four, or `mode` none of the three.
     """
 
     service: str
@@ -42,6 +58,7 @@ class Scope:
     canary: str = ""
     namespace: str = ""
     arm_by: str = ""
+    mode: str = Mode.CANARY
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -59,11 +76,18 @@ class Scope:
                 f"{empty} is not given, and {known} is {getattr(self, known)!r}",
                 f'write {empty} = "...", or leave both empty to have them found',
             )
+        _check(self.mode, "mode", tuple(Mode), "tries nothing", "write one of")
+        object.__setattr__(self, "mode", Mode(self.mode))
         if self.baseline and self.baseline == self.canary:
             raise ParameterError(f"baseline and canary are both {self.canary!r}", "name two different versions")
-        if self.arm_by and self.arm_by not in ARM_BY:
-            near = difflib.get_close_matches(self.arm_by, ARM_BY, 1)
-            raise ParameterError(
-                f"arm_by is {self.arm_by!r}, which tells no arms apart",
-                f"did you mean {near[0]}?" if near else f"write one of {', '.join(ARM_BY)}, or leave it empty",
-            )
+        if self.arm_by:
+            _check(self.arm_by, "arm_by", ARM_BY, "tells no arms apart", "leave it empty, or write one of")
+
+
+def _check(value: str, name: str, known: Sequence[str], fault: str, remedy: str) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, 1)
+        raise ParameterError(
+            f"{name} is {value!r}, which {fault}",
+            f"did you mean {near[0]}?" if near else f"{remedy} {', '.join(known)}",
+        )
