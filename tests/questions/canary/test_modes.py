@@ -118,7 +118,7 @@ def test_a_version_that_never_served_settles_nothing(make_evidence: MakeEvidence
 
 
 def test_a_mode_that_is_none_is_named() -> None:
-    with pytest.raises(ParameterError, match="mode is 'blue-gren'.*did you mean blue-green"):
+    with pytest.raises(ParameterError, match=r"mode is 'blue-gren'.*did you mean blue-green"):
         Scope(service="catalog", mode="blue-gren")
-    with pytest.raises(ParameterError, match="mode is 'x'.*canary, blue-green, mirror"):
+    with pytest.raises(ParameterError, match=r"mode is 'x'.*canary, blue-green, mirror"):
         Scope(service="catalog", mode="x")
