@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from real_prometheus import free_port
+from real_server import free_port
 
 from meshlab.lab.addresses import AddressBlock
 from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving

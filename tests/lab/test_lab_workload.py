@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
+import served
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from served import Client
 
 from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.station import Station
 from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS, application
-
-Client = aiohttp.ClientSession
 
 
 def behaviour(**changed: Any) -> Behaviour:
@@ -43,20 +41,7 @@ def behaviour(**changed: Any) -> Behaviour:
 
 def scene(told: Behaviour, act: Callable[[Client], Awaitable[Any]]) -> Any:
     """Run a service, and do something with it."""
-
-    async def play() -> Any:
-        # As `meshlab.lab.control.serve` does it, without signals.
-        runner = web.AppRunner(application(told), handler_cancellation=told.cancels)
-        await runner.setup()
-        chosen = socket.create_server(("127.0.0.1", 0))
-        try:
-            await web.SockSite(runner, chosen).start()
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{chosen.getsockname()[1]}") as client:
-                return await act(client)
-        finally:
-            await runner.cleanup()
-
-    return asyncio.run(play())
+    return served.scene(application(told), act, cancels=told.cancels)
 
 
 async def counts(client: Client) -> dict[str, Any]:

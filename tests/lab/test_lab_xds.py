@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import pytest
-from aiohttp import web
+import served
+from served import Client
 
 from meshlab.lab import xds
 
-Act = Callable[[aiohttp.ClientSession], Awaitable[Any]]
+
+def scene(act: Callable[[Client], Awaitable[Any]]) -> Any:
+    """Run the server, and do something with it."""
+    return served.scene(xds.application(), act)
 
 
-def scene(act: Act) -> Any:
-    async def play() -> Any:
-        runner = web.AppRunner(xds.application(), shutdown_timeout=1.0)
-        await runner.setup()
-        chosen = socket.create_server(("127.0.0.1", 0))
-        try:
-            await web.SockSite(runner, chosen).start()
-            async with aiohttp.ClientSession(f"http://127.0.0.1:{chosen.getsockname()[1]}") as client:
-                return await act(client)
-        finally:
-            await runner.cleanup()
-
-    return asyncio.run(play())
-
-
-async def put(client: aiohttp.ClientSession, kind: str, *resources: dict[str, Any], pod: str = "a") -> None:
+async def put(client: Client, kind: str, *resources: dict[str, Any], pod: str = "a") -> None:
     (await client.put(xds.SNAPSHOTS, json={pod: {kind: list(resources)}})).raise_for_status()
 
 
 async def ask(
-    client: aiohttp.ClientSession, kind: str, has: str = "", names: tuple[str, ...] = (), pod: str = "a"
+    client: Client, kind: str, has: str = "", names: tuple[str, ...] = (), pod: str = "a"
 ) -> tuple[int, str, list[str]]:
     """As Envoy asks: status, version, names of the resources."""
     body = {"node": {"id": pod}, "resource_names": list(names), "version_info": has}
@@ -47,12 +34,12 @@ async def ask(
     return 200, found["version_info"], [one.get("name") or one["cluster_name"] for one in found["resources"]]
 
 
-async def state(client: aiohttp.ClientSession, kind: str, pod: str = "a") -> str:
+async def state(client: Client, kind: str, pod: str = "a") -> str:
     return str((await (await client.get(xds.STATES)).json())[pod][kind])
 
 
 def test_what_is_there_is_given_at_once() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "clusters", {"name": "x"}, {"name": "y"})
         await put(client, "endpoints", {"cluster_name": "x"}, {"cluster_name": "y"})
         return await ask(client, "clusters"), await ask(client, "endpoints", names=("y",))
@@ -61,7 +48,7 @@ def test_what_is_there_is_given_at_once() -> None:
 
 
 def test_who_has_the_newest_is_held_until_there_is_a_newer_one() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "routes", {"name": "r"})
         held = asyncio.create_task(ask(client, "routes", has="1"))
         await asyncio.sleep(0.1)
@@ -78,7 +65,7 @@ def test_who_has_the_newest_is_held_until_there_is_a_newer_one() -> None:
 def test_a_request_that_was_held_too_long_is_told_that_nothing_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xds, "_HELD_S", 0.1)
 
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "routes", {"name": "r"})
         return await ask(client, "routes", has="1")
 
@@ -86,7 +73,7 @@ def test_a_request_that_was_held_too_long_is_told_that_nothing_is_new(monkeypatc
 
 
 def test_a_sidecar_has_taken_what_it_asks_with() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "routes", {"name": "r"})
         await ask(client, "routes")
         given = await state(client, "routes")
@@ -103,7 +90,7 @@ def test_a_sidecar_has_taken_what_it_asks_with() -> None:
 def test_who_comes_back_with_the_version_before_has_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xds, "_HELD_S", 0.1)
 
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "listeners", {"name": "good"})
         await ask(client, "listeners")
         await put(client, "listeners", {"name": "bad"})
@@ -117,7 +104,7 @@ def test_who_comes_back_with_the_version_before_has_refused(monkeypatch: pytest.
 
 
 def test_a_new_subscription_is_no_refusal() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "endpoints", {"cluster_name": "x"})
         seen = []
         for _ in range(10):
@@ -133,7 +120,7 @@ def test_a_new_subscription_is_no_refusal() -> None:
 
 
 def test_subscriptions_to_what_is_gone_are_not_waited_for() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "endpoints", {"cluster_name": "x"}, {"cluster_name": "y"})
         await ask(client, "endpoints", names=("y",))
         held = asyncio.create_task(ask(client, "endpoints", has="1", names=("y",)))
@@ -146,7 +133,7 @@ def test_subscriptions_to_what_is_gone_are_not_waited_for() -> None:
 
 
 def test_sidecars_are_kept_apart() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "routes", {"name": "of-a"})
         await put(client, "routes", {"name": "of-b"}, pod="b")
         return await ask(client, "routes"), await ask(client, "routes", pod="b")
@@ -155,7 +142,7 @@ def test_sidecars_are_kept_apart() -> None:
 
 
 def test_the_end_lets_everybody_go() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         await put(client, "routes", {"name": "r"})
         asyncio.create_task(ask(client, "routes", has="1"))  # noqa: RUF006
         await asyncio.sleep(0.05)
@@ -164,7 +151,7 @@ def test_the_end_lets_everybody_go() -> None:
 
 
 def test_prometheus_is_told_where_the_sidecars_are() -> None:
-    async def act(client: aiohttp.ClientSession) -> Any:
+    async def act(client: Client) -> Any:
         empty = await (await client.get(xds.TARGETS)).json()
         await client.put(xds.TARGETS, json=[{"targets": ["127.0.0.1:1"]}])
         return empty, await (await client.get(xds.TARGETS)).json()

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+from real_server import free_port, running
 
 
 def escape(value: str) -> str:
@@ -50,30 +42,13 @@ def serving(folder: Path, text: str, *, prometheus: str = "prometheus", promtool
     )
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with (folder / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [
-                prometheus,
-                f"--config.file={folder / 'empty.yml'}",
-                f"--storage.tsdb.path={folder / 'store'}",
-                "--storage.tsdb.retention.time=100y",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--query.max-samples=100000000",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        for _ in range(150):
-            try:
-                if requests.get(f"{url}/-/ready", timeout=2).ok:
-                    break
-            except requests.RequestException:
-                pass
-            if server.poll() is not None:
-                raise RuntimeError((folder / "log.txt").read_text()[-2000:])
-            time.sleep(0.1)
+    command = [
+        prometheus,
+        f"--config.file={folder / 'empty.yml'}",
+        f"--storage.tsdb.path={folder / 'store'}",
+        "--storage.tsdb.retention.time=100y",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--query.max-samples=100000000",
+    ]
+    with running(command, f"{url}/-/ready", folder / "log.txt"):
         yield url
-    finally:
-        server.terminate()
-        server.wait(20)

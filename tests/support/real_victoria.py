@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import requests
-from real_prometheus import escape, free_port
+from real_prometheus import escape
+from real_server import free_port, running
 
 __all__ = ["serving_victoria"]
 
@@ -35,28 +34,14 @@ def serving_victoria(folder: Path, series: Iterable[Series], *, binary: str = "v
     """Serve series; yields the URL, ends the server by its id."""
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{free_port()}"
-    with (folder / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [
-                binary,
-                f"-storageDataPath={folder / 'store'}",
-                f"-httpListenAddr={url.removeprefix('http://')}",
-                "-retentionPeriod=100y",
-                "-search.maxUniqueTimeseries=2000000",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        for _ in range(150):
-            try:
-                if requests.get(f"{url}/health", timeout=2).ok:
-                    break
-            except requests.RequestException:
-                pass
-            if server.poll() is not None:
-                raise RuntimeError((folder / "log.txt").read_text()[-2000:])
-            time.sleep(0.1)
+    command = [
+        binary,
+        f"-storageDataPath={folder / 'store'}",
+        f"-httpListenAddr={url.removeprefix('http://')}",
+        "-retentionPeriod=100y",
+        "-search.maxUniqueTimeseries=2000000",
+    ]
+    with running(command, f"{url}/health", folder / "log.txt"):
         batch: list[str] = []
         for one in series:
             if not np.isfinite(one[2]).all():
@@ -69,9 +54,6 @@ def serving_victoria(folder: Path, series: Iterable[Series], *, binary: str = "v
         _import(url, batch)
         requests.get(f"{url}/internal/force_flush", timeout=60).raise_for_status()
         yield url
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def _import(url: str, lines: list[str]) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import struct
-import subprocess
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import requests
-from real_prometheus import free_port
+from real_server import free_port, running
 
 _LITERAL_OF_TWO_BYTES = bytes([61 << 2])
 _HEADERS = {
@@ -55,31 +53,14 @@ def written_to(folder: Path, body: bytes, *, prometheus: str = "prometheus") -> 
     (folder / "empty.yml").write_text("global: {}\n")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with (folder / "log.txt").open("w") as log:
-        server = subprocess.Popen(
-            [
-                prometheus,
-                f"--config.file={folder / 'empty.yml'}",
-                f"--storage.tsdb.path={folder / 'store'}",
-                "--storage.tsdb.retention.time=100y",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--web.enable-remote-write-receiver",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        for _ in range(150):
-            try:
-                if requests.get(f"{url}/-/ready", timeout=2).ok:
-                    break
-            except requests.RequestException:
-                pass
-            if server.poll() is not None:
-                raise RuntimeError((folder / "log.txt").read_text()[-2000:])
-            time.sleep(0.1)
+    command = [
+        prometheus,
+        f"--config.file={folder / 'empty.yml'}",
+        f"--storage.tsdb.path={folder / 'store'}",
+        "--storage.tsdb.retention.time=100y",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--web.enable-remote-write-receiver",
+    ]
+    with running(command, f"{url}/-/ready", folder / "log.txt"):
         requests.post(f"{url}/api/v1/write", data=body, headers=_HEADERS, timeout=10).raise_for_status()
         yield url
-    finally:
-        server.terminate()
-        server.wait(20)
