@@ -268,14 +268,15 @@ class Lab:
         self._waiter.wait("waiting for the window to begin", start_s - time.time())
         began_s = self.begin()
         sent_before, cpu_before = self._parts.load_counts(), self._processes.cpu_s()
-        from_the_start = {copy.pod for copy in self._parts.fleet.running}
         in_window = self._watched_window(start_s, length_s)
         sent_after, cpu_after = self._parts.load_counts(), self._processes.cpu_s()
         history = self._parts.load_history()
         self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
         total = self.stop_load()
         self._parts.fleet.rest()
-        throughout = from_the_start.intersection(copy.pod for copy in self._parts.fleet.running)
+        # A copy may go and come back under its name: only its own age tells whether it was there all the time.
+        living = self._parts.fleet.pods.living()
+        throughout = {pod.name for pod in living if pod.created_s < start_s and pod.deleted_s is None}
         scrapes = self._scrapes(throughout, start_s, length_s, force)
         truth = scenario_truth(self.scenario, self.seed, length_s)
         truth |= {
