@@ -24,16 +24,19 @@ from scipy.stats import beta, norm
 
 from meshlab.questions.canary.arms import Durations, Outcomes
 from meshlab.questions.canary.error_rate import error_rate
+from meshlab.questions.canary.guards import failing
 from meshlab.questions.canary.kayenta import Classification, judge_metric
 from meshlab.questions.canary.latency import latency
 from meshlab.questions.canary.policy import Policy
-from meshlab.stats.shares import Blocks
+from meshlab.questions.canary.slow import slow
+from meshlab.stats.blocks import Blocks
 
 Floats = NDArray[np.float64]
 
 MINUTES, SHARE, BASE = 60, 0.10, 0.01
 EDGES = np.array([1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, np.inf])
 POLICY = Policy(block_s=60)
+STAKES = POLICY.stakes
 KAYENTA_EVERY, KAYENTA_PART = 5, 10
 
 
@@ -89,20 +92,28 @@ def judged(design: Design, seed: int, *, with_kayenta: bool) -> Seen:
     blocks, baseline, canary = simulated(design, np.random.default_rng(seed))
     index = np.arange(MINUTES)
     time = pd.DatetimeIndex(pd.to_datetime(60 * (index + 1), unit="s", utc=True))
+    seen = Durations(EDGES, baseline, canary, index, time)
     errors = error_rate(Outcomes(blocks, index, time, MINUTES), POLICY).looks
-    times = latency(Durations(EDGES, baseline, canary, index, time), POLICY).looks
-    minute = {moment: number for number, moment in enumerate(time)}
-    slower, faster = np.zeros(MINUTES, bool), np.zeros(MINUTES, bool)
-    for row in times.itertuples():
-        at = minute[row.time]
-        slower[at:] = row.lower > 0.5 + POLICY.latency_margin
-        faster[at:] = row.upper < 0.5 + POLICY.latency_margin
-    worse = np.maximum.accumulate(errors["log_worse"].to_numpy()) >= math.log(2 / POLICY.alpha)
-    below = errors["log_below"].to_numpy() >= math.log(1 / POLICY.alpha)
-    bad = worse | slower
+    later, tail = (found.looks.set_index("time").reindex(time) for found in (latency(seen, POLICY), slow(seen, POLICY)))
+    # A look without a comparison knows what the one before it knew.
+    later, tail = later.ffill(), tail.ffill()
+    evidence = {
+        "errors": np.maximum.accumulate(errors["log_worse"].to_numpy()),
+        "latency": later["log_worse"].fillna(0.0).to_numpy(),
+        "slow": tail["log_worse"].fillna(0.0).to_numpy(),
+    }
+    pass_from = math.log(1 / POLICY.alpha)
+    tolerated = {
+        "errors": errors["log_below"].to_numpy() >= pass_from,
+        "latency": (later["upper"] < 0.5 + POLICY.latency_margin).to_numpy(),
+        "slow": tail["log_below"].fillna(0.0).to_numpy() >= pass_from,
+    }
+    fails = [failing({name: logs[at] for name, logs in evidence.items()}, STAKES, POLICY.alpha) for at in index]
+    bad = np.array([any(not tolerated[name][at] for name in fails[at]) for at in index])
+    good = np.logical_and.reduce(list(tolerated.values()))
     return Seen(
         fail=_first(bad),
-        passed=_first(below & faster & ~bad),
+        passed=_first(good & ~bad),
         z_test=_first(_z(blocks) > norm.isf(POLICY.alpha)),
         kayenta=_kayenta(blocks, baseline, canary) if with_kayenta else math.nan,
     )

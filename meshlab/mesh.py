@@ -282,6 +282,30 @@ class Mesh:
         """
         return self._blocks(window, by, where, reporter, block_ms, extra="le")
 
+    def restarts(self, window: Window, by: Sequence[str], where: Where = (), *, reporter: Reporter) -> Answer:
+        """How often proxies were started anew within the window, as their request counters tell by falling.
+
+        Parameters
+        ----------
+        window : Window
+        by : sequence of str
+            Words of the vocabulary; ``destination_instance`` among them tells pods apart.
+        where : sequence of Condition or Matcher
+        reporter : Reporter
+
+        Returns
+        -------
+        Answer
+            The words of `by` and ``restarts`` (int64). A pod that came back under another name is another pod.
+        """
+        frames, queries = [], []
+        for part in self._parts(reporter):
+            raw = self.engine.samples(part.dialect.counts(part.family, part.asked(where, window)), window)
+            queries.append(raw.query)
+            frames.append(part.restarted(part.single(raw, self.source), window, by, where))
+        frame = _together(frames, list(by), "restarts").astype({"restarts": np.int64})
+        return Answer(frame, _joined(queries, window))
+
     def where(self, subject: Subject) -> list[Condition]:
         """Conditions that select one subject, whatever the mesh."""
         values = ((subject.cluster,), (subject.namespace,), subject.services)

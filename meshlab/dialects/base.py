@@ -26,6 +26,7 @@ VOCABULARY: Final = (
     "destination_revision",
     "destination_rollout_hash",
     "destination_template_hash",
+    "destination_instance",
     "destination_cluster",
     "destination_principal",
     "reporter",

@@ -96,6 +96,7 @@ def _called() -> dict[str, Column]:
         "destination_version": Column(("version",)),
         "destination_rollout_hash": Column(("rollouts_pod_template_hash",)),
         "destination_template_hash": Column(("pod_template_hash",)),
+        "destination_instance": Column(("pod", "instance"), exclusive=False),
         "destination_cluster": Column(("cluster",)),
         "source_principal": Column(("client_id",)),
         "reporter": Column(constant="destination"),

@@ -17,7 +17,7 @@ from meshlab.dialects.dialect import Dialect, Family, View, Where
 from meshlab.engines.base import Engine
 from meshlab.selector import Matcher
 from meshlab.series import SeriesSet
-from meshlab.stats.counters import increments
+from meshlab.stats.counters import increments, resets
 from meshlab.window import Window
 
 __all__ = ["Part"]
@@ -171,6 +171,19 @@ class Part:
         frame["block"] = block[keep]
         frame["count"] = count[keep]
         return frame
+
+    def restarted(self, raw: SeriesSet, window: Window, by: Sequence[str], where: Where) -> pd.DataFrame:
+        """How often counters fell, by the words; a process has many counters, and the one that fell most often counts.
+
+        Returns
+        -------
+        DataFrame
+            The words of `by` and ``restarts``.
+        """
+        groups = self.named(raw.labels, self.needed(by, where), window)
+        groups = groups.assign(restarts=resets(raw.sid, raw.value, len(raw)))
+        groups = groups[_fulfilled(groups, where)]
+        return groups.groupby(list(by), sort=True)["restarts"].max().reset_index()
 
     def single(self, raw: SeriesSet, source: str) -> SeriesSet:
         """Raw counters with one replica of each.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["increments"]
+__all__ = ["increments", "resets"]
 
 
 def increments(
@@ -49,3 +49,23 @@ def increments(
     base = first & (time_ms <= earliest[target[sid]])
     keep = ~base & np.isfinite(rise)
     return sid[keep], time_ms[keep], np.rint(rise[keep]).astype(np.int64)
+
+
+def resets(sid: NDArray[np.int32], value: NDArray[np.float64], series: int) -> NDArray[np.int64]:
+    """How often each counter fell: its process was started anew.
+
+    Parameters
+    ----------
+    sid : ndarray of int32, shape (samples,)
+        Which series each sample belongs to, ascending.
+    value : ndarray of float64, shape (samples,)
+        Counters, ascending in time within a series.
+    series : int
+        How many series there are.
+
+    Returns
+    -------
+    ndarray of int64, shape (series,)
+    """
+    fell = (sid[1:] == sid[:-1]) & (value[1:] < value[:-1])
+    return np.bincount(sid[1:][fell], minlength=series).astype(np.int64)

@@ -20,17 +20,18 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.signal import lfilter
+from numpy.typing import NDArray
 
-__all__ = ["Blocks", "Margin", "difference_interval", "dispersion", "log_evidence_below", "log_evidence_worse"]
+from meshlab.stats.blocks import Blocks
+from meshlab.stats.ratios import log_ratio_below
+
+__all__ = ["Margin", "difference_interval", "log_evidence_below"]
 
 Floats = NDArray[np.float64]
 
 _EDGE: Final = 1e-9
 _ROUNDS: Final = 44  # bisections: 2**-44 of the unit interval
 _GRID: Final = 160
-_MEMORY: Final = 0.75  # a block weighs half after two and a half blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,53 +54,18 @@ class Margin:
         return max(self.absolute, self.relative * share)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Blocks:
-    """Events and totals of two arms in blocks of time.
+def log_evidence_below(blocks: Blocks, margin: Margin, phi: float = 1.0) -> Floats:
+    """Evidence that the second arm's share is less than the margin above the first's.
 
-    Parameters
-    ----------
-    events_b, total_b, events_c, total_c : array_like, shape (blocks,)
-        Counts of the first arm (baseline) and of the second (canary); 0 <= events <= total.
-    """
-
-    events_b: Floats
-    total_b: Floats
-    events_c: Floats
-    total_c: Floats
-
-    @classmethod
-    def of(cls, events_b: ArrayLike, total_b: ArrayLike, events_c: ArrayLike, total_c: ArrayLike) -> Blocks:
-        """Counts of any integer type as the float64 arrays that the mathematics uses."""
-        return cls(*(np.asarray(x, dtype=np.float64) for x in (events_b, total_b, events_c, total_c)))
-
-    def shares(self) -> tuple[float, float]:
-        """Overall share of each arm, 0..1; NaN for an arm without a single request."""
-        with np.errstate(invalid="ignore"):
-            first = self.events_b.sum() / self.total_b.sum()
-            second = self.events_c.sum() / self.total_c.sum()
-        return float(first), float(second)
-
-    def swapped(self) -> Blocks:
-        """The same counts with the arms' places exchanged."""
-        return Blocks(self.events_c, self.total_c, self.events_b, self.total_b)
-
-
-def log_evidence_worse(blocks: Blocks, margin: Margin, phi: float = 1.0) -> Floats:
-    """Evidence that the second arm's share is more than the margin above the first's, at least for a while.
-
-    "Not worse" is two nulls, whose union is not convex: at most the absolute margin above, or at most the relative
-    one. Both must be refuted, so the smaller evidence counts. Half of the stake plays from the first block against
-    what all blocks before showed; the other half is spread over all starts s with weights 1/((s+1)(s+2)) and plays
-    against what the last few showed, so that an arm which turns bad late is found as well (a mixture of e-processes is
-    an e-process).
+    The null, "at least the margin above", is convex. Three alternatives share the stake: that the arms are equal,
+    whatever the earlier blocks showed, and (given the events of both) any ratio below the relative margin.
 
     Parameters
     ----------
     blocks : Blocks
     margin : Margin
     phi : float
-        Dispersion (>= 1) by which the evidence is deflated; see `dispersion`.
+        Dispersion (>= 1) by which the evidence is deflated; see `meshlab.stats.scatter`.
 
     Returns
     -------
@@ -107,34 +73,9 @@ def log_evidence_worse(blocks: Blocks, margin: Margin, phi: float = 1.0) -> Floa
         Natural logarithm of the e-process after each block. It is refuted at level alpha, at any look, when this
         reaches ``log(1 / alpha)``.
     """
-    whole, recent = _plug_in(blocks), _plug_in(blocks, _MEMORY)
-    logs = []
-    for slope, offset in ((1.0, margin.absolute), (1.0 + margin.relative, 0.0)):
-        first = np.cumsum(_line_logs(blocks, whole, slope, offset) / phi)
-        late = _spread_starts(_line_logs(blocks, recent, slope, offset) / phi)
-        logs.append(np.logaddexp(first, late) - np.log(2.0))
-    smaller: Floats = np.minimum(logs[0], logs[1])
-    return smaller
-
-
-def log_evidence_below(blocks: Blocks, margin: Margin, phi: float = 1.0) -> Floats:
-    """Evidence that the second arm's share is less than the margin above the first's.
-
-    The null, "at least the margin above", is convex. Two alternatives share the stake: that the arms are equal, and
-    whatever the earlier blocks showed.
-
-    Parameters
-    ----------
-    blocks, margin, phi
-        As in `log_evidence_worse`.
-
-    Returns
-    -------
-    ndarray of float64, shape (blocks,)
-        Natural logarithm of the e-process after each block.
-    """
-    equal, shown = (np.cumsum(_corner_logs(blocks, a, margin) / phi) for a in (_equal(blocks), _plug_in(blocks)))
-    return np.asarray(np.logaddexp(equal, shown) - np.log(2.0), dtype=np.float64)
+    logs = [np.cumsum(_corner_logs(blocks, a, margin) / phi) for a in (_equal(blocks), _plug_in(blocks))]
+    logs.append(log_ratio_below(blocks, 1.0 + margin.relative, phi))
+    return np.asarray(np.logaddexp.reduce(logs) - np.log(len(logs)), dtype=np.float64)
 
 
 def difference_interval(blocks: Blocks, alpha: float, phi: float = 1.0) -> tuple[Floats, Floats]:
@@ -161,44 +102,17 @@ def difference_interval(blocks: Blocks, alpha: float, phi: float = 1.0) -> tuple
     return lower, upper
 
 
-def dispersion(blocks: Blocks) -> tuple[float, int]:
-    """How much more the events of the second arm scatter over the blocks than independent requests would.
-
-    Given the events of both arms in a block, those of the second are binomial with the odds of the two overall rates:
-    Pearson's chi-square over its degrees of freedom is about 1. Bursts make it larger.
-
-    Returns
-    -------
-    phi : float
-        Pearson's chi-square / degrees of freedom; NaN when no block has enough events.
-    degrees : int
-        Degrees of freedom: blocks with expected counts of at least 1 on both sides, less one.
-    """
-    events = blocks.events_b + blocks.events_c
-    share_b, share_c = blocks.shares()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        weight = blocks.total_c * share_c / (blocks.total_c * share_c + blocks.total_b * share_b)
-        expected = events * weight
-        use = (expected >= 1) & (events - expected >= 1)
-        chi2 = ((blocks.events_c - expected)[use] ** 2 / (expected * (1 - weight))[use]).sum()
-    degrees = int(use.sum()) - 1
-    return (float(chi2 / degrees), degrees) if degrees > 0 else (float("nan"), 0)
-
-
 Point = tuple[Floats, Floats]
 
 
-def _before(events: Floats, total: Floats, memory: float = 1.0) -> Floats:
-    """Share in the blocks before each one, faded by `memory` a block; half an event of one keeps it inside (0, 1)."""
-    if memory == 1.0:
-        k, n = np.cumsum(events) - events, np.cumsum(total) - total
-    else:
-        k, n = (lfilter([0.0, memory], [1.0, -memory], x) for x in (events, total))
+def _before(events: Floats, total: Floats) -> Floats:
+    """Share in the blocks before each one; half an event of one keeps it inside (0, 1)."""
+    k, n = np.cumsum(events) - events, np.cumsum(total) - total
     return np.asarray((k + 0.5) / (n + 1.0), dtype=np.float64)
 
 
-def _plug_in(blocks: Blocks, memory: float = 1.0) -> Point:
-    return _before(blocks.events_b, blocks.total_b, memory), _before(blocks.events_c, blocks.total_c, memory)
+def _plug_in(blocks: Blocks) -> Point:
+    return _before(blocks.events_b, blocks.total_b), _before(blocks.events_c, blocks.total_c)
 
 
 def _equal(blocks: Blocks) -> Point:
@@ -263,16 +177,6 @@ def _corner_logs(blocks: Blocks, alternative: Point, margin: Margin) -> Floats:
     null = np.where(first, nulls[0][0], nulls[1][0]), np.where(first, nulls[0][1], nulls[1][1])
     inside = c1 >= np.maximum(b1 + margin.absolute, slope * b1)
     return _staked(blocks, inside, _log_ratio(blocks, alternative, null))
-
-
-def _spread_starts(logs: Floats) -> Floats:
-    """Evidence whose stake is spread over all starts s with weights 1/((s+1)(s+2))."""
-    total = np.cumsum(logs)
-    start = np.arange(len(logs))
-    weight = 1.0 / ((start + 1.0) * (start + 2.0))
-    # A start s contributes exp(total[t] - total[s - 1]) from block s on; one still to come holds its stake at 1.
-    begun = np.logaddexp.accumulate(np.log(weight) - (total - logs)) + total
-    return np.asarray(np.logaddexp(begun, -np.log(start + 2.0)), dtype=np.float64)
 
 
 def _largest_refuted(blocks: Blocks, need: float, phi: float) -> Floats:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from meshlab.stats.paired import mean_interval
+from meshlab.stats.paired import half_width, log_evidence_above, mean_interval
 
 
 def test_interval_covers_at_all_looks_whatever_the_scale() -> None:
@@ -36,3 +36,26 @@ def test_constant_differences_bound_nothing() -> None:
     _, lower, upper = mean_interval(np.full(50, 0.25), 0.02)
     assert np.isinf(lower).all()
     assert np.isinf(upper).all()
+
+
+def test_the_evidence_is_what_the_interval_inverts() -> None:
+    x = np.random.default_rng(1).normal(0.3, 0.5, 40)
+    _, lower, _ = mean_interval(x, 0.02)
+    at = np.flatnonzero(np.isfinite(lower))
+    assert len(at) > 30
+    for look in at:
+        assert log_evidence_above(x, float(lower[look]))[look] == pytest.approx(np.log(1 / 0.02))
+
+
+def test_nothing_speaks_for_a_mean_above_what_was_seen_or_for_blocks_that_do_not_differ() -> None:
+    x = np.random.default_rng(1).normal(0.3, 0.5, 40)
+    assert log_evidence_above(x, 5.0)[-1] == 0
+    assert np.all(log_evidence_above(np.full(20, 0.25)) == 0)
+    assert len(log_evidence_above([])) == 0
+
+
+def test_half_the_width_in_standard_deviations() -> None:
+    x = np.random.default_rng(2).normal(0, 1, 30)
+    mean, _, upper = mean_interval(x, 0.05)
+    assert half_width(30, 0.05) * x.std() == pytest.approx(upper[-1] - mean[-1])
+    assert half_width(1, 0.05) == np.inf

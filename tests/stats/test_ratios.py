@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from meshlab.stats.ratios import log_ratio_above, log_ratio_below
-from meshlab.stats.shares import Blocks
+from meshlab.stats.blocks import Blocks
+from meshlab.stats.ratios import log_ratio_above, log_ratio_below, ratio_interval
 
 
 def expected(test: str, factor: float, ratio: float, part: float, events: int) -> float:
@@ -70,3 +70,27 @@ def test_blocks_without_requests_of_an_arm_and_without_events_say_nothing() -> N
 def test_bursts_deflate() -> None:
     bad = blocks(2.0, 1)
     assert log_ratio_above(bad, 1.1, phi=3.0)[-1] < log_ratio_above(bad, 1.1)[-1] / 2
+
+
+def test_an_arm_that_turns_bad_late_is_found() -> None:
+    rng = np.random.default_rng(2)
+    shares = np.where(np.arange(120) < 105, 0.01, 0.06)
+    late = Blocks.of(rng.binomial(1700, 0.01, 120), [1700] * 120, rng.binomial(560, shares), [560] * 120)
+    logs = log_ratio_above(late, 1.03)
+    assert logs[104] < math.log(100)
+    assert logs[-1] > math.log(100)
+
+
+@pytest.mark.parametrize(("ratio", "per_minute"), [(1.0, 2000), (3.0, 2000), (0.4, 20_000)])
+def test_the_interval_holds_the_ratio(ratio: float, per_minute: int) -> None:
+    found = [ratio_interval(blocks(ratio, seed, per_minute=per_minute), 0.1) for seed in range(60)]
+    assert sum(not low <= ratio <= high for low, high in found) <= 6
+    assert all(low > 0 and math.isfinite(high) for low, high in found)
+
+
+def test_the_interval_of_nothing_is_everything() -> None:
+    assert ratio_interval(Blocks.of([], [], [], []), 0.02) == (0.0, math.inf)
+    assert ratio_interval(Blocks.of([0], [1000], [0], [1000]), 0.02) == (0.0, math.inf)
+    low, high = ratio_interval(Blocks.of([0] * 40, [1000] * 40, [5] * 40, [1000] * 40), 0.02)
+    assert low > 3
+    assert high == math.inf

@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshlab.stats.shares import (
-    Blocks,
-    Margin,
-    difference_interval,
-    dispersion,
-    log_evidence_below,
-    log_evidence_worse,
-)
+from meshlab.stats.blocks import Blocks
+from meshlab.stats.shares import Margin, difference_interval, log_evidence_below
 
 MARGIN = Margin(absolute=0.005, relative=0.5)
 
@@ -31,7 +25,7 @@ def test_margin_is_the_larger_of_the_two() -> None:
 
 @given(
     b=st.floats(0.001, 0.3),
-    excess=st.floats(0, 1),
+    excess=st.floats(1, 3),
     alternative=st.tuples(st.floats(0.002, 0.6), st.floats(0.002, 0.9)),
     totals=st.tuples(st.integers(1, 3), st.integers(1, 3)),
 )
@@ -39,20 +33,22 @@ def test_margin_is_the_larger_of_the_two() -> None:
 def test_one_block_has_mean_at_most_one_under_the_null(
     b: float, excess: float, alternative: tuple[float, float], totals: tuple[int, int]
 ) -> None:
-    """Exact expectation over all outcomes of a block, for a null point and a stake from the block before."""
-    c = b + excess * MARGIN.absolute  # not worse than the absolute margin
+    """Exact expectation over all outcomes of a block, for a null point and what was shown in the block before."""
+    c = min(b + excess * MARGIN.of(b), 1.0)
     n_b, n_c = totals
     past = 1000
-    mean = 0.0
+    mean, before = 0.0, None
     for k_b in range(n_b + 1):
         for k_c in range(n_c + 1):
             probability = _binomial(k_b, n_b, b) * _binomial(k_c, n_c, c)
             blocks = Blocks.of(
                 [round(past * alternative[0]), k_b], [past, n_b], [round(past * alternative[1]), k_c], [past, n_c]
             )
-            # The spread starts hold one more stake; the first block carries none, so the product is this block's.
-            mean += probability * np.exp(log_evidence_worse(blocks, MARGIN)[-1])
-    assert mean <= 1 + 1e-9
+            logs = log_evidence_below(blocks, MARGIN)
+            before = logs[0]
+            mean += probability * np.exp(logs[-1])
+    assert before is not None
+    assert mean <= np.exp(before) * (1 + 1e-6)
 
 
 def _binomial(k: int, n: int, p: float) -> float:
@@ -61,31 +57,21 @@ def _binomial(k: int, n: int, p: float) -> float:
     return comb(n, k) * p**k * (1 - p) ** (n - k)
 
 
-def test_false_alarms_stay_below_alpha_although_every_look_counts() -> None:
-    """At the margin's edge, with a drifting error level that both arms share."""
+def test_false_passes_stay_below_alpha_although_every_look_counts() -> None:
+    """On the margin, with a drifting error level that both arms share."""
     rng = np.random.default_rng(7)
-    alarms = 0
+    wrong = 0
     for _ in range(400):
-        level = 0.01 * np.exp(0.5 * np.cumsum(rng.normal(0, 0.2, 40)))
-        blocks = draw(rng, np.minimum(level, 0.3), np.minimum(1.5 * level, 0.45), 1700, 560)
-        alarms += log_evidence_worse(blocks, MARGIN).max() >= np.log(1 / 0.05)
-    assert alarms <= 20 + 3 * np.sqrt(20)
+        level = 0.02 * np.exp(0.5 * np.cumsum(rng.normal(0, 0.2, 40)))
+        blocks = draw(rng, np.minimum(level, 0.3), np.minimum(level + np.maximum(0.5 * level, 0.005), 0.6), 1700, 560)
+        wrong += log_evidence_below(blocks, MARGIN).max() >= np.log(1 / 0.05)
+    assert wrong <= 20 + 3 * np.sqrt(20)
 
 
-def test_a_tripled_share_is_refuted_and_an_equal_one_passes() -> None:
+def test_an_equal_share_passes() -> None:
     rng = np.random.default_rng(1)
-    worse = [log_evidence_worse(draw(rng, 0.01, 0.03, 1700, 560), MARGIN).max() for _ in range(50)]
     equal = [log_evidence_below(draw(rng, 0.01, 0.01, 1700, 560), MARGIN)[-1] for _ in range(100)]
-    assert min(worse) > np.log(100)
     assert np.mean(np.array(equal) > np.log(50)) > 0.9
-
-
-def test_an_arm_that_turns_bad_late_is_found() -> None:
-    rng = np.random.default_rng(2)
-    shares = np.where(np.arange(120) < 105, 0.01, 0.06)
-    blocks = draw(rng, 0.01, shares, 1700, 560, blocks=120)
-    assert log_evidence_worse(blocks, MARGIN)[104] < np.log(100)
-    assert log_evidence_worse(blocks, MARGIN)[-1] > np.log(100)
 
 
 def test_zero_errors_pass_once_the_bound_is_below_the_margin() -> None:
@@ -93,14 +79,12 @@ def test_zero_errors_pass_once_the_bound_is_below_the_margin() -> None:
     many = Blocks.of([0] * 40, [1700] * 40, [0] * 40, [560] * 40)
     assert log_evidence_below(few, MARGIN)[-1] < np.log(50)
     assert log_evidence_below(many, MARGIN)[-1] > np.log(50)
-    assert log_evidence_worse(many, MARGIN).max() <= 1e-9
 
 
 def test_no_blocks_and_an_arm_without_requests_say_nothing() -> None:
     nothing = Blocks.of([], [], [], [])
-    assert len(log_evidence_worse(nothing, MARGIN)) == 0
+    assert len(log_evidence_below(nothing, MARGIN)) == 0
     idle = Blocks.of([1, 2], [100, 100], [0, 0], [0, 0])
-    assert np.all(log_evidence_worse(idle, MARGIN) <= 0)
     assert np.all(log_evidence_below(idle, MARGIN) <= 0)
     lower, upper = difference_interval(idle, 0.02)
     assert lower[-1] == -1
@@ -118,16 +102,7 @@ def test_interval_holds_the_true_difference_at_all_looks(b: float, c: float) -> 
     assert missed <= 12
 
 
-def test_dispersion_tells_bursts_from_independent_errors() -> None:
-    rng = np.random.default_rng(4)
-    calm = draw(rng, 0.02, 0.02, 1700, 560)
-    assert 0.5 < dispersion(calm)[0] < 1.6
-    bursts = rng.choice([0.005, 0.08], 40, p=[0.8, 0.2])
-    assert dispersion(draw(rng, 0.02, bursts, 1700, 560))[0] > 3
-    assert np.isnan(dispersion(Blocks.of([0], [10], [0], [10]))[0])
-
-
 def test_deflation_weakens_the_evidence() -> None:
     rng = np.random.default_rng(5)
-    blocks = draw(rng, 0.01, 0.03, 1700, 560)
-    assert log_evidence_worse(blocks, MARGIN, 4.0)[-1] < log_evidence_worse(blocks, MARGIN)[-1] / 2
+    blocks = draw(rng, 0.01, 0.01, 1700, 560)
+    assert log_evidence_below(blocks, MARGIN, 4.0)[-1] < log_evidence_below(blocks, MARGIN)[-1] / 2

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.questions.canary.scope import Scope
-from meshlab.stats.shares import Blocks
+from meshlab.stats.blocks import Blocks
 from meshlab.subject import Subject
 
 __all__ = ["Durations", "Outcomes", "durations", "is_error", "outcomes"]

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from meshlab.questions.canary.arms import Outcomes
+from meshlab.questions.canary.guards import judged
 from meshlab.questions.canary.policy import Policy
 from meshlab.results import Finding, Verdict
-from meshlab.stats.shares import difference_interval, dispersion, log_evidence_below, log_evidence_worse
+from meshlab.stats.ratios import log_ratio_above, ratio_interval
+from meshlab.stats.scatter import at_every_look, deflation
+from meshlab.stats.shares import difference_interval, log_evidence_below
 
 __all__ = ["ErrorRate", "burst_finding", "error_finding", "error_rate"]
-
-_BURSTY = 0.001
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,13 +28,15 @@ class ErrorRate:
     share_baseline, share_canary : float
         0..1; NaN without requests.
     margin : float
-        The margin in force, share.
+        The margin that is tolerated, share.
     lower, upper : float
         Of the difference (canary minus baseline), share, at the policy's level, valid at every look.
+    ratio : tuple of float
+        Lower and upper end of the interval of the ratio (canary's share over baseline's), valid at every look.
     log_worse : float
-        Natural log of the evidence for "worse than the margin": the largest over all looks.
+        Natural log of the evidence for "worse than what counts as the same": the largest over all looks.
     log_below : float
-        Natural log of the evidence for "within the margin": at the last look.
+        Natural log of the evidence for "within what is tolerated": at the last look.
     phi : float
         Dispersion by which both were deflated; 1 when errors do not come in bursts.
     looks : DataFrame
@@ -46,6 +48,7 @@ class ErrorRate:
     margin: float
     lower: float
     upper: float
+    ratio: tuple[float, float]
     log_worse: float
     log_below: float
     phi: float
@@ -58,14 +61,13 @@ class ErrorRate:
 
 
 def error_rate(outcomes: Outcomes, policy: Policy) -> ErrorRate:
-    """Compare error shares by anytime-valid evidence; see `meshlab.stats.shares` for the method."""
+    """Compare error shares by anytime-valid evidence; see `meshlab.stats.ratios` and `meshlab.stats.shares`."""
     blocks = outcomes.blocks
-    measured, degrees = dispersion(blocks)
-    bursty = degrees > 0 and chi2.sf(measured * degrees, degrees) < _BURSTY
-    phi = max(1.0, measured) if bursty else 1.0
+    deflations = deflation(blocks)
+    phi = float(deflations[-1]) if len(deflations) else 1.0
     share_b, share_c = blocks.shares()
-    worse = log_evidence_worse(blocks, policy.margin, phi)
-    below = log_evidence_below(blocks, policy.margin, phi)
+    worse = at_every_look(lambda by: log_ratio_above(blocks, 1.0 + policy.error_same_relative, by), deflations)
+    below = at_every_look(lambda by: log_evidence_below(blocks, policy.error_margin, by), deflations)
     lower, upper = difference_interval(blocks, policy.alpha, phi)
     with np.errstate(invalid="ignore", divide="ignore"):
         running = np.cumsum(blocks.events_c) / np.cumsum(blocks.total_c) - np.cumsum(blocks.events_b) / np.cumsum(
@@ -85,9 +87,10 @@ def error_rate(outcomes: Outcomes, policy: Policy) -> ErrorRate:
     return ErrorRate(
         share_baseline=share_b,
         share_canary=share_c,
-        margin=policy.margin.of(share_b) if math.isfinite(share_b) else math.nan,
+        margin=policy.error_margin.of(share_b) if math.isfinite(share_b) else math.nan,
         lower=-1.0 if empty else float(lower[-1]),
         upper=1.0 if empty else float(upper[-1]),
+        ratio=ratio_interval(blocks, policy.alpha, phi),
         log_worse=0.0 if empty else float(worse.max()),
         log_below=0.0 if empty else float(below[-1]),
         phi=phi,
@@ -95,24 +98,25 @@ def error_rate(outcomes: Outcomes, policy: Policy) -> ErrorRate:
     )
 
 
-def error_finding(rate: ErrorRate, outcomes: Outcomes, subject: str, policy: Policy, query: str) -> Finding:
-    """ML-CAN-001: whether the canary's error share stays within the margin."""
+def error_finding(
+    rate: ErrorRate, outcomes: Outcomes, subject: str, policy: Policy, query: str, *, failing: bool
+) -> Finding:
+    """ML-CAN-001: whether the canary's error share stays within the margin; `failing` as `guards.failing` has it."""
     requests_b, requests_c = outcomes.requests
     errors_b, errors_c = outcomes.errors
     level = f"{100 * policy.level:g} %"
     counts = f"{errors_c:,} of {requests_c:,} canary requests failed, {errors_b:,} of {requests_b:,} of the baseline"
-    worse = rate.log_worse >= math.log(2.0 / policy.alpha)
-    below = rate.log_below >= math.log(1.0 / policy.alpha)
-    verdict = Verdict.FAIL if worse else Verdict.PASS if below else Verdict.INCONCLUSIVE
+    verdict = judged(failing=failing, tolerated=rate.log_below >= math.log(1.0 / policy.alpha))
     measured = math.isfinite(rate.difference)
     statement, advice = f"{counts}: no comparison is possible", "send traffic to both versions"
     if measured:
         statement = (
             f"{counts}: {100 * rate.difference:+.2f} points ({level} interval {100 * rate.lower:+.2f} to "
-            f"{100 * rate.upper:+.2f}, at every look); allowed are {100 * rate.margin:+.2f}"
+            f"{100 * rate.upper:+.2f}, at every look){_times(rate)}; tolerated are {100 * rate.margin:+.2f}"
         )
         advice = {
             Verdict.FAIL: "roll the canary back",
+            Verdict.WARN: "it is worse beyond doubt, and tolerable: decide whether that is worth the change",
             Verdict.PASS: "",
             Verdict.INCONCLUSIVE: more_requests(rate, outcomes, policy),
         }[verdict]
@@ -129,6 +133,13 @@ def error_finding(rate: ErrorRate, outcomes: Outcomes, subject: str, policy: Pol
         advice=advice,
         query=query,
     )
+
+
+def _times(rate: ErrorRate) -> str:
+    low, high = rate.ratio
+    if not rate.share_baseline or not math.isfinite(low) or not math.isfinite(high):
+        return ""
+    return f", {rate.share_canary / rate.share_baseline:.2f} times the share ({low:.2f} to {high:.2f})"
 
 
 def burst_finding(rate: ErrorRate, subject: str) -> Finding:
@@ -165,8 +176,8 @@ def more_requests(rate: ErrorRate, outcomes: Outcomes, policy: Policy) -> str:
     variance = share_c * (1 - share_c) + share_b * (1 - share_b) * requests_c / requests_b
     # A difference on the margin is never settled: half the margin's standard error is as near as it is taken to be.
     near = 0.5 * math.sqrt(variance / requests_c)
-    distance = max(abs(share_c - share_b - policy.margin.of(share_b)), near)
-    needed = 1.5 * rate.phi * 2.0 * variance * math.log(2.0 / policy.alpha) / distance**2
+    distance = max(abs(share_c - share_b - policy.error_margin.of(share_b)), near)
+    needed = 1.5 * rate.phi * 2.0 * variance * math.log(1.0 / policy.alpha) / distance**2
     more = max(math.ceil(needed - requests_c), math.ceil(0.1 * requests_c))
     more = round(more, -int(math.log10(more)) + 1) if more > 100 else more
     minutes = more / requests_c * len(outcomes.index) * policy.block_s / 60

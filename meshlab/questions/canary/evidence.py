@@ -16,12 +16,14 @@ from meshlab.mesh import Answer, Mesh
 from meshlab.questions.canary import choice
 from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.scope import Scope
+from meshlab.questions.canary.segments import SEGMENTS
 from meshlab.subject import IDENTITY, Subject
 from meshlab.window import Window
 
 __all__ = ["collect", "subject_of"]
 
 _OUTCOME: Final = ("code", "grpc_status", "flags")
+_POD: Final = ("destination_instance", "reporter")
 _ALL: Final = "destination_version"
 """What tells arms apart where all services are asked about at once."""
 
@@ -62,9 +64,10 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     Returns
     -------
     Evidence
-        ``source`` and ``destination`` (columns of `Mesh.request_counts`, by service, arm, code, gRPC status and flags)
-        and ``latency`` (columns of `Mesh.latency_buckets`, by service and arm, from the destination, or from the source
-        where the destination has none). ``chosen`` says which arms these are.
+        ``source`` and ``destination`` (columns of `Mesh.request_counts`, by service, arm, code, gRPC status, flags and
+        the words of `SEGMENTS`; the destination's also by pod), ``latency`` (columns of `Mesh.latency_buckets`, by
+        service, arm and pod, from the destination, or from the source where the destination has none) and
+        ``restarts`` (of `Mesh.restarts`, by pod). ``chosen`` says which arms these are.
 
     Raises
     ------
@@ -78,10 +81,13 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     by = tuple(dict.fromkeys((*IDENTITY, *words)))
 
     def counts(reporter: Reporter) -> Answer:
-        return mesh.request_counts(window, (*by, *_OUTCOME), where, reporter=reporter, block_ms=block_ms)
+        more = () if reporter is Reporter.SOURCE else _POD
+        words = (*by, *SEGMENTS, *more, *_OUTCOME)
+        return mesh.request_counts(window, words, where, reporter=reporter, block_ms=block_ms)
 
     def buckets(reporter: Reporter) -> Answer:
-        return mesh.latency_buckets(window, by, where, reporter=reporter, block_ms=block_ms)
+        more = () if reporter is Reporter.SOURCE else _POD
+        return mesh.latency_buckets(window, (*by, *more), where, reporter=reporter, block_ms=block_ms)
 
     chosen = None
     if scope and subject and scope.baseline:
@@ -99,6 +105,9 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
             answers["latency"] = other
             notes["latency"] = "as the callers waited: the service's own proxies do not tell"
     frames = {name: _by_arm(answer.frame, word) for name, answer in answers.items()}
+    empty = {name for name, frame in frames.items() if frame.empty}
+    answers["restarts"] = mesh.restarts(window, (*IDENTITY, *_POD), where, reporter=Reporter.DESTINATION)
+    frames["restarts"] = _without_waypoints(answers["restarts"].frame, "restarts")
     remedies = mesh.dialect.remedies
     return Evidence(
         frames=MappingProxyType(frames),
@@ -106,9 +115,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         subjects=(subject,) if subject else (),
         source=f"{mesh.source} ({mesh.name})",
         queries=MappingProxyType({name: a.query for name, a in answers.items()}),
-        missing=MappingProxyType(
-            {name: Missing(_MISSING[name], remedies[name]) for name, frame in frames.items() if frame.empty}
-        ),
+        missing=MappingProxyType({name: Missing(_MISSING[name], remedies[name]) for name in sorted(empty)}),
         notes=MappingProxyType(notes),
         chosen=chosen,
     )
@@ -120,10 +127,21 @@ def _has_arms(frame: pd.DataFrame, word: str, chosen: choice.Chosen | None) -> b
 
 def _by_arm(frame: pd.DataFrame, word: str) -> pd.DataFrame:
     """Counts by service and arm, without the other words that might have told arms apart."""
+    frame = _without_waypoints(frame, "count")
     keys = [c for c in frame.columns if c not in (*choice.WORDS, "count") or c in (*IDENTITY, word)]
     frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
     frame.insert(len(IDENTITY), "arm", frame[word])
     return frame
+
+
+def _without_waypoints(frame: pd.DataFrame, counted: str) -> pd.DataFrame:
+    """Pods that are the service's own: a waypoint speaks for pods that it does not name."""
+    if "destination_instance" not in frame:
+        return frame
+    pod = frame["destination_instance"].mask(frame["reporter"] == "waypoint", "")
+    frame = frame.assign(destination_instance=pod).drop(columns="reporter")
+    keys = [c for c in frame.columns if c != counted]
+    return frame.groupby(keys, sort=True)[counted].sum().reset_index()
 
 
 _MISSING: Final = {

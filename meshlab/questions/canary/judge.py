@@ -10,13 +10,21 @@ import pandas as pd
 from meshlab.errors import ContractError
 from meshlab.evidence import Evidence
 from meshlab.questions.canary.arms import Outcomes, durations, outcomes
+from meshlab.questions.canary.beliefs import beliefs
 from meshlab.questions.canary.choice import Chosen
+from meshlab.questions.canary.codes import codes
 from meshlab.questions.canary.error_rate import ErrorRate, burst_finding, error_finding, error_rate
+from meshlab.questions.canary.guards import failing
 from meshlab.questions.canary.latency import Latency, latency, latency_finding
 from meshlab.questions.canary.modes import aligned, mode_finding
+from meshlab.questions.canary.pods import pods, pods_finding
 from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary.power import power, power_finding
 from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
 from meshlab.questions.canary.scope import Mode, Scope
+from meshlab.questions.canary.segments import segment_finding, segments
+from meshlab.questions.canary.slow import slow, slow_finding
+from meshlab.questions.canary.warm_up import warmed_up
 from meshlab.results import Finding, Result, Verdict, overall
 from meshlab.subject import Subject
 
@@ -45,7 +53,8 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
     Returns
     -------
     Result
-        Tables ``arms``, ``error_looks``, ``latency_looks``, ``latency_edges``, ``latency_quantiles``.
+        Tables ``arms``, ``codes``, ``error_looks``, ``error_beliefs``, ``latency_looks``, ``latency_edges``,
+        ``latency_quantiles``, ``segments``, ``mixes``, ``pods`` and ``power``.
     """
     policy = policy or Policy()
     if isinstance(evidence.chosen, Chosen):
@@ -59,25 +68,39 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         (subject,) = evidence.subjects
     about, window = str(subject), evidence.window
     possible = (window.end_ms - window.start_ms) // policy.block_ms
-    pairs = aligned(evidence.frames, subject, scope, possible, policy.block_ms)
-    seen = {side: outcomes(pairs.frames[side], subject, scope, pairs.possible) for side in ("source", "destination")}
+    measured = {name: evidence.frames[name] for name in ("source", "destination", "latency")}
+    pairs = aligned(measured, subject, scope, possible, policy.block_ms)
+    warm = warmed_up(pairs.frames, subject, scope, pairs.possible, policy)
+    frames = warm.frames
+    seen = {side: outcomes(frames[side], subject, scope, warm.possible) for side in ("source", "destination")}
     # No caller's proxy counts a copy: only the service's own does.
     side = "source" if sum(seen["source"].requests) and scope.mode is not Mode.MIRROR else "destination"
     counted = seen[side]
     rate = error_rate(counted, policy)
-    times = durations(pairs.frames["latency"], subject, scope)
-    slow = latency(times, policy)
+    times = durations(frames["latency"], subject, scope)
+    later, tail = latency(times, policy), slow(times, policy)
+    parts = segments(frames[side], subject, scope, warm.possible, policy)
+    evidences = {"errors": rate.log_worse, "latency": later.log_worse, "slow": tail.log_worse}
+    if len(parts.parts):
+        # What is not measured has no stake: the others share it.
+        evidences["segments"] = parts.log_worse
+    fails = failing(evidences, policy.stakes, policy.alpha)
+    smallest = power(counted, times, rate.phi, policy)
+    running = pods(measured["destination"], evidence.frames.get("restarts", pd.DataFrame()), subject, scope)
     queries = {name: query.promql for name, query in evidence.queries.items()}
     findings = [
-        error_finding(rate, counted, about, policy, queries.get(side, "")),
+        error_finding(rate, counted, about, policy, queries.get(side, ""), failing="errors" in fails),
         latency_finding(
-            slow,
+            later,
             evidence.missing.get("latency"),
             about,
             policy,
             queries.get("latency", ""),
             evidence.notes.get("latency", ""),
+            failing="latency" in fails,
         ),
+        slow_finding(tail, about, policy, queries.get("latency", ""), failing="slow" in fails),
+        segment_finding(parts, rate.difference, rate.margin, about, queries.get(side, ""), failing="segments" in fails),
         coverage_finding(evidence, counted, about, policy),
     ]
     if scope.mode is Mode.CANARY:
@@ -85,6 +108,8 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
     if scope.mode is not Mode.MIRROR:
         findings.append(reporters_finding(evidence, seen["source"], seen["destination"], scope, about, policy))
     findings.append(burst_finding(rate, about))
+    findings.append(pods_finding(running, warm, scope, about, policy))
+    findings.append(power_finding(smallest, about, policy))
     tried = mode_finding(pairs, seen["source"], seen["destination"], scope, about)
     if tried is not None:
         findings.append(tried)
@@ -93,11 +118,25 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         question="canary",
         subject=about,
         verdict=verdict,
-        headline=_headline(verdict, findings, rate, counted, slow, scope, policy),
+        headline=_headline(verdict, findings, rate, counted, later, scope, policy),
         findings=findings,
         window=str(window),
         source=evidence.source,
-        tables=MappingProxyType(_tables(seen, rate, slow, scope)),
+        tables=MappingProxyType(
+            {
+                "arms": _arms(seen, scope),
+                "codes": codes(frames[side], subject, scope),
+                "error_looks": rate.looks,
+                "error_beliefs": beliefs(counted, rate.phi, policy),
+                "latency_looks": later.looks,
+                "latency_edges": tail.edges,
+                "latency_quantiles": later.quantiles,
+                "segments": parts.parts,
+                "mixes": parts.mixes,
+                "pods": running,
+                "power": smallest,
+            }
+        ),
     )
 
 
@@ -117,7 +156,7 @@ def _headline(
     scope: Scope,
     policy: Policy,
 ) -> str:
-    errors, times, *_ = findings
+    errors, times, tail, parts, *_ = findings
     level = f"{100 * policy.level:g} %"
     arms = f"{scope.canary} against {scope.baseline}"
     failing = (
@@ -127,28 +166,25 @@ def _headline(
     )
     slower = f"is slower with probability {slow.slower:.3f} ({level} interval {slow.lower:.3f} to {slow.upper:.3f})"
     if verdict is Verdict.FAIL:
-        reasons = [text for text, finding in ((failing, errors), (slower, times)) if finding.verdict is Verdict.FAIL]
+        told = ((failing, errors), (slower, times), (f"has more slow requests ({tail.statement})", tail))
+        reasons = [text for text, finding in told if finding.verdict is Verdict.FAIL]
+        # What one number says well enough is not said twice.
+        reasons = reasons[:2] or [f"is worse for a part of the traffic ({parts.statement})"]
         do = "Do not launch" if scope.mode is Mode.MIRROR else "Roll back"
-        return f"{do} {scope.canary}: it {' and '.join(reasons)}, more than allowed"
+        return f"{do} {scope.canary}: it {' and '.join(reasons)}, worse beyond doubt"
     if verdict is Verdict.INCONCLUSIVE:
         # Whether the data can carry a verdict comes before what they say.
-        first = next(f for f in (*findings[2:], *findings[:2]) if f.verdict is Verdict.INCONCLUSIVE)
+        first = next(f for f in (*findings[4:], *findings[:4]) if f.verdict is Verdict.INCONCLUSIVE)
         return f"No verdict yet on {arms}: {first.statement}; {first.advice}"
     do = {Mode.CANARY: "Promote", Mode.BLUE_GREEN: "Keep", Mode.MIRROR: "Ready for live traffic"}[Mode(scope.mode)]
     caution = f"{do} with care" if verdict is Verdict.WARN else do
     return f"{caution}: {scope.canary} {failing} and {slower}, both within the margins"
 
 
-def _tables(seen: dict[str, Outcomes], rate: ErrorRate, slow: Latency, scope: Scope) -> dict[str, pd.DataFrame]:
+def _arms(seen: dict[str, Outcomes], scope: Scope) -> pd.DataFrame:
     rows = []
     for at, (arm, name) in enumerate((("baseline", scope.baseline), ("canary", scope.canary))):
         for side, counted in seen.items():
             n, k = counted.requests[at], counted.errors[at]
             rows.append((arm, name, side, n, k, 100 * k / n if n else float("nan")))
-    return {
-        "arms": pd.DataFrame(rows, columns=["arm", "version", "reporter", "requests", "errors", "error_percent"]),
-        "error_looks": rate.looks,
-        "latency_looks": slow.looks,
-        "latency_edges": slow.edges,
-        "latency_quantiles": slow.quantiles,
-    }
+    return pd.DataFrame(rows, columns=["arm", "version", "reporter", "requests", "errors", "error_percent"])

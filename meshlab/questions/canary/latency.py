@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from meshlab.evidence import Missing
 from meshlab.questions.canary.arms import Durations
+from meshlab.questions.canary.guards import judged
 from meshlab.questions.canary.policy import Policy
 from meshlab.results import Finding, Verdict
-from meshlab.stats.buckets import quantile_bucket, share_above, superiority
-from meshlab.stats.paired import mean_interval
+from meshlab.stats.buckets import quantile_bucket, superiority
+from meshlab.stats.paired import log_evidence_above, mean_interval
 
 __all__ = ["Latency", "latency", "latency_finding"]
 
-_FEWEST = 20
+_FEWEST: Final = 20
 """Requests that a block needs in each arm to be compared."""
 
 
@@ -34,10 +36,9 @@ class Latency:
     pairs : int
         Blocks compared.
     looks : DataFrame
-        One row a compared block: ``time, in_block, slower, lower, upper``.
-    edges : DataFrame
-        One row a bucket edge that requests reach: ``edge_ms, above_baseline, above_canary`` (share of requests),
-        ``difference, lower, upper`` (percentage points; paired over blocks, level shared by the edges).
+        One row a compared block: ``time, in_block, slower, lower, upper, log_worse``.
+    log_worse : float
+        Natural log of the evidence for "slower than the margin", at the last look.
     quantiles : DataFrame
         ``quantile, baseline_ms, canary_ms``: the bucket that holds it, as text; "not measured" where too few lie
         beyond.
@@ -47,8 +48,8 @@ class Latency:
     lower: float
     upper: float
     pairs: int
+    log_worse: float
     looks: pd.DataFrame
-    edges: pd.DataFrame
     quantiles: pd.DataFrame
 
 
@@ -59,7 +60,14 @@ def latency(durations: Durations, policy: Policy) -> Latency:
     in_block = superiority(baseline, canary)
     mean, lower, upper = mean_interval(in_block, policy.alpha)
     looks = pd.DataFrame(
-        {"time": durations.time[enough], "in_block": in_block, "slower": mean, "lower": lower, "upper": upper}
+        {
+            "time": durations.time[enough],
+            "in_block": in_block,
+            "slower": mean,
+            "lower": lower,
+            "upper": upper,
+            "log_worse": log_evidence_above(in_block, 0.5 + policy.latency_margin),
+        }
     )
     any_block = bool(len(mean))
     return Latency(
@@ -67,14 +75,14 @@ def latency(durations: Durations, policy: Policy) -> Latency:
         lower=max(0.0, float(lower[-1])) if any_block else 0.0,
         upper=min(1.0, float(upper[-1])) if any_block else 1.0,
         pairs=len(mean),
+        log_worse=float(looks["log_worse"].iloc[-1]) if any_block else 0.0,
         looks=looks,
-        edges=_edges(durations.edges, baseline, canary, policy),
         quantiles=_quantiles(durations.edges, durations.baseline.sum(axis=0), durations.canary.sum(axis=0)),
     )
 
 
 def latency_finding(
-    found: Latency, missing: Missing | None, subject: str, policy: Policy, query: str, note: str = ""
+    found: Latency, missing: Missing | None, subject: str, policy: Policy, query: str, note: str = "", *, failing: bool
 ) -> Finding:
     """ML-CAN-002: whether the canary is slower by more than the margin; `note` says where it was measured instead."""
     code, threshold = "ML-CAN-002", 0.5 + policy.latency_margin
@@ -94,11 +102,7 @@ def latency_finding(
             query=query,
         )
     bounded = math.isfinite(found.upper - found.lower) and found.upper - found.lower < 1.0
-    verdict = Verdict.INCONCLUSIVE
-    if bounded and found.lower > threshold:
-        verdict = Verdict.FAIL
-    elif bounded and found.upper < threshold:
-        verdict = Verdict.PASS
+    verdict = judged(failing=failing, tolerated=bounded and found.upper < threshold)
     return Finding(
         code=code,
         verdict=verdict,
@@ -115,6 +119,7 @@ def latency_finding(
         unit="probability",
         advice={
             Verdict.FAIL: "roll the canary back, or find out where its time goes",
+            Verdict.WARN: "",
             Verdict.PASS: "",
             Verdict.INCONCLUSIVE: _more_blocks(found, policy),
         }[verdict],
@@ -134,32 +139,6 @@ def _more_blocks(found: Latency, policy: Policy) -> str:
     more = max(math.ceil(blocks - found.pairs), math.ceil(0.1 * found.pairs), 1)
     minutes = math.ceil(more * policy.block_s / 60)
     return f"needs about {more:,} more blocks of {policy.block_s} s: about {minutes:,} minutes"
-
-
-def _edges(
-    edges: np.ndarray[tuple[int], np.dtype[np.float64]],
-    baseline: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    canary: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    policy: Policy,
-) -> pd.DataFrame:
-    pooled_b, pooled_c = share_above(baseline.sum(axis=0)), share_above(canary.sum(axis=0))
-    reached = ((pooled_b + pooled_c) > 0) & ((pooled_b + pooled_c) < 2)
-    if not len(baseline) or not reached.any():
-        return pd.DataFrame(
-            columns=["edge_ms", "above_baseline", "above_canary", "difference", "lower", "upper"], dtype=np.float64
-        )
-    paired = (share_above(canary) - share_above(baseline))[:, reached]
-    mean, lower, upper = (x[-1] * 100 for x in mean_interval(paired, policy.alpha / int(reached.sum())))
-    return pd.DataFrame(
-        {
-            "edge_ms": edges[:-1][reached],
-            "above_baseline": pooled_b[reached],
-            "above_canary": pooled_c[reached],
-            "difference": mean,
-            "lower": np.clip(lower, -100, 100),
-            "upper": np.clip(upper, -100, 100),
-        }
-    )
 
 
 def _quantiles(

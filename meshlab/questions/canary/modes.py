@@ -11,6 +11,7 @@ import pandas as pd
 
 from meshlab.questions.canary.arms import Outcomes
 from meshlab.questions.canary.scope import Mode, Scope
+from meshlab.questions.canary.warm_up import served
 from meshlab.results import Finding, Verdict
 from meshlab.subject import Subject
 
@@ -61,8 +62,8 @@ def aligned(
     """
     if scope.mode is not Mode.BLUE_GREEN:
         return Aligned(frames, possible, None)
-    served = {arm: _served(frames, subject, arm) for arm in (scope.baseline, scope.canary)}
-    blue, green = served[scope.baseline], served[scope.canary]
+    blocks_of = {arm: served(frames, subject, arm) for arm in (scope.baseline, scope.canary)}
+    blue, green = blocks_of[scope.baseline], blocks_of[scope.canary]
     both = blue.intersection(green)
     if not len(green) or not len(blue) or len(both) >= _TOGETHER * len(green):
         return Aligned(frames, possible, None)
@@ -114,18 +115,6 @@ def _mirror_finding(code: str, source: Outcomes, destination: Outcomes, scope: S
         unit="share",
         advice="take it out of the split, or judge it as a canary" if mixed else "",
     )
-
-
-def _served(frames: Mapping[str, pd.DataFrame], subject: Subject, arm: str) -> pd.Index[int]:
-    """The blocks in which an arm got requests, by either side."""
-    blocks: set[int] = set()
-    for name in ("source", "destination"):
-        frame = frames[name]
-        if len(frame):
-            column = frame["arm"] if "arm" in frame else frame["destination_version"]
-            mine = frame[subject.mask(frame) & (column == arm) & (frame["count"] > 0)]
-            blocks.update(int(block) for block in mine["block"])
-    return pd.Index(sorted(blocks), dtype="int64")
 
 
 def _moved(frame: pd.DataFrame, scope: Scope, onto: Mapping[int, int]) -> pd.DataFrame:

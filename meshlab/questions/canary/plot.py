@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.questions.canary.policy import Policy
 from meshlab.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["error_difference", "latency_by_edge", "latency_over_time"]
+__all__ = ["error_difference", "error_evidence", "latency_by_edge", "latency_over_time"]
 
 
 def _finding(result: Result, code: str) -> tuple[float | None, str]:
@@ -31,9 +32,37 @@ def error_difference(result: Result) -> Figure:
         _band(ax, looks, "difference")
         ax.axhline(0, color="#555555", linewidth=0.8)
         if margin is not None:
-            _margin(ax, margin, f"allowed: {margin:+.2f}")
+            _margin(ax, margin, f"tolerated: {margin:+.2f}")
         _zoom(ax, looks, [0.0, margin or 0.0])
         ax.set_ylabel("canary minus baseline (percentage points)")
+        show_time(ax)
+    return fig
+
+
+def error_evidence(result: Result, policy: Policy | None = None) -> Figure:
+    """Evidence on the errors as it was at each look, against the thresholds of FAIL and of PASS."""
+    policy = policy or Policy()
+    looks = result.tables["error_looks"]
+    ten = np.log(10)
+    fails, passes = (np.log(1 / part) / ten for part in (policy.alpha * policy.stakes["errors"], policy.alpha))
+    last = looks.iloc[-1] if len(looks) else None
+    alt = "Evidence on the errors over time, as powers of ten."
+    if last is not None:
+        alt += (
+            f" At the end 10^{last['log_worse'] / ten:.1f} for worse (FAIL takes 10^{fails:.1f}) and"
+            f" 10^{last['log_below'] / ten:.1f} for tolerable (PASS takes 10^{passes:.1f})."
+        )
+    with figure(alt) as (fig, ax):
+        if _empty(ax, looks):
+            return fig
+        ax.plot(looks["time"], looks["log_worse"] / ten, color=CANARY, linewidth=2, label="worse")
+        ax.plot(looks["time"], looks["log_below"] / ten, color=BASELINE, linewidth=2, linestyle="-.", label="tolerable")
+        _margin(ax, fails, f"FAIL from {10**fails:,.0f} : 1")
+        ax.axhline(passes, color=BASELINE, linestyle=":", linewidth=1.2)
+        ax.annotate(f"PASS from {10**passes:,.0f} : 1", (0, passes), xycoords=("axes fraction", "data"), va="top")
+        ax.axhline(0, color="#555555", linewidth=0.8)
+        ax.set_ylabel("evidence (powers of ten)")
+        ax.legend(frameon=False)
         show_time(ax)
     return fig
 
@@ -49,7 +78,7 @@ def latency_over_time(result: Result) -> Figure:
         _band(ax, looks, "slower")
         ax.axhline(0.5, color="#555555", linewidth=0.8)
         if threshold is not None:
-            _margin(ax, threshold, f"allowed: {threshold:.3f}")
+            _margin(ax, threshold, f"tolerated: {threshold:.3f}")
         _zoom(ax, looks, [0.5, threshold or 0.5, *looks["in_block"]])
         ax.set_ylabel("probability that the canary is slower")
         show_time(ax)

@@ -126,7 +126,7 @@ def reporters_finding(
         parts.append(f"{arm}: {told}")
         # The sides are scraped at different moments: at the window's ends a few requests are on one side only.
         differ |= _apart(all_s, all_d, _SIDES_DIFFER * max(all_s, all_d))
-        differ |= _apart(bad_s, bad_d, policy.margin.absolute * max(all_s, all_d))
+        differ |= _apart(bad_s, bad_d, policy.error_margin.absolute * max(all_s, all_d))
     return Finding(
         code="ML-CAN-005",
         verdict=Verdict.WARN if differ else Verdict.PASS,

@@ -49,9 +49,21 @@ def test_little_traffic_is_inconclusive_and_says_how_much_is_missing(make_eviden
     assert "minutes at this rate" in one(result, "ML-CAN-001").advice
 
 
-def test_a_difference_on_the_margin_settles_nothing(make_evidence: MakeEvidence) -> None:
-    verdicts = {one(judge(make_evidence(errors=(0.01, 0.015), seed=s), SCOPE), "ML-CAN-001").verdict for s in range(6)}
-    assert verdicts == {Verdict.INCONCLUSIVE}
+def test_what_is_not_tolerated_never_passes_and_what_is_the_same_never_fails(make_evidence: MakeEvidence) -> None:
+    def verdicts(canary: float) -> set[Verdict | None]:
+        made = (make_evidence(errors=(0.01, canary), seed=seed) for seed in range(6))
+        return {one(judge(evidence, SCOPE), "ML-CAN-001").verdict for evidence in made}
+
+    assert verdicts(0.0155) <= {Verdict.FAIL, Verdict.INCONCLUSIVE}
+    assert verdicts(0.0102) <= {Verdict.PASS, Verdict.INCONCLUSIVE}
+
+
+def test_worse_beyond_doubt_and_tolerable_beyond_doubt_is_a_warning(make_evidence: MakeEvidence) -> None:
+    policy = Policy(error_margin_points=2.0, error_margin_relative=2.0)
+    result = judge(make_evidence(errors=(0.01, 0.018)), SCOPE, policy=policy)
+    assert one(result, "ML-CAN-001").verdict is Verdict.WARN
+    assert result.verdict is Verdict.WARN
+    assert result.headline.startswith("Promote with care")
 
 
 def test_zero_errors_pass(make_evidence: MakeEvidence) -> None:
@@ -106,7 +118,7 @@ def test_gaps_are_missing_not_zero(make_evidence: MakeEvidence) -> None:
     ok = {v: rng.poisson(n, 40) for v, n in (("v1", 1700), ("v2", 560))}
     bad = {v: rng.binomial(ok[v], 0.01) for v in ok}
     for table in (ok, bad):
-        table["v2"][:16] = -1
+        table["v2"][12:28] = -1
     frame = counts_frame(ok, bad)
     latency = make_evidence().frames["latency"]
     result = judge(evidence_of(frame, frame, latency, 40), SCOPE)

@@ -1,0 +1,144 @@
+"""Start, pods and restarts: what makes two arms unlike before anything is compared."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+import pytest
+from canary_evidence import SCOPE, SUBJECT, MakeEvidence, identity
+
+from meshlab.evidence import Evidence
+from meshlab.questions.canary import Policy, calibrate, judge
+from meshlab.results import Finding, Result, Verdict
+
+
+def one(result: Result, code: str) -> Finding:
+    return next(f for f in result.findings if f.code == code)
+
+
+def from_block(evidence: Evidence, first: int, last: int = 10_000) -> Evidence:
+    """Evidence whose canary serves from one block to another."""
+    frames = {}
+    for name, frame in evidence.frames.items():
+        gone = (frame["destination_version"] == "v2") & ~frame["block"].between(first, last)
+        frames[name] = frame[~gone].reset_index(drop=True)
+    return dataclasses.replace(evidence, frames=frames)
+
+
+def with_pods(evidence: Evidence, pods: dict[str, int]) -> Evidence:
+    """Evidence in which the requests of each arm are spread over so many pods."""
+    frames = dict(evidence.frames)
+    for name in ("destination", "latency"):
+        parts = []
+        for version, count in pods.items():
+            mine = frames[name][frames[name]["destination_version"] == version]
+            for pod in range(count):
+                share = mine["count"] // count + (mine["count"] % count > pod)
+                parts.append(mine.assign(destination_instance=f"{version}-{pod}", count=share, arm=version))
+        frames[name] = pd.concat(parts, ignore_index=True)
+    frames["source"] = frames["source"].assign(arm=frames["source"]["destination_version"])
+    return dataclasses.replace(evidence, frames=frames)
+
+
+def test_the_first_minute_of_a_late_canary_is_left_out(make_evidence: MakeEvidence) -> None:
+    result = judge(from_block(make_evidence(blocks=80), 20), SCOPE)
+    assert len(result.tables["error_looks"]) == 80 - 20 - 4
+    assert one(result, "ML-CAN-003").value == 1.0
+    assert "v2 had its first requests 5.0 minutes after the window's start" in one(result, "ML-CAN-009").statement
+    assert result.verdict is Verdict.PASS
+
+
+def test_a_canary_that_crashes_at_its_start_never_passes(make_evidence: MakeEvidence) -> None:
+    result = judge(from_block(make_evidence(blocks=80), 20, 22), SCOPE)
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("missing", ["source", "destination", "latency"])
+def test_half_of_the_metrics_never_pass(make_evidence: MakeEvidence, missing: str) -> None:
+    evidence = from_block(make_evidence(), 0, -1)
+    assert judge(evidence, SCOPE).verdict is not Verdict.PASS
+    whole = make_evidence()
+    frames = {**whole.frames, missing: whole.frames[missing].iloc[:0]}
+    found = judge(dataclasses.replace(whole, frames=frames), SCOPE).verdict
+    # Either side alone counts requests; without durations nothing is known of latency.
+    assert found is (Verdict.INCONCLUSIVE if missing == "latency" else Verdict.PASS)
+
+
+def test_pods_are_told_and_unlike_loads_are_said(make_evidence: MakeEvidence) -> None:
+    alike = judge(with_pods(make_evidence(), {"v1": 3, "v2": 1}), SCOPE)
+    assert "3 pods of v1 and 1 of v2" in one(alike, "ML-CAN-009").statement
+    assert one(alike, "ML-CAN-009").verdict is Verdict.PASS
+    assert len(alike.tables["pods"]) == 4
+    idle = judge(with_pods(make_evidence(), {"v1": 1, "v2": 2}), SCOPE)
+    assert one(idle, "ML-CAN-009").verdict is Verdict.WARN
+    assert "a pod of v2 has 6." in one(idle, "ML-CAN-009").statement
+
+
+def test_restarts_of_the_canary_are_a_warning(make_evidence: MakeEvidence) -> None:
+    evidence = with_pods(make_evidence(), {"v1": 3, "v2": 1})
+    restarts = pd.DataFrame(
+        [
+            {**identity("v2"), "destination_instance": "v2-0", "restarts": 2},
+            {**identity("v1"), "destination_instance": "v1-0", "restarts": 0},
+        ]
+    )
+    result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "restarts": restarts}), SCOPE)
+    assert one(result, "ML-CAN-009").verdict is Verdict.WARN
+    assert "pods of v2 were restarted 2 times" in one(result, "ML-CAN-009").statement
+
+
+def test_calibration_by_pods(make_evidence: MakeEvidence) -> None:
+    evidence = with_pods(make_evidence(), {"v1": 7, "v2": 2})
+    found = calibrate(evidence, SCOPE, splits=10)
+    assert found.way == "pods"
+    assert sum(found.verdicts.values()) == 10
+    assert found.verdicts["FAIL"] == 0
+    assert found.finding.verdict is Verdict.PASS
+    few = calibrate(with_pods(make_evidence(), {"v1": 7, "v2": 1}), SCOPE, splits=40)
+    assert sum(few.verdicts.values()) <= 21, "each way to choose two of seven once"
+
+
+def test_calibration_hears_of_a_pod_that_is_unlike_the_others(make_evidence: MakeEvidence) -> None:
+    evidence = with_pods(make_evidence(per_block=(1690, 1690)), {"v1": 6, "v2": 6})
+    frame = evidence.frames["destination"]
+    bad = (frame["destination_instance"] == "v1-0") & (frame["code"] == "500")
+    evidence.frames["destination"].loc[bad, "count"] *= 9  # type: ignore[index]
+    found = calibrate(evidence, SCOPE, splits=20)
+    assert found.finding.verdict is Verdict.WARN
+    assert found.verdicts["FAIL"] == 10, "whenever that pod plays the canary"
+
+
+def test_calibration_by_blocks_from_before_the_canary(make_evidence: MakeEvidence) -> None:
+    evidence = from_block(make_evidence(blocks=120), 60)
+    found = calibrate(evidence, SCOPE, splits=12)
+    assert found.way == "blocks"
+    assert sum(found.verdicts.values()) == 12
+    assert found.verdicts["FAIL"] == 0
+
+
+def test_with_few_pods_and_no_time_before_it_is_not_measured(make_evidence: MakeEvidence) -> None:
+    found = calibrate(with_pods(make_evidence(), {"v1": 5, "v2": 1}), SCOPE)
+    assert found.finding.verdict is None
+    assert "5 (6 are needed)" in found.finding.statement
+    assert found.way == ""
+    late = from_block(make_evidence(blocks=80), 29)
+    assert calibrate(late, SCOPE).finding.verdict is None
+
+
+def test_the_smallest_harm_that_could_have_been_shown_is_shown_four_times_in_five(make_evidence: MakeEvidence) -> None:
+    told = judge(make_evidence(), SCOPE).tables["power"].set_index("metric")["smallest"]
+    times = float(told["error share over the baseline's"])
+    assert 1.2 < times < 2
+    found = [
+        one(judge(make_evidence(errors=(0.01, 0.01 * times), seed=seed), SCOPE), "ML-CAN-001").verdict
+        for seed in range(40)
+    ]
+    assert 26 <= sum(verdict is Verdict.FAIL for verdict in found) <= 38
+
+
+def test_data_that_can_show_nothing_say_so(make_evidence: MakeEvidence) -> None:
+    found = one(judge(make_evidence(per_block=(4, 1)), SCOPE), "ML-CAN-012")
+    assert found.verdict is None or "times the baseline's error share" in found.statement
+    assert judge(make_evidence(per_block=(4, 1)), SCOPE, policy=Policy()).verdict is Verdict.INCONCLUSIVE
+    assert str(SUBJECT) == found.subject
