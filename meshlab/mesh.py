@@ -426,7 +426,10 @@ class Mesh:
             raw = self.engine.samples(ask(part.family, part.asked(where, window)), lead)
             queries.append(raw.query)
             frames.append(part.counted(part.single(raw, self.source), window, by, where, block_ms, extra))
-        frame = _together(frames, [*keys, "block"], "count").astype({"block": np.int64, "count": np.int64})
+        whole = [frame for frame in frames if len(frame)]
+        # One part alone is sorted and summed as it comes.
+        frame = whole[0] if len(whole) == 1 else _together(whole, [*keys, "block"], "count")
+        frame = frame.astype({"block": np.int64, "count": np.int64})
         ends = (window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * block_ms).astype("datetime64[ms]")
         frame.insert(len(keys) + 1, "time", pd.DatetimeIndex(ends).tz_localize("UTC"))
         return Answer(frame, _joined(queries, lead))

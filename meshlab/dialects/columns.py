@@ -57,6 +57,8 @@ class Column:
         Values that are spelled otherwise in the vocabulary.
     failed : tuple of (label, pattern, value) or None
         An empty column becomes the value where the label matches: a request that ended without an answer.
+    unless : tuple of (label, value) or None
+        The column is empty where the label has the value: who speaks there does not know.
     """
 
     labels: tuple[str, ...] = ()
@@ -68,11 +70,13 @@ class Column:
     form: str = "{}"
     spelling: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     failed: tuple[str, str, str] | None = None
+    unless: tuple[str, str] | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
         """All labels that it is made of."""
-        return (*self.labels, *((self.failed[0],) if self.failed else ()))
+        more = [rule[0] for rule in (self.failed, self.unless) if rule]
+        return (*self.labels, *more)
 
     def values(self, labels: pd.DataFrame, word: str) -> pd.Series[str]:
         """Its text for each row of a label table; shape (rows,)."""
@@ -86,6 +90,8 @@ class Column:
         if self.failed is not None and self.failed[0] in labels:
             label, pattern, value = self.failed
             text = text.mask((text == "") & labels[label].astype(str).str.fullmatch(pattern), value)
+        if self.unless is not None and self.unless[0] in labels:
+            text = text.mask(labels[self.unless[0]].astype(str) == self.unless[1], "")
         return text
 
     def matchers(self, values: Sequence[str], word: str) -> tuple[Matcher, ...]:
@@ -97,7 +103,13 @@ class Column:
         word : str
             The word that it stands for.
         """
-        if not self.labels or self.spelling or self.failed or not (self.exclusive or len(self.labels) == 1):
+        if (
+            not self.labels
+            or self.spelling
+            or self.failed
+            or self.unless
+            or not (self.exclusive or len(self.labels) == 1)
+        ):
             return ()
         if self.form != "{}":
             before, after = self.form.split("{}")

@@ -53,7 +53,10 @@ _COLUMNS: Final = MappingProxyType(
 _SCRAPED: Final = {
     "destination_rollout_hash": Column(("rollouts_pod_template_hash",)),
     "destination_template_hash": Column(("pod_template_hash",)),
-    "destination_instance": Column(("pod", "pod_name", "kubernetes_pod_name", "instance"), exclusive=False),
+    # A waypoint speaks for pods that it does not name.
+    "destination_instance": Column(
+        ("pod", "pod_name", "kubernetes_pod_name", "instance"), exclusive=False, unless=("reporter", "waypoint")
+    ),
 }
 
 # A gateway or sidecar that calls through a waypoint reports the same edge as the waypoint, and the waypoint knows more:

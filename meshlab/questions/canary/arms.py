@@ -30,9 +30,14 @@ def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
     frame : DataFrame
         With ``code``, ``grpc_status`` and ``flags``.
     """
-    code = frame["code"]
-    went_away = frame["flags"].str.split(",").map(lambda flags: "DC" in flags).astype(bool)
-    return code.str.fullmatch(r"5(\d\d|xx)") | frame["grpc_status"].isin(_GRPC_FAULTS) | ((code == "0") & ~went_away)
+    # There are few ways to end and many requests: each way is looked at once.
+    words = ["code", "grpc_status", "flags"]
+    ways = frame[words].drop_duplicates().reset_index(drop=True)
+    code = ways["code"]
+    went_away = ways["flags"].str.split(",").map(lambda flags: "DC" in flags).astype(bool)
+    faults = code.str.fullmatch(r"5(\d\d|xx)") | ways["grpc_status"].isin(_GRPC_FAULTS) | ((code == "0") & ~went_away)
+    told = frame[words].merge(ways.assign(fault=faults.astype(bool)), on=words, how="left")["fault"]
+    return pd.Series(told.to_numpy(bool), frame.index)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,11 +120,11 @@ class Durations:
 def durations(frame: pd.DataFrame, subject: Subject, scope: Scope) -> Durations:
     """Bucket counts of both arms on their common edges; no block where an arm has none, or no edge is common."""
     rows = _arms(frame, subject, scope)
-    cumulative = {}
-    for arm in (scope.baseline, scope.canary):
-        mine = rows[rows["arm"] == arm]
-        cumulative[arm] = mine.groupby(["block", "le"])["count"].sum().unstack("le").dropna(axis=0)
-    first, second = cumulative.values()
+    sums = rows.groupby(["arm", "block", "le"])["count"].sum()
+    arms = sums.index.get_level_values("arm")
+    first, second = (
+        sums[arms == arm].droplevel("arm").unstack("le").dropna(axis=0) for arm in (scope.baseline, scope.canary)
+    )
     edges = first.columns.intersection(second.columns)
     index = first.index.intersection(second.index)
     if not len(edges) or not len(index) or not np.isinf(edges[-1]):

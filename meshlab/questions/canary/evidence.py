@@ -23,7 +23,7 @@ from meshlab.window import Window
 __all__ = ["collect", "subject_of"]
 
 _OUTCOME: Final = ("code", "grpc_status", "flags")
-_POD: Final = ("destination_instance", "reporter")
+_POD: Final = ("destination_instance",)
 _ALL: Final = "destination_version"
 """What tells arms apart where all services are asked about at once."""
 
@@ -87,7 +87,8 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
 
     def buckets(reporter: Reporter) -> Answer:
         more = () if reporter is Reporter.SOURCE else _POD
-        return mesh.latency_buckets(window, (*by, *more), where, reporter=reporter, block_ms=block_ms)
+        words = dict.fromkeys((*IDENTITY, word, *more))
+        return mesh.latency_buckets(window, tuple(words), where, reporter=reporter, block_ms=block_ms)
 
     chosen = None
     if scope and subject and scope.baseline:
@@ -107,7 +108,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     frames = {name: _by_arm(answer.frame, word) for name, answer in answers.items()}
     empty = {name for name, frame in frames.items() if frame.empty}
     answers["restarts"] = mesh.restarts(window, (*IDENTITY, *_POD), where, reporter=Reporter.DESTINATION)
-    frames["restarts"] = _without_waypoints(answers["restarts"].frame, "restarts")
+    frames["restarts"] = answers["restarts"].frame
     remedies = mesh.dialect.remedies
     return Evidence(
         frames=MappingProxyType(frames),
@@ -127,21 +128,11 @@ def _has_arms(frame: pd.DataFrame, word: str, chosen: choice.Chosen | None) -> b
 
 def _by_arm(frame: pd.DataFrame, word: str) -> pd.DataFrame:
     """Counts by service and arm, without the other words that might have told arms apart."""
-    frame = _without_waypoints(frame, "count")
     keys = [c for c in frame.columns if c not in (*choice.WORDS, "count") or c in (*IDENTITY, word)]
-    frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
+    if len(keys) < len(frame.columns) - 1:
+        frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
     frame.insert(len(IDENTITY), "arm", frame[word])
     return frame
-
-
-def _without_waypoints(frame: pd.DataFrame, counted: str) -> pd.DataFrame:
-    """Pods that are the service's own: a waypoint speaks for pods that it does not name."""
-    if "destination_instance" not in frame:
-        return frame
-    pod = frame["destination_instance"].mask(frame["reporter"] == "waypoint", "")
-    frame = frame.assign(destination_instance=pod).drop(columns="reporter")
-    keys = [c for c in frame.columns if c != counted]
-    return frame.groupby(keys, sort=True)[counted].sum().reset_index()
 
 
 _MISSING: Final = {

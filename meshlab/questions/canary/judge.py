@@ -131,8 +131,8 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
                 "latency_looks": later.looks,
                 "latency_edges": tail.edges,
                 "latency_quantiles": later.quantiles,
-                "segments": parts.parts,
-                "mixes": parts.mixes,
+                "segments": parts.parts_beside(rate.share_baseline, rate.share_canary, counted.requests),
+                "mixes": parts.mixes_beside(rate.difference),
                 "pods": running,
                 "power": smallest,
             }

@@ -59,10 +59,16 @@ def error_evidence(result: Result, policy: Policy | None = None) -> Figure:
         ax.plot(looks["time"], looks["log_below"] / ten, color=BASELINE, linewidth=2, linestyle="-.", label="tolerable")
         _margin(ax, fails, f"FAIL from {10**fails:,.0f} : 1")
         ax.axhline(passes, color=BASELINE, linestyle=":", linewidth=1.2)
-        ax.annotate(f"PASS from {10**passes:,.0f} : 1", (0, passes), xycoords=("axes fraction", "data"), va="top")
+        ax.annotate(
+            f"PASS from {10**passes:,.0f} : 1",
+            (0, passes),
+            xycoords=("axes fraction", "data"),
+            va="top",
+            color=BASELINE,
+        )
         ax.axhline(0, color="#555555", linewidth=0.8)
         ax.set_ylabel("evidence (powers of ten)")
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         show_time(ax)
     return fig
 

@@ -62,6 +62,16 @@ class Segments:
         """Natural log of the evidence for "worse in one part at least"; the parts share the stake."""
         return max(0.0, float(self.parts["log_worse"].max()) - math.log(len(self.parts))) if len(self.parts) else 0.0
 
+    def parts_beside(self, share_baseline: float, share_canary: float, requests: tuple[int, int]) -> pd.DataFrame:
+        """The parts below a first row for all traffic together."""
+        shares = 100 * share_baseline, 100 * share_canary
+        row = ("all", "all", *requests, *shares, shares[1] - shares[0], math.nan)
+        return _below(row, self.parts)
+
+    def mixes_beside(self, pooled: float) -> pd.DataFrame:
+        """The mixes below a first row for the traffic as it is; `pooled` is a share."""
+        return _below(("as it is", math.nan, math.nan, 100 * pooled), self.mixes)
+
 
 def segments(frame: pd.DataFrame, subject: Subject, scope: Scope, possible: int, policy: Policy) -> Segments:
     """Compare the arms in every part of the traffic that both get.
@@ -162,6 +172,11 @@ def segment_finding(
         advice=advice,
         query=query,
     )
+
+
+def _below(row: tuple[object, ...], table: pd.DataFrame) -> pd.DataFrame:
+    first = pd.DataFrame([row], columns=table.columns)
+    return pd.concat([first, table], ignore_index=True) if len(table) else first
 
 
 def _cut(frame: pd.DataFrame, word: str) -> list[tuple[str, pd.DataFrame]]:

@@ -40,7 +40,7 @@ def test_equal_parts_tell_the_same_story(make_evidence: MakeEvidence) -> None:
     result = judge(evidence, SCOPE)
     assert one(result, "ML-CAN-010").verdict is Verdict.PASS
     assert result.verdict is Verdict.PASS
-    assert result.tables["segments"]["segment"].tolist() == ["app", "web"]
+    assert result.tables["segments"]["segment"].tolist() == ["all", "app", "web"]
 
 
 def test_a_caller_that_alone_suffers_fails_the_canary(make_evidence: MakeEvidence) -> None:
@@ -70,5 +70,5 @@ def test_another_mix_alone_is_a_warning(make_evidence: MakeEvidence) -> None:
 def test_many_callers_come_together(make_evidence: MakeEvidence) -> None:
     callers = {f"caller{n:02}": ((100, 0.01), (40, 0.01)) for n in range(20)}
     parts = judge(called_by(make_evidence(), callers), SCOPE).tables["segments"]
-    assert len(parts) == 13
+    assert len(parts) == 14
     assert "(others)" in set(parts["segment"])
