@@ -26,7 +26,7 @@ FLAGS = (
 )
 LONG = (
     "Roll back v2: it fails 3.26 % of 22,372 requests against 0.38 % (+2.88 points, 98 % interval +2.49 to +3.43) and "
-    "is slower with probability 0.54 (98 % interval 0.53 to 0.55), more than allowed"
+    "is slower with probability 0.54 (98 % interval 0.53 to 0.55), worse beyond doubt"
 )
 FOREIGN = '<img src="http://evil.example/x.png" onerror="alert(1)"><script src="//evil.example/x.js"></script>'
 

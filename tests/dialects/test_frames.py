@@ -227,3 +227,42 @@ def test_what_is_to_be_recorded_is_all_that_is_asked_for(make: object) -> None:
             labels = store.series(asked, m.window()).labels.reindex(columns=["__name__", "le"], fill_value="")
             assert len(labels) or "_bucket" in asked
             assert {tuple(row) for row in labels.to_numpy()} <= kept
+
+
+def test_pods_are_told_apart_where_they_report_themselves() -> None:
+    m = mesh(canary())
+    assert counted(m, "destination_instance", DESTINATION) == {"catalog-v1-0": 31 * 60, "catalog-v2-0": 11 * 60}
+    assert counted(m, "destination_instance", SOURCE) == {"": 42 * 60}
+    assert set(counted(mesh(mesh_series.linkerd()), "destination_instance", DESTINATION)) != {""}
+
+
+def test_a_waypoint_does_not_name_the_pod_it_speaks_for() -> None:
+    waypoint = [({**who, "reporter": "waypoint", "pod": "waypoint-0"}, at, v) for who, at, v in canary()]
+    assert set(counted(mesh(waypoint), "destination_instance", DESTINATION)) == {""}
+
+
+def test_restarts_are_told_by_pod() -> None:
+    def fallen(series: Series) -> Series:
+        who, at, values = series
+        if who["pod"] == "catalog-v2-0" and who["__name__"] == "istio_requests_total":
+            values = np.r_[values[:20], np.arange(20), np.arange(len(values) - 40)]
+        return who, at, values
+
+    m = mesh([fallen(one) for one in canary()])
+    words = ("destination_version", "destination_instance")
+    frame = m.restarts(m.window(), words, reporter=DESTINATION).frame
+    assert dict(zip(frame["destination_instance"], frame["restarts"], strict=True)) == {
+        "catalog-v1-0": 0,
+        "catalog-v2-0": 2,
+    }
+
+
+def test_sparse_counters_are_summed_as_dense_ones_are() -> None:
+    """A counter that rises once a day: the table of groups and blocks would be nearly empty."""
+    at = 1_769_860_800 + np.r_[0, 5, 80_000, 80_005, 90_000]
+    who = next(iter(canary()))[0]
+    series = [({**who, "pod": f"pod-{n}"}, at, np.array([1.0, 2.0, 2.0, 5.0 + n, 5.0 + n])) for n in range(3)]
+    m = mesh(series)
+    frame = m.request_counts(m.window(), ["reporter"], reporter=SOURCE, block_ms=5_000).frame
+    assert frame["count"].sum() == 3 * 1 + 3 + 4 + 5
+    assert frame["block"].is_monotonic_increasing
