@@ -223,11 +223,13 @@ def test_without_behaviour_a_step_at_most_doubles() -> None:
 
 def test_bounds_come_before_metrics() -> None:
     own = HpaSpec(2, 5)
-    assert decide(own, History(), 9, [None], 0.0) == Decision(5, None, Reason.MOST, History(changes=(Event(0.0, -4),)))
+    assert decide(own, History(), 9, [None], 0.0) == Decision(
+        5, None, Reason.MOST, History((Event(0.0, 9),), (Event(0.0, -4),))
+    )
     assert decide(own, History(), 1, [None], 0.0).replicas == 2
     assert decide(own, History(), 0, [7], 0.0).reason is Reason.DISABLED
     assert decide(own, History(), 4, [9], 0.0).reason is Reason.MOST
-    assert decide(own, History(), 3, [1], 0.0).replicas == 2
+    assert decide(own, History((Event(-999.0, 3),)), 3, [1], 0.0).replicas == 2
 
 
 def test_a_missing_metric_never_shrinks() -> None:
@@ -270,3 +272,25 @@ def test_more_use_never_asks_for_fewer(values: list[int], target: int) -> None:
     more = resource_replicas(len(values), own, samples(*[v + 500 for v in values]), target, TENTH, now_s=NOW)
     assert more >= less
     assert math.isfinite(more)
+
+
+def test_the_first_period_is_held_by_what_there_is() -> None:
+    """The controller records the replicas that it finds as its first recommendation."""
+    spec = HpaSpec(1, 10)
+    first = decide(spec, History(), 8, [2], 0.0)
+    assert (first.replicas, first.reason) == (8, Reason.STABILISED_DOWN)
+    later = decide(spec, first.history, 8, [2], 301.0)
+    assert later.replicas == 2
+    assert decide(HpaSpec(1, 10), History(), 2, [8], 0.0).replicas > 2, "nothing holds the way up"
+
+
+def test_what_holds_at_a_bound_is_named_rightly() -> None:
+    """A rule that forbids a direction is no bound, although the number of replicas is the same."""
+    never = Rules(0.0, (Policy(Kind.PODS, 4, 15),), Select.DISABLED)
+    at_most = HpaSpec(1, 5, Behaviour(up=never))
+    assert decide(at_most, History(), 1, [3], 0.0).reason is Reason.LIMITED_UP
+    at_least = HpaSpec(1, 5, Behaviour(down=never))
+    assert decide(at_least, History((Event(-400.0, 5),)), 5, [3], 0.0).reason is Reason.LIMITED_DOWN
+    free = HpaSpec(1, 5, Behaviour(down=Rules(0.0, (Policy(Kind.PERCENT, 100, 15),))))
+    assert decide(free, History((Event(-400.0, 5),)), 5, [0], 0.0).reason is Reason.LEAST
+    assert decide(free, History(), 4, [9], 0.0).reason is Reason.MOST

@@ -20,7 +20,8 @@ from meshlab.questions.scaling.hpa.calculator import (
     resource_replicas,
     value_replicas,
 )
-from meshlab.questions.scaling.hpa.controller import Decision, Reason, decide
+from meshlab.questions.scaling.hpa.controller import Decision, decide
+from meshlab.questions.scaling.hpa.reasons import Reason
 from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
 
 __all__ = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from meshlab.questions.scaling.hpa.reasons import Reason
 from meshlab.questions.scaling.hpa.spec import HpaSpec, Kind, Rules, Select
 
 __all__ = ["Event", "History", "limited", "stabilised"]
@@ -47,6 +48,10 @@ class History:
         )
         return History((*found.recommendations, Event(now_s, recommended)), found.changes).changed(change, now_s)
 
+    def begun(self, current: int, now_s: float) -> History:
+        """The history of an autoscaler that has seen what there is: at its first period that is its recommendation."""
+        return self if self.recommendations else replace(self, recommendations=(Event(now_s, current),))
+
     def changed(self, change: int, now_s: float) -> History:
         """The history with a change of replicas; none is none."""
         return replace(self, changes=(*self.changes, Event(now_s, change))) if change else self
@@ -62,17 +67,27 @@ def stabilised(spec: HpaSpec, history: History, current: int, desired: int, now_
     return min(max(current, min([desired, *up])), max([desired, *down]))
 
 
-def limited(spec: HpaSpec, history: History, current: int, desired: int, now_s: float) -> int:
-    """What of a change the policies and the bounds let through."""
+def limited(spec: HpaSpec, history: History, current: int, desired: int, now_s: float) -> tuple[int, Reason | None]:
+    """What of a change the policies and the bounds let through, and which of them held it back."""
     behaviour = spec.behaviour
     if behaviour is None:
-        ceiling = min(spec.most, max(2 * current, 4))
-        return min(max(desired, spec.least), ceiling)
+        # Without a behaviour one step up goes at most to twice the replicas, or to four.
+        return _within(spec, desired, -1, max(2 * current, 4))
     if desired > current:
-        return min(desired, spec.most, max(current, _up_limit(behaviour.up, history, current, now_s)))
+        return _within(spec, desired, -1, max(current, _up_limit(behaviour.up, history, current, now_s)))
     if desired < current:
-        return max(desired, spec.least, min(current, _down_limit(behaviour.down, history, current, now_s)))
-    return desired
+        floor = min(current, _down_limit(behaviour.down, history, current, now_s))
+        return _within(spec, desired, floor, spec.most + 1)
+    return desired, None
+
+
+def _within(spec: HpaSpec, desired: int, floor: int, ceiling: int) -> tuple[int, Reason | None]:
+    """The bound that lies nearer is the one that holds; where both are the same it is the autoscaler's own."""
+    lowest, below = (floor, Reason.LIMITED_DOWN) if floor > spec.least else (spec.least, Reason.LEAST)
+    highest, above = (ceiling, Reason.LIMITED_UP) if ceiling < spec.most else (spec.most, Reason.MOST)
+    if desired < lowest:
+        return lowest, below
+    return (highest, above) if desired > highest else (desired, None)
 
 
 def _up_limit(rules: Rules, history: History, current: int, now_s: float) -> int:

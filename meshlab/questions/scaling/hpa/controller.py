@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from meshlab.questions.scaling.hpa.behaviour import History, limited, stabilised
+from meshlab.questions.scaling.hpa.reasons import Reason
 from meshlab.questions.scaling.hpa.spec import HpaSpec
 
-__all__ = ["Decision", "Reason", "decide"]
-
-
-class Reason(StrEnum):
-    """Why the replicas are what they are."""
-
-    AS_WANTED = "as the metric wants"
-    NO_CHANGE = "within tolerance"
-    STABILISED_UP = "held back by the window on the way up"
-    STABILISED_DOWN = "held back by the window on the way down"
-    LIMITED_UP = "held back by the policies on the way up"
-    LIMITED_DOWN = "held back by the policies on the way down"
-    LEAST = "at the least replicas"
-    MOST = "at the most replicas"
-    NO_METRIC = "a metric is missing"
-    DISABLED = "disabled at zero replicas"
+__all__ = ["Decision", "decide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +52,8 @@ def decide(spec: HpaSpec, history: History, current: int, proposals: Sequence[in
     -------
     Decision
     """
+    # The controller begins with what there is: the first period is held by the window on the way down.
+    history = history.begun(current, now_s)
     if current == 0 and spec.least > 0:
         return Decision(0, None, Reason.DISABLED, history)
     # Bounds come before any metric is read.
@@ -79,16 +66,16 @@ def decide(spec: HpaSpec, history: History, current: int, proposals: Sequence[in
         return Decision(current, None, Reason.NO_METRIC, history)
     wanted = max(known)
     calm = stabilised(spec, history, current, wanted, now_s)
-    replicas = limited(spec, history, current, calm, now_s)
-    reason = _reason(spec, current, wanted, calm, replicas)
-    return Decision(replicas, wanted, reason, history.remember(spec, now_s, wanted, replicas - current))
+    replicas, held = limited(spec, history, current, calm, now_s)
+    return Decision(
+        replicas,
+        wanted,
+        held or _reason(current, wanted, calm),
+        history.remember(spec, now_s, wanted, replicas - current),
+    )
 
 
-def _reason(spec: HpaSpec, current: int, wanted: int, calm: int, replicas: int) -> Reason:
-    if replicas != calm:
-        if replicas in (spec.least, spec.most):
-            return Reason.LEAST if replicas == spec.least and replicas > calm else Reason.MOST
-        return Reason.LIMITED_UP if replicas < calm else Reason.LIMITED_DOWN
+def _reason(current: int, wanted: int, calm: int) -> Reason:
     if calm != wanted:
         return Reason.STABILISED_UP if calm < wanted else Reason.STABILISED_DOWN
     return Reason.NO_CHANGE if wanted == current else Reason.AS_WANTED
