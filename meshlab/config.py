@@ -1,4 +1,5 @@
-"""meshlab.toml and MESHLAB_*: profiles of telemetry stores. The only reader of the environment."""
+"""meshlab.toml and MESHLAB_*: profiles of telemetry stores. The reader of the environment, but for
+``MESHLAB_OUT``, which a displayed result reads."""
 
 from __future__ import annotations
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -211,10 +213,24 @@ class Result:
             f"</tr></thead><tbody>{rows}</tbody></table></section>"
         )
 
+    def write_tables(self, folder: Path) -> None:
+        """Write every table as a Parquet file of its name.
+
+        Parameters
+        ----------
+        folder : Path
+            Made if need be. A runner names it in ``MESHLAB_OUT``, and displaying the result writes them.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in self.tables.items():
+            table.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+
     def __repr__(self) -> str:
         return f"Result({self.question}, {self.subject}: {self.verdict.value}, {escape.plain(self.headline)!r})"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        if folder := os.environ.get("MESHLAB_OUT", ""):
+            self.write_tables(Path(folder))
         return {"text/plain": self.to_text(), "text/html": self.to_html(), MIME_TYPE: self.to_dict()}
 
 

@@ -24,7 +24,13 @@ _LONGEST_MESSAGE: Final = 1_000
 
 
 def execute(
-    notebook: NotebookNode, parameters: Mapping[str, Value], *, name: str, timeout_s: float, cwd: Path
+    notebook: NotebookNode,
+    parameters: Mapping[str, Value],
+    *,
+    name: str,
+    timeout_s: float,
+    cwd: Path,
+    tables: Path,
 ) -> NotebookNode:
     """Execute a notebook in a kernel of its own.
 
@@ -40,6 +46,8 @@ def execute(
         Longest time that one cell may take.
     cwd : Path
         The kernel's working folder.
+    tables : Path
+        Where the result's tables are written.
 
     Returns
     -------
@@ -58,7 +66,7 @@ def execute(
 
     from meshlab.reports.kernel import managers, settings
 
-    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers() as manager:
+    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers(tables) as manager:
         saved = Path(folder) / "notebook.ipynb"
         try:
             done: NotebookNode = papermill.execute_notebook(

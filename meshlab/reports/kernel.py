@@ -40,8 +40,13 @@ class PrivateKernelManager(AsyncKernelManager):
 
 
 @contextmanager
-def managers() -> Iterator[type[PrivateKernelManager]]:
+def managers(tables: Path) -> Iterator[type[PrivateKernelManager]]:
     """A class of managers for one run, whose kernels are dead when the run ends.
+
+    Parameters
+    ----------
+    tables : Path
+        Where the notebook's result writes its tables.
 
     nbclient stops a kernel that it has spoken to. One that was interrupted between its launch and its first answer
     would live on for a second, and write into the run's folder while that is removed, or after.
@@ -51,7 +56,8 @@ def managers() -> Iterator[type[PrivateKernelManager]]:
     class OwnKernelManager(PrivateKernelManager):
         async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
             begun.append(self)
-            await super().start_kernel(**kwargs)
+            own = {**(kwargs.pop("env", None) or os.environ), "MESHLAB_OUT": str(tables)}
+            await super().start_kernel(**kwargs, env=own)
 
     try:
         yield OwnKernelManager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
 import nbformat
@@ -21,6 +23,8 @@ from meshlab.escape import plain
 from meshlab.files import atomic_folder
 from meshlab.reports.execution import execute
 from meshlab.reports.extraction import the_result
+from meshlab.reports.message import message
+from meshlab.reports.metrics import exposition
 from meshlab.reports.notebooks import find
 from meshlab.reports.page import render
 from meshlab.reports.parameters import Parameter, convert, declared
@@ -28,7 +32,7 @@ from meshlab.results import Verdict
 
 __all__ = ["Outcome", "run"]
 
-_FILES: Final = frozenset({"report.ipynb", "report.html", "result.json"})
+_FILES: Final = frozenset({"report.ipynb", "report.html", "result.json", "message.md", "metrics.prom", "tables"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,8 @@ class Outcome:
     result : mapping
         The summary, as in ``result.json``.
     folder, page : Path
-        Where ``report.ipynb``, ``report.html`` and ``result.json`` are; the page is the HTML one.
+        Where ``report.html`` (the page), ``report.ipynb``, ``result.json``, ``message.md``, ``metrics.prom`` and
+        ``tables/`` are.
     seconds : float
         Wall time of the whole run.
     source : str
@@ -96,19 +101,11 @@ def run(
     source = _read(path)
     known = _parameters(source, path.stem)
     given = convert(known, parameters)
-    done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here)
-    result = the_result(done, path.stem)
-    page = render(done, result, name=path.stem, parameters=known, given=given)
-    try:
-        with atomic_folder(target.resolve()) as folder:
-            nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
-            (folder / "report.html").write_text(page, encoding="utf-8")
-            text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False)
-            (folder / "result.json").write_text(text + "\n", encoding="utf-8")
-    except OSError as e:
-        raise ReportError(
-            f"the report could not be written to {plain(out)}: {e.strerror or e}", "choose another folder with -o"
-        ) from None
+    with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
+        done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
+        result = the_result(done, path.stem)
+        page = render(done, result, name=path.stem, parameters=known, given=given)
+        _publish(target, done, result, page, Path(tables), name=path.stem, begun=begun)
     return Outcome(
         verdict=Verdict(result["verdict"]),
         result=result,
@@ -117,6 +114,43 @@ def run(
         seconds=monotonic() - begun,
         source=str({**{p.name: p.default for p in known}, **given}.get("source", "")),
     )
+
+
+def _publish(
+    target: Path,
+    done: NotebookNode,
+    result: dict[str, Any],
+    page: str,
+    tables: Path,
+    *,
+    name: str,
+    begun: float,
+) -> None:
+    """Write the whole folder, or nothing of it."""
+    before = _before(target)
+    metrics = exposition(result, notebook=name, seconds=monotonic() - begun, at_s=time())
+    try:
+        with atomic_folder(target.resolve()) as folder:
+            nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
+            (folder / "report.html").write_text(page, encoding="utf-8")
+            text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False)
+            (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+            (folder / "message.md").write_text(message(result, before=before), encoding="utf-8")
+            (folder / "metrics.prom").write_text(metrics, encoding="utf-8")
+            shutil.copytree(tables, folder / "tables")
+    except OSError as e:
+        raise ReportError(
+            f"the report could not be written to {plain(target)}: {e.strerror or e}", "choose another folder with -o"
+        ) from None
+
+
+def _before(target: Path) -> dict[str, Any] | None:
+    """The summary of the report that stands there, if one does that can be read."""
+    try:
+        found = json.loads((target / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _check_is_ours(target: Path) -> None:

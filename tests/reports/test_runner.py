@@ -28,7 +28,8 @@ def test_a_report_is_published_and_written_the_same_twice(
     assert done.verdict is Verdict.FAIL
     assert done.source == "1.10"
     folder = tmp_path / "out" / "tiny"
-    assert sorted(os.listdir(folder)) == ["report.html", "report.ipynb", "result.json"]
+    files = ["message.md", "metrics.prom", "report.html", "report.ipynb", "result.json", "tables"]
+    assert sorted(os.listdir(folder)) == files
     assert os.listdir(tmp_path / "out") == ["tiny"]
     first = (folder / "result.json").read_bytes()
     assert json.loads(first) == dict(done.result)
@@ -121,3 +122,18 @@ def test_nothing_runs_for_a_wrong_parameter_folder_or_notebook(tmp_path: Path) -
     nbformat.write(double, path)
     with pytest.raises(ReportError, match="2 cells tagged parameters"):
         run(path, parameters={}, out=tmp_path / "out")
+
+
+def test_tables_are_written_beside_the_page(tmp_path: Path) -> None:
+    import pandas as pd
+
+    with_table = SHOW.replace("findings=", "tables={'looks': pd.DataFrame({'x': [1, 2]})}, findings=")
+    assert with_table != SHOW
+    path = written(tmp_path, "import pandas as pd", with_table)
+    done = run(path, parameters={}, out=Path("out"), cwd=tmp_path, timeout_s=60)
+    table = pd.read_parquet(tmp_path / done.folder / "tables" / "looks.parquet")
+    assert table["x"].tolist() == [1, 2]
+    assert "meshlab_verdict{" in (tmp_path / "out" / "metrics.prom").read_text()
+    again = run(path, parameters={}, out=Path("out"), cwd=tmp_path, timeout_s=60)
+    assert again.verdict is done.verdict
+    assert "as in the report before" in (tmp_path / "out" / "message.md").read_text()

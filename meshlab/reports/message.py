@@ -1,0 +1,91 @@
+"""A report in a dozen lines, for a chat or a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from meshlab import escape
+from meshlab.results import SHAPES
+
+__all__ = ["changes", "message"]
+
+_FINDINGS: Final = 3
+_LONGEST: Final = 300
+_ORDER: Final = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_MEASURED", "PASS")
+
+
+def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: str = "") -> str:
+    """The report in Markdown: at most 12 lines.
+
+    Parameters
+    ----------
+    result : mapping
+        The summary.
+    before : mapping or None
+        The summary of the report that stood here before; None for the first one.
+    link : str
+        Where the page is; empty for none.
+
+    Returns
+    -------
+    str
+        The word, the headline, the three findings that matter most, what changed, window and source, the link.
+    """
+    word = result["verdict"]
+    lines = [
+        f"{SHAPES[word]} **{word}** {_line(result['question'])}: {_line(result['subject'])}",
+        "",
+        _line(result["headline"]),
+        "",
+    ]
+    for finding in _worst(result["findings"]):
+        lines.append(f"- {SHAPES[finding['verdict']]} {_line(finding['code'])} {_line(finding['statement'])}")
+    lines += ["", "; ".join(_line(text) for text in changes(result, before))]
+    lines.append(f"{_line(result['window'])} · {_line(result['source'])}".strip(" ·"))
+    if link:
+        lines.append(f"<{escape.plain(link).replace('>', '%3E').replace('<', '%3C').replace(' ', '%20')}>")
+    return "\n".join(lines) + "\n"
+
+
+def changes(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
+    """What is other than in the report before, each in a few words.
+
+    Parameters
+    ----------
+    result, before : mapping
+        Summaries; `before` is None for the first report.
+
+    Returns
+    -------
+    list of str
+        Never empty.
+    """
+    if before is None:
+        return ["the first report here"]
+    found = []
+    if result["subject"] != before.get("subject"):
+        return [f"the report before was about {before.get('subject')}"]
+    if result["verdict"] != before.get("verdict"):
+        found.append(f"was {before.get('verdict')} in the report before")
+    old = {_key(f): f["verdict"] for f in before.get("findings", ())}
+    for finding in result["findings"]:
+        then = old.get(_key(finding))
+        if then is not None and then != finding["verdict"]:
+            found.append(f"{finding['code']} was {then}, is {finding['verdict']}")
+    return found or [f"{result['verdict']} as in the report before"]
+
+
+def _key(finding: Mapping[str, Any]) -> tuple[str, str]:
+    return str(finding["code"]), str(finding.get("subject", ""))
+
+
+def _worst(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The ones that matter most: those that carry the verdict before those that inform."""
+    known = sorted(findings, key=lambda f: (_ORDER.index(f["verdict"]), not f.get("required", True)))
+    return known[:_FINDINGS]
+
+
+def _line(text: object) -> str:
+    whole = escape.plain(text)
+    return escape.markdown(whole if len(whole) <= _LONGEST else whole[: _LONGEST - 1].rstrip() + "…")

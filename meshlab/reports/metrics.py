@@ -1,0 +1,61 @@
+"""A report as Prometheus metrics: for node_exporter's textfile collector, or the Pushgateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from meshlab import escape
+from meshlab.results import SHAPES, Verdict
+
+__all__ = ["exposition"]
+
+
+def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float) -> str:
+    """Verdict, findings, duration and time of a run, in Prometheus's text format.
+
+    Parameters
+    ----------
+    result : mapping
+        The summary.
+    notebook : str
+        The notebook's name.
+    seconds : float
+        How long the run took.
+    at_s : float
+        When it ended, unix seconds.
+
+    Returns
+    -------
+    str
+        ``meshlab_verdict`` is 1 for the verdict that holds and 0 for the others, so that an alert can name one.
+    """
+    who = {"notebook": notebook, "question": result["question"], "subject": result["subject"]}
+    counts = {word: sum(f["verdict"] == word for f in result["findings"]) for word in SHAPES}
+    groups = [
+        (
+            "meshlab_verdict",
+            "Whether this is the verdict of the last run.",
+            [({**who, "verdict": str(v)}, float(v == result["verdict"])) for v in Verdict],
+        ),
+        (
+            "meshlab_findings",
+            "Findings of the last run.",
+            [({**who, "verdict": word}, float(count)) for word, count in counts.items()],
+        ),
+        ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
+        ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
+    ]
+    lines = []
+    for name, text, samples in groups:
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
+        lines += [f"{name}{{{_labels(labels)}}} {value:.17g}" for labels, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_quoted(value)}"' for name, value in labels.items())
+
+
+def _quoted(value: str) -> str:
+    return escape.plain(value).replace("\\", "\\\\").replace('"', '\\"')
