@@ -94,8 +94,9 @@ def test_the_canary_s_frames_and_verdict_are_the_same(three: Three) -> None:
         evidence = collect(mesh, window, SCOPE)
         frames.append(evidence.frames)
         results.append(judge(evidence, SCOPE).to_dict())
+    a_row_a_pod = {"restarts"}
     for name, frame in frames[0].items():
-        assert len(frame) > 20
+        assert len(frame) == 2 if name in a_row_a_pod else len(frame) > 20, name
         pd.testing.assert_frame_equal(frame, frames[1][name])
         pd.testing.assert_frame_equal(frame, frames[2][name])
     assert results[0] == results[1] == results[2]
