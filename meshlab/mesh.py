@@ -282,6 +282,26 @@ class Mesh:
         """
         return self._blocks(window, by, where, reporter, block_ms, extra="le")
 
+    def durations(
+        self,
+        window: Window,
+        by: Sequence[str],
+        where: Where = (),
+        *,
+        reporter: Reporter,
+        block_ms: int,
+    ) -> Answer:
+        """How long requests took together, in blocks of time.
+
+        Divided by a block's length this is how many were in flight in the mean, by Little's law, without any gauge.
+
+        Returns
+        -------
+        Answer
+            As `request_counts`, with ``sum_ms`` (float64, milliseconds) for ``count``. A request counts where it ends.
+        """
+        return self._blocks(window, by, where, reporter, block_ms, timed=True)
+
     def restarts(self, window: Window, by: Sequence[str], where: Where = (), *, reporter: Reporter) -> Answer:
         """How often proxies were started anew within the window, as their request counters tell by falling.
 
@@ -414,25 +434,31 @@ class Mesh:
         reporter: Reporter,
         block_ms: int,
         extra: str | None = None,
+        *,
+        timed: bool = False,
     ) -> Answer:
         # The last sample before the window is the base of the first increment.
         lead = window.with_lead(LOOKBACK_MS)
         keys = [*by, *([extra] if extra else [])]
         frames, queries = [], []
         for part in self._parts(reporter):
-            if extra and not part.family.durations:
+            if (extra or timed) and not part.family.durations:
                 continue
-            ask = part.dialect.buckets if extra else part.dialect.counts
+            ask = part.dialect.buckets if extra else part.dialect.sums if timed else part.dialect.counts
             raw = self.engine.samples(ask(part.family, part.asked(where, window)), lead)
             queries.append(raw.query)
-            frames.append(part.counted(part.single(raw, self.source), window, by, where, block_ms, extra))
+            one = part.single(raw, self.source)
+            if timed:
+                frames.append(part.timed(one, window, by, where, block_ms))
+            else:
+                frames.append(part.counted(one, window, by, where, block_ms, extra))
         whole = [frame for frame in frames if len(frame)]
         # One part alone is sorted and summed as it comes.
         frame = whole[0] if len(whole) == 1 else _together(whole, [*keys, "block"], "count")
-        frame = frame.astype({"block": np.int64, "count": np.int64})
+        frame = frame.astype({"block": np.int64, "count": np.float64 if timed else np.int64})
         ends = (window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * block_ms).astype("datetime64[ms]")
         frame.insert(len(keys) + 1, "time", pd.DatetimeIndex(ends).tz_localize("UTC"))
-        return Answer(frame, _joined(queries, lead))
+        return Answer(frame.rename(columns={"count": "sum_ms"}) if timed else frame, _joined(queries, lead))
 
 
 def _together(frames: Sequence[pd.DataFrame], keys: list[str], value: str) -> pd.DataFrame:

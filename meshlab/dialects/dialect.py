@@ -166,6 +166,19 @@ class Dialect:
             raise ContractError(f"{self.name} has no durations beside {family.requests}")
         return selector(family.durations, *family.matchers, *family.asked(where), forced=self.options.forced)
 
+    def sums(self, family: Family, where: Where) -> str:
+        """Selector of the sum of a family's durations, in the unit of its buckets' edges.
+
+        Raises
+        ------
+        ContractError
+            The family has no durations.
+        """
+        if not family.durations:
+            raise ContractError(f"{self.name} has no durations beside {family.requests}")
+        metric = f"{family.durations.removesuffix('_bucket')}_sum"
+        return selector(metric, *family.matchers, *family.asked(where), forced=self.options.forced)
+
     def increase(self, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
         """Expression: requests over a range, summed by the labels behind words of the vocabulary."""
         return self._sum("increase", family, where, by, range_ms)
@@ -257,7 +270,7 @@ def every_query(
             queries.append(dialect.seen(family, words, range_ms))
             for where in ((), one):
                 queries.append(dialect.counts(family, where))
-                queries += [dialect.buckets(family, where)] if family.durations else []
+                queries += [dialect.buckets(family, where), dialect.sums(family, where)] if family.durations else []
                 for count in range(1, len(words) + 1):
                     queries += [f(family, where, words[:count], range_ms) for f in (dialect.increase, dialect.rate)]
             queries.append(dialect.counts(family, [Condition("code", ("500", "503", "5.."))]))

@@ -156,21 +156,33 @@ class Part:
         DataFrame
             The words of `by`, ``le`` (milliseconds) if asked for, ``block`` and ``count``, sorted and summed.
         """
-        sid, time_ms, count = increments(raw.sid, raw.time.astype(np.int64), raw.value, self._targets(raw))
+        groups, sid, block, rise = self._risen(raw, window, by, where, block_ms)
+        if extra is not None:
+            # Prometheus 2 writes le="1", Prometheus 3 le="1.0": the number is what counts.
+            edges = raw.labels[extra].astype(np.float64) if len(raw) else pd.Series(dtype=np.float64)
+            groups = groups.assign(**{extra: edges * self.family.unit_ms})
+        # Exact: a double holds every count up to 2**53.
+        return _summed(groups, sid, block, np.rint(rise)).astype({"count": np.int64})
+
+    def timed(self, raw: SeriesSet, window: Window, by: Sequence[str], where: Where, block_ms: int) -> pd.DataFrame:
+        """As `counted`, of the sums of durations; ``count`` is in milliseconds (float64)."""
+        groups, sid, block, rise = self._risen(raw, window, by, where, block_ms)
+        return _summed(groups, sid, block, rise * self.family.unit_ms)
+
+    def _risen(
+        self, raw: SeriesSet, window: Window, by: Sequence[str], where: Where, block_ms: int
+    ) -> tuple[pd.DataFrame, NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+        """The words of each series, and what each rose by in which block, no request counted twice."""
+        sid, time_ms, rise = increments(raw.sid, raw.time.astype(np.int64), raw.value, self._targets(raw))
         block = (time_ms - window.start_ms - 1) // block_ms
         keep = (time_ms > window.start_ms) & (block < (window.end_ms - window.start_ms) // block_ms)
         groups = self.named(raw.labels, self.needed(by, where), window)
         counts = _fulfilled(groups, where)
         if self.view.preferred:
-            total = np.bincount(sid[keep], count[keep], len(raw))
+            total = np.bincount(sid[keep], rise[keep], len(raw))
             counts &= reporters.believed(groups, pd.Series(total, groups.index), self.view)
         keep &= counts.to_numpy(np.bool_)[sid]
-        groups = groups[list(by)]
-        if extra is not None:
-            # Prometheus 2 writes le="1", Prometheus 3 le="1.0": the number is what counts.
-            edges = raw.labels[extra].astype(np.float64) if len(raw) else pd.Series(dtype=np.float64)
-            groups = groups.assign(**{extra: edges * self.family.unit_ms})
-        return _summed(groups, sid[keep], block[keep], count[keep])
+        return groups[list(by)], sid[keep], block[keep], rise[keep]
 
     def restarted(self, raw: SeriesSet, window: Window, by: Sequence[str], where: Where) -> pd.DataFrame:
         """How often counters fell, by the words; a process has many counters, and the one that fell most often counts.
@@ -229,7 +241,7 @@ class Part:
 
 
 def _summed(
-    groups: pd.DataFrame, sid: NDArray[np.int32], block: NDArray[np.int64], count: NDArray[np.int64]
+    groups: pd.DataFrame, sid: NDArray[np.int32], block: NDArray[np.int64], rise: NDArray[np.float64]
 ) -> pd.DataFrame:
     """Increments of series summed by what their groups have in common, and by block.
 
@@ -243,11 +255,10 @@ def _summed(
     key = number[sid] * blocks + block
     if len(number) * blocks <= _DENSE * max(len(key), 1):
         keys = np.flatnonzero(np.bincount(key))
-        # Exact: a double holds every count up to 2**53.
-        sums = np.bincount(key, count)[keys].astype(np.int64)
+        sums = np.bincount(key, rise)[keys]
     else:
         keys, at = np.unique(key, return_inverse=True)
-        sums = np.bincount(at, count).astype(np.int64)
+        sums = np.bincount(at, rise)
     first = np.zeros(int(number.max()) + 1 if len(number) else 0, np.int64)
     first[number[::-1]] = np.arange(len(number))[::-1]
     frame = groups.iloc[first[keys // blocks]].reset_index(drop=True)

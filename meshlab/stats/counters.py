@@ -10,8 +10,8 @@ __all__ = ["increments", "resets"]
 
 def increments(
     sid: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64], target: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """How much each counter rose from sample to sample.
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+    """How much each counter rose from sample to sample, of whatever it counts: events, milliseconds, bytes.
 
     A counter that fell was reset to zero in between: its new value is the increment. A counter that appears on a
     target which was already scraped without it rose from zero, because proxies create a counter at its first event;
@@ -25,7 +25,7 @@ def increments(
     time_ms : ndarray of int64, shape (samples,)
         Unix milliseconds, ascending within a series.
     value : ndarray of float64, shape (samples,)
-        Counters of events.
+        Counters.
     target : ndarray of int64, shape (series,)
         Which series were scraped from the same place.
 
@@ -35,11 +35,10 @@ def increments(
         The series of each increment.
     time_ms : ndarray of int64, shape (increments,)
         Unix milliseconds of the sample that ends the increment.
-    count : ndarray of int64, shape (increments,)
-        Events.
+    rise : ndarray of float64, shape (increments,)
     """
     if not len(sid):
-        return sid, time_ms, np.empty(0, np.int64)
+        return sid, time_ms, np.empty(0)
     first = np.r_[True, sid[1:] != sid[:-1]]
     previous = np.r_[0.0, value[:-1]]
     rise = np.where(first | (value < previous), value, value - previous)
@@ -48,7 +47,7 @@ def increments(
     np.minimum.at(earliest, target[sid[first]], time_ms[first])
     base = first & (time_ms <= earliest[target[sid]])
     keep = ~base & np.isfinite(rise)
-    return sid[keep], time_ms[keep], np.rint(rise[keep]).astype(np.int64)
+    return sid[keep], time_ms[keep], rise[keep]
 
 
 def resets(sid: NDArray[np.int32], value: NDArray[np.float64], series: int) -> NDArray[np.int64]:

@@ -21,8 +21,12 @@ from meshlab.questions.scaling.hpa.calculator import (
     value_replicas,
 )
 from meshlab.questions.scaling.hpa.controller import Decision, decide
+from meshlab.questions.scaling.hpa.manifest import Manifest
 from meshlab.questions.scaling.hpa.reasons import Reason
+from meshlab.questions.scaling.hpa.replay import replay
 from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
+from meshlab.questions.scaling.hpa.target import Target, TargetKind
+from meshlab.questions.scaling.hpa.ticks import Ticks
 
 __all__ = [
     "Behaviour",
@@ -31,6 +35,7 @@ __all__ = [
     "History",
     "HpaSpec",
     "Kind",
+    "Manifest",
     "NoMetrics",
     "Pod",
     "Policy",
@@ -38,10 +43,14 @@ __all__ = [
     "Rules",
     "Sample",
     "Select",
+    "Target",
+    "TargetKind",
+    "Ticks",
     "Tolerance",
     "average_replicas",
     "decide",
     "per_pod_replicas",
+    "replay",
     "resource_replicas",
     "value_replicas",
 ]

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 _NORMAL: Final = 1.4826
 # A spread of fewer samples says more about luck than about the bin.
 _ENOUGH: Final = 8
+# A bin of equal count may reach from calm to saturation when saturation is rare: its median would stand for neither.
+_WIDE: Final = 2.0
 # No bin counts for more than these many times the usual one at the same number of samples.
 _TRUST: Final = 16.0
 
@@ -71,7 +73,7 @@ def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None, 
 
 
 def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Points:
-    """Gather samples in bins of equal count over concurrency.
+    """Gather samples in bins over concurrency: of equal count, and none wider than a factor of two.
 
     A median a bin keeps rollouts, restarts and single slow scrapes from bending the curve. The upper envelope would not
     do: what lies above the median is mix, not capacity.
@@ -105,7 +107,7 @@ def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Poi
     ns = n[order]
     # Equal concurrencies stay together, so that the order of rows cannot matter.
     cuts = np.searchsorted(ns, ns[np.arange(1, bins) * len(ns) // bins], side="left")
-    starts = np.unique(np.concatenate([[0], cuts]))
+    starts = _narrow(ns, np.unique(np.concatenate([[0], cuts])))
     pieces = np.split(order, starts[1:])
     for k, piece in enumerate(pieces):
         place[piece] = k
@@ -115,6 +117,19 @@ def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Poi
     spread = np.array([_spread(n[p], x[p]) for p in pieces])
     weights = _weights(spread, counts)
     return Points(middle, height, weights, counts, place, spread)
+
+
+def _narrow(ns: Floats, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut bins that reach over more than a factor of `_WIDE`: rare loads are where a curve bends."""
+    ends = np.r_[starts[1:], len(ns)]
+    found = [starts]
+    for start, end in zip(starts, ends, strict=True):
+        # Sums of logarithms are rounded, and the edge itself belongs to the lower bin.
+        pieces = int(np.ceil(np.log(ns[end - 1] / ns[start]) / np.log(_WIDE) - 1e-9))
+        if pieces > 1:
+            edges = ns[start] * (ns[end - 1] / ns[start]) ** (np.arange(1, pieces) / pieces)
+            found.append(np.searchsorted(ns, edges, side="right"))
+    return np.unique(np.concatenate(found))
 
 
 def _spread(n: Floats, x: Floats) -> float:

@@ -1,0 +1,129 @@
+"""An autoscaler's history as its exporter shows it: sync periods found again in what was scraped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Ticks", "found"]
+
+Floats = NDArray[np.float64]
+
+_PHASES: Final = 40
+# The controller's clock runs on by itself; over so many periods it can be taken for regular.
+_STEADY: Final = 240
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticks:
+    """Sync periods, evenly spaced.
+
+    Attributes
+    ----------
+    time_s : ndarray of float64, shape (periods,)
+        Unix seconds, to within a scrape.
+    current, desired : ndarray of float64, shape (periods,)
+        Replicas as the period found and left them; NaN where nothing was scraped of it.
+    ready_before, ready_after : ndarray of float64, shape (periods,)
+        Ready replicas at the last scrape before and at the first after it: what it found lies between them.
+    seen : ndarray of float64, shape (metrics, periods)
+        What each metric was; NaN where it was not known.
+    sync_s : float
+    """
+
+    time_s: Floats
+    current: Floats
+    desired: Floats
+    ready_before: Floats
+    ready_after: Floats
+    seen: Floats
+    sync_s: float
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Periods of which something was scraped."""
+        return np.isfinite(self.current) & np.isfinite(self.desired)
+
+
+def found(
+    time_s: Floats,
+    current: Floats,
+    desired: Floats,
+    seen: Floats,
+    ready_time_s: Floats,
+    ready: Floats,
+    *,
+    sync_s: float,
+) -> Ticks:
+    """Find the sync periods in scrapes of an autoscaler's status.
+
+    A status stays as it is from one period to the next, so no two scrapes within one period may differ: the phase at
+    which the fewest do is that of the controller.
+
+    Parameters
+    ----------
+    time_s, current, desired : ndarray of float64, shape (scrapes,)
+        In the order of time.
+    seen : ndarray of float64, shape (metrics, scrapes)
+    ready_time_s, ready : ndarray of float64, shape (others,)
+        Ready replicas of what it scales.
+    sync_s : float
+        The controller's sync period.
+    """
+    if not len(time_s):
+        none = np.empty(0)
+        return Ticks(none, none, none, none, none, np.empty((len(seen), 0)), sync_s)
+    status = np.vstack([current, desired, np.nan_to_num(seen, nan=-1.0)])
+    changed = np.any(status[:, 1:] != status[:, :-1], axis=0)
+    number = np.empty(len(time_s), np.int64)
+    start, at = 0, 0.0
+    while start < len(time_s):
+        end = int(np.searchsorted(time_s, time_s[start] + _STEADY * sync_s, side="right"))
+        at = _phase(time_s[start:end], changed[start : end - 1], sync_s, at)
+        number[start:end] = np.floor((time_s[start:end] - at) / sync_s)
+        start = end
+    first = np.r_[True, number[1:] != number[:-1]]
+    periods = np.arange(number[0], number[-1] + 1)
+    place = number[first] - number[0]
+
+    def spread(values: Floats) -> Floats:
+        line = np.full(len(periods), np.nan)
+        line[place] = values[first]
+        return line
+
+    when = periods * sync_s + at
+    before = np.searchsorted(ready_time_s, when, side="right") - 1
+    after = np.minimum(before + 1, len(ready_time_s) - 1)
+    held = np.where(before >= 0, ready[np.maximum(before, 0)], np.nan) if len(ready) else np.full(len(when), np.nan)
+    return Ticks(
+        time_s=when,
+        current=spread(current),
+        desired=spread(desired),
+        ready_before=held,
+        ready_after=ready[after] if len(ready) else held,
+        seen=np.vstack([spread(one) for one in seen]) if len(seen) else np.empty((0, len(periods))),
+        sync_s=sync_s,
+    )
+
+
+def _phase(time_s: Floats, changed: NDArray[np.bool_], sync_s: float, usual: float) -> float:
+    """The phase with the fewest changes inside a period; the middle one where several are as good."""
+    phases = np.arange(_PHASES) * sync_s / _PHASES
+    same = np.floor((time_s[1:] - phases[:, None]) / sync_s) == np.floor((time_s[:-1] - phases[:, None]) / sync_s)
+    faults = np.count_nonzero(same & changed, axis=1)
+    good = faults == faults.min()
+    if np.all(good):
+        return usual
+    # The longest run of good phases, around the circle.
+    turned = np.roll(good, -int(np.argmin(good)))
+    edges = np.flatnonzero(np.diff(np.r_[False, turned, False].astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))
+    middle = (starts[longest] + ends[longest] - 1) / 2 + int(np.argmin(good))
+    return float((middle % _PHASES) * sync_s / _PHASES)
