@@ -288,11 +288,12 @@ def record(
 def _needed(engine: Engine, window: Window, options: MeshOptions, more: Sequence[str]) -> list[str]:
     """All that the notebooks read of the meshes that are there, and what was asked for."""
     from meshlab.dialects.detection import detect, none_found
+    from meshlab.kubernetes import recorded
 
     meshes = detect(engine, window, options)
     if not meshes and not more:
         raise none_found(engine.description, window, options.mesh)
-    return list(dict.fromkeys([*(s for mesh in meshes for s in mesh.recorded), *more]))
+    return list(dict.fromkeys([*(s for mesh in meshes for s in mesh.recorded), *recorded(options), *more]))
 
 
 def _record_command(source: str, start: str, end: str, selectors: Sequence[str], redact: Sequence[str]) -> str:

@@ -1,8 +1,9 @@
-"""An engine that is asked little: so many questions, so much time."""
+"""An engine that is asked little: so many questions, so much time, and nothing twice."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ class Spent(Unreachable):
 
 
 class Frugal:
-    """Passes questions on to an engine until the budget is spent.
+    """Passes questions on to an engine until the budget is spent; what was answered before costs nothing.
 
     Parameters
     ----------
@@ -36,6 +37,7 @@ class Frugal:
     def __init__(self, engine: Engine, *, most: int = MOST, longest_s: float = LONGEST_S) -> None:
         self._engine = engine
         self._most, self._until = most, time.monotonic() + longest_s
+        self._answered: dict[Hashable, SeriesSet] = {}
         self.asked = 0
 
     @property
@@ -56,23 +58,19 @@ class Frugal:
 
     def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
         """Pass on."""
-        self._spend()
-        return self._engine.query(promql, at)
+        return self._once(("query", promql, at), lambda: self._engine.query(promql, at))
 
     def query_range(self, promql: str, window: Window) -> SeriesSet:
         """Pass on."""
-        self._spend()
-        return self._engine.query_range(promql, window)
+        return self._once(("query_range", promql, window), lambda: self._engine.query_range(promql, window))
 
     def samples(self, selector: str, window: Window) -> SeriesSet:
         """Pass on."""
-        self._spend()
-        return self._engine.samples(selector, window)
+        return self._once(("samples", selector, window), lambda: self._engine.samples(selector, window))
 
     def series(self, selector: str, window: Window) -> SeriesSet:
         """Pass on."""
-        self._spend()
-        return self._engine.series(selector, window)
+        return self._once(("series", selector, window), lambda: self._engine.series(selector, window))
 
     def span(self) -> tuple[datetime, datetime] | None:
         """The engine's."""
@@ -93,6 +91,12 @@ class Frugal:
         self._spend()
         found: dict[str, Any] = ask(path)
         return found
+
+    def _once(self, question: Hashable, ask: Callable[[], SeriesSet]) -> SeriesSet:
+        if question not in self._answered:
+            self._spend()
+            self._answered[question] = ask()
+        return self._answered[question]
 
     def _spend(self) -> None:
         if self.asked >= self._most:

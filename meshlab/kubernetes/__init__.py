@@ -8,7 +8,7 @@ kube-state-metrics, docs/metrics/workload; cAdvisor, docs/storage/prometheus.md.
 """
 
 from meshlab.kubernetes.autoscalers import Autoscalers
-from meshlab.kubernetes.gauges import Exporter
+from meshlab.kubernetes.gauges import Exporter, recorded
 from meshlab.kubernetes.workloads import Workloads
 
-__all__ = ["Autoscalers", "Exporter", "Workloads"]
+__all__ = ["Autoscalers", "Exporter", "Workloads", "recorded"]

@@ -46,6 +46,10 @@ class Autoscalers:
         frame["workload"] = frame["workload"].fillna(frame["autoscaler"])
         return Answer(frame[[*keys, "workload", "least", "most"]].reset_index(drop=True), least.query)
 
+    def scaled(self, window: Window) -> Answer:
+        """What is scaled at the window's end, by one small question: ``cluster, namespace, autoscaler, workload``."""
+        return self.exporter.there(f"{_PREFIX}_info", window, {**_ONE, "workload": "scaletargetref_name"})
+
     def targets(self, window: Window) -> Answer:
         """What each metric shall be: ``cluster, namespace, autoscaler, metric, kind, target``."""
         answer = self.exporter.last(f"{_PREFIX}_spec_target_metric", window, _METRIC)

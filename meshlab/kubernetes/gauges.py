@@ -9,14 +9,15 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.dialects.base import MeshOptions
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.mesh import Answer, Mesh
-from meshlab.selector import Matcher, equal, selector
-from meshlab.series import Query, SeriesSet
+from meshlab.selector import Matcher, equal, matches, selector
+from meshlab.series import SeriesSet
 from meshlab.stats.counters import increments
 from meshlab.window import Window
 
-__all__ = ["PLACE", "Exporter"]
+__all__ = ["PLACE", "Exporter", "recorded"]
 
 PLACE: Final = {"cluster": "cluster", "namespace": "namespace"}
 """From columns to labels: where a thing is. A store of one cluster has no label for it, and the column is empty."""
@@ -73,6 +74,13 @@ class Exporter:
         found = self.mesh.engine.series(self._selector(metric, ()), window)
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
+    def there(self, metric: str, window: Window, columns: Mapping[str, str]) -> Answer:
+        """The labels of what a metric speaks of at the window's end; a server groups them."""
+        found = self.mesh.engine.query(
+            f"count by ({', '.join(columns.values())}) ({self._selector(metric, ())})", window.end
+        )
+        return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
+
     def risen(
         self, metric: str, window: Window, columns: Mapping[str, str], block_ms: int, *matchers: Matcher
     ) -> Answer:
@@ -93,9 +101,15 @@ class Exporter:
         return selector(metric, *own, *matchers, forced=self.mesh.dialect.options.forced)
 
 
-def empty(columns: Sequence[str]) -> Answer:
-    """No rows at all, and no question either."""
-    return Answer(pd.DataFrame(columns=list(columns)), Query(promql="", engine=""))
+def recorded(options: MeshOptions) -> tuple[str, ...]:
+    """Selectors of all that the notebooks read of Kubernetes' exporters."""
+    names = (
+        "kube_horizontalpodautoscaler_(info|(spec|status)_.*)|"
+        "kube_deployment_(spec_replicas|status_replicas_ready)|"
+        "kube_pod_(created|deletion_timestamp|owner|status_scheduled_time|status_ready_time)|"
+        "container_cpu_usage_seconds_total"
+    )
+    return (selector("", matches("__name__", names), forced=options.forced),)
 
 
 def _named(found: SeriesSet, columns: Mapping[str, str]) -> pd.DataFrame:

@@ -69,6 +69,10 @@ def up(**more: str) -> Iterable[Series]:
     yield {"__name__": "up", "job": "envoy", "instance": "a:1", **more}, times(), [1.0] * 61
 
 
+def answers(found: Examination) -> dict[str, examination.Asked]:
+    return {asked.notebook: asked for asked in found.questions}
+
+
 def test_a_canary_that_is_going_on(look: Look) -> None:
     found = look(canary(), up(), here=NOW)
     assert found.meshes == ("Istio",)
@@ -77,7 +81,7 @@ def test_a_canary_that_is_going_on(look: Look) -> None:
     assert found.scrapes.range_text == "20s"
     assert str(found.services[0].subject) == "east/shop/catalog"
     assert found.services[0].requests > 2_000
-    (asked,) = found.questions
+    asked = answers(found)["canary-verdict"]
     assert asked.readiness.state is State.READY
     assert shlex.split(found.next) == [
         *["meshlab", "report", "canary-verdict", "--source", "http://prometheus:9090"],
@@ -103,15 +107,16 @@ def test_the_page_for_people(look: Look) -> None:
 
 def test_nothing_to_compare_is_no_fault(look: Look) -> None:
     found = look(canary({"v1": (30, 1)}))
-    (asked,) = found.questions
+    asked = answers(found)["canary-verdict"]
     assert asked.readiness.state is State.WAITING
-    assert "service=catalog" in found.next
+    assert "service=catalog" in asked.command
+    assert found.next == answers(found)["scaling-behaviour"].command, "what can be asked now comes first"
     assert found.can_answer
 
 
 def test_a_mesh_without_durations_is_told_how_to_switch_them_on(look: Look) -> None:
     found = look([s for s in canary() if s[0]["__name__"] == "istio_requests_total"])
-    (asked,) = found.questions
+    asked = answers(found)["canary-verdict"]
     assert asked.readiness.state is State.LACKING
     assert "istio_request_duration_milliseconds" in asked.readiness.missing[0].remedy
     assert found.next == ""
@@ -172,8 +177,9 @@ def test_a_budget_is_a_budget() -> None:
     engine.query("up")
     engine.now()
     assert engine.now() == NOW, "the time is asked for once"
+    engine.query("up")
     with pytest.raises(Spent, match="2 questions were asked"):
-        engine.query("up")
+        engine.query("down")
     assert isinstance(Spent("", ""), Unreachable)
 
 

@@ -15,10 +15,10 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
-def asked(cwd: Path, *words: str) -> tuple[int, str]:
+def asked(cwd: Path, *words: str, notebook: str = "canary-verdict") -> tuple[int, str]:
     out = cwd / "out"
     out.mkdir()
-    command = [sys.executable, "-m", "meshlab", "report", "canary-verdict", "-o", str(out / "new"), *words]
+    command = [sys.executable, "-m", "meshlab", "report", notebook, "-o", str(out / "new"), *words]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.stdout == ""
     assert list(out.iterdir()) == [], "nothing half written"
@@ -52,6 +52,21 @@ def asked(cwd: Path, *words: str) -> tuple[int, str]:
 )
 def test_it_is_said_in_one_sentence(tmp_path: Path, words: list[str], code: int, says: str) -> None:
     found, line = asked(tmp_path, *words)
+    assert says in line
+    assert found == code
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["-p", "service=catalogue"], 2, "'catalogue' was never seen in scale-out; did you mean catalog?"),
+        (["-p", "hpa_file=none.yaml"], 2, "the autoscaler's file none.yaml cannot be read"),
+        (["-p", "short_warn=5"], 2, "short_warn is 5"),
+        (["-p", "sync_s=soon"], 2, "parameter sync_s is 'soon', not a number"),
+    ],
+)
+def test_the_scaling_notebook_says_it_in_one_sentence(tmp_path: Path, words: list[str], code: int, says: str) -> None:
+    found, line = asked(tmp_path, *words, notebook="scaling-behaviour")
     assert says in line
     assert found == code
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-COMMITTED = ROOT / "notebooks" / "canary-verdict.ipynb"
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
-def committed_result() -> object:
-    cells = json.loads(COMMITTED.read_text(encoding="utf-8"))["cells"]
+def committed_result(notebook: str) -> object:
+    cells = json.loads((ROOT / "notebooks" / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
     found = [o["data"] for c in cells for o in c.get("outputs", []) if "data" in o]
     return next(d["application/vnd.meshlab.result+json"] for d in found if "application/vnd.meshlab.result+json" in d)
 
 
-def report(cwd: Path, out: Path, **environment: str) -> object:
+def report(notebook: str, cwd: Path, out: Path, **environment: str) -> object:
     done = subprocess.run(
-        [sys.executable, "-m", "meshlab", "report", "canary-verdict", "-o", str(out)],
+        [sys.executable, "-m", "meshlab", "report", notebook, "-o", str(out)],
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
@@ -35,10 +35,11 @@ def report(cwd: Path, out: Path, **environment: str) -> object:
     return json.loads((out / "result.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
 @pytest.mark.parametrize("place", ["root", "notebooks", "empty"])
-def test_from_a_checkout(place: str, tmp_path: Path) -> None:
+def test_from_a_checkout(notebook: str, place: str, tmp_path: Path) -> None:
     cwd = {"root": ROOT, "notebooks": ROOT / "notebooks", "empty": tmp_path}[place]
-    assert report(cwd, tmp_path / "out") == committed_result()
+    assert report(notebook, cwd, tmp_path / "out") == committed_result(notebook)
 
 
 def test_from_the_wheel_in_an_empty_folder(tmp_path: Path) -> None:
@@ -64,4 +65,5 @@ def test_from_the_wheel_in_an_empty_folder(tmp_path: Path) -> None:
         check=True,
     )
     assert where.stdout.startswith(path)
-    assert report(empty, tmp_path / "out", PYTHONPATH=path) == committed_result()
+    for notebook in NOTEBOOKS:
+        assert report(notebook, empty, tmp_path / notebook, PYTHONPATH=path) == committed_result(notebook)

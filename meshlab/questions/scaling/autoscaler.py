@@ -19,6 +19,8 @@ __all__ = ["Autoscaler", "autoscaler"]
 
 # Kubernetes' own default first: it stays where others explain no more.
 _WINDOWS_S: Final = (300.0, 0.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 420.0, 600.0, 900.0, 1800.0)
+# So many sync periods tell the behaviour; it may have been another before.
+_ENOUGH: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,20 +121,20 @@ def _ticks(
         joined = decided[["time"]].merge(mine[["time", "value"]].drop_duplicates("time"), on="time", how="left")
         rows.append(joined["value"].to_numpy(np.float64))
     ready = ready[place_mask(ready, subject) & (ready["workload"] == workload)].sort_values("time")
-    return periods.found(
+    status = (
         seconds(decided["time"]),
         decided["current"].to_numpy(np.float64),
         decided["desired"].to_numpy(np.float64),
         np.vstack(rows) if rows else np.empty((0, len(decided))),
-        seconds(ready["time"]),
-        ready["ready"].to_numpy(np.float64),
-        sync_s=policy.sync_s,
     )
+    sync_s = policy.sync_s or periods.period(*status) or periods.USUAL_S
+    return periods.found(*status, seconds(ready["time"]), ready["ready"].to_numpy(np.float64), sync_s=sync_s)
 
 
 def _inferred(plain: HpaSpec, targets: tuple[Target, ...], ticks: Ticks) -> tuple[HpaSpec, pd.DataFrame, str]:
     """The window on the way down that explains the history best: it is exported nowhere."""
     usual = Behaviour()
+    whole, ticks = ticks, ticks.last(_ENOUGH)
     tried = []
     for window_s in _WINDOWS_S:
         spec = replace(plain, behaviour=replace(usual, down=replace(usual.down, window_s=window_s)))
@@ -145,7 +147,7 @@ def _inferred(plain: HpaSpec, targets: tuple[Target, ...], ticks: Ticks) -> tupl
     rivals = sorted(window for found, _, _, window, tight in tried if (found, tight) == (best[0], best[4]))
     said = f"{best[3]:.0f} s" if len(rivals) == 1 else f"{rivals[0]:.0f} to {rivals[-1]:.0f} s"
     assumed = (
-        f"the window on the way down is not exported; {said} explains most of the history ({best[0]} of {total} sync "
-        "periods), with the default policies"
+        f"neither the window on the way down nor the sync period is exported; {said} and {ticks.sync_s:g} s explain "
+        f"most of the history ({best[0]} of {total} sync periods), with the default policies"
     )
-    return best[1], best[2], assumed
+    return best[1], best[2] if len(whole) == len(ticks) else replay(best[1], targets, whole), assumed

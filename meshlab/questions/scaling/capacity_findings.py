@@ -1,4 +1,4 @@
-"""Findings on what a copy carries: ML-SCA-001 to 003, 009 and 010."""
+"""Findings on what a copy carries: ML-SCA-001 to 003 and 009 to 011."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from meshlab.questions.scaling.samples import Samples
 from meshlab.questions.scaling.usl import Comparison, Reason
 from meshlab.results import Finding, Verdict
 
-__all__ = ["cost", "objective", "operating_point", "sustained", "versions"]
+__all__ = ["cost", "little", "objective", "operating_point", "sustained", "versions"]
 
 Queries = Mapping[str, str]
+
+_MISMATCH = 0.15
 
 _EACH = {"copy": "a copy", "replica": "a ready replica in the mean", "service": "the whole service"}
 # Why no knee is stated, and it is none: the curve is straight as far as it was seen.
@@ -222,5 +224,40 @@ def cost(table: pd.DataFrame, one: Capacity | None, evidence: Evidence, subject:
         value=float(row["seconds_per_1000"]),
         interval=(float(row["low"]), float(row["high"])),
         unit="s/1000",
+        query=query,
+    )
+
+
+def little(flow: pd.DataFrame, evidence: Evidence, subject: str, queries: Queries) -> Finding:
+    """ML-SCA-011: whether a gauge of requests in flight tells the same as their durations."""
+    code, query = "ML-SCA-011", queries.get("gauge", "")
+    gauge = evidence.frames.get("gauge")
+    if gauge is None or gauge.empty or flow.empty:
+        return Finding(
+            code=code,
+            verdict=None,
+            required=False,
+            subject=subject,
+            statement="there is no gauge of requests in flight to check the durations with",
+            advice="let the callers' Envoys export cluster.*.upstream_rq_active",
+            query=query,
+        )
+    begin, end = evidence.window.start, evidence.window.end
+    inside = gauge[(gauge["time"] > begin) & (gauge["time"] <= end)]
+    # Each proxy is scraped at its own moment: means over time are added, and not single scrapes.
+    seen = float(inside.groupby(["instance", "cluster_name"])["value"].mean().sum())
+    told = float(flow["concurrency"].mean())
+    apart = abs(seen - told) / seen if seen > 0 else float("inf") if told > 0 else 0.0
+    warn = apart > _MISMATCH
+    return Finding(
+        code=code,
+        verdict=Verdict.WARN if warn else Verdict.PASS,
+        required=False,
+        subject=subject,
+        statement=f"in flight in the mean: {told:.3g} by durations, {seen:.3g} by the callers' gauges",
+        value=told / seen if seen > 0 else None,
+        threshold=_MISMATCH,
+        unit="share",
+        advice="retries, local replies or callers outside the mesh: do not trust the knee" if warn else "",
         query=query,
     )

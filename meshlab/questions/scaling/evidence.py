@@ -15,7 +15,8 @@ from meshlab.mesh import Answer, Mesh
 from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.samples import seconds
 from meshlab.questions.scaling.scope import Scope
-from meshlab.subject import IDENTITY
+from meshlab.selector import literal, matches
+from meshlab.subject import IDENTITY, Subject
 from meshlab.window import Window
 
 __all__ = ["COPY", "collect"]
@@ -44,8 +45,9 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     Evidence
         Required: ``counts`` (`Mesh.request_counts` by the words of `COPY`, code and flags) and ``durations``
         (`Mesh.durations`, by the same). Optional: ``buckets`` (`Mesh.latency_buckets`, where the policy has an
-        objective), and of `Autoscalers` ``told``, ``targets``, ``seen``, ``decided``, of `Workloads` ``replicas``,
-        ``pods``, ``cpu``, ``requests``. ``chosen`` is the length of a block, milliseconds.
+        objective); of `Autoscalers` ``told``, ``targets``, ``seen``, ``decided``; of `Workloads` ``replicas``,
+        ``pods``, ``cpu``; and ``gauge`` (requests in flight as the callers' Envoys count them). ``chosen`` is the
+        length of a block, milliseconds.
 
     Raises
     ------
@@ -72,6 +74,8 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "pods": workloads.pods(window),
         "cpu": workloads.processor_time(window, block_ms),
     }
+    if subject:
+        answers["gauge"] = _gauge(mesh, exporter, subject, window)
     if policy.slo_ms:
         by = (*IDENTITY, "destination_version")
         answers["buckets"] = mesh.latency_buckets(window, by, where, reporter=side, block_ms=block_ms)
@@ -95,6 +99,16 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         missing=MappingProxyType({n: m for n, m in lacking.items() if n in answers and answers[n].frame.empty}),
         chosen=block_ms,
     )
+
+
+def _gauge(mesh: Mesh, exporter: Exporter, subject: Subject, window: Window) -> Answer:
+    """What the callers' Envoys have in flight to the subject: a gauge, to check what durations tell."""
+    hosts = sorted(set(mesh.seen(subject, window, ("destination_host",))["destination_host"]) - {""})
+    names = "|".join(map(literal, [*hosts, *subject.services]))
+    # Istio's clusters are direction|port|subset|host; plain Envoy's bear whatever name they were given.
+    own = matches("cluster_name", rf"outbound\|[0-9]+\|[^|]*\|({names})")
+    columns = {"instance": "instance", "cluster_name": "cluster_name"}
+    return Exporter(mesh).gauge("envoy_cluster_upstream_rq_active", window, columns, own)
 
 
 _KUBE_STATE: Final = "install kube-state-metrics and let Prometheus scrape it"

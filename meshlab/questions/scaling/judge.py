@@ -81,6 +81,7 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         scaled.lag_chain(chain, evidence, about, queries),
         loaded.versions(_comparison(versions, main), about),
         loaded.cost(cost, main, evidence, about, queries),
+        loaded.little(flow, evidence, about, queries),
     ]
     verdict = overall(findings)
     return Result(
@@ -134,7 +135,7 @@ def _reversals(scaler: Autoscaler | None, policy: Policy) -> pd.DataFrame | None
     if scaler is None:
         return None
     soon_s = max(policy.soon_s, scaler.spec_window_s)
-    return reversals(scaler.replayed, scaler.targets, sync_s=policy.sync_s, soon_s=soon_s)
+    return reversals(scaler.replayed, scaler.targets, sync_s=scaler.ticks.sync_s, soon_s=soon_s)
 
 
 def _what_if(

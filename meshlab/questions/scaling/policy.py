@@ -20,7 +20,8 @@ class Policy:
     slo_ms : float
         Objective for the p99 of request durations; 0: none.
     sync_s : float
-        The autoscaler's sync period (the controller's ``--horizontal-pod-autoscaler-sync-period``).
+        The autoscaler's sync period (the controller's ``--horizontal-pod-autoscaler-sync-period``); 0: found in the
+        history, where it tells, else 15.
     hpa_file : str
         The autoscaler's YAML; empty: bounds and target from kube-state-metrics, the behaviour found in the history.
     short_warn, short_fail : float
@@ -44,7 +45,7 @@ class Policy:
 
     block_s: int = 0
     slo_ms: float = 0.0
-    sync_s: float = 15.0
+    sync_s: float = 0.0
     hpa_file: str = ""
     short_warn: float = 0.02
     short_fail: float = 0.10
@@ -73,6 +74,6 @@ class Policy:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}, which is no share", "give 0 to 1")
         if not 0 < self.level < 1:
             raise ParameterError(f"level is {self.level!r}", "give a share between 0 and 1, such as 0.95")
-        for name, least in (("block_s", 0), ("slo_ms", 0), ("sync_s", 1), ("soon_s", 0), ("reversals_fail", 1)):
+        for name, least in (("block_s", 0), ("slo_ms", 0), ("sync_s", 0), ("soon_s", 0), ("reversals_fail", 1)):
             if not least <= getattr(self, name) <= 86_400_000:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}", f"give {least} or more")

@@ -16,7 +16,7 @@ __all__ = ["ready"]
 
 
 def ready(mesh: Mesh, window: Window) -> Readiness:
-    """Look for a busy service with durations, one that an autoscaler scales before others: four small questions.
+    """Look for a busy service with durations, one that an autoscaler scales before others: four small questions or so.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
     window : Window
         The last minutes.
     """
-    table = mesh.totals(window, (*IDENTITY, "destination_workload")).frame
+    table = mesh.services(window).frame
     if table.empty:
         return Readiness(
             State.LACKING, "no requests were counted", (Missing("requests", mesh.dialect.remedies["destination"]),)
         )
-    told = Autoscalers(Exporter(mesh)).told(window).frame
+    told = Autoscalers(Exporter(mesh)).scaled(window).frame
     scaled = set(zip(told["namespace"], told["workload"], strict=True))
     places = list(zip(table["destination_namespace"], table["destination_workload"], strict=True))
     at = next((k for k, place in enumerate(places) if place in scaled), 0)

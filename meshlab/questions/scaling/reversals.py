@@ -63,7 +63,7 @@ def reversals(replayed: pd.DataFrame, targets: tuple[Target, ...], *, sync_s: fl
         window = (round((time[back] - time[held[-1]]) / sync_s)) * sync_s if len(held) else np.nan
         between = seen[first:after]
         tolerance = np.nan
-        if targets and targets[0].kind in (TargetKind.AVERAGE, TargetKind.UTILISATION) and len(between):
+        if targets and targets[0].kind in (TargetKind.AVERAGE, TargetKind.UTILISATION) and np.any(np.isfinite(between)):
             tolerance = 1.0 - float(np.nanmin(between)) / targets[0].value
         rows.append(
             (

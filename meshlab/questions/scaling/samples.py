@@ -100,7 +100,8 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``block, time, arrivals_per_s``; what came in at the very end and had not ended is missing there.
+        ``block, time, arrivals_per_s, concurrency`` (of all copies, by Little's law). What came in at the very end and
+        had not ended is missing there.
     """
     counts, took = (evidence.frames[name] for name in ("counts", "durations"))
     # Refused at once and answered late are not one duration: outcomes are kept apart.
@@ -109,7 +110,8 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
     time = took[subject.mask(took)].groupby(keys)["sum_ms"].sum()
     frame = pd.concat([done, time], axis=1, join="inner").reset_index()
     if frame.empty:
-        return pd.DataFrame({"block": [], "time": pd.DatetimeIndex([], tz="UTC"), "arrivals_per_s": []})
+        nothing = {"block": [], "time": pd.DatetimeIndex([], tz="UTC"), "arrivals_per_s": [], "concurrency": []}
+        return pd.DataFrame(nothing)
     length_s = block_s(evidence)
     block, count = frame["block"].to_numpy(np.int64), frame["count"].to_numpy(np.float64)
     mean_s = np.divide(frame["sum_ms"].to_numpy(np.float64) / 1000, count, out=np.zeros(len(count)), where=count > 0)
@@ -123,12 +125,14 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
         place = np.clip(at - block.min(), 0, len(blocks) - 1)
         total += np.bincount(place, count * part, len(blocks))
     seen = np.isin(blocks, block)
+    flying = np.bincount(block - block.min(), frame["sum_ms"], len(blocks)) / 1000 / length_s
     ends = evidence.window.start_ms + (blocks + 1) * round(1000 * length_s)
     found = pd.DataFrame(
         {
             "block": blocks,
             "time": pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
             "arrivals_per_s": np.where(seen, total / length_s, np.nan),
+            "concurrency": flying,
         }
     )
     return found.dropna().reset_index(drop=True)

@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 _COLUMNS: Final = ("window_s", "reversals", "flapping", "replicas", "short")
 _LONGEST_S: Final = 1800.0
+_PERIODS: Final = 10
 _RUNS: Final = 16
 _CALM: Final = 0.125
 """Share of the runs that may flap where a window is called enough: noise alone now and then does."""
@@ -164,8 +165,10 @@ def _refusal(scaler: Autoscaler, one: Capacity) -> str:
         return "only one metric of the copies can be simulated"
     if carried(one, slo=False).estimate is None:
         return "what a copy carries is not known"
-    if len(scaler.ticks) < 10:
-        return f"{len(scaler.ticks)} sync periods, 10 are needed"
+    if np.count_nonzero(np.isfinite(scaler.ticks.seen[0])) < _PERIODS:
+        return "what the autoscaler saw of its metric is not exported"
+    if len(scaler.ticks) < _PERIODS:
+        return f"{len(scaler.ticks)} sync periods, {_PERIODS} are needed"
     return ""
 
 

@@ -54,6 +54,8 @@ def replay(spec: HpaSpec, targets: Sequence[Target], ticks: Ticks, *, loose: boo
     fits = best[0] == ticks.desired
     doubts = [(ticks.ready_after, 0), *([(ticks.ready_before, 1), (ticks.ready_after, 1)] if loose else [])]
     for ready, more in doubts:
+        if np.all(fits | ~ticks.known):
+            break
         other = _read(spec, targets, ticks, ready, more)
         better = ~fits & (other[0] == ticks.desired)
         best = tuple(np.where(better, new, old) for new, old in zip(other, best, strict=True))  # type: ignore[assignment]

@@ -8,10 +8,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Ticks", "found"]
+__all__ = ["USUAL_S", "Ticks", "found", "period"]
 
 Floats = NDArray[np.float64]
 
+USUAL_S: Final = 15.0
+"""The sync period of a controller whose flags nobody changed."""
+
+_PERIODS_S: Final = (60.0, 30.0, 20.0, 15.0, 10.0, 5.0)
+# A status that changed less often tells no period.
+_CHANGES: Final = 6
+_FAULTS: Final = 0.02
 _PHASES: Final = 40
 # The controller's clock runs on by itself; over so many periods it can be taken for regular.
 _STEADY: Final = 240
@@ -45,10 +52,44 @@ class Ticks:
     def __len__(self) -> int:
         return len(self.time_s)
 
+    def last(self, count: int) -> Ticks:
+        """The last so many periods."""
+        return Ticks(
+            self.time_s[-count:],
+            self.current[-count:],
+            self.desired[-count:],
+            self.ready_before[-count:],
+            self.ready_after[-count:],
+            self.seen[:, -count:],
+            self.sync_s,
+        )
+
     @property
     def known(self) -> NDArray[np.bool_]:
         """Periods of which something was scraped."""
         return np.isfinite(self.current) & np.isfinite(self.desired)
+
+
+def period(time_s: Floats, current: Floats, desired: Floats, seen: Floats) -> float | None:
+    """The longest usual sync period within which a status never changes twice; None where nothing tells.
+
+    Parameters
+    ----------
+    time_s, current, desired : ndarray of float64, shape (scrapes,)
+    seen : ndarray of float64, shape (metrics, scrapes)
+    """
+    changed = _changed(current, desired, seen)
+    if np.count_nonzero(changed) < _CHANGES:
+        return None
+    scrape_s = float(np.median(np.diff(time_s)))
+    for length in _PERIODS_S:
+        if length <= scrape_s * (1 + _FAULTS):
+            # Whatever happened between two scrapes is not seen.
+            return None
+        faults = _faults(time_s[:_STEADY], changed[: len(time_s[:_STEADY]) - 1], length).min()
+        if faults <= _FAULTS * np.count_nonzero(changed):
+            return length
+    return None
 
 
 def found(
@@ -79,8 +120,7 @@ def found(
     if not len(time_s):
         none = np.empty(0)
         return Ticks(none, none, none, none, none, np.empty((len(seen), 0)), sync_s)
-    status = np.vstack([current, desired, np.nan_to_num(seen, nan=-1.0)])
-    changed = np.any(status[:, 1:] != status[:, :-1], axis=0)
+    changed = _changed(current, desired, seen)
     number = np.empty(len(time_s), np.int64)
     start, at = 0, 0.0
     while start < len(time_s):
@@ -112,11 +152,22 @@ def found(
     )
 
 
-def _phase(time_s: Floats, changed: NDArray[np.bool_], sync_s: float, usual: float) -> float:
-    """The phase with the fewest changes inside a period; the middle one where several are as good."""
+def _changed(current: Floats, desired: Floats, seen: Floats) -> NDArray[np.bool_]:
+    """Whether a status differs from the one before; shape (scrapes - 1,)."""
+    status = np.vstack([current, desired, np.nan_to_num(seen, nan=-1.0)])
+    return np.asarray(np.any(status[:, 1:] != status[:, :-1], axis=0))
+
+
+def _faults(time_s: Floats, changed: NDArray[np.bool_], sync_s: float) -> NDArray[np.int64]:
+    """Changes between two scrapes of one period, by phase."""
     phases = np.arange(_PHASES) * sync_s / _PHASES
     same = np.floor((time_s[1:] - phases[:, None]) / sync_s) == np.floor((time_s[:-1] - phases[:, None]) / sync_s)
-    faults = np.count_nonzero(same & changed, axis=1)
+    return np.asarray(np.count_nonzero(same & changed, axis=1), np.int64)
+
+
+def _phase(time_s: Floats, changed: NDArray[np.bool_], sync_s: float, usual: float) -> float:
+    """The phase with the fewest changes inside a period; the middle one where several are as good."""
+    faults = _faults(time_s, changed, sync_s)
     good = faults == faults.min()
     if np.all(good):
         return usual
