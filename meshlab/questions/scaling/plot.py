@@ -49,6 +49,9 @@ def capacity_curve(result: Result) -> Figure:
         # On these axes every straight line through nothing has one slope: what bends is a limit.
         ax.set_xscale("log")
         ax.set_yscale("log")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:.0e}"[0] in "25" else "")
         ax.set_xlabel("requests in flight in one copy")
         ax.set_ylabel("good answers a second")
         ax.legend(frameon=False)
