@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from meshlab import __version__
 from meshlab.errors import Incomplete, MeshlabError, ParameterError
 from meshlab.escape import plain
+from meshlab.reports.exits import INCONCLUSIVE, FailOn, exit_code
 
 if TYPE_CHECKING:
     from meshlab.dialects.base import MeshOptions
@@ -28,20 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "exit_code", "main"]
 
-AT_OR_ABOVE: Final = 10
-INCONCLUSIVE: Final = 11
 INTERRUPTED: Final = 130
 FAILED: Final = 3
-
-_SEVERITY: Final = {"PASS": 0, "WARN": 1, "FAIL": 2}
-
-
-class FailOn(StrEnum):
-    """The verdict from which on `meshlab report` exits with 10."""
-
-    WARN = "warn"
-    FAIL = "fail"
-    NEVER = "never"
 
 
 class Format(StrEnum):
@@ -54,12 +43,14 @@ class Format(StrEnum):
 
 
 class _Commands(TyperGroup):
-    """The lab is imported when it is asked for: it needs packages that not everybody installs."""
+    """Groups are imported when they are asked for; the lab needs packages that not everybody installs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), "lab"]
+        return [*super().list_commands(ctx), "schedule", "lab"]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name == "schedule":
+            return typer.main.get_group(import_module("meshlab.reports.schedules.command").app)
         if cmd_name != "lab":
             return super().get_command(ctx, cmd_name)
         try:
@@ -346,28 +337,6 @@ def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: 
         wait=time.sleep,
         told=lambda line: _say(f"{plain(line)}\n"),
     )
-
-
-def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -> int:
-    """What `meshlab report` exits with.
-
-    Parameters
-    ----------
-    verdict : str
-        ``PASS``, ``WARN``, ``FAIL`` or ``INCONCLUSIVE``.
-    fail_on : FailOn
-    inconclusive_ok : bool
-
-    Returns
-    -------
-    int
-        0, 10 or 11.
-    """
-    if verdict == "INCONCLUSIVE":
-        return 0 if inconclusive_ok else INCONCLUSIVE
-    if fail_on is FailOn.NEVER:
-        return 0
-    return AT_OR_ABOVE if _SEVERITY[verdict] >= _SEVERITY[fail_on.value.upper()] else 0
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from meshlab.errors import ConfigError, ParameterError
 from meshlab.escape import plain
 from meshlab.selector import Matcher, parse_matcher
 
-__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "load"]
+__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "load", "secret"]
 
 _FILE = "meshlab.toml"
 
@@ -157,7 +157,7 @@ class Profile:
                 ) from None
             where = str(path)
         else:
-            text, where = os.environ.get(variable, "").strip(), f"the variable {variable}"
+            return secret(f"{what} of profile {self.name}", variable)
         if not text:
             raise ConfigError(
                 f"the {what} of profile {self.name} is not in {where}", f"put it there, or change {_FILE}"
@@ -174,10 +174,16 @@ class Config:
     profiles : mapping of str to Profile
     folder : Path or None
         Where the file lies.
+    reports : tuple of mapping
+        The ``[[report]]`` tables, as they stand there; `meshlab.reports.schedules` reads them.
+    receivers : mapping of str to mapping
+        The ``[notify.NAME]`` tables, likewise.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
     folder: Path | None = None
+    reports: tuple[Mapping[str, Any], ...] = ()
+    receivers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def load(start: Path) -> Config:
@@ -202,11 +208,45 @@ def load(start: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    _known(text, ("profile",), str(path))
-    tables = text.get("profile", {})
+    _known(text, ("profile", "report", "notify"), str(path))
+    tables = _tables(text, "profile", 'write [profile.prod] and url = "https://..." below it', path)
+    receivers = _tables(text, "notify", 'write [notify.chat] and kind = "slack" below it', path)
+    reports = text.get("report", [])
+    if not isinstance(reports, list) or not all(isinstance(t, dict) for t in reports):
+        raise ConfigError(f"report in {path} is no list of tables", 'write [[report]] and name = "nightly" below it')
+    return Config(
+        MappingProxyType({name: _profile(name, table, path) for name, table in tables.items()}),
+        path.parent,
+        tuple(MappingProxyType(table) for table in reports),
+        MappingProxyType(receivers),
+    )
+
+
+def secret(what: str, variable: str) -> str:
+    """A secret out of the environment.
+
+    Parameters
+    ----------
+    what : str
+        What it is, for what is said when it is missing.
+    variable : str
+
+    Raises
+    ------
+    ConfigError
+        The variable is not there, or is empty.
+    """
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        raise ConfigError(f"the {what} is not in the variable {variable}", f"put it there, or change {_FILE}")
+    return text
+
+
+def _tables(text: Mapping[str, Any], key: str, hint: str, path: Path) -> dict[str, Mapping[str, Any]]:
+    tables = text.get(key, {})
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
-        raise ConfigError(f"profile in {path} is no table", 'write [profile.prod] and url = "https://..." below it')
-    return Config(MappingProxyType({name: _profile(name, table, path) for name, table in tables.items()}), path.parent)
+        raise ConfigError(f"{key} in {path} is no table", hint)
+    return tables
 
 
 def cache_folder() -> Path | None:

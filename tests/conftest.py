@@ -40,5 +40,15 @@ def victoria_binary() -> str:
 
 
 @pytest.fixture(scope="session")
+def alertmanager_binary() -> str:
+    return require("prometheus-alertmanager", "prometheus-alertmanager")
+
+
+@pytest.fixture(scope="session")
+def systemd_analyze_binary() -> str:
+    return require("systemd-analyze", "systemd")
+
+
+@pytest.fixture(scope="session")
 def chromium_binary() -> str:
     return require("chromium", "chromium")

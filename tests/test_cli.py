@@ -17,7 +17,7 @@ import pytest
 from tiny_notebooks import SHOW, result, written
 
 from meshlab import cli, errors
-from meshlab.reports import answers
+from meshlab.reports import answers, exits
 from meshlab.reports.runner import Outcome
 from meshlab.results import Verdict
 from meshlab.series import Query, SeriesSet
@@ -48,9 +48,9 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     [("PASS", 0, 0, 0), ("WARN", 10, 0, 0), ("FAIL", 10, 10, 0), ("INCONCLUSIVE", 11, 11, 11)],
 )
 def test_exit_codes(verdict: str, warn: int, fail: int, never: int) -> None:
-    for fail_on, expected in zip(cli.FailOn, (warn, fail, never), strict=True):
-        assert cli.exit_code(verdict, fail_on) == expected
-        assert cli.exit_code(verdict, fail_on, inconclusive_ok=True) == (0 if expected == 11 else expected)
+    for fail_on, expected in zip(exits.FailOn, (warn, fail, never), strict=True):
+        assert exits.exit_code(verdict, fail_on) == expected
+        assert exits.exit_code(verdict, fail_on, inconclusive_ok=True) == (0 if expected == 11 else expected)
 
 
 def test_a_report_from_another_process_is_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from meshlab.results import SHAPES, Verdict
 __all__ = ["exposition"]
 
 
-def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float) -> str:
+def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float, report: str = "") -> str:
     """Verdict, findings, duration and time of a run, in Prometheus's text format.
 
     Parameters
@@ -24,6 +24,8 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         How long the run took.
     at_s : float
         When it ended, unix seconds.
+    report : str
+        The name of a report on a timer.
 
     Returns
     -------
@@ -31,6 +33,7 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         ``meshlab_verdict`` is 1 for the verdict that holds and 0 for the others, so that an alert can name one.
     """
     who = {"notebook": notebook, "question": result["question"], "subject": result["subject"]}
+    who |= {"report": report} if report else {}
     counts = {word: sum(f["verdict"] == word for f in result["findings"]) for word in SHAPES}
     groups = [
         (

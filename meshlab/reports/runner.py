@@ -68,6 +68,8 @@ def run(
     out: Path,
     timeout_s: float = 600.0,
     cwd: Path | None = None,
+    before: Path | None = None,
+    report: str = "",
 ) -> Outcome:
     """Run a notebook and publish it.
 
@@ -83,6 +85,10 @@ def run(
         Longest time that one cell may take.
     cwd : Path, optional
         The kernel's working folder and where names are looked up; the working folder when not given.
+    before : Path, optional
+        The folder of the report that the message compares with; what stands in `out` when not given.
+    report : str
+        The name of a report on a timer, for its metrics.
 
     Raises
     ------
@@ -105,7 +111,9 @@ def run(
         done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
         result = the_result(done, path.stem)
         page = render(done, result, name=path.stem, parameters=known, given=given)
-        _publish(target, done, result, page, Path(tables), name=path.stem, begun=begun)
+        seconds = monotonic() - begun
+        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=time())
+        _publish(target, done, result, page, Path(tables), metrics=metrics, before=_before(before or target))
     return Outcome(
         verdict=Verdict(result["verdict"]),
         result=result,
@@ -123,12 +131,10 @@ def _publish(
     page: str,
     tables: Path,
     *,
-    name: str,
-    begun: float,
+    metrics: str,
+    before: dict[str, Any] | None,
 ) -> None:
     """Write the whole folder, or nothing of it."""
-    before = _before(target)
-    metrics = exposition(result, notebook=name, seconds=monotonic() - begun, at_s=time())
     try:
         with atomic_folder(target.resolve()) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]

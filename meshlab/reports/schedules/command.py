@@ -1,0 +1,106 @@
+"""``meshlab schedule``: what runs on a timer, and what to deploy for it."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshlab import config
+from meshlab.errors import ConfigError
+from meshlab.escape import plain
+from meshlab.reports.exits import FailOn, exit_code
+from meshlab.reports.schedules.entries import Scheduled, named, scheduled
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Reports on a timer: [[report]] in meshlab.toml.", no_args_is_help=True)
+
+
+class Target(StrEnum):
+    """What a schedule is written for."""
+
+    CRONTAB = "crontab"
+    SYSTEMD = "systemd"
+    CRONJOB = "cronjob"
+    GITHUB = "github"
+    ALERTS = "alerts"
+
+
+@app.command("list")
+def list_reports() -> None:
+    """List the reports of the nearest meshlab.toml."""
+    for one in _all():
+        told = ", ".join(receiver.name for receiver in one.notify) or "nobody"
+        typer.echo(f"{one.name}  {plain(one.notebook)}  {one.cron.text} ({one.cron.zone})  tells {plain(told)}")
+
+
+@app.command()
+def emit(
+    target: Annotated[Target, typer.Argument(help="What to write it for; alerts are Prometheus rules.")],
+    image: Annotated[str, typer.Option(help="Container image of a cronjob.")] = "meshlab:latest",
+    command: Annotated[str, typer.Option(help="The meshlab program, for crontab and systemd.")] = "",
+) -> None:
+    """Print what to deploy, for all reports.
+
+    Nothing is installed. Exit codes: 0 fine, 2 the configuration is wrong, or the target cannot say it.
+    """
+    reports, folder = _all(), _folder()
+    program = command or shutil.which("meshlab") or "meshlab"
+    if target is Target.CRONTAB:
+        from meshlab.reports.schedules.emit.crontab import crontab
+
+        text = crontab(reports, folder=folder, command=program)
+    elif target is Target.SYSTEMD:
+        from meshlab.reports.schedules.emit.systemd import systemd
+
+        text = systemd(reports, folder=folder, command=program)
+    elif target is Target.CRONJOB:
+        from meshlab.reports.schedules.emit.kubernetes import cronjobs
+
+        text = cronjobs(reports, image=image)
+    elif target is Target.GITHUB:
+        from meshlab.reports.schedules.emit.github import workflow
+
+        text = workflow(reports)
+    else:
+        from meshlab.reports.schedules.emit.alerts import alerts
+
+        text = alerts(reports, now=datetime.now(UTC))
+    typer.echo(text, nl=False)
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="The report's name.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder of all reports.")] = Path("out"),
+    timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
+) -> None:
+    """Run one report now, as its timer does: publish it, keep the newest ones, and tell who wants to know.
+
+    Exit codes: as of `meshlab report`, by the report's fail_on; 3 when a receiver could not be told.
+    """
+    from meshlab.reports.schedules.running import run_once
+
+    report = named(config.load(Path.cwd()), name)
+    done = run_once(report, out=out, cwd=Path.cwd(), timeout_s=timeout)
+    verdict = done.outcome.verdict.value
+    typer.echo(f"{verdict}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
+    if done.trouble:
+        raise done.trouble[0]
+    raise typer.Exit(exit_code(verdict, FailOn(report.fail_on)))
+
+
+def _all() -> tuple[Scheduled, ...]:
+    found = scheduled(config.load(Path.cwd()))
+    if not found:
+        raise ConfigError("no report is on a timer here", "write [[report]] into meshlab.toml (docs/schedules.md)")
+    return found
+
+
+def _folder() -> Path:
+    return config.load(Path.cwd()).folder or Path.cwd()

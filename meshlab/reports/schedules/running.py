@@ -1,0 +1,114 @@
+"""One run of a report on a timer: run it, keep it, tell of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from meshlab.errors import MeshlabError
+from meshlab.files import write_text
+from meshlab.reports.runner import Outcome, run
+from meshlab.reports.schedules.entries import Scheduled
+from meshlab.reports.schedules.notices import Notice, tell
+
+__all__ = ["Ran", "run_once"]
+
+_STAMP: Final = "%Y%m%dT%H%M%SZ"
+_METRICS: Final = "metrics.prom"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run on a timer gave.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    told : tuple of str
+        Receivers that were told.
+    trouble : tuple of MeshlabError
+        Why others were not.
+    """
+
+    outcome: Outcome
+    told: tuple[str, ...]
+    trouble: tuple[MeshlabError, ...]
+
+
+def run_once(
+    report: Scheduled, *, out: Path, cwd: Path, timeout_s: float = 600.0, clock: Callable[[], datetime] | None = None
+) -> Ran:
+    """Run a report, and tell who wants to know.
+
+    Parameters
+    ----------
+    report : Scheduled
+    out : Path
+        The folder of all reports. The run's own folder is ``NAME/TIME`` in it; the newest `keep` stay, and
+        ``NAME.prom`` holds the metrics of the newest one, for node_exporter.
+    cwd : Path
+        Where names are looked up.
+    timeout_s : float
+        Longest time that one cell may take.
+    clock : callable, optional
+        Says what time it is.
+
+    Raises
+    ------
+    MeshlabError
+        There is no verdict; the receivers were told so.
+    """
+    clock = clock or (lambda: datetime.now(UTC))
+    own = out / report.name
+    older = _runs(cwd / own)
+    before = _summary(older[-1]) if older else None
+    folder = f"{report.name}/{clock().astimezone(UTC).strftime(_STAMP)}"
+    try:
+        outcome = run(
+            report.notebook,
+            parameters=report.parameters,
+            out=out / folder,
+            timeout_s=timeout_s,
+            cwd=cwd,
+            before=older[-1] if older else None,
+            report=report.name,
+        )
+    except MeshlabError as error:
+        _tell_all(report, Notice(report, clock(), folder, None, before, str(error)))
+        raise
+    for old in _runs(cwd / own)[: -report.keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    write_text(cwd / out / f"{report.name}.prom", (cwd / out / folder / _METRICS).read_text(encoding="utf-8"))
+    told, trouble = _tell_all(report, Notice(report, clock(), folder, outcome.result, before))
+    return Ran(outcome, told, trouble)
+
+
+def _tell_all(report: Scheduled, notice: Notice) -> tuple[tuple[str, ...], tuple[MeshlabError, ...]]:
+    """One receiver that cannot be reached is no reason not to tell the others."""
+    told: list[str] = []
+    trouble: list[MeshlabError] = []
+    for receiver in report.notify:
+        try:
+            if tell(receiver, notice):
+                told.append(receiver.name)
+        except MeshlabError as error:
+            trouble.append(error)
+    return tuple(told), tuple(trouble)
+
+
+def _runs(folder: Path) -> list[Path]:
+    """Those that are whole, oldest first: their names are their times."""
+    return sorted(path.parent for path in folder.glob("[0-9]*T*Z/result.json"))
+
+
+def _summary(folder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "verdict" in found else None

@@ -1,0 +1,160 @@
+"""What is printed to be deployed, checked by the tools that will read it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from meshlab.config import load
+from meshlab.errors import ConfigError
+from meshlab.reports.schedules.emit.alerts import alerts
+from meshlab.reports.schedules.emit.crontab import crontab
+from meshlab.reports.schedules.emit.github import workflow
+from meshlab.reports.schedules.emit.kubernetes import cronjobs
+from meshlab.reports.schedules.emit.systemd import systemd, units
+from meshlab.reports.schedules.entries import Scheduled, scheduled
+
+TEXT = """
+[[report]]
+name = "catalog"
+notebook = "canary-verdict"
+parameters = { service = "it's; rm -rf / # %" }
+cron = "*/15 6-18 * * 1-5"
+tz = "ZONE"
+notify = ["chat"]
+
+[[report]]
+name = "nightly"
+notebook = "scaling-behaviour"
+cron = "0 3 1 * *"
+tz = "ZONE"
+
+[notify.chat]
+kind = "webhook"
+url_env = "CHAT_URL"
+"""
+FOLDER = Path("/srv/mesh reports/100%")
+
+
+def reports(folder: Path, zone: str = "Europe/Berlin") -> tuple[Scheduled, ...]:
+    (folder / "meshlab.toml").write_text(TEXT.replace("ZONE", zone))
+    return scheduled(load(folder))
+
+
+def test_a_crontab(tmp_path: Path) -> None:
+    text = crontab(reports(tmp_path), folder=FOLDER, command="/opt/meshlab/bin/meshlab")
+    assert text.splitlines()[2:] == [
+        "CRON_TZ=Europe/Berlin",
+        r"*/15 6-18 * * 1-5 cd '/srv/mesh reports/100\%' && /opt/meshlab/bin/meshlab schedule run catalog",
+        r"0 3 1 * * cd '/srv/mesh reports/100\%' && /opt/meshlab/bin/meshlab schedule run nightly",
+    ]
+
+
+@pytest.mark.live
+def test_systemd_takes_its_units(tmp_path: Path, systemd_analyze_binary: str) -> None:
+    tool = systemd_analyze_binary
+    program = tmp_path / "with space" / "meshlab"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    found = units(reports(tmp_path), folder=FOLDER, command=str(program))
+    assert list(found) == [f"meshlab-{name}.{kind}" for name in ("catalog", "nightly") for kind in ("service", "timer")]
+    for name, text in found.items():
+        (tmp_path / name).write_text(text)
+        assert f"# /etc/systemd/system/{name}\n{text}" in systemd(
+            reports(tmp_path), folder=FOLDER, command=str(program)
+        )
+    asked = [tool, "verify", "--man=no", *(str(tmp_path / name) for name in found)]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if "meshlab-" in line], done.stderr
+    broken = tmp_path / "meshlab-nightly.timer"
+    broken.write_text(broken.read_text().replace("03:00:00", "03:99:00"))
+    done = subprocess.run([tool, "verify", "--man=no", str(broken)], capture_output=True, text=True, timeout=60)
+    assert "calendar" in done.stderr  # the tool does look
+
+
+def test_kubernetes_takes_its_cronjobs(tmp_path: Path) -> None:
+    documents = list(yaml.safe_load_all(cronjobs(reports(tmp_path), image="registry.example.org/meshlab:1")))
+    assert [d["metadata"]["name"] for d in documents] == ["meshlab-catalog", "meshlab-nightly"]
+    for document in documents:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            kubernetes_validate.validate(document, "1.33", strict=True)
+            with pytest.raises(kubernetes_validate.ValidationError):
+                kubernetes_validate.validate({**document, "spec": {"schedule": 1}}, "1.33", strict=True)
+    assert documents[0]["spec"]["timeZone"] == "Europe/Berlin"
+    assert documents[0]["spec"]["schedule"] == "*/15 6-18 * * 1-5"
+
+
+def test_github_takes_its_workflow(tmp_path: Path) -> None:
+    text = workflow(reports(tmp_path, "UTC"))
+    path = tmp_path / "meshlab.yml"
+    path.write_text(text)
+    schema = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*schema, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = yaml.safe_load(text)
+    assert "secrets.CHAT_URL" in json.dumps(told["jobs"]["catalog"]["steps"])
+    path.write_text(text.replace("runs-on", "runs_on"))
+    assert subprocess.run([*schema, str(path)], capture_output=True, timeout=120).returncode == 1
+
+
+def test_github_has_no_time_zones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="go by UTC"):
+        workflow(reports(tmp_path))
+
+
+@pytest.mark.live
+def test_prometheus_takes_its_alerts(tmp_path: Path, promtool_binary: str) -> None:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    (tmp_path / "rules.yml").write_text(alerts(reports(tmp_path), now=now))
+    # Catalog ran on Friday at 18:45 and not on Monday at 6:00; nightly was never seen.
+    late = 3 * 24 * 3600 - (18 * 3600 + 45 * 60) + 6 * 3600
+    told = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": 'meshlab_report_last_run_timestamp_seconds{report="catalog"}', "values": "0x5000"}
+                ],
+                "alert_rule_test": [
+                    {
+                        "eval_time": f"{late // 60 - 1}m",
+                        "alertname": "MeshlabReportMissing",
+                        "exp_alerts": [expected("nightly", "0 3 1 * *")],
+                    },
+                    {
+                        "eval_time": f"{late // 60 + 17}m",
+                        "alertname": "MeshlabReportMissing",
+                        "exp_alerts": [expected("catalog", "*/15 6-18 * * 1-5"), expected("nightly", "0 3 1 * *")],
+                    },
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(told))
+    done = subprocess.run(
+        [promtool_binary, "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def expected(name: str, cron: str) -> dict[str, object]:
+    return {
+        "exp_labels": {"severity": "warning", "report": name},
+        "exp_annotations": {
+            "summary": f"The meshlab report {name} did not run.",
+            "description": f"It runs at {cron} (Europe/Berlin); look at the job's log.",
+        },
+    }

@@ -1,0 +1,139 @@
+"""[[report]] and [notify.NAME]: every key, every mistake in one sentence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from meshlab.config import load
+from meshlab.errors import ConfigError
+from meshlab.reports.schedules.cron import parse
+from meshlab.reports.schedules.entries import Kind, On, named, scheduled
+
+WHOLE = """
+[[report]]
+name = "catalog"
+notebook = "canary-verdict"
+source = "prod"
+parameters = { service = "catalog", canary = "1.10", alpha = 0.02, loud = true }
+cron = "*/15 6-18 * * 1-5"
+tz = "Europe/Berlin"
+keep = 3
+notify = ["chat", "oncall"]
+fail_on = "warn"
+
+[[report]]
+name = "nightly"
+notebook = "scaling-behaviour"
+cron = "0 3 * * *"
+
+[notify.chat]
+kind = "slack"
+url_env = "CHAT_URL"
+on = "always"
+
+[notify.oncall]
+kind = "alertmanager"
+url = "http://alertmanager.example.org:9093/"
+link = "https://reports.example.org/"
+"""
+
+
+def told(folder: Path, text: str) -> Path:
+    (folder / "meshlab.toml").write_text(text)
+    return folder
+
+
+def test_all_that_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = scheduled(load(told(tmp_path, WHOLE)))
+    assert (first.name, first.notebook, first.keep, first.fail_on) == ("catalog", "canary-verdict", 3, "warn")
+    assert first.parameters == {
+        "service": "catalog",
+        "canary": "1.10",
+        "alpha": "0.02",
+        "loud": "true",
+        "source": "prod",
+    }
+    assert (first.cron.text, first.cron.zone) == ("*/15 6-18 * * 1-5", "Europe/Berlin")
+    chat, oncall = first.notify
+    assert (chat.kind, chat.on, oncall.kind, oncall.on) == (Kind.SLACK, On.ALWAYS, Kind.ALERTMANAGER, On.CHANGE)
+    assert oncall.address() == "http://alertmanager.example.org:9093"
+    monkeypatch.setenv("CHAT_URL", "https://chat.example.org/planted-secret")
+    assert chat.address() == "https://chat.example.org/planted-secret"
+    assert "planted" not in repr(chat)
+    assert (second.cron.zone, second.keep, second.notify, second.parameters) == ("UTC", 30, (), {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('name = "nightly"', 'name = "catalog"', "two reports are called catalog"),
+        ('name = "nightly"', 'name = "../up"', "no name for a report"),
+        ('name = "nightly"', 'nam = "nightly"', "did you mean name"),
+        ('cron = "0 3 * * *"', "", "has no cron"),
+        ('cron = "0 3 * * *"', 'cron = "61 3 * * *"', "cron of report 2"),
+        ('cron = "0 3 * * *"', 'cron = "0 3 30 2 *"', "cron of report 2"),
+        ('cron = "0 3 * * *"', 'cron = "0 0 3 * * *"', "not five fields"),
+        ('tz = "Europe/Berlin"', 'tz = "Europe/Berlni"', "does not know"),
+        ('tz = "Europe/Berlin"', 'tz = "../../etc/passwd"', "does not know"),
+        ("keep = 3", "keep = 0", "keep of report 1"),
+        ('notify = ["chat", "oncall"]', 'notify = ["chta"]', "which is not there"),
+        ('fail_on = "warn"', 'fail_on = "all"', "warn, fail, never"),
+        ("loud = true }", "loud = [1] }", "neither text nor number"),
+        ('kind = "slack"', 'kind = "slak"', "kind of notify.chat"),
+        ('url_env = "CHAT_URL"', "", "needs one of url and url_env"),
+        ('url_env = "CHAT_URL"', 'url_env = "CHAT-URL"', "no name of a variable"),
+        ("http://alertmanager", "http://user:word@alertmanager", "no address, or one with a user"),
+        ('link = "https://reports.example.org/"', 'link = "javascript:alert(1)"', "link of notify.oncall"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    assert WHOLE.count(old) == 1
+    with pytest.raises(ConfigError) as error:
+        scheduled(load(told(tmp_path, WHOLE.replace(old, new))))
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_report_by_its_name(tmp_path: Path) -> None:
+    configuration = load(told(tmp_path, WHOLE))
+    assert named(configuration, "nightly").notebook == "scaling-behaviour"
+    with pytest.raises(ConfigError, match="did you mean nightly"):
+        named(configuration, "nigthly")
+
+
+def test_an_address_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHAT_URL", raising=False)
+    chat = scheduled(load(told(tmp_path, WHOLE)))[0].notify[0]
+    with pytest.raises(ConfigError, match="is not in the variable CHAT_URL"):
+        chat.address()
+    monkeypatch.setenv("CHAT_URL", "planted-secret")
+    with pytest.raises(ConfigError) as error:
+        chat.address()
+    assert "planted" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "calendar"),
+    [
+        ("*/15 6 * * 1-5", "Mon,Tue,Wed,Thu,Fri *-*-* 06:00,15,30,45:00 UTC"),
+        ("0 3 * * 7", "Sun *-*-* 03:00:00 UTC"),
+        ("5 * 1,15 * *", "*-*-01,15 *:05:00 UTC"),
+        ("* * * 2 *", "*-02-* *:*:00 UTC"),
+    ],
+)
+def test_calendars_of_systemd(text: str, calendar: str) -> None:
+    assert parse(text, "UTC", "x").calendar() == calendar
+
+
+@pytest.mark.parametrize("text", ["0 0 7 * 1", "0 0 L * *", "0 0 * * 1#2"])
+def test_what_systemd_cannot_say(text: str) -> None:
+    with pytest.raises(ConfigError, match="systemd cannot say"):
+        parse(text, "UTC", "x").calendar()
+
+
+def test_the_longest_gap_is_the_weekend() -> None:
+    cron = parse("0 6 * * 1-5", "Europe/Berlin", "x")
+    assert cron.longest_gap(datetime(2026, 11, 23, 12, tzinfo=UTC)) == timedelta(days=3)

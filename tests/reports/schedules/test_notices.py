@@ -1,0 +1,137 @@
+"""Who is told what, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from meshlab.errors import ReportError
+from meshlab.reports.schedules.cron import Cron
+from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
+from meshlab.reports.schedules.notices import Notice, tell
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+HOSTILE = "<!channel> <https://evil.example|ok> & \x1b[31m\nnew line"
+
+
+@contextmanager
+def listening(status: int = 200) -> Iterator[tuple[str, list[Any]]]:
+    """Takes what is posted; yields its address and what came."""
+    heard: list[Any] = []
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", heard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def summary(verdict: str, headline: str = "all is said") -> dict[str, Any]:
+    return {"verdict": verdict, "headline": headline, "question": "canary", "subject": "c/n/s", "findings": []}
+
+
+def notice(verdict: str, before: str = "", headline: str = "all is said") -> Notice:
+    report = Scheduled("catalog", "canary-verdict", Cron("*/5 * * * *"))
+    error = "the store cannot be reached" if verdict == "ERROR" else ""
+    result = None if verdict == "ERROR" else summary(verdict, headline)
+    return Notice(report, AT, "catalog/20261123T120000Z", result, summary(before) if before else None, error)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "before", "told"),
+    [
+        ("PASS", "", False),
+        ("FAIL", "", True),
+        ("FAIL", "FAIL", False),
+        ("FAIL", "PASS", True),
+        ("PASS", "FAIL", True),
+        ("ERROR", "PASS", True),
+    ],
+)
+def test_people_are_told_of_changes(verdict: str, before: str, told: bool) -> None:
+    with listening() as (url, heard):
+        assert tell(Receiver("chat", Kind.WEBHOOK, url), notice(verdict, before)) is told
+        assert len(heard) == told
+        assert tell(Receiver("chat", Kind.WEBHOOK, url, on=On.ALWAYS), notice(verdict, before))
+
+
+def test_a_webhook_gets_all_there_is() -> None:
+    with listening() as (url, heard):
+        tell(Receiver("hook", Kind.WEBHOOK, url, link="https://r.example.org"), notice("FAIL", "PASS"))
+    assert heard == [
+        {
+            "schema": "meshlab.notice/1",
+            "report": "catalog",
+            "at": "2026-11-23T12:00:00.000+00:00",
+            "verdict": "FAIL",
+            "before": "PASS",
+            "headline": "all is said",
+            "changes": ["was PASS in the report before"],
+            "link": "https://r.example.org/catalog/20261123T120000Z/report.html",
+            "result": summary("FAIL"),
+        }
+    ]
+
+
+def test_a_chat_calls_nobody_by_what_a_label_says() -> None:
+    with listening() as (url, heard):
+        tell(Receiver("chat", Kind.SLACK, url), notice("FAIL", "PASS", HOSTILE))
+    text = heard[0]["text"]
+    assert "<" not in text
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 2
+    assert "&lt;!channel&gt;" in text
+
+
+def test_alerts_fire_change_and_end() -> None:
+    with listening() as (url, heard):
+        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        for verdict, before in (("FAIL", ""), ("FAIL", "FAIL"), ("WARN", "FAIL"), ("PASS", "WARN"), ("ERROR", "FAIL")):
+            assert tell(to, notice(verdict, before))
+    seen = [
+        [(a["labels"].get("verdict", "ERROR"), a["endsAt"] > AT.isoformat(timespec="milliseconds")) for a in body]
+        for body in heard
+    ]
+    assert seen == [
+        [("FAIL", True), ("ERROR", False)],
+        [("FAIL", True), ("ERROR", False)],
+        [("WARN", True), ("ERROR", False), ("FAIL", False)],
+        [("ERROR", False), ("WARN", False)],
+        # Nothing is known of the mesh: what fired goes on.
+        [("ERROR", True), ("FAIL", True)],
+    ]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_refusal_is_told_without_the_address(status: int) -> None:
+    with listening(status) as (url, _), pytest.raises(ReportError) as error:
+        tell(Receiver("chat", Kind.SLACK, f"{url}/planted-secret"), notice("FAIL"))
+    assert str(status) in str(error.value)
+    assert "planted" not in str(error.value)
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(ReportError) as error:
+        tell(Receiver("chat", Kind.SLACK, "http://127.0.0.1:1/planted-secret"), notice("FAIL"))
+    assert "planted" not in str(error.value)
