@@ -358,7 +358,7 @@ class Mesh:
         return Answer(proxies.summary(raw, self._workloads(window), window), raw.query)
 
     def scrape_ms(self, window: Window) -> int:
-        """How often request counters are scraped, milliseconds: the median, by the window's last five minutes; 0: unknown."""
+        """How often request counters are scraped, milliseconds: the median of the last five minutes; 0: not known."""
         last = Window.aligned(max(window.start, window.end - timedelta(minutes=5)), window.end, window.step_ms)
         for part in self._all:
             raw = self.engine.samples(part.dialect.counts(part.family, ()), last)

@@ -1,7 +1,7 @@
 """What proxies say of their own retries: one set of names, whichever mesh's proxy speaks.
 
-Envoy: envoyproxy.io, "Cluster manager: statistics" and "Router". Istio's bootstrap tags clusters ``cluster_name``, a plain
-Envoy ``envoy_cluster_name``. Linkerd: linkerd2-proxy, linkerd/http/retry.
+Envoy: envoyproxy.io, "Cluster manager: statistics" and "Router". Istio's bootstrap tags clusters ``cluster_name``, a
+plain Envoy ``envoy_cluster_name``. Linkerd: linkerd2-proxy, linkerd/http/retry.
 """
 
 from __future__ import annotations
