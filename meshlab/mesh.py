@@ -384,9 +384,10 @@ class Mesh:
             labels = self.engine.series(part.dialect.counts(part.family, ()), window).labels
             named = part.family.named(labels, ("source",))["source"]
             found.append(pd.Series(named.to_numpy(), index=proxies.proxies(labels).to_numpy(), dtype=str))
-        known = pd.concat(found)
+        known: pd.Series[str] = pd.concat(found)
         known = known[(known != "") & (known.index != "")]
-        return known[~known.index.duplicated()]
+        once: pd.Series[str] = known[~known.index.duplicated()]
+        return once
 
     def where(self, subject: Subject) -> list[Condition]:
         """Conditions that select one subject, whatever the mesh."""

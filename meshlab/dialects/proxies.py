@@ -97,7 +97,8 @@ def risen(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms: i
     frame["block"], frame["value"] = block[keep], rise[keep]
     keys = [*PLACE, "metric"]
     # A new outbound service is called under the name of none known: the row stays, with what is known of it.
-    return frame.groupby([*keys, "block"], sort=True)["value"].sum().reset_index()
+    summed: pd.DataFrame = frame.groupby([*keys, "block"], sort=True)["value"].sum().reset_index()
+    return summed
 
 
 def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window) -> pd.DataFrame:
@@ -117,7 +118,8 @@ def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window) -> pd.Dat
     frame["value"] = raw.value[inside]
     each = frame.groupby([*PLACE, "gauge"], sort=True)["value"]
     table = each.agg(scrapes="size", open=lambda v: int((v > 0).sum()), most="max")
-    return table.reset_index()
+    made: pd.DataFrame = table.reset_index()
+    return made
 
 
 def proxies(labels: pd.DataFrame) -> pd.Series[str]:

@@ -28,7 +28,8 @@ def usual(events: Floats, exposure: Floats, low: float, high: float) -> Floats:
     some = np.isfinite(ratio).any(axis=1)
     if some.any():
         found[some] = np.nanquantile(ratio[some], 0.25, axis=1)
-    return np.clip(found, low, high)
+    clipped: Floats = np.clip(found, low, high)
+    return clipped
 
 
 def rise(events: Floats, exposure: Floats, base: Floats, times: float) -> Rise:
@@ -67,5 +68,5 @@ def rise(events: Floats, exposure: Floats, base: Floats, times: float) -> Rise:
     top = np.argmax(after, axis=1)
     sums = [np.concatenate([np.zeros((len(x), 1)), np.cumsum(x, axis=1)], axis=1) for x in (count, size)]
     gained, usually = (total[rows, top] - total[rows, low] for total in sums)
-    risen &= gained >= times * usually
-    return risen, np.where(risen, low, -1).astype(np.intp)
+    found: NDArray[np.bool_] = np.logical_and(risen, gained >= times * usually)
+    return found, np.where(found, low, -1).astype(np.intp)

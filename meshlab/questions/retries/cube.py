@@ -37,7 +37,7 @@ class Groups:
 
     def totals(self) -> Floats:
         """The sum of each combination, shape (combinations,)."""
-        return np.bincount(self.group, self.value, len(self.table))
+        return np.bincount(self.group, self.value, len(self.table)).astype(np.float64)
 
     def matrix(self, edge: NDArray[np.intp], edges: int, blocks: int, keep: NDArray[np.bool_] | None = None) -> Floats:
         """Sums by edge and block.
@@ -57,7 +57,7 @@ class Groups:
         used = edge >= 0 if keep is None else (edge >= 0) & keep
         rows = used[self.group] & (self.block < blocks)
         cell = edge[self.group[rows]] * blocks + self.block[rows]
-        return np.bincount(cell, self.value[rows], edges * blocks).reshape(edges, blocks)
+        return np.bincount(cell, self.value[rows], edges * blocks).reshape(edges, blocks).astype(np.float64)
 
 
 def grouped(frame: pd.DataFrame, words: Sequence[str], value: str) -> Groups:

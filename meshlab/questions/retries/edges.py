@@ -204,7 +204,8 @@ def _from_arrivals(sent: Floats, never: Floats, overflow: Floats, arrived: Float
 
 
 def _ratio(a: Floats, b: Floats) -> Floats:
-    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
+    ratio: Floats = np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
+    return ratio
 
 
 def _scraped(evidence: Evidence, callers: Groups, at: NDArray[np.intp], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -231,13 +232,17 @@ def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFra
     keyed = table[list(EDGE)].astype(str).copy()
     if "destination_host" not in table or keyed.empty:
         return keyed
-    nameless = keyed["destination_service"] == ""
-    for row in np.flatnonzero(nameless.to_numpy(np.bool_)):
-        host = str(table["destination_host"].iloc[row])
-        parts = host.split(":")[0].split(".")
-        space, service = hosts.get(host, (parts[1] if len(parts) > 1 else "", parts[0]))
-        keyed.iloc[row, 2:] = [space, service]
+    nameless = (keyed["destination_service"] == "").to_numpy(np.bool_)
+    told = [hosts.get(host) or _named(host) for host in table["destination_host"].astype(str)[nameless]]
+    keyed.loc[nameless, "destination_namespace"] = [space for space, _ in told]
+    keyed.loc[nameless, "destination_service"] = [service for _, service in told]
     return keyed
+
+
+def _named(host: str) -> tuple[str, str]:
+    """Namespace and service as a host's own name has them."""
+    parts = host.split(":")[0].split(".")
+    return (parts[1] if len(parts) > 1 else "", parts[0])
 
 
 def _graph(

@@ -115,7 +115,7 @@ def coverage(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
             ),
             value=float(len(fault)),
             unit="edges",
-            advice="include cluster.*.upstream_rq_retry.* in the proxies' stats: a pattern must match from the beginning",
+            advice="include .*upstream_rq_retry.* in the proxies' stats as a regular expression, not as a prefix",
             query=query,
         )
     lack = evidence.missing.get("proxies")
@@ -167,7 +167,7 @@ def identity(all_edges: Edges, among: Bools, evidence: Evidence, subject: str, p
             f"good answers given and received differ by {off[worst]:.1%} on {_name(all_edges, worst)}, by more than "
             f"{_IDENTITY:.0%} on {bad} of {len(table)} edges{also}"
         ),
-        value=float(table.loc[worst, "identity"]),
+        value=float(all_edges.table["identity"].to_numpy(np.float64)[worst]),
         threshold=1 + _IDENTITY,
         unit="good answers given for one received",
         advice="a scrape is missing, a caller is outside the mesh, or requests are mirrored: trust other edges"
@@ -232,6 +232,7 @@ def path(ways: pd.DataFrame, found: Storm, evidence: Evidence, subject: str) -> 
         return _nothing("ML-RET-006", subject, "no way from the ingress is known", query)
     column = "in_incident" if found.incident.any() else "amplification"
     row = known.loc[known[column].idxmax()]
+    when = " in the incident" if column == "in_incident" else ""
     worst = f"; configured is a worst case of {row['configured']:.0f}" if np.isfinite(row["configured"]) else ""
     return Finding(
         code="ML-RET-006",
@@ -239,8 +240,8 @@ def path(ways: pd.DataFrame, found: Storm, evidence: Evidence, subject: str) -> 
         required=False,
         subject=subject,
         statement=(
-            f"{plain(row['path'])}: {row[column]:.3g} attempts at the end for a request at the beginning"
-            f"{' in the incident' if column == 'in_incident' else ''}, over {row['retrying_hops']} hops that retry{worst}"
+            f"{plain(row['path'])}: {row[column]:.3g} attempts at the end for one at the beginning"
+            f"{when}, over {row['retrying_hops']} hops that retry{worst}"
         ),
         value=float(row[column]),
         threshold=float(row["configured"]) if np.isfinite(row["configured"]) else None,
@@ -325,7 +326,11 @@ def timeouts(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
         "connect_fail": "connections failed",
     }
     worst = table[known].sum(axis=1)
-    at = f", most on {_name(all_edges, int(worst.idxmax()))}" if worst.max() > 0 else ""
+    at = (
+        f", most on {_name(all_edges, int(worst.index[int(worst.to_numpy(np.float64).argmax())]))}"
+        if worst.max() > 0
+        else ""
+    )
     return Finding(
         code="ML-RET-009",
         verdict=Verdict.PASS,

@@ -103,7 +103,8 @@ def _edge_table(all_edges: Edges, found: Storm, among: NDArray[np.bool_]) -> pd.
     table["since"] = pd.DatetimeIndex(stamps).tz_localize("UTC")
     keep = among & ~table["only_called"].to_numpy(np.bool_)
     order = ["amplification", "logical"]
-    return table[keep].sort_values(order, ascending=False, na_position="last").reset_index(drop=True)
+    kept: pd.DataFrame = table[keep].sort_values(order, ascending=False, na_position="last").reset_index(drop=True)
+    return kept
 
 
 def _incident(found: Storm) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def edges(result: Result) -> Figure:
         pairs = zip(shown["source"], shown["destination_service"], strict=True)
         ax.set_yticks(at, [escape.mathtext(f"{a} > {b}") for a, b in pairs])
         for y, row in zip(at, shown.itertuples(index=False), strict=True):
-            ax.annotate(f" {row.amplification:.2f}", (float(row.attempts), y + 0.2), va="center", size=9)  # type: ignore[arg-type]
+            ax.annotate(f" {row.amplification:.2f}", (float(row.attempts), y + 0.2), va="center", size=9)
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.margins(x=0.1)
         ax.set_xlabel("in the window")

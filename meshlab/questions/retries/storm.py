@@ -254,7 +254,9 @@ def _phases(
 ) -> NDArray[np.str_]:
     span = np.arange(len(hot))
     first = int(np.flatnonzero(incident)[0])
-    began = min(first, trigger[0]) if trigger else first
+    # What is amplified or lost before the first bad block without a pause belongs to it.
+    sound = np.flatnonzero(~(hot | low) & (span < first))
+    began = min(int(sound[-1]) + 1 if len(sound) else 0, trigger[0] if trigger else first)
     ended = trigger[1] if trigger else first
     worst = "metastable" if state is State.METASTABLE else "storm" if state is State.STORM else "recovering"
     phase = np.full(len(hot), "calm", dtype="<U10")
@@ -343,7 +345,8 @@ def _sum(values: Floats, rows: Bools) -> Floats:
 
 def _over(a: object, b: object) -> Floats:
     top, bottom = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
+    ratio: Floats = np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
+    return ratio
 
 
 def _pooled(base: Floats, asked: Floats, rows: Bools) -> float:
