@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from meshlab.evidence import Evidence
 from meshlab.mesh import Mesh
 from meshlab.questions import retries as question
-from meshlab.recordings import Recording
+from meshlab.recordings.engine import Recording
 from meshlab.results import Finding, Verdict
 
 START, SECONDS, EVERY = 1_700_000_000, 300, 5
@@ -196,7 +197,7 @@ def test_both_names_of_the_cluster_are_read(label: str) -> None:
 def test_three_hops_of_four_attempts_give_4_16_64() -> None:
     series = [istio("destination", 100, source="unknown", service="front")]
     chain = ["front", "one", "two", "three"]
-    for hop, (source, service) in enumerate(zip(chain, chain[1:], strict=False)):
+    for hop, (source, service) in enumerate(pairwise(chain)):
         asked_for = 100 * 4**hop
         series += [
             istio("source", asked_for, source=source, service=service, code="503", flags="URX"),
