@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.dialects import detection, identity, lookup
+from meshlab.dialects import detection, identity, lookup, proxies, replicas
 from meshlab.dialects.base import ABSENT, PLAIN, MeshOptions, Reporter
 from meshlab.dialects.columns import Condition
 from meshlab.dialects.dialect import Dialect, Where
@@ -19,7 +19,7 @@ from meshlab.dialects.part import Part
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import ParameterError
 from meshlab.escape import plain
-from meshlab.series import Query
+from meshlab.series import Query, SeriesSet
 from meshlab.subject import IDENTITY, Subject
 from meshlab.window import Window
 
@@ -325,6 +325,69 @@ class Mesh:
             frames.append(part.restarted(part.single(raw, self.source), window, by, where))
         frame = _together(frames, list(by), "restarts").astype({"restarts": np.int64})
         return Answer(frame, _joined(queries, window))
+
+    def retry_counts(self, window: Window, *, block_ms: int) -> Answer:
+        """What the callers' proxies say of their own retries, time-outs and breakers, in blocks of time.
+
+        Parameters
+        ----------
+        window : Window
+        block_ms : int
+            Length of a block, milliseconds.
+
+        Returns
+        -------
+        Answer
+            ``source_namespace, source, destination_namespace, destination_service``, ``metric`` (one of
+            `dialects.proxies.COUNTERS`), ``block`` and ``value``. What is not exported has no row, what was exported
+            and stood still has rows with zero.
+        """
+        raw = self._without_replicas(proxies.counters(self.dialect.options.forced), window)
+        return Answer(proxies.risen(raw, self._workloads(window), window, block_ms), raw.query)
+
+    def breaker_gauges(self, window: Window) -> Answer:
+        """How often breakers stood open and hosts were ejected, as the scrapes saw it.
+
+        Returns
+        -------
+        Answer
+            ``source_namespace, source, destination_namespace, destination_service``, ``gauge`` (one of
+            `dialects.proxies.GAUGES`), ``scrapes``, ``open`` (how many of them saw it above zero) and ``most``.
+        """
+        raw = self._without_replicas(proxies.gauges(self.dialect.options.forced), window)
+        return Answer(proxies.summary(raw, self._workloads(window), window), raw.query)
+
+    def scrape_ms(self, window: Window) -> int:
+        """How often request counters are scraped, milliseconds: the median of the last five minutes; 0: not known."""
+        last = Window.aligned(max(window.start, window.end - timedelta(minutes=5)), window.end, window.step_ms)
+        for part in self._all:
+            raw = self.engine.samples(part.dialect.counts(part.family, ()), last)
+            gaps = np.diff(raw.time.astype(np.int64))[raw.sid[1:] == raw.sid[:-1]]
+            if len(gaps):
+                return int(np.median(gaps))
+        return 0
+
+    @property
+    def counts_attempts(self) -> bool:
+        """Whether the callers' request counters count every attempt, as Linkerd's do, and not every request once."""
+        return self.dialect.name == "Linkerd"
+
+    def _without_replicas(self, selected: str, window: Window) -> SeriesSet:
+        raw = self.engine.samples(selected, window.with_lead(LOOKBACK_MS))
+        label = self.dialect.options.replica_label
+        return replicas.without_replicas(raw, label, self.dialect.owns) if label else raw
+
+    def _workloads(self, window: Window) -> pd.Series[str]:
+        """The workload for which each proxy speaks, by the callers' side."""
+        found = [pd.Series(dtype=str)]
+        for part in self._parts(Reporter.SOURCE):
+            labels = self.engine.series(part.dialect.counts(part.family, ()), window).labels
+            named = part.family.named(labels, ("source",))["source"]
+            found.append(pd.Series(named.to_numpy(), index=proxies.proxies(labels).to_numpy(), dtype=str))
+        known: pd.Series[str] = pd.concat(found)
+        known = known[(known != "") & (known.index != "")]
+        once: pd.Series[str] = known[~known.index.duplicated()]
+        return once
 
     def where(self, subject: Subject) -> list[Condition]:
         """Conditions that select one subject, whatever the mesh."""

@@ -1,0 +1,167 @@
+"""What proxies say of their own retries: one set of names, whichever mesh's proxy speaks.
+
+Envoy: envoyproxy.io, "Cluster manager: statistics" and "Router". Istio's bootstrap tags clusters ``cluster_name``, a
+plain Envoy ``envoy_cluster_name``. Linkerd: linkerd2-proxy, linkerd/http/retry.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.dialects.base import ABSENT
+from meshlab.selector import Matcher, matches, selector
+from meshlab.series import SeriesSet
+from meshlab.stats.counters import increments
+from meshlab.window import Window
+
+__all__ = ["COUNTERS", "GAUGES", "PLACE", "counters", "gauges", "proxies", "risen", "summary"]
+
+_ENVOY: Final = {
+    "upstream_rq_total": "sent",
+    "upstream_rq_completed": "completed",
+    "upstream_rq_retry": "retry",
+    "upstream_rq_retry_success": "retry_success",
+    "upstream_rq_retry_overflow": "retry_overflow",
+    "upstream_rq_retry_limit_exceeded": "retry_limit_exceeded",
+    "upstream_rq_per_try_timeout": "per_try_timeout",
+    "upstream_rq_timeout": "timeout",
+    "upstream_rq_pending_overflow": "pending_overflow",
+    "upstream_rq_active_overflow": "active_overflow",
+    "upstream_cx_overflow": "cx_overflow",
+    "upstream_cx_connect_fail": "connect_fail",
+    "upstream_cx_none_healthy": "none_healthy",
+    "outlier_detection_ejections_enforced_total": "ejections",
+}
+_LINKERD: Final = {
+    "requests": "retry",
+    "successes": "retry_success",
+    "limit_exceeded": "retry_limit_exceeded",
+    "overflow": "retry_overflow",
+}
+_NAMES: Final = {f"envoy_cluster_{name}": what for name, what in _ENVOY.items()} | {
+    f"outbound_{kind}_route_retry_{name}_total": what for kind in ("http", "grpc") for name, what in _LINKERD.items()
+}
+_OPEN: Final = r"envoy_cluster_circuit_breakers_(default|high)_(cx|cx_pool|rq|rq_pending|rq_retry)_open"
+_EJECTED: Final = "envoy_cluster_outlier_detection_ejections_active"
+
+COUNTERS: Final = tuple(dict.fromkeys(_NAMES.values()))
+"""What is counted, in this house's words."""
+
+GAUGES: Final = ("cx_open", "cx_pool_open", "rq_open", "rq_pending_open", "rq_retry_open", "ejected")
+
+PLACE: Final = ("source_namespace", "source", "destination_namespace", "destination_service")
+"""Who calls whom: the words of the frames."""
+
+
+def counters(forced: tuple[Matcher, ...]) -> str:
+    """Selector of all counters of `COUNTERS`."""
+    return selector("", matches("__name__", "|".join(_NAMES)), forced=forced)
+
+
+def gauges(forced: tuple[Matcher, ...]) -> str:
+    """Selector of breakers that are open and of hosts that are ejected."""
+    return selector("", matches("__name__", f"{_OPEN}|{_EJECTED}"), forced=forced)
+
+
+def risen(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms: int) -> pd.DataFrame:
+    """How much each counter rose, in blocks of time.
+
+    Parameters
+    ----------
+    raw : SeriesSet
+        Of `counters`, with the look-back before the window.
+    workloads : Series of str
+        The workload of each proxy, indexed by its name (pod or instance).
+    window : Window
+    block_ms : int
+
+    Returns
+    -------
+    DataFrame
+        `PLACE`, ``metric`` (one of `COUNTERS`), ``block`` and ``value``. A counter that was scraped and stood still has
+        rows with zero; one that was not scraped has none.
+    """
+    groups = _named(raw, workloads).assign(metric=raw.labels["__name__"].map(_NAMES) if len(raw) else "")
+    # Two scrapers of one proxy would count twice: a proxy's counter of a cluster is taken once.
+    proxy = _proxy(raw.labels)
+    cluster = _first(raw.labels, ("envoy_cluster_name", "cluster_name", "parent_name", "route_name"))
+    once = ~pd.DataFrame({**groups, "proxy": proxy, "cluster": cluster}).duplicated().to_numpy()
+    target = pd.factorize(proxy)[0].astype(np.int64) if len(raw) else np.empty(0, np.int64)
+    sid, time_ms, rise = increments(raw.sid, raw.time.astype(np.int64), raw.value, target)
+    block = (time_ms - window.start_ms - 1) // block_ms
+    keep = (time_ms > window.start_ms) & (block < (window.end_ms - window.start_ms) // block_ms) & once[sid]
+    frame = groups.iloc[sid[keep]].reset_index(drop=True)
+    frame["block"], frame["value"] = block[keep], rise[keep]
+    keys = [*PLACE, "metric"]
+    # A new outbound service is called under the name of none known: the row stays, with what is known of it.
+    summed: pd.DataFrame = frame.groupby([*keys, "block"], sort=True)["value"].sum().reset_index()
+    return summed
+
+
+def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window) -> pd.DataFrame:
+    """Share of the scrapes at which each gauge was above zero.
+
+    Returns
+    -------
+    DataFrame
+        `PLACE`, ``gauge`` (one of `GAUGES`), ``scrapes``, ``open`` (of these) and ``most``.
+    """
+    groups = _named(raw, workloads)
+    name = raw.labels["__name__"] if len(raw) else pd.Series("", groups.index, dtype=str)
+    short = name.str.replace(r"envoy_cluster_circuit_breakers_(default|high)_", "", regex=True)
+    groups["gauge"] = short.where(name != _EJECTED, "ejected")
+    inside = (raw.time.astype(np.int64) > window.start_ms) & np.isfinite(raw.value)
+    frame = groups.iloc[raw.sid[inside]].reset_index(drop=True)
+    frame["value"] = raw.value[inside]
+    each = frame.groupby([*PLACE, "gauge"], sort=True)["value"]
+    table = each.agg(scrapes="size", open=lambda v: int((v > 0).sum()), most="max")
+    made: pd.DataFrame = table.reset_index()
+    return made
+
+
+def proxies(labels: pd.DataFrame) -> pd.Series[str]:
+    """The name of the proxy behind each series."""
+    return _proxy(labels)
+
+
+def _proxy(labels: pd.DataFrame) -> pd.Series[str]:
+    return _first(labels, ("pod", "pod_name", "kubernetes_pod_name", "instance"))
+
+
+def _first(labels: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[str]:
+    found = pd.Series("", labels.index, dtype=str)
+    for name in names:
+        if name in labels:
+            found = found.where(found != "", labels[name].astype(str))
+    return found
+
+
+def _named(raw: SeriesSet, workloads: pd.Series[str]) -> pd.DataFrame:
+    labels = raw.labels
+    proxy = _proxy(labels)
+    kinds = _first(labels, ("deployment", "statefulset", "daemonset"))
+    source = proxy.map(workloads).astype(object).where(proxy.isin(workloads.index), kinds.where(kinds != "", proxy))
+    cluster = _first(labels, ("envoy_cluster_name", "cluster_name"))
+    # Istio writes direction|port|subset|host; plain Envoy's clusters bear whatever name they were given.
+    parts = cluster.str.extract(r"^(?P<way>[^|]*)\|\d*\|[^|]*\|(?P<host>.+)$").fillna("")
+    host = parts["host"].where(parts["host"] != "", cluster)
+    names = host.str.extract(r"^(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc(\..*)?$").fillna("")
+    service = names["service"].where(names["service"] != "", host)
+    parent = _first(labels, ("parent_name",))
+    space = _first(labels, ("parent_namespace",))
+    frame = pd.DataFrame(
+        {
+            "source_namespace": _first(labels, ("namespace",)),
+            "source": source.astype(str),
+            "destination_namespace": names["namespace"].where(names["namespace"] != "", space),
+            "destination_service": service.where(service != "", parent),
+        },
+        index=labels.index,
+    )
+    frame = frame.replace(list(ABSENT), "")
+    # What comes in is the pod's own business: inbound clusters are no edge.
+    frame.loc[parts["way"].isin(["inbound", "InboundPassthroughClusterIpv4"]), "destination_service"] = ""
+    return frame

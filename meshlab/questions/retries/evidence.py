@@ -1,0 +1,120 @@
+"""What the retry question asks the mesh: once, for every edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import pandas as pd
+
+from meshlab.dialects.base import Reporter
+from meshlab.evidence import Evidence, Missing
+from meshlab.mesh import Answer, Mesh
+from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.scope import Scope
+from meshlab.window import Window
+
+__all__ = ["WORDS", "Grid", "collect"]
+
+WORDS: Final = (
+    "source_namespace",
+    "source",
+    "destination_namespace",
+    "destination_service",
+    "destination_host",
+    "destination_workload",
+    "code",
+    "grpc_status",
+    "flags",
+)
+"""The words by which requests are counted."""
+
+_LEAST_BLOCK_MS: Final = 10_000
+_MOST_BLOCKS: Final = 720
+
+_OWN_STATS: Final = (
+    "let the callers' proxies export them: in Istio with the annotation proxy.istio.io/config, proxyStatsMatcher, "
+    'inclusionRegexps [".*upstream_rq_.*", ".*circuit_breakers.*", ".*outlier_detection.*"]; in plain Envoy with a '
+    "stats_matcher that keeps cluster.*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How time is cut, and what the callers' counters count.
+
+    Parameters
+    ----------
+    block_ms : int
+        Length of a block, milliseconds.
+    counts_attempts : bool
+        Whether the callers count each attempt, and not each request once.
+    """
+
+    block_ms: int
+    counts_attempts: bool = False
+
+
+def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: Policy | None = None) -> Evidence:
+    """Ask for requests at both ends of every edge, and for what the callers' proxies say of their own retries.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    window : Window
+    scope : Scope, optional
+        Names the service whose edges are judged; its name is looked up, all edges are asked for.
+    policy : Policy, optional
+        Sets the length of the blocks.
+
+    Returns
+    -------
+    Evidence
+        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`), ``proxies`` (`Mesh.retry_counts`) and
+        ``breakers`` (`Mesh.breaker_gauges`). Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen``
+        is the `Grid`.
+
+    Raises
+    ------
+    ParameterError
+        The service was never seen in this store, or the name is ambiguous.
+    """
+    policy = policy or Policy()
+    subject = mesh.find(scope.service, window, scope.namespace) if scope and scope.service else None
+    block_ms = 1000 * policy.block_s or _block_ms(mesh.scrape_ms(window), window)
+    answers: dict[str, Answer] = {
+        "callers": mesh.request_counts(window, WORDS, reporter=Reporter.SOURCE, block_ms=block_ms),
+        "called": mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms),
+        "proxies": mesh.retry_counts(window, block_ms=block_ms),
+        "breakers": mesh.breaker_gauges(window),
+    }
+    remedies = mesh.dialect.remedies
+    lacking = {
+        "callers": Missing("requests as the callers' proxies count them", remedies["source"]),
+        "called": Missing("requests as the called services' proxies count them", remedies["destination"]),
+        "proxies": Missing("the proxies' own retry counters", _OWN_STATS),
+        "breakers": Missing("the proxies' circuit breakers and ejections", _OWN_STATS),
+    }
+    return Evidence(
+        frames=MappingProxyType({name: _compact(answer.frame) for name, answer in answers.items()}),
+        window=window,
+        subjects=(subject,) if subject else (),
+        source=f"{mesh.source} ({mesh.name})",
+        queries=MappingProxyType({name: answer.query for name, answer in answers.items()}),
+        missing=MappingProxyType({n: m for n, m in lacking.items() if answers[n].frame.empty}),
+        chosen=Grid(block_ms, counts_attempts=mesh.counts_attempts),
+    )
+
+
+def _block_ms(scrape_ms: int, window: Window) -> int:
+    """Two scrapes, so that no block is empty by chance; whole seconds."""
+    span = window.end_ms - window.start_ms
+    least = max(_LEAST_BLOCK_MS, 2 * scrape_ms, span // _MOST_BLOCKS)
+    return 1000 * -(-least // 1000)
+
+
+def _compact(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each word stored once: millions of rows hold a few thousand names."""
+    texts = [c for c in frame.columns if c not in {"block", "time", "count", "value", "scrapes", "open", "most"}]
+    return frame.astype(dict.fromkeys(texts, "category"))

@@ -1,0 +1,91 @@
+"""What retries at several hops come to together: the product along the ways from the ingress."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meshlab.questions.retries.cube import Floats
+from meshlab.questions.retries.edges import Edges
+from meshlab.questions.retries.graph import forward
+
+__all__ = ["paths", "pooled"]
+
+
+def pooled(all_edges: Edges, blocks: NDArray[np.bool_]) -> Floats:
+    """Attempts for a request of each edge over some blocks, shape (edges,); 1 where it is not known."""
+    asked = np.nansum(np.where(blocks, all_edges.logical, np.nan), axis=1)
+    tried = np.nansum(np.where(blocks, all_edges.attempts, np.nan), axis=1)
+    return np.where((asked > 0) & (tried > 0), tried / np.where(asked > 0, asked, 1), 1.0)
+
+
+def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0) -> pd.DataFrame:
+    """The most amplified way to each service.
+
+    A product says how often the last service is tried for one request at the first, as long as each attempt at one hop
+    causes its calls at the next: what is refused on the way makes it smaller than the configured worst case.
+
+    Parameters
+    ----------
+    all_edges : Edges
+    incident : ndarray of bool, shape (blocks,)
+        The blocks of the incident, told beside the whole window.
+    attempts : int
+        Tries that are configured at each hop; 0: not known.
+
+    Returns
+    -------
+    DataFrame
+        ``namespace, service, path, hops, retrying_hops, amplification`` (over the window), ``in_incident`` (NaN where
+        there is none) and ``configured`` (the worst case; NaN where it is not known), the most amplified first.
+    """
+    whole = pooled(all_edges, np.ones(all_edges.blocks, np.bool_))
+    during = pooled(all_edges, incident) if incident.any() else np.full(len(whole), np.nan)
+    weight = np.where(np.isfinite(during), during, whole)
+    kept, order = forward(all_edges)
+    count = len(all_edges.services)
+    into: list[list[int]] = [[] for _ in range(count)]
+    for edge in np.flatnonzero(kept).tolist():
+        into[int(all_edges.callee[edge])].append(edge)
+    best = np.ones(count)
+    way: list[tuple[int, ...]] = [()] * count
+    for service in order:
+        for edge in into[service]:
+            caller = int(all_edges.caller[edge])
+            value = (best[caller] if caller >= 0 else 1.0) * weight[edge]
+            if not way[service] or value > best[service]:
+                best[service] = value
+                way[service] = (*way[caller], edge) if caller >= 0 else (edge,)
+    rows = []
+    for service in range(count):
+        if not (edges := way[service]):
+            continue
+        own = list(edges)
+        first = all_edges.names["source"].iloc[own[0]] or "outside"
+        stops = [str(all_edges.names["destination_service"].iloc[e]) for e in own]
+        measured = [e for e in own if all_edges.basis[e]]
+        rows.append(
+            (
+                all_edges.services["namespace"].iloc[service],
+                all_edges.services["service"].iloc[service],
+                " > ".join([str(first), *stops]),
+                len(own),
+                int((weight[own] > 1.05).sum()),
+                float(whole[own].prod()) if measured else np.nan,
+                float(during[own].prod()) if measured else np.nan,
+                float(attempts ** len(measured)) if attempts else np.nan,
+            )
+        )
+    columns = [
+        "namespace",
+        "service",
+        "path",
+        "hops",
+        "retrying_hops",
+        "amplification",
+        "in_incident",
+        "configured",
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(["amplification", "service"], ascending=[False, True]).reset_index(drop=True)

@@ -1,0 +1,131 @@
+"""The retry question's figures, drawn from its result alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from meshlab import escape
+from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.results import Finding, Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["edges", "hysteresis", "timeline"]
+
+_SHADES: Final = {
+    "triggered": ("#E69F00", 0.25),
+    "storm": ("#9c2a00", 0.25),
+    "metastable": ("#9c2a00", 0.25),
+    "recovering": ("#009E73", 0.20),
+}
+_MOST_EDGES: Final = 12
+
+
+def _finding(result: Result, code: str) -> Finding:
+    return next(f for f in result.findings if f.code == code)
+
+
+def timeline(result: Result) -> Figure:
+    """Load, goodput and attempts over time, and the phases."""
+    line, phases = result.tables["timeline"], result.tables["incident"]
+    state = _finding(result, "ML-RET-001")
+    said = f"Load, goodput and attempts a second in {len(line)} blocks of time. {state.statement}."
+    with figure(said) as (fig, ax):
+        if _empty(ax, line):
+            return fig
+        for row in phases.itertuples(index=False):
+            if str(row.phase) in _SHADES:
+                ink, alpha = _SHADES[str(row.phase)]
+                ax.axvspan(row.begin, row.end, color=ink, alpha=alpha, linewidth=0)  # type: ignore[arg-type]
+                middle = row.begin + (row.end - row.begin) / 2  # type: ignore[operator]
+                place = (middle, 0.98)
+                ax.annotate(
+                    str(row.phase),
+                    place,
+                    xycoords=("data", "axes fraction"),
+                    rotation=90,
+                    va="top",
+                    ha="center",
+                    size=9,
+                )
+        ax.plot(line["time"], line["attempts_per_s"], color=CANARY, linewidth=2, label="attempts at the origin")
+        ax.plot(line["time"], line["load_per_s"], color="#333333", linewidth=1.5, linestyle="--", label="load")
+        ax.plot(line["time"], line["goodput_per_s"], color=BASELINE, linewidth=2, linestyle="-.", label="goodput")
+        # Attempts are tens of times the load: both are to be seen.
+        ax.set_yscale(
+            "symlog", linthresh=max(1.0, float(np.nanmax(line["load_per_s"].to_numpy(np.float64), initial=1)))
+        )
+        ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_ylabel("requests a second")
+        ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        show_time(ax)
+    return fig
+
+
+def hysteresis(result: Result) -> Figure:
+    """Goodput against load, block by block: a way back that is another one than the way there."""
+    line = result.tables["timeline"]
+    state = _finding(result, "ML-RET-001")
+    said = f"Goodput against load in {len(line)} blocks, joined in the order of time. {state.statement}."
+    with figure(said) as (fig, ax):
+        if _empty(ax, line):
+            return fig
+        ax.plot(line["load_per_s"], line["goodput_per_s"], color="#999999", linewidth=0.8)
+        marks = {"calm": "o", "triggered": "^", "storm": "X", "metastable": "X", "recovering": "s"}
+        inks = {
+            "calm": BASELINE,
+            "triggered": "#B07700",
+            "storm": "#9c2a00",
+            "metastable": "#9c2a00",
+            "recovering": "#00735C",
+        }
+        for phase, mark in marks.items():
+            rows = line[line["phase"] == phase]
+            if len(rows):
+                ax.plot(rows["load_per_s"], rows["goodput_per_s"], mark, color=inks[phase], label=phase, markersize=6)
+        top = float(np.nanmax(line["load_per_s"].to_numpy(np.float64), initial=1.0)) * 1.05
+        ax.plot([0, top], [0, top], color="#333333", linestyle=":", linewidth=1)
+        ax.set_xlim(0, top)
+        ax.set_ylim(0, top)
+        ax.set_xlabel("load (requests a second)")
+        ax.set_ylabel("goodput (good answers a second)")
+        ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    return fig
+
+
+def edges(result: Result) -> Figure:
+    """Requests and attempts of the most amplified edges."""
+    table = result.tables["edges"]
+    shown = table[np.isfinite(table["amplification"].to_numpy(np.float64))].head(_MOST_EDGES).iloc[::-1]
+    most = f"{shown['amplification'].iloc[-1]:.3g}" if len(shown) else "0"
+    said = (
+        f"Requests and attempts of the {len(shown)} most amplified edges; the first has {most} attempts for a request."
+    )
+    with figure(said) as (fig, ax):
+        if _empty(ax, shown):
+            return fig
+        at = np.arange(len(shown))
+        ax.barh(at + 0.2, shown["attempts"], 0.38, color=CANARY, label="attempts")
+        ax.barh(at - 0.2, shown["logical"], 0.38, color=BASELINE, label="requests")
+        pairs = zip(shown["source"], shown["destination_service"], strict=True)
+        ax.set_yticks(at, [escape.mathtext(f"{a} > {b}") for a, b in pairs])
+        for y, row in zip(at, shown.itertuples(index=False), strict=True):
+            ax.annotate(f" {row.amplification:.2f}", (float(row.attempts), y + 0.2), va="center", size=9)
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.margins(x=0.1)
+        ax.set_xlabel("in the window")
+        ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    return fig
+
+
+def _empty(ax: Axes, frame: pd.DataFrame) -> bool:
+    if len(frame):
+        return False
+    ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", fontsize=14)
+    ax.set_axis_off()
+    return True

@@ -1,0 +1,70 @@
+"""What the retry question takes for good: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from meshlab.errors import ParameterError
+
+__all__ = ["Policy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Settings and margins.
+
+    Parameters
+    ----------
+    block_s : int
+        Length of a time block, seconds; 0: two scrapes, at least 10 s, and at least a 720th of the window.
+    amplification : float
+        Attempts for a request, over what is usual on the edge, from which an edge counts as amplified.
+    goodput : float
+        Share of the usual goodput below which it counts as lost.
+    sustained_s : int
+        How long amplification and lost goodput must outlast their trigger to be called metastable.
+    attempts : int
+        Worst case: tries of one request that are configured at every hop, the first included; 0: not known.
+    least : int
+        Requests that an edge must have had in the window to be judged.
+    resamples : int
+        How often blocks are drawn again for the probability.
+    seed : int
+        Of the resampling.
+
+    Raises
+    ------
+    ParameterError
+        A value is of the wrong type or out of its range.
+    """
+
+    block_s: int = 0
+    amplification: float = 1.3
+    goodput: float = 0.9
+    sustained_s: int = 60
+    attempts: int = 0
+    least: int = 20
+    resamples: int = 2000
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, usual = getattr(self, field.name), field.default
+            number = isinstance(usual, float)
+            right = isinstance(value, (int, float) if number else int) and not isinstance(value, bool)
+            if not right:
+                wanted = "a number" if number else "a whole number"
+                raise ParameterError(f"{field.name} is {value!r}, and {wanted} was wanted", f"such as {usual!r}")
+        bounds = {
+            "block_s": (0, 3600),
+            "amplification": (1.01, 1000),
+            "goodput": (0.01, 0.999),
+            "sustained_s": (1, 86_400),
+            "attempts": (0, 1000),
+            "least": (1, 1_000_000_000),
+            "resamples": (100, 100_000),
+            "seed": (0, 2**31),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise ParameterError(f"{name} is {getattr(self, name)!r}", f"give {low:g} to {high:g}")

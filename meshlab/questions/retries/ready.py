@@ -1,0 +1,36 @@
+"""Whether retries can be looked at in a store."""
+
+from __future__ import annotations
+
+from meshlab.dialects.base import Reporter
+from meshlab.evidence import Missing
+from meshlab.mesh import Mesh
+from meshlab.readiness import Readiness, State
+from meshlab.window import Window
+
+__all__ = ["ready"]
+
+
+def ready(mesh: Mesh, window: Window) -> Readiness:
+    """Look for requests at the callers, and for what tells their attempts.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    window : Window
+        The last minutes.
+    """
+    remedies = mesh.dialect.remedies
+    block_ms = max(1000, window.end_ms - window.start_ms)
+    words = ("destination_service",)
+    if mesh.request_counts(window, words, reporter=Reporter.SOURCE, block_ms=block_ms).frame.empty:
+        lack = Missing("requests as the callers' proxies count them", remedies["source"])
+        return Readiness(State.LACKING, "no requests were counted by callers", (lack,))
+    own = not mesh.retry_counts(window, block_ms=block_ms).frame.empty
+    ends = not mesh.request_counts(window, words, reporter=Reporter.DESTINATION, block_ms=block_ms).frame.empty
+    if own:
+        return Readiness(State.READY, "the callers' proxies count their retries")
+    lack = Missing("the proxies' own retry counters", "let the callers' proxies export cluster.*.upstream_rq_.*")
+    if ends and not mesh.counts_attempts:
+        return Readiness(State.READY, "attempts are told by the requests at both ends", (lack,))
+    return Readiness(State.LACKING, "nothing tells how often requests were tried", (lack,))

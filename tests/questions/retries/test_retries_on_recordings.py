@@ -1,0 +1,160 @@
+"""What the lab set and its workers counted is what the judge finds, with the proxies' own counters and without."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import meshlab
+from meshlab.evidence import Evidence
+from meshlab.questions import retries as question
+from meshlab.results import Finding, Result, Verdict
+
+DATA = Path(__file__).parents[3] / "data"
+
+pytestmark = pytest.mark.parametrize("own", [True, False], ids=["proxies", "both ends"])
+
+
+@cache
+def asked(name: str, first_s: int = 0) -> Evidence:
+    mesh = meshlab.connect(str(DATA / name))
+    window = mesh.window()
+    if first_s:
+        window = meshlab.Window(window.start_ms, window.start_ms + 1000 * first_s, window.step_ms)
+    return question.collect(mesh, window)
+
+
+def withheld(evidence: Evidence) -> Evidence:
+    """As Istio exports by default."""
+    frames = {name: f.iloc[:0] if name in {"proxies", "breakers"} else f for name, f in evidence.frames.items()}
+    return replace(evidence, frames=MappingProxyType(frames))
+
+
+@cache
+def judged(name: str, own: bool, first_s: int = 0) -> Result:
+    evidence = asked(name, first_s)
+    return question.judge(evidence if own else withheld(evidence))
+
+
+def findings(result: Result) -> Mapping[str, Finding]:
+    return {finding.code: finding for finding in result.findings}
+
+
+def truth(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DATA / name / "manifest.json").read_text())["truth"]
+    return found
+
+
+def arrivals(name: str, workload: str) -> float:
+    """What a worker counted within the window: before it every request arrived once."""
+    told = truth(name)
+    before = told["counts"]["life"]["sent"] - told["counts"]["window"]["sent"]
+    counted = sum(w["arrivals"] for who, w in told["workers"].items() if who.rsplit("-", 1)[0] == workload)
+    return float(counted - before)
+
+
+@pytest.mark.parametrize("first_s", [0, 180])
+def test_a_metastable_storm_is_found_with_its_origin(own: bool, first_s: int) -> None:
+    result = judged("retry-storm", own, first_s)
+    found = findings(result)
+    assert result.verdict is Verdict.FAIL
+    assert found["ML-RET-001"].statement.startswith("metastable: ")
+    assert found["ML-RET-001"].value == pytest.approx(1.0, abs=0.05)
+    assert found["ML-RET-004"].subject == "payments -> ledger"
+    order = result.tables["edges"].query("amplifier > 0").sort_values("amplifier")
+    assert list(order["destination_service"]) == ["ledger", "payments", "checkout"]
+
+
+def test_the_phases_are_those_that_the_lab_made(own: bool) -> None:
+    result = judged("retry-storm", own)
+    phases = result.tables["incident"]
+    start = np.datetime64(asked("retry-storm").window.start_ms, "ms")
+    seconds = {
+        row.phase: (np.datetime64(row.begin.tz_localize(None), "ms") - start) / np.timedelta64(1, "s")
+        for row in phases.drop_duplicates("phase").itertuples(index=False)
+    }
+    event = truth("retry-storm")["events"][0]
+    block_s = 10.0
+    assert seconds["triggered"] == pytest.approx(event["at_s"], abs=block_s)
+    assert seconds["metastable"] == pytest.approx(event["until_s"], abs=block_s)
+    last = phases[phases["phase"] == "metastable"]["end"].iloc[-1]
+    ended = (np.datetime64(last.tz_localize(None), "ms") - start) / np.timedelta64(1, "s")
+    assert ended == pytest.approx(truth("retry-storm")["events"][1]["at_s"], abs=2 * block_s)
+
+
+def test_amplification_over_the_whole_way_is_what_the_workers_counted(own: bool) -> None:
+    ways = judged("retry-storm", own).tables["paths"].set_index("service")["amplification"]
+    sent = truth("retry-storm")["counts"]["window"]["sent"]
+    for service in ("checkout", "ledger"):
+        assert ways[service] == pytest.approx(arrivals("retry-storm", service) / sent, rel=0.10)
+    assert ways["payments"] == pytest.approx(arrivals("retry-storm", "payments-east") / sent, rel=0.10)
+
+
+def test_with_a_budget_it_comes_back_by_itself(own: bool) -> None:
+    result = judged("retry-budget", own)
+    assert result.verdict is Verdict.WARN
+    found = findings(result)
+    assert "came back by itself" in found["ML-RET-001"].statement
+    assert found["ML-RET-001"].value is not None
+    assert found["ML-RET-001"].value < 0.5
+    assert found["ML-RET-004"].subject == "payments -> ledger"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "overload",
+        "canary-healthy",
+        "canary-regression",
+        "cluster-failover",
+        "scale-out",
+        "dark-launch",
+        "mtls-migration",
+    ],
+)
+def test_what_is_no_storm_is_not_called_one(own: bool, name: str) -> None:
+    result = judged(name, own)
+    found = findings(result)
+    assert found["ML-RET-001"].verdict is Verdict.PASS
+    assert found["ML-RET-001"].statement.startswith("stable: ")
+    assert not result.tables["edges"]["origin"].any()
+    if name == "canary-healthy":
+        assert result.verdict is Verdict.PASS
+
+
+def test_overload_is_told_from_a_storm(own: bool) -> None:
+    said = findings(judged("overload", own))["ML-RET-001"].statement
+    assert "goodput was lost for another reason" in said
+    assert "another reason" not in findings(judged("canary-healthy", own))["ML-RET-001"].statement
+
+
+def test_mirrored_requests_are_no_retries(own: bool) -> None:
+    table = judged("dark-launch", own).tables["edges"].set_index(["source", "destination_service"])
+    edge = table.loc[("storefront", "catalog")]
+    # Every second arrival is a copy.
+    assert edge["unexplained"] == pytest.approx(edge["logical"], rel=0.05)
+    assert edge["amplification"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_uo_is_split(own: bool) -> None:
+    table = judged("retry-budget", own).tables["edges"].set_index("destination_service")
+    # Under the budget of this recording no request was refused before it was sent: each UO is a refused retry.
+    assert table.loc["ledger", "breaker_rejected"] == 0
+    assert table.loc["ledger", "retries_refused"] == pytest.approx(670, rel=0.01)
+
+
+def test_what_is_not_exported_is_said(own: bool) -> None:
+    found = findings(judged("retry-storm", own))
+    table = judged("retry-storm", own).tables["edges"]
+    assert (found["ML-RET-010"].verdict is None) is not own
+    # Which retries saved a request is told by the proxies alone: without them it is not known, and not none.
+    assert bool(table["saved"].isna().all()) is not own
+    assert set(table["basis"]) == ({"proxies"} if own else {"arrivals"})

@@ -1,0 +1,226 @@
+"""What misleads everybody who counts retries: each trap with numbers worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from meshlab.evidence import Evidence
+from meshlab.mesh import Mesh
+from meshlab.questions import retries as question
+from meshlab.recordings.engine import Recording
+from meshlab.results import Finding, Verdict
+
+START, SECONDS, EVERY = 1_700_000_000, 300, 5
+TIMES = np.arange(START, START + SECONDS + 1, EVERY, dtype=np.float64)
+
+Series = tuple[dict[str, str], np.ndarray, np.ndarray]
+
+
+def counter(labels: dict[str, str], total: float) -> Series:
+    """A counter that rises evenly to its total over the window, from the second scrape on."""
+    return labels, TIMES, np.round(np.linspace(0, total, len(TIMES)))
+
+
+def istio(
+    reporter: str, total: float, *, source: str = "a", service: str = "b", code: str = "200", flags: str = "-"
+) -> Series:
+    labels = {
+        "__name__": "istio_requests_total",
+        "reporter": reporter,
+        "source_workload": source,
+        "source_workload_namespace": "shop",
+        "destination_workload": service,
+        "destination_workload_namespace": "shop",
+        "destination_canonical_service": service,
+        "destination_service": f"{service}.shop.svc.cluster.local",
+        "response_code": code,
+        "response_flags": flags,
+        "pod": f"{source}-0" if reporter == "source" else f"{service}-0",
+        "namespace": "shop",
+    }
+    return counter(labels, total)
+
+
+def envoy(name: str, total: float, *, source: str = "a", service: str = "b", label: str = "cluster_name") -> Series:
+    cluster = f"outbound|80||{service}.shop.svc.cluster.local"
+    labels = {"__name__": f"envoy_cluster_{name}", label: cluster, "pod": f"{source}-0", "namespace": "shop"}
+    return counter(labels, total)
+
+
+def asked(series: Sequence[Series]) -> Evidence:
+    mesh = Mesh.detect(Recording.from_series(series), "memory")
+    return question.collect(mesh, mesh.window())
+
+
+def edge(series: Sequence[Series], source: str = "a", service: str = "b") -> pd.Series:  # type: ignore[type-arg]
+    table = question.judge(asked(series)).tables["edges"].set_index(["source", "destination_service"])
+    row = table.loc[(source, service)]
+    assert isinstance(row, pd.Series)
+    return row
+
+
+def finding(series: Sequence[Series], code: str) -> Finding:
+    return next(f for f in question.judge(asked(series)).findings if f.code == code)
+
+
+BUDGET = [
+    istio("source", 300),
+    istio("source", 3700, code="503", flags="UO"),
+    istio("destination", 300),
+    istio("destination", 4700, code="503"),
+]
+BREAKER = [
+    istio("source", 1000),
+    istio("source", 4000, code="503", flags="UO"),
+    istio("destination", 1000),
+]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_uo_of_refused_retries_is_no_request_that_never_arrived(own: bool) -> None:
+    counters = [envoy("upstream_rq_retry", 1000), envoy("upstream_rq_retry_overflow", 3700)] if own else []
+    row = edge([*BUDGET, *counters, *([envoy("upstream_rq_pending_overflow", 0)] if own else [])])
+    # 4000 requests, 5000 arrivals: without the rows that bear UO it would be 16.7.
+    assert row["amplification"] == pytest.approx(1.25, rel=0.01)
+    assert row["retries_refused"] == pytest.approx(3700, rel=0.01)
+    assert row["breaker_rejected"] == 0
+
+
+def test_uo_of_an_open_breaker_never_arrived() -> None:
+    row = edge(BREAKER)
+    assert row["amplification"] == pytest.approx(1.0, rel=0.01)
+    assert row["breaker_rejected"] == pytest.approx(4000, rel=0.01)
+    assert row["retries_refused"] == pytest.approx(0, abs=1)
+
+
+def test_refused_connections_count_as_attempts() -> None:
+    # Envoy's upstream_rq_total stays at zero: nine attempts, six of them retries.
+    row = edge(
+        [
+            istio("source", 300, code="503", flags="UF,URX"),
+            istio("destination", 0),
+            envoy("upstream_rq_total", 0),
+            envoy("upstream_rq_completed", 300),
+            envoy("upstream_rq_retry", 600),
+            envoy("upstream_cx_connect_fail", 900),
+        ]
+    )
+    assert row["attempts"] == pytest.approx(900, rel=0.01)
+    assert row["amplification"] == pytest.approx(3.0, rel=0.01)
+    assert row["never_arrived"] == pytest.approx(300, rel=0.01)
+    assert row["connect_fail"] == pytest.approx(900, rel=0.01)
+
+
+@pytest.mark.parametrize("flags", ["UF", "UF,URX", "URX,UF", "UH"])
+def test_flags_are_joined_by_commas(flags: str) -> None:
+    row = edge([istio("source", 1000), istio("source", 500, code="503", flags=flags), istio("destination", 1000)])
+    assert row["never_arrived"] == pytest.approx(500, rel=0.01)
+    assert row["amplification"] == pytest.approx(1.0, rel=0.01)
+
+
+def test_a_flag_that_only_contains_another_is_not_it() -> None:
+    # URX is no UR, and UFX none at all.
+    row = edge([istio("source", 1000, code="503", flags="UFX"), istio("destination", 1000, code="503")])
+    assert row["never_arrived"] == 0
+
+
+def test_counters_that_stand_at_zero_are_not_believed() -> None:
+    series = [
+        istio("source", 1000, code="503", flags="URX"),
+        istio("destination", 3000, code="503"),
+        envoy("upstream_rq_retry", 0),
+    ]
+    row = edge(series)
+    assert row["basis"] == "arrivals"
+    assert row["amplification"] == pytest.approx(3.0, rel=0.01)
+    said = finding(series, "ML-RET-002")
+    assert said.verdict is Verdict.WARN
+    assert "not included" in said.statement
+
+
+def test_zero_retries_are_zero_where_nothing_contradicts() -> None:
+    series = [istio("source", 1000), istio("destination", 1000), envoy("upstream_rq_retry", 0)]
+    assert edge(series)["basis"] == "proxies"
+    assert edge(series)["amplification"] == 1.0
+    assert finding(series, "ML-RET-002").verdict is Verdict.PASS
+
+
+def test_no_counter_is_not_zero_retries() -> None:
+    # Only the callers report: how often the requests were tried is not known.
+    result = question.judge(asked([istio("source", 1000)]))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert np.isnan(result.tables["edges"]["amplification"].iloc[0])
+    assert result.findings[0].advice
+
+
+def test_remaining_retries_under_a_budget_are_no_open_breaker() -> None:
+    base = [istio("source", 1000), istio("destination", 1000), envoy("upstream_rq_retry", 0)]
+    labels, times, zero = envoy("circuit_breakers_default_remaining_retries", 0)
+    shut = envoy("circuit_breakers_default_rq_retry_open", 0)
+    assert finding([*base, shut, (labels, times, zero)], "ML-RET-010").statement.startswith("no scrape saw")
+    name, times, _ = envoy("circuit_breakers_default_rq_retry_open", 0)
+    assert "rq_retry_open of a -> b" in finding([*base, (name, times, np.ones(len(times)))], "ML-RET-010").statement
+
+
+def test_an_idle_series_that_vanishes_is_missing_and_not_zero() -> None:
+    rows = [istio("source", 3000), istio("destination", 3000), envoy("upstream_rq_retry", 0)]
+    short = [(labels, times[:20], values[:20]) for labels, times, values in rows]
+    other = [istio("source", 3000, service="c"), istio("destination", 3000, service="c")]
+    line = question.judge(asked([*short, *other, envoy("upstream_rq_retry", 0, service="c")])).tables["edges"]
+    row = line.set_index("destination_service").loc["b"]
+    assert row["amplification"] == 1.0
+    only = question.judge(asked([*short, istio("destination", 3000, service="c")])).tables["timeline"]
+    assert only["load_per_s"].iloc[:9].gt(0).all()
+    assert only["load_per_s"].iloc[12:].isna().all()
+
+
+def test_mirrored_requests_are_no_retries() -> None:
+    row = edge([istio("source", 1000), istio("destination", 2000)])
+    assert row["amplification"] == pytest.approx(1.0, rel=0.01)
+    assert row["unexplained"] == pytest.approx(1000, rel=0.01)
+
+
+@pytest.mark.parametrize("label", ["cluster_name", "envoy_cluster_name"])
+def test_both_names_of_the_cluster_are_read(label: str) -> None:
+    row = edge(
+        [istio("source", 1000), istio("destination", 1500, code="503"), envoy("upstream_rq_retry", 500, label=label)]
+    )
+    assert row["basis"] == "proxies"
+    assert row["amplification"] == pytest.approx(1.5, rel=0.01)
+
+
+def test_three_hops_of_four_attempts_give_4_16_64() -> None:
+    series = [istio("destination", 100, source="unknown", service="front")]
+    chain = ["front", "one", "two", "three"]
+    for hop, (source, service) in enumerate(pairwise(chain)):
+        asked_for = 100 * 4**hop
+        series += [
+            istio("source", asked_for, source=source, service=service, code="503", flags="URX"),
+            istio("destination", 4 * asked_for, source=source, service=service, code="503"),
+            envoy("upstream_rq_retry", 3 * asked_for, source=source, service=service),
+        ]
+    result = question.judge(asked(series), policy=question.Policy(attempts=4))
+    ways = result.tables["paths"].set_index("service")
+    assert list(ways.loc[["one", "two", "three"], "amplification"].round(6)) == [4.0, 16.0, 64.0]
+    assert list(ways.loc[["one", "two", "three"], "configured"]) == [4.0, 16.0, 64.0]
+    assert ways.loc["three", "path"] == "outside > front > one > two > three"
+
+
+def test_retry_ratios_are_both_told() -> None:
+    row = edge([istio("source", 2000), istio("destination", 3000), envoy("upstream_rq_retry", 1000)])
+    assert row["retries_per_request"] == pytest.approx(0.5, rel=0.01)
+    assert row["retries_per_attempt"] == pytest.approx(1 / 3, rel=0.01)
+
+
+def test_hostile_names_stay_on_one_line() -> None:
+    evil = "b\n<script>"
+    result = question.judge(
+        asked([istio("source", 1000, service=evil), istio("destination", 3000, service=evil, code="503")])
+    )
+    assert "\n<" not in result.to_text()
+    assert "<script>" not in result.to_html()
