@@ -1,0 +1,18 @@
+"""What other retry policies would have done with the same load and the same trigger."""
+
+from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Policy, Ratio, Tokens
+from meshlab.questions.retries.simulate.run import Runs, simulate
+from meshlab.questions.retries.simulate.service import Service
+
+__all__ = [
+    "UNLIMITED",
+    "Concurrency",
+    "Hop",
+    "Limit",
+    "Policy",
+    "Ratio",
+    "Runs",
+    "Service",
+    "Tokens",
+    "simulate",
+]
