@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.simulate.limits import blocking
+from meshlab.questions.retries.simulate.limits import blocking, expected_limit
 from meshlab.questions.retries.simulate.service import Service
 from meshlab.questions.retries.simulate.tables import Tables
 
@@ -87,22 +87,25 @@ class Chain:
         self._succeeded = np.zeros((rows, hops))
         number = np.arange(self._tries)
         self._may = number < tables.retries[:, :, None]
+        # Which of a hop's masses are of retries.
+        self._again = [np.broadcast_to(number > 0, out.shape[1:]).reshape(-1).astype(np.float64) for out in self._out]
         self._t = 0
 
-    def step(self, load_per_s: Floats, capacity_per_s: float, service_s: float) -> Moment:
+    def step(self, load_per_s: Floats, slower: float) -> Moment:
         """Go on by one step.
 
         Parameters
         ----------
         load_per_s : ndarray of float64, shape (policies,)
-        capacity_per_s, service_s : float
-            Of the service in this step.
+        slower : float
+            How many times its usual time the service takes in this step.
         """
+        capacity_per_s = self._service.capacity_per_s / slower
         self._asked[:] = self._granted[:] = self._calls[:] = self._succeeded[:] = 0.0
         self._total[0][:, self._t % self._ring[0]] = 0.0
         for hop in range(self._hops):
             self._callers_go(hop)
-        served, good = self._serve(capacity_per_s * self._step_s, service_s)
+        served, good = self._serve(capacity_per_s * self._step_s, slower)
         allowed = self._allowed()
         quick = self._quick(allowed)
         issued = self._upward(allowed, quick)
@@ -143,7 +146,7 @@ class Chain:
         after = self._out[hop].sum(axis=(2, 3))
         self._drop(hop + 1, _share(before - after, before))
 
-    def _serve(self, most: float, service_s: float) -> tuple[Floats, Floats]:
+    def _serve(self, most: float, slower: float) -> tuple[Floats, Floats]:
         """The queue's head, and who still waits for it."""
         hop, ring = self._hops, self._ring[self._hops]
         # Who gave up stands before who waits still: first come, first served.
@@ -155,10 +158,11 @@ class Chain:
         ahead = np.cumsum(line, axis=1)
         reach = np.clip((most - old)[:, None] - (ahead - line), 0.0, line)
         self._queued[:, slots] = line - reach
-        work = round(service_s / self._step_s)
-        in_time = ages[None, :] + work < self._lasts[hop][:, None]
+        # Within a step an attempt is half a step older than its age in whole ones, on average.
+        left_s = (self._lasts[hop][:, None] - ages - 0.5) * self._step_s
         done = np.zeros_like(line)
-        done[:, slots] = np.where(in_time, reach, 0.0)
+        done[:, slots] = reach * self._service.in_time(left_s, slower)
+        work = max(round(self._service.service_s * slower / self._step_s) - 1, 0)
         share = _share(done, self._total[hop])
         for at in range(hop - 1, -1, -1):
             self._succeeded[:, at] = (share * self._total[at + 1]).sum(axis=1)
@@ -179,10 +183,10 @@ class Chain:
     def _allowed(self) -> Floats:
         """Probability that a retry is allowed, shape (policies, hops)."""
         tables = self._tables
-        held = np.stack([out[:, :, :, 1:].sum(axis=(1, 2, 3)) for out in self._out], axis=1)
-        held += np.stack([pool.sum(axis=(1, 2)) for pool in self._pool], axis=1)
+        held = np.stack([out.reshape(len(out), -1) @ which for out, which in zip(self._out, self._again, strict=True)])
+        held = held.T + np.stack([pool.sum(axis=(1, 2)) for pool in self._pool], axis=1)
         active = np.stack([total.sum(axis=1) for total in self._total[1:]], axis=1)
-        limit = np.maximum(tables.least, np.floor(active * tables.percent / 100))
+        limit = expected_limit(active, tables.percent, tables.least)
         hold = self._holding()
         chance = 1.0 - blocking(limit, self._asked_per_s * hold)
         # Whatever the chance: what is held already cannot be had.
@@ -261,6 +265,8 @@ class Chain:
 
     def _fail(self, hop: int, failures: Floats) -> Floats:
         """Calls of the next hop have failed: so have the tries here that wait for them."""
+        if not failures.any():
+            return np.zeros_like(self._pool[hop])
         share = _share(failures, self._total[hop + 1])
         out = self._out[hop]
         failed = (share[:, None, :] @ out.reshape(*out.shape[:2], -1)).reshape(len(out), *out.shape[2:])
@@ -286,11 +292,20 @@ class Chain:
         pool[:, :, 1:] -= ready
         pool[:, :, 1:] += (granted * (1.0 - soon))[:, :, :-1]
         self._granted[:, hop] += granted.sum(axis=(1, 2))
-        issued, more = self._issue(hop, seeds, again, quick)
+        issued, more = self._issue(hop, slice(None), seeds, again, quick)
         return issued, (over + more)[:, :-1]
 
-    def _issue(self, hop: int, seeds: Floats, again: Floats, quick: Floats) -> tuple[Floats, Floats]:
-        """Issue tries and, within the step, all that follow refusals; (tries issued, calls refused for good)."""
+    def _issue(
+        self, hop: int, begun: slice, seeds: Floats, again: Floats, quick: Floats
+    ) -> tuple[Floats, Floats]:
+        """Issue tries of the calls that have `begun` then and, within the step, all that follow refusals.
+
+        Returns
+        -------
+        issued : ndarray of float64, shape (policies,)
+        refused : ndarray of float64, shape (policies, begun)
+            Calls that have no try left.
+        """
         tables = self._tables
         refused = quick[:, hop, None]
         over = np.zeros(seeds.shape[:2])
@@ -306,10 +321,10 @@ class Chain:
             soon = tables.soon[:, hop, number, None]
             carry = granted * soon
             if number + 1 < self._tries:
-                self._pool[hop][:, :, number + 1] += granted * (1.0 - soon)
+                self._pool[hop][:, begun, number + 1] += granted * (1.0 - soon)
         now = self._t % self._ring[hop + 1]
         staying = tries * (1.0 - refused)[:, :, None]
-        self._out[hop][:, now] += staying
+        self._out[hop][:, now, begun] += staying
         self._total[hop + 1][:, now] += staying.sum(axis=(1, 2))
         return tries.sum(axis=(1, 2)), over
 
@@ -320,11 +335,10 @@ class Chain:
         for hop in range(self._hops):
             self._calls[:, hop] = calls
             slot = self._t % self._ring[hop]
-            seeds = np.zeros_like(self._pool[hop])
-            seeds[:, slot, 0] = calls
-            again = np.zeros_like(seeds)
-            again[:, slot] = allowed[:, hop, None] * self._may[:, hop]
-            made, _ = self._issue(hop, seeds, again, quick)
+            seeds = np.zeros((len(calls), 1, self._tries))
+            seeds[:, 0, 0] = calls
+            again = (allowed[:, hop, None] * self._may[:, hop])[:, None, :]
+            made, _ = self._issue(hop, slice(slot, slot + 1), seeds, again, quick)
             calls = made + issued[hop]
         return calls
 

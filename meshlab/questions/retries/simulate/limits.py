@@ -6,13 +6,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-__all__ = ["blocking"]
+__all__ = ["blocking", "expected_limit"]
 
 Floats = NDArray[np.float64]
 
-# Beyond so many places chance no longer matters beside the mean.
 _COUNTED: Final = 40
+# The middles of nine parts of a normal distribution of equal weight.
+_NINE: Final = ndtri((np.arange(9) + 0.5) / 9)
 
 
 def blocking(places: Floats, erlangs: Floats) -> Floats:
@@ -24,7 +26,7 @@ def blocking(places: Floats, erlangs: Floats) -> Floats:
     Parameters
     ----------
     places : ndarray of float64
-        Whole numbers; infinite where there is no limit.
+        Between whole numbers the chance is interpolated; infinite where there is no limit.
     erlangs : ndarray of float64
         Requests a second times the mean time that one would hold a place.
 
@@ -38,13 +40,27 @@ def blocking(places: Floats, erlangs: Floats) -> Floats:
     A. K. Erlang, 1917; the recursion: L. Kosten. 1/B(n) = 1 + n/a 1/B(n-1).
     """
     load = np.maximum(erlangs, 1e-12)
+    finite = np.isfinite(places)
+    if not finite.any():
+        return np.zeros_like(load)
+    known = np.where(finite, places, 0.0)
+    whole, part = np.floor(known), known - np.floor(known)
+    # Beyond so many places chance no longer matters beside the mean.
+    found = np.maximum(1.0 - known / load, 0.0)
     inverse = np.ones_like(load)
-    found = np.where(places < 1, 1.0, 0.0)
-    finite = places[np.isfinite(places)]
-    most = int(min(finite.max(initial=0.0), _COUNTED))
-    for n in range(1, most + 1):
+    for n in range(int(min(whole.max(), _COUNTED)) + 1):
         # An unloaded limit makes this grow without bound; it is no chance at all then.
-        inverse = np.minimum(1.0 + n / load * inverse, 1e15)
-        found = np.where(places == n, 1.0 / inverse, found)
-    many = np.isfinite(places) & (places > _COUNTED)
-    return np.where(many, np.maximum(1.0 - places / load, 0.0), found)
+        above = np.minimum(1.0 + (n + 1) / load * inverse, 1e15)
+        found = np.where(whole == n, (1.0 - part) / inverse + part / above, found)
+        inverse = above
+    return np.where(finite, found, 0.0)
+
+
+def expected_limit(active: Floats, percent: Floats, least: Floats) -> Floats:
+    """Mean of ``max(least, floor(percent of the active requests))`` where the active come and go by chance.
+
+    Envoy cuts the fraction off. Applied to a mean that would cost half a retry, or a whole one just below a whole
+    number, which is much of a limit of four.
+    """
+    seen = np.maximum(active[..., None] + np.sqrt(active)[..., None] * _NINE, 0.0)
+    return np.asarray(np.maximum(least[..., None], np.floor(seen * percent[..., None] / 100)).mean(axis=-1))
