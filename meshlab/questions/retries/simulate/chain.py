@@ -185,6 +185,11 @@ class Chain:
         tables = self._tables
         held = np.stack([out.reshape(len(out), -1) @ which for out, which in zip(self._out, self._again, strict=True)])
         held = held.T + np.stack([pool.sum(axis=(1, 2)) for pool in self._pool], axis=1)
+        # Those that time out in this step give their places back before others ask for them.
+        ends = [(self._t - lasts) % ring for lasts, ring in zip(self._lasts[1:], self._ring[1:], strict=True)]
+        held -= np.stack(
+            [out[self._rows, slot][:, :, 1:].sum(axis=(1, 2)) for out, slot in zip(self._out, ends, strict=True)], axis=1
+        )
         active = np.stack([total.sum(axis=1) for total in self._total[1:]], axis=1)
         limit = expected_limit(active, tables.percent, tables.least)
         hold = self._holding()

@@ -6,15 +6,32 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr
 
 __all__ = ["blocking", "expected_limit"]
 
 Floats = NDArray[np.float64]
 
 _COUNTED: Final = 40
-# The middles of nine parts of a normal distribution of equal weight.
-_NINE: Final = ndtri((np.arange(9) + 0.5) / 9)
+
+
+def _highest() -> Floats:
+    """Nine equally likely values of the highest that a count of active requests reaches within one holding time.
+
+    In standard deviations. The count is that of arrivals in a window as long as the holding time: its highest over as
+    long again has a closed form.
+
+    References
+    ----------
+    D. Slepian, First passage time for a particular Gaussian process, Ann. Math. Stat. 32, 1961.
+    """
+    at = np.linspace(-4.0, 6.0, 2001)
+    density = np.exp(-(at**2) / 2) / np.sqrt(2 * np.pi)
+    below = ndtr(at) ** 2 - density * (at * ndtr(at) + density)
+    return np.interp((np.arange(9) + 0.5) / 9, below, at)
+
+
+_HIGHEST: Final = _highest()
 
 
 def blocking(places: Floats, erlangs: Floats) -> Floats:
@@ -57,10 +74,15 @@ def blocking(places: Floats, erlangs: Floats) -> Floats:
 
 
 def expected_limit(active: Floats, percent: Floats, least: Floats) -> Floats:
-    """Mean of ``max(least, floor(percent of the active requests))`` where the active come and go by chance.
+    """Places that retries hold when many ask: ``max(least, floor(percent of the active requests))``.
 
-    Envoy cuts the fraction off. Applied to a mean that would cost half a retry, or a whole one just below a whole
-    number, which is much of a limit of four.
+    The active come and go by chance. A retry that was allowed when they were many stays when they are few, so what
+    counts is their highest number over one holding time. Envoy cuts the fraction off.
+
+    Parameters
+    ----------
+    active, percent, least : ndarray of float64
+        `active` on average.
     """
-    seen = np.maximum(active[..., None] + np.sqrt(active)[..., None] * _NINE, 0.0)
+    seen = np.maximum(active[..., None] + np.sqrt(active)[..., None] * _HIGHEST, 0.0)
     return np.asarray(np.maximum(least[..., None], np.floor(seen * percent[..., None] / 100)).mean(axis=-1))
