@@ -27,8 +27,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _TINY: Final = 1e-12
-# From a caller to its service and back, for a refusal; milliseconds on a local network.
-_ROUND_TRIP_S: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +186,8 @@ class Chain:
         # Those that time out in this step give their places back before others ask for them.
         ends = [(self._t - lasts) % ring for lasts, ring in zip(self._lasts[1:], self._ring[1:], strict=True)]
         held -= np.stack(
-            [out[self._rows, slot][:, :, 1:].sum(axis=(1, 2)) for out, slot in zip(self._out, ends, strict=True)], axis=1
+            [out[self._rows, slot][:, :, 1:].sum(axis=(1, 2)) for out, slot in zip(self._out, ends, strict=True)],
+            axis=1,
         )
         active = np.stack([total.sum(axis=1) for total in self._total[1:]], axis=1)
         limit = expected_limit(active, tables.percent, tables.least)
@@ -215,11 +214,11 @@ class Chain:
     def _refusal_s(self) -> Floats:
         """How long a refusal of the next hop takes, its own retries included, shape (policies, hops)."""
         found = np.zeros_like(self._asked_per_s)
-        below = np.full(len(found), _ROUND_TRIP_S)
+        below = np.full(len(found), self._service.refusal_s)
         for hop in range(self._hops - 1, -1, -1):
             found[:, hop] = below
             tries = 1.0 + self._repeats[:, hop] if self._t else np.ones(len(found))
-            below = tries * (below + _ROUND_TRIP_S) + (tries - 1.0) * self._tables.pause_s[:, hop]
+            below = tries * (below + self._service.refusal_s) + (tries - 1.0) * self._tables.pause_s[:, hop]
         return found
 
     def _quick(self, allowed: Floats) -> Floats:
@@ -300,9 +299,7 @@ class Chain:
         issued, more = self._issue(hop, slice(None), seeds, again, quick)
         return issued, (over + more)[:, :-1]
 
-    def _issue(
-        self, hop: int, begun: slice, seeds: Floats, again: Floats, quick: Floats
-    ) -> tuple[Floats, Floats]:
+    def _issue(self, hop: int, begun: slice, seeds: Floats, again: Floats, quick: Floats) -> tuple[Floats, Floats]:
         """Issue tries of the calls that have `begun` then and, within the step, all that follow refusals.
 
         Returns

@@ -97,7 +97,8 @@ class Runs:
                 "answered": self.good.sum(axis=1) / offered,
                 "attempts": attempts / offered,
                 "peak_per_s": self.peak_attempts_per_s(),
-                "wasted": 1.0 - np.divide(self.good.sum(axis=1), attempts, out=np.ones_like(offered), where=attempts > 0),
+                "wasted": 1.0
+                - np.divide(self.good.sum(axis=1), attempts, out=np.ones_like(offered), where=attempts > 0),
             }
         )
 

@@ -25,6 +25,8 @@ class Service:
         Requests that may wait; one more is refused at once.
     deadline_s : float
         How long the client at the chain's other end waits.
+    refusal_s : float
+        From a caller to the next service and back, for a refusal: how long a refused retry holds its place in a limit.
     spread : float
         Sigma of the log-normal service time; 0 where each takes the same.
     cancels : bool
@@ -35,6 +37,7 @@ class Service:
     service_s: float
     queue: float
     deadline_s: float
+    refusal_s: float = 0.005
     spread: float = 0.5
     cancels: bool = False
 

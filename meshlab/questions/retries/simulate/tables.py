@@ -70,7 +70,8 @@ class Tables:
         """
         if not policies or not policies[0].hops or len({len(policy.hops) for policy in policies}) > 1:
             raise ParameterError(
-                "policies without hops, or with different numbers of them, cannot be compared", "give each the same hops"
+                "policies without hops, or with different numbers of them, cannot be compared",
+                "give each the same hops",
             )
         for hop in {hop for policy in policies for hop in policy.hops}:
             if hop.retries < 0 or min(hop.per_try_s, hop.route_s, hop.back_off_s) < 0:
