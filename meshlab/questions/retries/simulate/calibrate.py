@@ -189,7 +189,8 @@ def _checked(
                 worst, what = missed, f"{name} in {phase}"
     if worst > AS_NEAR:
         return Refused(
-            f"the policy in force is not reproduced: {what} are missed by {100 * worst:.0f} % (at most {100 * AS_NEAR:.0f} %)",
+            f"the policy in force is not reproduced: {what} are missed by {100 * worst:.0f} % of what was seen, and at most "
+            f"{100 * AS_NEAR:.0f} % may be",
             "the policy as it is configured, the client's deadline, and whether abandoned work is cancelled",
         )
     return Calibrated(service, load, factor, trigger[0] - origin, trigger[1] - origin, worst, step_s)

@@ -116,7 +116,7 @@ def chance(
     load = np.tile(base, (draws, 1))
     load[:, begin:] *= share
     load = rng.poisson(load * known.step_s) / known.step_s
-    return np.sort(_took(known, [policy] * draws, load, at_s))
+    return np.sort(_took(known, [policy] * draws, load, at_s, stays=False))
 
 
 def _until(known: Calibrated, at_s: float, within_s: float) -> Floats:
@@ -127,9 +127,9 @@ def _until(known: Calibrated, at_s: float, within_s: float) -> Floats:
     return np.concatenate([past, np.full(round(within_s / known.step_s), usual)])
 
 
-def _took(known: Calibrated, policies: list[Policy], load: Floats, at_s: float) -> Floats:
+def _took(known: Calibrated, policies: list[Policy], load: Floats, at_s: float, *, stays: bool = True) -> Floats:
     slower = np.ones(load.shape[1])
     part = known.slower[: load.shape[1]]
     slower[: len(part)] = part
     runs = simulate(policies, known.service, load, slower, step_s=known.step_s)
-    return runs.recovery_s(at_s)
+    return runs.recovery_s(at_s, stays=stays)

@@ -56,17 +56,26 @@ class Runs:
         found[:, width - 1 :] = (sums[:, width:] - sums[:, :-width]) / width
         return found
 
-    def recovery_s(self, after_s: float) -> Floats:
-        """Seconds from `after_s` to the end of the first 5 s with 90 % of the load answered, from which it stays.
+    def recovery_s(self, after_s: float, *, stays: bool = True) -> Floats:
+        """Seconds from `after_s` to the end of the first 5 s with 90 % of the load answered.
+
+        Parameters
+        ----------
+        after_s : float
+        stays : bool
+            Whether it has to be so from then on. Where a few requests come by chance the share itself goes up and down.
 
         Returns
         -------
         ndarray of float64, shape (policies,)
             Infinite where that does not come.
         """
-        answered = self.over(self.good, OVER_S) >= RECOVERED * self.over(self.offered, OVER_S)
+        offered = self.over(self.offered, OVER_S)
+        answered = self.over(self.good, OVER_S) >= RECOVERED * offered
         begin = round(after_s / self.step_s)
-        # A window that began before is none that shows recovery, unless it was never ill.
+        if not stays:
+            seen = (answered & (offered > 0))[:, begin:]
+            return np.where(seen.any(axis=1), np.argmax(seen, axis=1) * self.step_s, np.inf)
         bad = ~answered[:, begin:]
         steps = bad.shape[1]
         last = np.where(bad.any(axis=1), steps - np.argmax(bad[:, ::-1], axis=1), 0)
