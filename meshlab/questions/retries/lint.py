@@ -87,7 +87,9 @@ class EdgePolicy:
     @property
     def needed_s(self) -> float:
         """How long all tries may take, with the longest pauses between them."""
-        pauses = sum(min((2**k - 1) * self.back_off_s, 10 * self.back_off_s) for k in range(1, self.retries + 1))
+        # From the fourth retry on the pause does not grow.
+        shares = [(1, 3, 7, 10)[min(k, 3)] for k in range(min(self.retries, 4))]
+        pauses = (sum(shares) + 10 * max(self.retries - 4, 0)) * self.back_off_s
         return self.per_try_s * (self.retries + 1) + pauses
 
 
@@ -138,8 +140,8 @@ def _alone(policy: EdgePolicy) -> Iterator[Flaw]:
         yield Flaw(
             Fault.DOES_NOT_FIT,
             name,
-            f"{policy.retries + 1} tries of {policy.per_try_s:g} s and their pauses take {policy.needed_s:.3g} s, and the "
-            f"route ends after {policy.route_s:g} s",
+            f"{policy.retries + 1} tries of {policy.per_try_s:g} s and their pauses take {policy.needed_s:.3g} s, "
+            f"and the route ends after {policy.route_s:g} s",
             f"a time-out of the route of {policy.needed_s:.3g} s, or {fits - 1} retries",
         )
     effective = policy.budget_percent is not None
@@ -180,10 +182,13 @@ def _alone(policy: EdgePolicy) -> Iterator[Flaw]:
         yield Flaw(
             Fault.NOT_IDEMPOTENT,
             name,
-            f"{', '.join(sorted(plain(one) for one in unsafe))} is retried after {', '.join(sorted(map(plain, conditions)))}: "
-            "what was done once may be done again",
+            f"{_listed(unsafe)} is retried after {_listed(conditions)}: what was done once may be done again",
             f"retry it on {','.join(sorted(_NEVER_ARRIVED))} alone, or make it idempotent",
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(map(plain, names)))
 
 
 def _layers(known: Sequence[EdgePolicy], paths: Sequence[Sequence[str]]) -> Iterator[Flaw]:

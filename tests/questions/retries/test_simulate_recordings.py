@@ -148,9 +148,9 @@ def test_what_ends_the_storm() -> None:
 
 def test_a_cut_to_a_tenth_by_chance() -> None:
     found = chance(storm(), STORM, 120.0, 0.1, rng=np.random.default_rng(1), within_s=60.0, draws=32)
-    # 14 s in the lab: within what chance makes of it.
-    assert found[0] <= 14.0 * 2
-    assert np.isfinite(found).mean() > 0.5
+    # First answers after 11 s in the lab, all of them after 14 s.
+    assert 14.0 / 2 <= np.median(found) <= 14.0 * 2
+    assert np.isfinite(found).mean() > 0.75
 
 
 def test_overload_is_calibrated_too() -> None:

@@ -21,6 +21,8 @@ AS_NEAR: Final = 0.15
 """Share by which the policy in force, simulated, may miss what it did."""
 _FULL: Final = 0.05
 """Share of attempts refused from which a queue is called full."""
+_ROSE: Final = 1.2
+"""How many times the calm load is one that has risen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,21 +134,26 @@ def calibrate(
         return Refused("there is no calm before the trigger", "a window that begins earlier")
     if np.any(full & calm):
         return Refused("the service refused requests before the trigger began", "an earlier begin of the trigger")
-    at_speed, slowed = full & (after | during), full & during
-    alike = _mean(taken[full & after]) if np.any(full & after) else np.nan
-    if not np.any(at_speed):
+    slowed = full & during
+    if not np.any(full & (after | during)):
         return Refused(
             "saturation was never observed: the service refused nothing", "a window in which its queue was full"
         )
-    if not np.isfinite(alike):
+    alike, slow = _mean(taken[full & after]), _mean(taken[slowed])
+    rose = _mean(blocks.offered_per_s[during]) > _ROSE * _mean(blocks.offered_per_s[calm])
+    if rose and slow > _mean(taken[calm]):
+        # The trigger is the load: a service that got more done than in calm was not slowed down.
+        alike = slow if not np.isfinite(alike) else alike
+        slower = 1.0
+    elif np.isfinite(alike):
+        # A service that got nothing done at all got less than one thing done.
+        slow = max(slow, 1.0 / (end_s - begin_s)) if np.isfinite(slow) else alike
+        slower = max(alike / slow, 1.0)
+    else:
         return Refused(
             "the service was saturated only while it was slowed down, so its usual capacity is not known",
             "a window in which it was saturated at its usual speed, or a load test",
         )
-    slow = max(_mean(taken[slowed]), 1.0 / (end_s - begin_s)) if np.any(slowed) else alike
-    slower = max(alike / slow, 1.0)
-    # A load that rises is a trigger too: then nothing is slower, and the difference is noise.
-    slower = slower if slower > 1 + AS_NEAR else 1.0
     filling = (time > begin_s) & (time <= end_s)
     queue = max(float(np.nansum((taken[filling] - alike / slower) * length)), 0.0)
     service = Service(alike * usual_s, usual_s, queue, deadline_s, cancels=cancels)
@@ -189,8 +196,8 @@ def _checked(
                 worst, what = missed, f"{name} in {phase}"
     if worst > AS_NEAR:
         return Refused(
-            f"the policy in force is not reproduced: {what} are missed by {100 * worst:.0f} % of what was seen, and at most "
-            f"{100 * AS_NEAR:.0f} % may be",
+            f"the policy in force is not reproduced: {what} are missed by {100 * worst:.0f} %, "
+            f"and at most {100 * AS_NEAR:.0f} % may be",
             "the policy as it is configured, the client's deadline, and whether abandoned work is cancelled",
         )
     return Calibrated(service, load, factor, trigger[0] - origin, trigger[1] - origin, worst, step_s)

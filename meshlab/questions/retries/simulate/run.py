@@ -84,7 +84,7 @@ class Runs:
     def amplification(self, begin_s: float, end_s: float) -> Floats:
         """Attempts for each request offered, between two moments."""
         part = slice(round(begin_s / self.step_s), round(end_s / self.step_s))
-        return self.attempts[:, part].sum(axis=1) / self.offered[:, part].sum(axis=1)
+        return np.asarray(self.attempts[:, part].sum(axis=1) / self.offered[:, part].sum(axis=1))
 
     def peak_attempts_per_s(self) -> Floats:
         """The most attempts a second, over 5 s."""
