@@ -54,7 +54,7 @@ def test_a_token_bucket_is_empty_when_nothing_succeeds() -> None:
     policy = Policy("tokens", (replace(HOP, limit=Tokens(per_success=0.1, most=10)),))
     runs = simulate([policy], replace(SERVICE, queue=0), np.full(1000, 50.0), down(1000))
     # Ten retries in all.
-    assert runs.attempts.sum() * 0.1 == pytest.approx(50 * 100 + 10, abs=0.5)
+    assert runs.attempts.sum() * 0.1 == pytest.approx(50 * 100 + 10, abs=1.0)
 
 
 def test_a_limit_on_concurrency_bounds_retries_that_time_out() -> None:
@@ -145,7 +145,7 @@ def test_a_finer_step_says_the_same() -> None:
     assert np.isfinite(coarse.recovery_s(40)).tolist() == np.isfinite(fine.recovery_s(40)).tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     retries=st.integers(0, 3),
     hops=st.integers(1, 3),

@@ -84,6 +84,8 @@ class Chain:
         self._calls = np.zeros((rows, hops))
         self._succeeded = np.zeros((rows, hops))
         number = np.arange(self._tries)
+        self._asked_before, self._calls_before = np.zeros((rows, hops)), np.zeros((rows, hops))
+        self._last_quick = self._repeats = np.zeros((rows, hops))
         self._may = number < tables.retries[:, :, None]
         # Which of a hop's masses are of retries.
         self._again = [np.broadcast_to(number > 0, out.shape[1:]).reshape(-1).astype(np.float64) for out in self._out]
@@ -99,6 +101,7 @@ class Chain:
             How many times its usual time the service takes in this step.
         """
         capacity_per_s = self._service.capacity_per_s / slower
+        self._asked_before, self._calls_before = self._asked.copy(), self._calls.copy()
         self._asked[:] = self._granted[:] = self._calls[:] = self._succeeded[:] = 0.0
         self._total[0][:, self._t % self._ring[0]] = 0.0
         for hop in range(self._hops):
@@ -197,13 +200,18 @@ class Chain:
         free = np.maximum(limit - held, 0.0)
         wanted = self._asked_per_s * self._step_s * self._slow()
         chance = np.minimum(chance, np.where(np.isfinite(free), free / np.maximum(wanted, _TINY), 1.0))
-        bucket = self._tokens / np.maximum(self._asked_per_s * self._step_s, _TINY)
+        # A bucket that a rush would empty within the step must not give more than it holds: what refusals will ask for
+        # is known before it is averaged.
+        again = np.arange(1, self._tries)[None, :]
+        rush = self._calls_before * (self._refusal[:, None] ** again).sum(axis=1)[:, None]
+        asked = np.maximum(np.maximum(self._asked_per_s * self._step_s, self._asked_before), rush)
+        bucket = self._tokens / np.maximum(asked, _TINY)
         chance = np.where(tables.has_bucket, np.minimum(bucket, 1.0), chance)
         return np.where(self._t >= tables.off_from[:, None], 0.0, np.clip(chance, 0.0, 1.0))
 
     def _slow(self) -> Floats:
         """Share of a hop's tries that are not refused at once, as in the step before."""
-        return 1.0 - self._last_quick if self._t else np.ones_like(self._asked_per_s)
+        return 1.0 - self._last_quick
 
     def _holding(self) -> Floats:
         """Mean seconds for which a retry would hold its place."""
@@ -217,7 +225,7 @@ class Chain:
         below = np.full(len(found), self._service.refusal_s)
         for hop in range(self._hops - 1, -1, -1):
             found[:, hop] = below
-            tries = 1.0 + self._repeats[:, hop] if self._t else np.ones(len(found))
+            tries = 1.0 + self._repeats[:, hop]
             below = tries * (below + self._service.refusal_s) + (tries - 1.0) * self._tables.pause_s[:, hop]
         return found
 

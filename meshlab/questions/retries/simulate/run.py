@@ -138,6 +138,8 @@ def simulate(
         The shapes do not fit, or the load or the service is impossible.
     """
     load = np.asarray(load_per_s, dtype=np.float64)
+    if not len(policies):
+        raise ParameterError("there is no policy to simulate", "give one at least")
     if load.ndim == 1:
         load = np.broadcast_to(load, (len(policies), len(load)))
     if load.ndim != 2 or len(load) != len(policies) or not np.all(np.isfinite(load)) or np.any(load < 0):
