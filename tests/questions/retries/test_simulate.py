@@ -52,9 +52,9 @@ def test_a_linkerd_budget_is_a_share_of_requests() -> None:
 
 def test_a_token_bucket_is_empty_when_nothing_succeeds() -> None:
     policy = Policy("tokens", (replace(HOP, limit=Tokens(per_success=0.1, most=10)),))
-    runs = simulate([policy], replace(SERVICE, queue=0), np.full(1000, 50.0), down(1000))
+    runs = simulate([policy], replace(SERVICE, queue=0), np.full(1000, 20.0), down(1000))
     # Ten retries in all.
-    assert runs.attempts.sum() * 0.1 == pytest.approx(50 * 100 + 10, abs=1.0)
+    assert runs.attempts.sum() * 0.1 == pytest.approx(20 * 100 + 10, abs=1.0)
 
 
 def test_a_limit_on_concurrency_bounds_retries_that_time_out() -> None:

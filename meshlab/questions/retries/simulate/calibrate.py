@@ -155,7 +155,9 @@ def calibrate(
             "a window in which it was saturated at its usual speed, or a load test",
         )
     filling = (time > begin_s) & (time <= end_s)
-    queue = max(float(np.nansum((taken[filling] - alike / slower) * length)), 0.0)
+    # Attempts are counted when they end: those in flight (Little's law) have been taken in and are not counted yet.
+    in_flight = _mean((blocks.attempts_per_s * blocks.latency_s)[slowed]) if np.any(slowed) else 0.0
+    queue = max(float(np.nansum((taken[filling] - alike / slower) * length)) + in_flight, 0.0)
     service = Service(alike * usual_s, usual_s, queue, deadline_s, cancels=cancels)
     return _checked(blocks, policy, service, slower, (begin_s, end_s), length, step_s)
 
