@@ -52,7 +52,7 @@ def test_a_linkerd_budget_is_a_share_of_requests() -> None:
 
 def test_a_token_bucket_is_empty_when_nothing_succeeds() -> None:
     policy = Policy("tokens", (replace(HOP, limit=Tokens(per_success=0.1, most=10)),))
-    runs = simulate([policy], replace(SERVICE, queue=0), np.full(1000, 20.0), down(1000))
+    runs = simulate([policy], replace(SERVICE, queue=5), np.full(1000, 20.0), down(1000))
     # Ten retries in all.
     assert runs.attempts.sum() * 0.1 == pytest.approx(20 * 100 + 10, abs=1.0)
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.simulate.calibrate import Calibrated
+from meshlab.questions.retries.simulate.calibration import Calibrated
 from meshlab.questions.retries.simulate.policy import Policy
 from meshlab.questions.retries.simulate.run import simulate
 
