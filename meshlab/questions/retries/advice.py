@@ -1,0 +1,122 @@
+"""The advised policy as YAML: a proposal to read, never something that is applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from meshlab.escape import plain
+from meshlab.questions.retries.simulate.policy import Concurrency, Hop
+
+__all__ = ["Proposal", "propose"]
+
+# RFC 1123 labels, as Kubernetes takes them for Services and namespaces.
+_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_HEAD: Final = "# A proposal of meshlab. Read it, and compare it with what is there, before it is applied.\n"
+_MARK: Final = {"meshlab.io/proposal": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What may be applied.
+
+    Attributes
+    ----------
+    istio, gateway : str
+        YAML of a DestinationRule and a VirtualService, and of an HTTPRoute; empty where none can be written.
+    notes : tuple of str
+        What was left out, and why; what the YAML cannot say. Harmless to print.
+    """
+
+    istio: str
+    gateway: str
+    notes: tuple[str, ...]
+
+
+def propose(service: str, namespace: str, hop: Hop, *, port: int = 80) -> Proposal:
+    """Write a policy for the callers of a service.
+
+    Parameters
+    ----------
+    service, namespace : str
+        Of a Kubernetes Service. Names that Kubernetes does not know are left out, not repaired: the object of another
+        name is another object.
+    hop : Hop
+    port : int
+
+    Returns
+    -------
+    Proposal
+    """
+    wrong = [
+        f"{what} {plain(name)[:80]!r} is no name of Kubernetes, so no YAML is proposed"
+        for what, name in (("the service", service), ("the namespace", namespace))
+        if not _LABEL.fullmatch(name)
+    ]
+    if not 0 < port < 65536:
+        wrong.append(f"the port {port} does not exist, so no YAML is proposed")
+    if wrong:
+        return Proposal("", "", tuple(wrong))
+    notes = []
+    http: dict[str, Any] = {}
+    policy: dict[str, Any] = {"connectionPool": {"http": http}}
+    if isinstance(hop.limit, Concurrency):
+        # A budget that stands alone is refused, so the static limit stands beside it: the budget goes before.
+        http["maxRetries"] = max(round(hop.limit.least), 1)
+        if hop.limit.percent:
+            policy["retryBudget"] = {
+                "percent": hop.limit.percent,
+                "minRetryConcurrency": max(round(hop.limit.least), 0),
+            }
+            notes.append("retryBudget needs a release of Istio that knows it: look for retry_budget in the proxy")
+    elif hop.limit is not None:
+        notes.append(f"{type(hop.limit).__name__} limits cannot be said in Istio's or Gateway API's words: left out")
+    host = f"{service}.{namespace}.svc.cluster.local"
+    about = {"name": service, "namespace": namespace, "annotations": dict(_MARK)}
+    objects = []
+    if http:
+        rule = {"host": host, "trafficPolicy": policy}
+        objects.append(_object("networking.istio.io/v1", "DestinationRule", about, rule))
+    route: dict[str, Any] = {"route": [{"destination": {"host": host, "port": {"number": port}}}]}
+    if hop.route_s:
+        route["timeout"] = _duration(hop.route_s)
+    # Zero is said: silence would be Istio's two retries.
+    route["retries"] = {"attempts": hop.retries}
+    if hop.retries:
+        route["retries"] |= {"retryOn": "connect-failure,refused-stream,unavailable,cancelled,503"}
+        if hop.per_try_s:
+            route["retries"]["perTryTimeout"] = _duration(hop.per_try_s)
+    objects.append(_object("networking.istio.io/v1", "VirtualService", about, {"hosts": [host], "http": [route]}))
+    notes.append(
+        "where a VirtualService or DestinationRule of that host exists, put this into it: two of them conflict"
+    )
+    parent = {"group": "", "kind": "Service", "name": service, "port": port}
+    times = {"request": hop.route_s, "backendRequest": hop.per_try_s}
+    inner: dict[str, Any] = {"backendRefs": [{"name": service, "port": port}]}
+    said = {name: _duration(seconds) for name, seconds in times.items() if seconds}
+    if said:
+        inner["timeouts"] = said
+    if hop.retries:
+        inner["retry"] = {"attempts": hop.retries, "codes": [503], "backoff": _duration(hop.back_off_s or 0.025)}
+        notes.append("HTTPRoute.rules.retry is experimental in Gateway API, and has no budget of its own")
+    gateway = _object("gateway.networking.k8s.io/v1", "HTTPRoute", about, {"parentRefs": [parent], "rules": [inner]})
+    return Proposal(_written(*objects), _written(gateway), tuple(notes))
+
+
+def _object(version: str, kind: str, about: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": dict(about), "spec": dict(spec)}
+
+
+def _written(*objects: dict[str, Any]) -> str:
+    # safe_dump marks what stands twice by an anchor; nobody wants to read those.
+    dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    return _HEAD + yaml.dump_all(objects, Dumper=dumper, sort_keys=False, explicit_start=True)
+
+
+def _duration(seconds: float) -> str:
+    ms = max(round(seconds * 1000), 1)
+    return f"{ms // 1000}s" if ms % 1000 == 0 else f"{ms}ms"

@@ -1,0 +1,27 @@
+"""What other retry policies would have done with the same load and the same trigger."""
+
+from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, Refused, calibrate
+from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Policy, Ratio, Tokens
+from meshlab.questions.retries.simulate.recovery import Cure, chance, recover
+from meshlab.questions.retries.simulate.run import Runs, simulate
+from meshlab.questions.retries.simulate.service import Service
+
+__all__ = [
+    "UNLIMITED",
+    "Blocks",
+    "Calibrated",
+    "Concurrency",
+    "Cure",
+    "Hop",
+    "Limit",
+    "Policy",
+    "Ratio",
+    "Refused",
+    "Runs",
+    "Service",
+    "Tokens",
+    "calibrate",
+    "chance",
+    "recover",
+    "simulate",
+]

@@ -1,0 +1,132 @@
+"""What a hop may do after a failed try, and what bounds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+__all__ = ["UNLIMITED", "Concurrency", "Hop", "Limit", "Policy", "Ratio", "Tokens"]
+
+# Envoy's back-off: full jitter below a bound that doubles with each try, ten times the base at most.
+_CAP: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """Envoy's: so many retries at once. `max_retries` is this with no percentage.
+
+    A place is taken from the decision to retry until that try has ended: a retry that times out holds it for the
+    time-out, one that is refused at once for milliseconds. That is why it bounds time-outs and hardly refusals.
+
+    Parameters
+    ----------
+    least : float
+        `min_retry_concurrency`, or `max_retries`.
+    percent : float
+        Of the requests that are active and pending.
+    """
+
+    least: float
+    percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Linkerd's: retries as a share of requests.
+
+    Parameters
+    ----------
+    share : float
+        Retries for each first try, 0..1.
+    least_per_s : float
+        Retries a second that are always allowed.
+    ttl_s : float
+        How long a request counts.
+    """
+
+    share: float
+    least_per_s: float = 10.0
+    ttl_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A bucket that successes fill and retries empty (M. Brooker, 2022; the AWS SDKs).
+
+    Parameters
+    ----------
+    per_success : float
+        What a success puts in; a retry takes 1.
+    most : float
+        What the bucket holds, and begins with.
+    """
+
+    per_success: float = 0.1
+    most: float = 10.0
+
+
+Limit = Concurrency | Ratio | Tokens
+UNLIMITED: Final[Limit | None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A caller's route to the next service.
+
+    Parameters
+    ----------
+    retries : int
+        After the first try.
+    per_try_s : float
+        How long a try may last; 0 for no such time-out.
+    route_s : float
+        How long all tries together may last; 0 for no such time-out.
+    back_off_s : float
+        Base of the pause before a retry: uniform below ``(2^k - 1) x base`` before the k-th.
+    limit : Concurrency, Ratio, Tokens or None
+    """
+
+    retries: int = 0
+    per_try_s: float = 0.0
+    route_s: float = 15.0
+    back_off_s: float = 0.025
+    limit: Limit | None = UNLIMITED
+
+    def pause_s(self, retry: int) -> float:
+        """Mean pause before the retry of this number; the first is 1."""
+        return min((2.0**retry - 1.0) * self.back_off_s, _CAP * self.back_off_s) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A name, and what every hop does, the outermost first.
+
+    Parameters
+    ----------
+    name : str
+    hops : tuple of Hop
+    off_from_s : float
+        When retries are switched off at run time, seconds from the first step.
+    """
+
+    name: str
+    hops: tuple[Hop, ...] = field(default=())
+    off_from_s: float = float("inf")
+
+    def each(self, name: str, **changes: object) -> Policy:
+        """The same with these fields changed at every hop."""
+        return replace(self, name=name, hops=tuple(replace(hop, **changes) for hop in self.hops))  # type: ignore[arg-type]
+
+    def only(self, name: str, layer: int) -> Policy:
+        """The same with retries at one hop alone; -1 is the one next to the service."""
+        kept = layer % len(self.hops)
+        hops = tuple(hop if at == kept else replace(hop, retries=0) for at, hop in enumerate(self.hops))
+        return replace(self, name=name, hops=hops)
+
+    @property
+    def worst_case(self) -> int:
+        """Attempts at the service for one request when every try fails."""
+        product = 1
+        for hop in self.hops:
+            product *= hop.retries + 1
+        return product
