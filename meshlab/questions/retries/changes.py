@@ -56,7 +56,7 @@ def rise(events: Floats, exposure: Floats, base: Floats, times: float) -> Rise:
     lowest = np.minimum.accumulate(before, axis=1)
     high = before - lowest
     alarmed = high >= _ALARM
-    risen = alarmed.any(axis=1)
+    risen = np.asarray(alarmed.any(axis=1), np.bool_)
     if not risen.any():
         return risen, np.full(len(walk), -1, np.intp)
     rows, blocks = np.arange(len(walk)), np.arange(walk.shape[1] + 1)

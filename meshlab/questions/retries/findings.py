@@ -195,7 +195,7 @@ def origin(found: Storm, all_edges: Edges, evidence: Evidence, subject: str) -> 
             f"it began at {_name(all_edges, found.origin)}, the deepest edge that fails{when}: "
             f"{row['good_share']:.0%} of its requests were answered well"
         ),
-        value=float(row["good_share"]),
+        value=float(all_edges.table["good_share"].to_numpy(np.float64)[found.origin]),
         unit="share",
         advice=f"look at {plain(row['destination_service'])}: {found.trigger_kind or 'nothing below it fails'}",
         query=query,

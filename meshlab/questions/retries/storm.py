@@ -108,6 +108,8 @@ def storm(all_edges: Edges, among: Bools, start_ms: int, policy: Policy) -> Stor
     good = np.where(known[:, None], all_edges.good, np.nan)
     base = usual(tried, asked, 1.0, 1.2)
     amplified, onset = rise(tried, asked, base, policy.amplification)
+    # Two ends are scraped at two moments: a block's surplus that the next one pays back is no retry.
+    amplified &= (all_edges.basis == "proxies") | (np.nan_to_num(all_edges.amplification) >= 1.02)
     failing, failing_since = rise(asked - good, asked, usual(asked - good, asked, 0.02, 0.2), 2.0)
     if not known.any():
         return Storm(State.UNKNOWN, np.nan, None, (), onset, _nothing(), np.zeros(all_edges.blocks, np.bool_))
