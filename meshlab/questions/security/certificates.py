@@ -36,9 +36,9 @@ def steps(frame: pd.DataFrame) -> pd.DataFrame:
         ``rotation`` (whether it took the place of an earlier one). Sentinels are left out.
     """
     real = frame[(frame["value"] < _SENTINEL) & (frame["value"] > _LEAST)]
-    real = real.sort_values([*KEYS, "time"]).reset_index(drop=True)
     if real.empty:
         return pd.DataFrame(columns=[*KEYS, "workload", "kind", "time", "not_after", "rotation"])
+    real = real.sort_values([*KEYS, "time"]).reset_index(drop=True)
     group = real.groupby(KEYS, sort=False)["value"]
     before = group.shift()
     first = before.isna()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from meshlab.evidence import Evidence
+from meshlab.questions.security.evidence import WORDS
 from meshlab.questions.security.policy import Policy
 
 __all__ = ["EDGE", "PEERS", "edges", "percent", "shares", "timeline", "traffic"]
@@ -59,7 +60,7 @@ def traffic(evidence: Evidence, policy: Policy) -> pd.DataFrame:
         tcp[names] = tcp[names].replace("unknown", "")
         frames.append(tcp.drop(columns=["value", "app"]))
     if not frames:
-        return pd.DataFrame(columns=[*EDGE, "unit", "time", "count", "state", "exposed"])
+        return pd.DataFrame(columns=[*WORDS, "unit", "time", "count", "state", "exposed"])
     table = pd.concat(frames, ignore_index=True)
     table = table[table["count"] > 0].reset_index(drop=True)
     # Linkerd calls a connection without the client's certificate TLS as well: it is not mutual.
@@ -95,6 +96,11 @@ def edges(table: pd.DataFrame, recent: pd.Timestamp) -> pd.DataFrame:
     """
     mesh = table[~table["exposed"].astype(bool)]
     keys = [*EDGE, "unit"]
+    if mesh.empty:
+        dates = ("first_plaintext", "last_plaintext", "last_seen")
+        nothing = pd.DataFrame(columns=[*keys, *STATES, *dates, "state", "now"])
+        moments = dict.fromkeys(dates, "datetime64[ms, UTC]")
+        return nothing.astype({**dict.fromkeys(STATES, np.float64), **moments, "now": bool})
     grouped = mesh.groupby([*keys, "state"], sort=True)["count"].sum().unstack("state", fill_value=0)
     sums = grouped.reindex(columns=list(STATES), fill_value=0).astype(np.float64)
     plain = mesh[mesh["state"] == "plaintext"].groupby(keys, sort=True)["time"].agg(["min", "max"])

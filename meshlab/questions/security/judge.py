@@ -263,7 +263,7 @@ def _certificates(
         )
     if len(leaf):
         last = float(leaf["not_after"].max())
-        horizon = last if not life == life else min(last, evidence.window.end_ms / 1000 + life)
+        horizon = last if life != life else min(last, evidence.window.end_ms / 1000 + life)
         soon = int((leaf["not_after"] <= horizon).sum())
         when = pd.to_datetime(horizon, unit="s", utc=True)
         out.append(
@@ -279,6 +279,7 @@ def _certificates(
         )
     if len(root):
         first = float(root["not_after"].min())
+        day = pd.to_datetime(first, unit="s", utc=True)
         gone = first <= evidence.window.end_ms / 1000
         out.append(
             Finding(
@@ -286,7 +287,7 @@ def _certificates(
                 verdict=Verdict.WARN if gone else Verdict.PASS,
                 subject=about,
                 required=False,
-                statement=f"the first authority's certificate ends {pd.to_datetime(first, unit='s', utc=True):%Y-%m-%d}",
+                statement=f"the first authority's certificate ends {day:%Y-%m-%d}",
                 advice="renew the authority's certificate: every identity hangs on it" if gone else "",
                 query=query,
             )
@@ -337,12 +338,13 @@ def _shadow(decided: pd.DataFrame, evidence: Evidence, about: str, asked: dict[s
     pods = [plain(pod) for pod in decided.loc[decided["shadow_denied"] > 0, "pod"]]
     would = f"; a dry run would deny {int(sums['shadow_denied']):,} of {int(dry):,}" if dry else ""
     where = f" (at {', '.join(pods[:5])})" if pods else ""
+    enforced = f"policies allowed {int(sums['allowed']):,} requests and denied {int(sums['denied']):,}"
     return Finding(
         code=code,
         verdict=Verdict.WARN if pods else Verdict.PASS,
         subject=about,
         required=False,
-        statement=f"policies allowed {int(sums['allowed']):,} requests and denied {int(sums['denied']):,}{would}{where}",
+        statement=f"{enforced}{would}{where}",
         value=float(sums["shadow_denied"]) if dry else None,
         advice="do not enforce the dry run before its callers are allowed" if pods else "",
         query=query,

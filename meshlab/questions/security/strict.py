@@ -10,8 +10,8 @@ from meshlab.questions.security.encryption import EDGE
 __all__ = ["BLIND", "breaks", "workloads"]
 
 BLIND = (
-    "telemetry cannot see ports that the proxy leaves out, health probes that bypass it, pods without a proxy, and jobs "
-    "that run more rarely than the window is long"
+    "telemetry cannot see ports that the proxy leaves out, health probes that bypass it, pods without a proxy, and "
+    "jobs that run more rarely than the window is long"
 )
 
 

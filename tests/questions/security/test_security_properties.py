@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab.evidence import Evidence
@@ -62,6 +62,7 @@ def points(result: Result) -> float | None:
     return next(f.value for f in result.findings if f.code == "ML-SEC-014")
 
 
+@settings(max_examples=25)
 @given(rows, st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "z"]), st.integers(1, 10**6))
 def test_plain_text_never_raises_the_score(
     made: list[tuple[str, str, str, int, int]], source: str, called: str, count: int
@@ -73,6 +74,7 @@ def test_plain_text_never_raises_the_score(
     assert after < 100
 
 
+@settings(max_examples=25)
 @given(rows, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, int]], random: object) -> None:
     mixed = list(made)
