@@ -1,0 +1,46 @@
+"""What enters the mesh and what leaves it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["exposure", "nobodies"]
+
+
+def exposure(table: pd.DataFrame) -> pd.DataFrame:
+    """Traffic over the mesh's border.
+
+    Returns
+    -------
+    DataFrame
+        ``kind`` (ingress, passthrough, blackhole), ``workload`` (of the mesh's side), ``count`` and ``last_seen``.
+    """
+    columns = ["kind", "workload", "count", "last_seen"]
+    if table.empty:
+        return pd.DataFrame(columns=columns)
+    names = table["destination_host"].astype(str) + "|" + table["destination_service"].astype(str)
+    through, hole = names.str.contains("PassthroughCluster"), names.str.contains("BlackHoleCluster")
+    kind = np.select([table["exposed"].astype(bool), through, hole], ["ingress", "passthrough", "blackhole"], "")
+    inside = table["destination_workload"].where(table["exposed"].astype(bool), table["source"])
+    own = table.assign(kind=kind, workload=inside)[kind != ""]
+    found = own.groupby(["kind", "workload"], sort=True).agg(count=("count", "sum"), last_seen=("time", "max"))
+    return found.reset_index()[columns]
+
+
+def nobodies(table: pd.DataFrame) -> pd.DataFrame:
+    """Callers without any identity inside of the mesh: what they called, how often, and when last.
+
+    Returns
+    -------
+    DataFrame
+        ``destination_workload, destination_namespace, destination_cluster``, ``count``, ``first_seen``, ``last_seen``.
+    """
+    keys = ["destination_workload", "destination_namespace", "destination_cluster"]
+    if table.empty:
+        return pd.DataFrame(columns=[*keys, "count", "first_seen", "last_seen"])
+    own = table[(table["source"] == "") & (table["source_principal"] == "") & ~table["exposed"].astype(bool)]
+    found = own.groupby(keys, sort=True).agg(
+        count=("count", "sum"), first_seen=("time", "min"), last_seen=("time", "max")
+    )
+    return found.reset_index()

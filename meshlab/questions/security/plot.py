@@ -1,0 +1,113 @@
+"""The security question's figures, drawn from its result alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from meshlab.escape import mathtext
+from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["certificates", "denials", "encryption"]
+
+_GREY: Final = "#888888"
+_INKS: Final = {"mtls": (BASELINE, "s"), "plaintext": (CANARY, "X"), "unverified": (_GREY, "o")}
+_MOST: Final = 16
+"""Edges in a figure: the ones with plain text first."""
+
+
+def encryption(result: Result) -> Figure:
+    """When each edge was encrypted and when not."""
+    table, found = result.tables["timeline"], result.tables["edges"]
+    with figure(f"Edges over time, by how they were protected. {result.headline}.") as (fig, ax):
+        if _empty(ax, table):
+            return fig
+        order = found.sort_values(["plaintext", "unverified", "mtls"], ascending=False)
+        names = list(dict.fromkeys(_names(order)))[:_MOST]
+        at = _names(table).map({name: -k for k, name in enumerate(names)})
+        for state, (ink, mark) in _INKS.items():
+            own = table["state"].eq(state) & at.notna()
+            if own.any():
+                shift = 0.2 if state == "plaintext" else 0.0
+                ax.plot(table["time"][own], at[own] + shift, mark, color=ink, markersize=4, linestyle="", label=state)
+        ax.set_yticks([-k for k in range(len(names))], [mathtext(name) for name in names], fontsize=8)
+        ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        show_time(ax)
+    return fig
+
+
+def certificates(result: Result) -> Figure:
+    """When the workloads' certificates end, as it was seen over time."""
+    table = result.tables["rotations"]
+    leaf = table[table["kind"] == "leaf"]
+    with figure(f"Rotations of the workloads' certificates: {int(leaf['rotation'].sum())} were seen.") as (fig, ax):
+        if _empty(ax, leaf):
+            return fig
+        ends = result.tables["certificates"]
+        bad = set(ends.loc[ends["state"].isin(["overdue", "expired"]), "workload"])
+        names = sorted(set(leaf["workload"]), key=lambda name: (name not in bad, name))[:_MOST]
+        place = {name: -k for k, name in enumerate(names)}
+        for ink, own, label in (
+            (BASELINE, leaf[leaf["rotation"] & ~leaf["workload"].isin(bad)], "renewed"),
+            (CANARY, leaf[leaf["rotation"] & leaf["workload"].isin(bad)], "renewed, and no more"),
+        ):
+            own = own[own["workload"].isin(names)]
+            if len(own):
+                ax.plot(own["time"], own["workload"].map(place), "o", color=ink, markersize=6, label=label)
+        late = ends[ends["workload"].isin(bad & set(names)) & (ends["kind"] == "leaf")]
+        for column, mark, label in (("due", "|", "due"), ("not_after", "X", "ends")):
+            if len(late):
+                moment = pd.to_datetime(late[column], unit="s", utc=True)
+                ax.plot(
+                    moment, late["workload"].map(place), mark, color="black", markersize=10, label=label, linestyle=""
+                )
+        ax.set_yticks([-k for k in range(len(names))], [mathtext(name) for name in names], fontsize=8)
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        show_time(ax)
+    return fig
+
+
+def denials(result: Result) -> Figure:
+    """What share of each edge's requests was denied, with its interval."""
+    table = result.tables["denials"].head(_MOST)
+    with figure(f"Edges on which requests were denied: {len(table)}.") as (fig, ax):
+        if _empty(ax, table):
+            return fig
+        at = [-k for k in range(len(table))]
+        share = 100 * table["share"]
+        ax.errorbar(
+            share,
+            at,
+            xerr=[(share - 100 * table["low"]).clip(lower=0), (100 * table["high"] - share).clip(lower=0)],
+            fmt="o",
+            color=CANARY,
+            capsize=4,
+        )
+        ax.set_yticks(at, [mathtext(name) for name in _names(table)], fontsize=8)
+        ax.set_xlim(0, 101)
+        ax.set_xlabel("requests denied (%)")
+    return fig
+
+
+def _names(table: pd.DataFrame) -> pd.Series[str]:
+    caller = table["source"].where(table["source"] != "", "(unknown)")
+    return (
+        caller
+        + " → "
+        + table["destination_workload"]
+        + table["destination_cluster"].map(lambda c: f" ({c})" if c else "")
+    )
+
+
+def _empty(ax: Axes, table: pd.DataFrame) -> bool:
+    if len(table):
+        return False
+    ax.text(0.5, 0.5, "nothing was measured", ha="center", va="center", transform=ax.transAxes)
+    ax.set_axis_off()
+    return True

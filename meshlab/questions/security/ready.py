@@ -1,0 +1,34 @@
+"""Whether a store can tell how secure the traffic is."""
+
+from __future__ import annotations
+
+from meshlab.evidence import Missing
+from meshlab.mesh import Mesh
+from meshlab.readiness import Readiness, State
+from meshlab.window import Window
+
+__all__ = ["ready"]
+
+
+def ready(mesh: Mesh, window: Window) -> Readiness:
+    """Look for requests that say how they were protected: two small questions or so.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    window : Window
+        The last minutes.
+    """
+    table = mesh.totals(window, ("tls",)).frame
+    if table.empty:
+        return Readiness(
+            State.LACKING, "no requests were counted", (Missing("requests", mesh.dialect.remedies["destination"]),)
+        )
+    known = table[~table["tls"].isin(["", "unknown", "-"])]
+    if known.empty:
+        return Readiness(
+            State.LACKING,
+            "no proxy of a called workload says how its requests were protected",
+            (Missing("requests as the called side sees them", mesh.dialect.remedies["destination"]),),
+        )
+    return Readiness(State.READY, "requests say how they were protected")

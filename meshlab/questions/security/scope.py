@@ -1,0 +1,34 @@
+"""Which part of the mesh the security question is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from meshlab.errors import ParameterError
+
+__all__ = ["Scope"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What the security question is asked about.
+
+    Parameters
+    ----------
+    namespace : str
+        Of the called workloads; empty for all.
+
+    Raises
+    ------
+    ParameterError
+        The namespace is no text.
+    """
+
+    namespace: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.namespace, str):
+            raise ParameterError(
+                f"namespace is the {type(self.namespace).__name__} {self.namespace!r}, and text was wanted",
+                f"with papermill write -r namespace {self.namespace}",
+            )

@@ -1,0 +1,116 @@
+"""One number, with its formula beside it, and what changed since the last time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.errors import ParameterError
+from meshlab.results import Finding
+
+__all__ = ["FORMULA", "changes", "score"]
+
+FORMULA: Final = "sum(weight x share) / sum(weight) over what was measured, times 100, rounded down, then the caps"
+
+_WEIGHTS: Final = {
+    "requests encrypted": 40.0,
+    "edges encrypted": 20.0,
+    "certificates in time": 25.0,
+    "own accounts": 15.0,
+}
+_EXPIRED_CAP: Final = 40.0
+_PLAIN_CAP: Final = 99.0
+_WORSE: Final = {"PASS": 0, "NOT_MEASURED": 1, "INCONCLUSIVE": 2, "WARN": 3, "FAIL": 4}
+
+
+def score(
+    shares: pd.DataFrame, certificates: pd.DataFrame, identities: pd.DataFrame
+) -> tuple[float | None, pd.DataFrame]:
+    """The score, and every term of it.
+
+    Returns
+    -------
+    float or None
+        0..100; None where nothing at all was measured.
+    DataFrame
+        ``term``, ``weight``, ``share`` (NaN: not measured), ``cap`` (NaN: none).
+    """
+    units = shares.set_index(["unit", "by"])["share"] if len(shares) else pd.Series(dtype=np.float64)
+    # Requests and connections are never added up; where both are there the lower one counts.
+    flows = [units.get((unit, unit), np.nan) for unit in ("requests", "connections")]
+    sides = [units.get((unit, "edges"), np.nan) for unit in ("requests", "connections")]
+    leaf = certificates[(certificates["kind"] == "leaf") & (certificates["state"] != "unknown")]
+    values = {
+        "requests encrypted": _least(flows),
+        "edges encrypted": _least(sides),
+        "certificates in time": float((leaf["state"] == "fine").mean()) if len(leaf) else np.nan,
+        "own accounts": float((~(identities["shared"] | identities["default"])).mean()) if len(identities) else np.nan,
+    }
+    caps = {
+        "requests encrypted": _PLAIN_CAP if values["requests encrypted"] < 1 else np.nan,
+        "certificates in time": _EXPIRED_CAP if (certificates["state"] == "expired").any() else np.nan,
+    }
+    table = pd.DataFrame({"term": list(_WEIGHTS), "weight": list(_WEIGHTS.values())})
+    table["share"] = table["term"].map(values).astype(np.float64)
+    table["cap"] = table["term"].map(caps).astype(np.float64)
+    known = table[table["share"].notna()]
+    # Names and certificates alone say nothing of the traffic.
+    if known.empty or np.isnan(values["requests encrypted"]):
+        return None, table
+    raw = 100 * float((known["weight"] * known["share"]).sum() / known["weight"].sum())
+    cap = known["cap"].min()
+    return float(np.floor(min(raw, cap) if cap == cap else raw)), table
+
+
+def _least(values: Iterable[float]) -> float:
+    known = [float(value) for value in values if value == value]
+    return min(known) if known else np.nan
+
+
+def changes(findings: Iterable[Finding], against: str) -> pd.DataFrame:
+    """What is new, fixed or worse since an earlier result; code and subject together are a finding's stable name.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+    against : str
+        The path of a ``result.json``.
+
+    Returns
+    -------
+    DataFrame
+        ``change``, ``code``, ``subject``, ``before``, ``after``.
+
+    Raises
+    ------
+    ParameterError
+        There is no such file, or it is no result of this question.
+    """
+    try:
+        told = json.loads(Path(against).read_text(encoding="utf-8"))
+        right = told["question"] == "security"
+        before = {(str(f["code"]), str(f["subject"])): str(f["verdict"]) for f in told["findings"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ParameterError(f"{against} cannot be read as a result", "give a result.json of this question") from error
+    if not right:
+        raise ParameterError(f"{against} is a result of another question", "give one of security")
+    now: dict[tuple[str, str], str] = {}
+    for f in findings:
+        key = (f.code, f.subject)
+        now[key] = max(now.get(key, "PASS"), f.word, key=lambda word: _WORSE.get(word, 0))
+    rows = []
+    for key in sorted({*before, *now}):
+        was, is_ = before.get(key, ""), now.get(key, "")
+        bad_then, bad_now = _WORSE.get(was, 0) > 2, _WORSE.get(is_, 0) > 2
+        if bad_now and not bad_then:
+            rows.append(("new", *key, was, is_))
+        elif bad_then and is_ in ("", "PASS"):
+            rows.append(("fixed", *key, was, is_))
+        elif bad_then and _WORSE.get(is_, 0) > _WORSE.get(was, 0):
+            rows.append(("worse", *key, was, is_))
+    return pd.DataFrame(rows, columns=["change", "code", "subject", "before", "after"])

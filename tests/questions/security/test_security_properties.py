@@ -1,0 +1,190 @@
+"""What holds whatever the traffic is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshlab.evidence import Evidence
+from meshlab.questions.security.certificates import certificates, steps
+from meshlab.questions.security.denials import change
+from meshlab.questions.security.encryption import edges, percent, shares, traffic
+from meshlab.questions.security.evidence import WORDS
+from meshlab.questions.security.judge import judge
+from meshlab.questions.security.policy import Policy
+from meshlab.results import Result, Verdict
+from meshlab.window import Window
+
+END = 1_800_000_000
+WINDOW = Window.parse(str(END - 3600), str(END), "10s", now=pd.Timestamp(END, unit="s", tz="UTC").to_pydatetime())
+
+rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", ""]),
+        st.sampled_from(["x", "y", "ingress"]),
+        st.sampled_from(["mutual_tls", "none", "unknown"]),
+        st.integers(1, 300),
+        st.integers(1, 10_000),
+    ),
+    max_size=30,
+)
+
+
+def requests(made: list[tuple[str, str, str, int, int]]) -> pd.DataFrame:
+    frame = pd.DataFrame({word: pd.Series("", range(len(made)), dtype=str) for word in WORDS})
+    for k, name in enumerate(("source", "destination_workload", "tls")):
+        frame[name] = pd.Series([row[k] for row in made], dtype=str)
+    frame["destination_service"] = frame["destination_workload"]
+    frame["code"] = "200"
+    ends = np.array([END - 3600 + 10 * row[3] for row in made], np.int64) * 1000
+    frame["time"] = pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC")
+    frame["count"] = np.array([row[4] for row in made], np.int64)
+    return frame
+
+
+def evidence(seen: pd.DataFrame, sent: pd.DataFrame | None = None, ends: pd.DataFrame | None = None) -> Evidence:
+    empty = pd.DataFrame()
+    frames = {
+        "seen": seen,
+        "sent": requests([]) if sent is None else sent,
+        "connections": empty,
+        "certificates": pd.DataFrame(columns=["value", "time"]) if ends is None else ends,
+        "rbac": empty,
+        "versions": empty,
+    }
+    return Evidence(frames=frames, window=WINDOW, source="test", chosen=10_000)
+
+
+def points(result: Result) -> float | None:
+    return next(f.value for f in result.findings if f.code == "ML-SEC-014")
+
+
+@settings(max_examples=25)
+@given(rows, st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "z"]), st.integers(1, 10**6))
+def test_plain_text_never_raises_the_score(
+    made: list[tuple[str, str, str, int, int]], source: str, called: str, count: int
+) -> None:
+    before = points(judge(evidence(requests(made))))
+    after = points(judge(evidence(requests([*made, (source, called, "none", 200, count)]))))
+    assert after is not None
+    assert before is None or after <= before
+    assert after < 100
+
+
+@settings(max_examples=25)
+@given(rows, st.randoms(use_true_random=False))
+def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, int]], random: object) -> None:
+    mixed = list(made)
+    random.shuffle(mixed)  # type: ignore[attr-defined]
+    assert judge(evidence(requests(made))).to_dict() == judge(evidence(requests(mixed))).to_dict()
+
+
+def test_nothing_exported_is_not_measured() -> None:
+    result = judge(evidence(requests([])))
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert all(f.value is None for f in result.findings if f.code in ("ML-SEC-001", "ML-SEC-004", "ML-SEC-014"))
+    assert "not measured" in result.headline
+
+
+def test_the_callers_side_alone_is_unverified_and_reporters_are_not_added() -> None:
+    both = [("a", "x", "mutual_tls", 5, 10)]
+    sent = requests([("a", "x", "unknown", 5, 10), ("a", "y", "unknown", 5, 7)])
+    found = edges(traffic(evidence(requests(both), sent), Policy()), pd.Timestamp(WINDOW.end))
+    told = found.set_index("destination_workload")
+    assert told.loc["x", ["mtls", "unverified"]].tolist() == [10, 0]
+    assert told.loc["y", "state"] == "unverified"
+
+
+def test_requests_and_connections_are_never_in_one_share() -> None:
+    whole = evidence(requests([("a", "x", "mutual_tls", 5, 10)]))
+    tcp = pd.DataFrame(
+        {
+            "source": ["a"],
+            "source_namespace": [""],
+            "source_principal": ["unknown"],
+            "destination_workload": ["x"],
+            "destination_service": ["x"],
+            "destination_namespace": [""],
+            "destination_cluster": [""],
+            "tls": ["unknown"],
+            "app": ["ztunnel"],
+            "block": [3],
+            "value": [5000.0],
+        }
+    )
+    told = shares(
+        edges(
+            traffic(
+                Evidence(frames={**whole.frames, "connections": tcp}, window=WINDOW, source="", chosen=10_000), Policy()
+            ),
+            pd.Timestamp(WINDOW.end),
+        )
+    ).set_index(["unit", "by"])["share"]
+    assert told["requests", "requests"] == 1
+    # What the node proxy calls unknown on the called side is plain text.
+    assert told["connections", "connections"] == 0
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "plain", "text"),
+    [(10, 0, "100 %"), (0, 0, "not measured"), (0, 5, "0.0 %"), (99_996, 4, "99.99 %"), (999, 1, "99.9 %")],
+)
+def test_a_share_never_rounds_up(encrypted: float, plain: float, text: str) -> None:
+    assert percent(encrypted, plain).replace("99.990", "99.99") == text
+
+
+@given(st.integers(1, 10**15), st.integers(1, 10**15))
+def test_no_plain_text_is_ever_called_all(encrypted: int, plain: int) -> None:
+    said = float(percent(encrypted, plain).removesuffix(" %"))
+    assert said < 100
+    assert said <= 100 * encrypted / (encrypted + plain) * (1 + 1e-12)
+
+
+def ends(*moments: tuple[int, float], name: str = "default") -> pd.DataFrame:
+    time = np.array([END + at for at, _ in moments], np.int64) * 1000
+    return pd.DataFrame(
+        {
+            "cluster": "",
+            "namespace": "shop",
+            "pod": "cart-5d9c7b8f6d-x2x4z",
+            "instance": "1",
+            "name": name,
+            "view": "served",
+            "time": pd.DatetimeIndex(time.astype("datetime64[ms]")).tz_localize("UTC"),
+            "value": [value for _, value in moments],
+        }
+    )
+
+
+def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
+    frame = ends((-900, 4294967295.0), (-600, END + 600.0), (-300, END + 600.0), (-200, END + 1000.0))
+    found = steps(frame)
+    assert found["rotation"].tolist() == [False, True]
+    assert found["workload"].unique().tolist() == ["cart"]
+    table, life = certificates(found, WINDOW, "Istio", Policy())
+    assert life == 1200
+    assert table["due"].tolist() == [END + 400]
+    assert table["state"].tolist() == ["fine"]
+
+
+def test_linkerd_renews_later() -> None:
+    found = steps(ends((-600, END + 200.0)))
+    istio, _ = certificates(found, WINDOW, "Istio", Policy(lifetime_s=1000))
+    linkerd, _ = certificates(found, WINDOW, "Linkerd", Policy(lifetime_s=1000))
+    assert istio["due"].tolist() == [END - 300]
+    assert linkerd["due"].tolist() == [pytest.approx(END - 100)]
+
+
+def test_an_authority_is_no_leaf() -> None:
+    table, _ = certificates(steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", Policy(lifetime_s=1000))
+    assert table["kind"].tolist() == ["authority"]
+    assert table["state"].tolist() == ["fine"]
+
+
+def test_a_change_is_where_it_is_and_constant_shares_have_none() -> None:
+    total = np.full(40, 100.0)
+    assert change(np.r_[np.zeros(25), np.full(15, 30.0)], total) == 25
+    assert change(np.full(40, 30.0), total) is None
