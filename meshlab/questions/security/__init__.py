@@ -1,0 +1,1 @@
+"""How safe the mesh's traffic is, from its telemetry."""
