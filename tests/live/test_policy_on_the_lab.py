@@ -12,9 +12,10 @@ from meshlab.lab.lab import Lab
 from meshlab.lab.scenario import Scenario
 from meshlab.questions.security import least_privilege as least
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import policy_proof
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.live
 

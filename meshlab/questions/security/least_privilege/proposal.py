@@ -43,7 +43,8 @@ class Traffic:
 
     def __str__(self) -> str:
         rate = "rate not known" if self.rate_per_s is None else f"{self.rate_per_s:.3g}/s"
-        return f"{self.requests} requests, {rate}, first {self.first:%Y-%m-%dT%H:%M:%SZ}, last {self.last:%Y-%m-%dT%H:%M:%SZ}"
+        first, last = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (self.first, self.last))
+        return f"{self.requests} requests, {rate}, first {first}, last {last}"
 
 
 @dataclass(frozen=True, slots=True)

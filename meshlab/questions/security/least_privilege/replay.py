@@ -156,7 +156,9 @@ def _allowed(current: str, label: str) -> Iterator[tuple[str, str, str, str]]:
     try:
         documents = list(yaml.safe_load_all(current))
     except yaml.YAMLError as error:
-        raise ParameterError(f"the policy is no YAML: {error}", "give kubectl get authorizationpolicy -o yaml") from None
+        raise ParameterError(
+            f"the policy is no YAML: {error}", "give kubectl get authorizationpolicy -o yaml"
+        ) from None
     for document in documents:
         for one in _list(_at(document, "items")) or [document]:
             if _at(one, "kind") != "AuthorizationPolicy" or _at(one, "spec", "action") not in (None, "ALLOW"):
