@@ -1,0 +1,27 @@
+"""Least privilege: who may call whom, written from who did, with the traffic behind every rule."""
+
+from __future__ import annotations
+
+from meshlab.questions.security.least_privilege.envoy import accounts, rbac
+from meshlab.questions.security.least_privilege.istio import Selector, policies
+from meshlab.questions.security.least_privilege.observed import WORDS, collect
+from meshlab.questions.security.least_privilege.proposal import Grant, Leftover, Proposal, Why, propose
+from meshlab.questions.security.least_privilege.replay import Replay, Unused, replay, unused
+
+__all__ = [
+    "WORDS",
+    "Grant",
+    "Leftover",
+    "Proposal",
+    "Replay",
+    "Selector",
+    "Unused",
+    "Why",
+    "accounts",
+    "collect",
+    "policies",
+    "propose",
+    "rbac",
+    "replay",
+    "unused",
+]

@@ -1,0 +1,77 @@
+"""Who called whom: the servers' own reports, for only they know under which identity a request came."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.dialects.base import ABSENT, Reporter
+from meshlab.mesh import Answer, Mesh
+from meshlab.questions.security.least_privilege.names import bare
+from meshlab.window import Window
+
+__all__ = ["TARGET", "WORDS", "collect", "edges"]
+
+TARGET: Final = ("destination_namespace", "destination_workload")
+"""The words that name what a policy protects."""
+
+WORDS: Final = (
+    "source",
+    "source_namespace",
+    "source_principal",
+    *TARGET,
+    "destination_service",
+    "protocol",
+    "code",
+    "grpc_status",
+    "flags",
+    "tls",
+)
+"""The words that a proposal is made of."""
+
+_NO_TLS: Final = frozenset({"none", "plaintext", "disabled", "no_identity"})
+_FORBIDDEN: Final = "403"
+_PERMISSION_DENIED: Final = "7"
+
+
+def collect(mesh: Mesh, window: Window, *, block_ms: int = 60_000) -> Answer:
+    """Ask for all requests as the servers saw them.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    window : Window
+    block_ms : int
+        Length of a block; first and last seen are as exact as this.
+    """
+    return mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms)
+
+
+def edges(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that had requests, with what a proposal needs to know of each.
+
+    Returns
+    -------
+    DataFrame
+        The frame's columns; ``principal`` without its scheme, empty where the server knew none; ``denied`` (bool).
+
+    Notes
+    -----
+    A caller that spoke plain text has no identity, whatever its labels claim: they come from headers it sent itself.
+    A 403 may be the application's own answer. It is taken for a denial, since the cautious error is one rule too few:
+    a caller that also got other answers keeps its rule.
+    """
+    rows = frame[frame["count"] > 0]
+    given = rows["source_principal"].astype(str)
+    known = ~given.isin(ABSENT) & ~_text(rows, "tls").isin(_NO_TLS)
+    principal = given.map(bare).where(known, "")
+    denied = _text(rows, "code").eq(_FORBIDDEN) | _text(rows, "grpc_status").eq(_PERMISSION_DENIED)
+    return rows.assign(principal=principal.to_numpy(dtype=object), denied=np.asarray(denied, dtype=bool))
+
+
+def _text(rows: pd.DataFrame, column: str) -> pd.Series:
+    if column not in rows:
+        return pd.Series("", index=rows.index, dtype=object)
+    return rows[column].astype(str)
