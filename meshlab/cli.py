@@ -199,8 +199,8 @@ def sweep(
     The mesh is asked once, each service is judged by itself, and what is not PASS gets a page. A sweep that was stopped
     goes on when the same command is typed again.
 
-    Exit codes, the first that holds: 2 wrong parameter or configuration, 10 a verdict at or above --fail-on, 3 a service
-    that could not be judged, 11 one that is inconclusive (or nothing was judged at all), 0 fine.
+    Exit codes, the first that holds: 2 wrong parameter or configuration, 10 a verdict at or above --fail-on, 3 a
+    service that could not be judged, 11 one that is inconclusive (or nothing was judged at all), 0 fine.
     """
     from meshlab.progress import reporting
     from meshlab.reports.sweep import executors

@@ -120,7 +120,13 @@ def _judged(task: Task) -> Done:
 
 
 def _record(
-    task: Task, word: str, headline: str, *, error: str = "", result: Mapping[str, Any] | None = None, page: bool = False
+    task: Task,
+    word: str,
+    headline: str,
+    *,
+    error: str = "",
+    result: Mapping[str, Any] | None = None,
+    page: bool = False,
 ) -> dict[str, Any]:
     subject = task.ask.subject
     return {
@@ -172,8 +178,15 @@ def _as_notebook(title: str, result: Result, figures: list[Any]) -> Any:
         cells.append(new_markdown_cell("## Tables"))  # type: ignore[no-untyped-call]
     for name, table in tables:
         more = f"\n\nThe first {_ROWS} of {len(table):,} rows." if len(table) > _ROWS else ""
-        cells += [new_markdown_cell(f"### {name.replace('_', ' ')}{more}"), _cell(table.head(_ROWS).round(4))]  # type: ignore[no-untyped-call]
+        cells += [new_markdown_cell(f"### {name.replace('_', ' ')}{more}"), _cell(_head(table))]  # type: ignore[no-untyped-call]
     return new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+
+
+def _head(table: Any) -> Any:
+    """The first rows, with numbers that can be read."""
+    shown = table.head(_ROWS)
+    numbers = shown.select_dtypes("floating")
+    return shown.assign(**{str(name): numbers[name].round(4) for name in numbers.columns})
 
 
 def _cell(shown: Any) -> Any:

@@ -361,5 +361,7 @@ def _dask(address: str) -> Executor:
     try:
         executor: Executor = Client(address, timeout="10s").get_executor(pure=False)
     except (OSError, TimeoutError, ValueError) as e:
-        raise ParameterError(f"no Dask scheduler answers at {plain(address)}: {plain(e)}", "check the address") from None
+        raise ParameterError(
+            f"no Dask scheduler answers at {plain(address)}: {plain(e)}", "check the address"
+        ) from None
     return executor

@@ -89,7 +89,5 @@ def _found(subject: Subject, part: Evidence, about: Scope) -> Ask:
     except ParameterError as error:
         return Ask(subject=subject, evidence=part, reason=str(error), lacking=True)
     arms = {"baseline": chosen.baseline, "canary": chosen.canary}
-    scope = Scope(
-        service=about.service, namespace=about.namespace, arm_by=about.arm_by, mode=about.mode, **arms
-    )
+    scope = Scope(service=about.service, namespace=about.namespace, arm_by=about.arm_by, mode=about.mode, **arms)
     return Ask(subject=subject, evidence=part, scope=scope)
