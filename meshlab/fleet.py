@@ -60,7 +60,9 @@ def parts(evidence: Evidence, namespace: object = "") -> Iterator[tuple[Subject,
     """
     keys = list(IDENTITY)
     own = {name: frame for name, frame in evidence.frames.items() if set(keys) <= set(frame.columns)}
-    places = {name: frame.groupby(keys, sort=False).indices if len(frame) else {} for name, frame in own.items()}
+    places: dict[str, dict[Any, Any]] = {
+        name: dict(frame.groupby(keys, sort=False).indices) if len(frame) else {} for name, frame in own.items()
+    }
     for key in sorted({key for found in places.values() for key in found}):
         subject = Subject(*map(str, key))
         if namespace and subject.namespace != namespace:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from meshlab.errors import MeshlabError
 from meshlab.escape import plain
 from meshlab.fleet import Ask
-from meshlab.results import NOT_MEASURED, Result, Verdict
+from meshlab.results import MIME_TYPE, NOT_MEASURED, Result, Verdict
 
 __all__ = ["ERROR", "SCHEMA", "Done", "Task", "failed", "folder_of", "judged"]
 
@@ -192,17 +192,13 @@ def _head(table: Any) -> Any:
 def _cell(shown: Any) -> Any:
     from nbformat.v4 import new_code_cell, new_output
 
+    data: Any
+    metadata: Any = {}
     if isinstance(shown, Result):
         # Displaying a result where MESHLAB_OUT is set would write its tables there.
-        data, metadata = {"text/plain": shown.to_text(), _mime(): shown.to_dict()}, {}
+        data = {"text/plain": shown.to_text(), MIME_TYPE: shown.to_dict()}
     elif hasattr(shown, "_repr_mimebundle_"):
         data, metadata = shown._repr_mimebundle_()
     else:
-        data, metadata = {"text/html": shown._repr_html_(), "text/plain": ""}, {}
+        data = {"text/html": shown._repr_html_(), "text/plain": ""}
     return new_code_cell("", outputs=[new_output("display_data", data=data, metadata=metadata)])  # type: ignore[no-untyped-call]
-
-
-def _mime() -> str:
-    from meshlab.results import MIME_TYPE
-
-    return MIME_TYPE

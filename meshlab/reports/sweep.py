@@ -355,11 +355,11 @@ def executors(kind: str, jobs: int, dask: str = "") -> Callable[[], Executor]:
 
 def _dask(address: str) -> Executor:
     try:
-        from distributed import Client
+        client = import_module("distributed").Client
     except ModuleNotFoundError:
         raise ParameterError("--dask needs the package distributed", 'pip install "meshlab[dask]"') from None
     try:
-        executor: Executor = Client(address, timeout="10s").get_executor(pure=False)
+        executor: Executor = client(address, timeout="10s").get_executor(pure=False)
     except (OSError, TimeoutError, ValueError) as e:
         raise ParameterError(
             f"no Dask scheduler answers at {plain(address)}: {plain(e)}", "check the address"
