@@ -147,6 +147,7 @@ def _record(
 
 
 def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
+    from meshlab.reports.mail import mail
     from meshlab.reports.message import message
     from meshlab.reports.page import render
 
@@ -158,6 +159,7 @@ def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) ->
         "report.html": page.encode(),
         "result.json": (json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode(),
         "message.md": message(summary, before=task.before).encode(),
+        "mail.html": mail(summary, before=task.before).encode(),
     }
     for name, table in result.tables.items():
         sink = io.BytesIO()

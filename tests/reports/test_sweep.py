@@ -31,8 +31,8 @@ ROOT = Path(__file__).parents[2]
 class Here(Executor):
     """Judges at once, in this thread; what was judged is written down."""
 
-    def __init__(self, seen: list[str], *, dies_of: str = "", stops_after: int = 1 << 30) -> None:
-        self.seen, self.dies_of, self.stops_after, self.broken = seen, dies_of, stops_after, False
+    def __init__(self, seen: list[str], *, dies_of: str = "") -> None:
+        self.seen, self.dies_of, self.broken = seen, dies_of, False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -41,9 +41,6 @@ class Here(Executor):
             self.broken = True
         if self.broken:
             future.set_exception(BrokenProcessPool("a worker died"))
-            return future
-        if len(self.seen) >= self.stops_after:
-            future.set_exception(KeyboardInterrupt())
             return future
         self.seen.append(service)
         future.set_result(fn(*args, **kwargs))
@@ -108,23 +105,43 @@ def test_dask_gives_what_threads_give(whole: module.Swept, tmp_path: Path) -> No
     assert content(found) == content(whole)
 
 
-@pytest.mark.parametrize("stops_after", [1, 2])
-def test_what_was_stopped_goes_on_and_repeats_nothing(whole: module.Swept, tmp_path: Path, stops_after: int) -> None:
-    first: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        asked(tmp_path, pages="all", executor=lambda: Here(first, stops_after=stops_after))
+def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[str]:
+    """A stop, as by Ctrl-C, as soon as so many services are written down; returns which these are."""
+    kept: list[str] = []
+    keep = module._keep
+
+    def once(work: Path, task: Any, done: Any) -> None:
+        if len(kept) == after:
+            raise KeyboardInterrupt
+        keep(work, task, done)
+        kept.append(task.ask.subject.service)
+
+    monkeypatch.setattr(module, "_keep", once)
+    return kept
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_what_was_stopped_goes_on_and_repeats_nothing(
+    whole: module.Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    with monkeypatch.context() as patch:
+        first = stopping(patch, after)
+        with pytest.raises(KeyboardInterrupt):
+            asked(tmp_path, pages="all")
     assert not (tmp_path / whole.folder.name).exists()
     second: list[str] = []
     found = asked(tmp_path, pages="all", executor=lambda: Here(second))
-    assert len(first) == found.went_on == stops_after
+    assert len(first) == found.went_on == after
     assert sorted(first + second) == sorted(r["service"] for r in whole.records)
     assert content(found) == content(whole)
     assert not list(tmp_path.glob(".*"))
 
 
-def test_another_question_does_not_go_on_with_it(whole: module.Swept, tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        asked(tmp_path, executor=lambda: Here([], stops_after=1))
+def test_another_question_does_not_go_on_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stopping(patch, 1)
+        with pytest.raises(KeyboardInterrupt):
+            asked(tmp_path)
     assert asked(tmp_path, pages="none").went_on == 0
 
 
