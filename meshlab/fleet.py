@@ -11,8 +11,9 @@ A question that can be swept exports a module ``fleet`` beside ``collect`` and `
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -70,3 +71,15 @@ def parts(evidence: Evidence, namespace: object = "") -> Iterator[tuple[Subject,
         cut = {name: frame.iloc[places[name].get(key, [])].reset_index(drop=True) for name, frame in own.items()}
         frames = MappingProxyType({**evidence.frames, **cut})
         yield subject, dataclasses.replace(evidence, frames=frames, subjects=(subject,))
+
+
+def _frozen(items: dict[Any, Any]) -> Mapping[Any, Any]:
+    return MappingProxyType(items)
+
+
+def _reduced(mapping: Any) -> tuple[Any, tuple[dict[Any, Any]]]:
+    return _frozen, (dict(mapping),)
+
+
+# Evidence and policies hold mappings that nobody changes, which Python by itself does not carry to another process.
+copyreg.pickle(MappingProxyType, _reduced)
