@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from meshlab import __version__
 from meshlab.errors import Incomplete, MeshlabError, ParameterError
 from meshlab.escape import plain
-from meshlab.reports.exits import INCONCLUSIVE, FailOn, exit_code
+from meshlab.reports.exits import FAILED, INCONCLUSIVE, FailOn, exit_code, worst_code
 
 if TYPE_CHECKING:
     from meshlab.dialects.base import MeshOptions
@@ -30,7 +30,27 @@ if TYPE_CHECKING:
 __all__ = ["app", "exit_code", "main"]
 
 INTERRUPTED: Final = 130
-FAILED: Final = 3
+
+
+class Over(StrEnum):
+    """What a sweep asks about."""
+
+    SERVICES = "services"
+
+
+class Pages(StrEnum):
+    """Whose page a sweep writes."""
+
+    FAILING = "failing"
+    ALL = "all"
+    NONE = "none"
+
+
+class Workers(StrEnum):
+    """What judges in a sweep."""
+
+    PROCESSES = "processes"
+    THREADS = "threads"
 
 
 class Format(StrEnum):
@@ -142,6 +162,66 @@ def report(
     about = given.get("source") or done.source or Path(notebook).stem
     _say(f"{done.verdict.value}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
     raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
+
+
+@app.command()
+def sweep(
+    question: Annotated[str, typer.Argument(help="Such as canary or scaling.")],
+    source: _Source,
+    over: Annotated[Over, typer.Option(help="What is asked about.")] = Over.SERVICES,
+    parameters: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="Of the question's notebook.")
+    ] = None,
+    pages: Annotated[Pages, typer.Option(help="Whose page is written; failing: what is not PASS.")] = Pages.FAILING,
+    executor: Annotated[Workers, typer.Option(help="What judges.")] = Workers.PROCESSES,
+    jobs: Annotated[int, typer.Option(min=0, help="Workers; 0: one for each core.")] = 0,
+    dask: Annotated[str, typer.Option(metavar="ADDRESS", help="A Dask scheduler, in place of --executor.")] = "",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The folder of all runs.", show_default="out/sweep/SOURCE")
+    ] = None,
+    fail_on: Annotated[FailOn, typer.Option(help="Exit with 10 at this verdict or worse.")] = FailOn.FAIL,
+    inconclusive_ok: Annotated[
+        bool, typer.Option("--inconclusive-ok", help="Exit with 0 when inconclusive, not with 11.")
+    ] = False,
+) -> None:
+    """Ask one question of every service at once.
+
+    The mesh is asked once, each service is judged by itself, and what is not PASS gets a page. A sweep that was stopped
+    goes on when the same command is typed again.
+
+    Exit codes, the first that holds: 2 wrong parameter or configuration, 10 a verdict at or above --fail-on, 3 a
+    service that could not be judged, 11 one that is inconclusive (or nothing was judged at all), 0 fine.
+    """
+    from meshlab.progress import reporting
+    from meshlab.reports.sweep import executors
+    from meshlab.reports.sweep import sweep as run
+
+    del over  # services are all there is so far
+    folder = out if out is not None else Path("out", "sweep", _name(source))
+    with _ends_in_order(), _bar("sweeping") as bar, reporting(bar or (lambda done, total, what: None)):
+        done = run(
+            question,
+            source=source,
+            out=folder,
+            executor=executors(executor.value, jobs, dask),
+            parameters=_pairs(parameters or ()),
+            pages=pages.value,
+        )
+    words = [str(record["verdict"]) for record in done.records]
+    counted = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words)))
+    went_on = f" ({done.went_on} of them from the run that was stopped)" if done.went_on else ""
+    _say(f"{len(words)} services{went_on}: {counted or 'none was seen'} -> {plain(done.index)}\n")
+    raise typer.Exit(worst_code(words, fail_on, inconclusive_ok=inconclusive_ok))
+
+
+@app.command()
+def index(
+    folder: Annotated[Path, typer.Argument(help="Where reports or a sweep's runs are, at any depth.")],
+) -> None:
+    """Write one page over all runs below a folder, with the verdicts of each subject over time."""
+    from meshlab.reports.index import write_index
+
+    _say(f"{plain(write_index(folder))}\n")
 
 
 @app.command()

@@ -18,7 +18,7 @@ from meshlab.reports import markup, outputs
 from meshlab.reports.markup import Heading
 from meshlab.reports.parameters import Parameter, Value
 
-__all__ = ["render"]
+__all__ = ["render", "templates"]
 
 SHAPES: Final = results.SHAPES
 # Units that are read from the number itself: "0.54", not "0.54 probability".
@@ -70,7 +70,7 @@ def render(
     content = _content(notebook, _findings(shown), taken)
     anchor = markup.anchor("Parameters", taken)
     return (
-        _templates()
+        templates()
         .get_template("page.html.j2")
         .render(
             version=meshlab.__version__,
@@ -142,7 +142,7 @@ def _findings(result: Mapping[str, Any]) -> str:
         }
         for f in result["findings"]
     ]
-    template = _templates().get_template("findings.html.j2")
+    template = templates().get_template("findings.html.j2")
     return template.render(findings=rows, shapes=SHAPES, subject=result["subject"])
 
 
@@ -205,7 +205,8 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Where the pages' templates are; all text in them is escaped."""
     made = Environment(
         loader=PackageLoader("meshlab.reports", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=False
     )
@@ -215,6 +216,6 @@ def _templates() -> Environment:
 
 @cache
 def _css() -> str:
-    loader = _templates().loader
+    loader = templates().loader
     assert loader is not None
-    return loader.get_source(_templates(), "page.css")[0]
+    return loader.get_source(templates(), "page.css")[0]

@@ -23,6 +23,7 @@ from meshlab.escape import plain
 from meshlab.files import atomic_folder
 from meshlab.reports.execution import execute
 from meshlab.reports.extraction import the_result
+from meshlab.reports.mail import mail
 from meshlab.reports.message import message
 from meshlab.reports.metrics import exposition
 from meshlab.reports.notebooks import find
@@ -32,7 +33,9 @@ from meshlab.results import Verdict
 
 __all__ = ["Outcome", "run"]
 
-_FILES: Final = frozenset({"report.ipynb", "report.html", "result.json", "message.md", "metrics.prom", "tables"})
+_FILES: Final = frozenset(
+    {"report.ipynb", "report.html", "result.json", "message.md", "mail.html", "metrics.prom", "tables"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,8 @@ class Outcome:
     result : mapping
         The summary, as in ``result.json``.
     folder, page : Path
-        Where ``report.html`` (the page), ``report.ipynb``, ``result.json``, ``message.md``, ``metrics.prom`` and
-        ``tables/`` are.
+        Where ``report.html`` (the page), ``report.ipynb``, ``result.json``, ``message.md``, ``mail.html``,
+        ``metrics.prom`` and ``tables/`` are.
     seconds : float
         Wall time of the whole run.
     source : str
@@ -142,6 +145,7 @@ def _publish(
             text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False)
             (folder / "result.json").write_text(text + "\n", encoding="utf-8")
             (folder / "message.md").write_text(message(result, before=before), encoding="utf-8")
+            (folder / "mail.html").write_text(mail(result, before=before), encoding="utf-8")
             (folder / "metrics.prom").write_text(metrics, encoding="utf-8")
             shutil.copytree(tables, folder / "tables")
     except OSError as e:

@@ -28,7 +28,7 @@ def test_a_report_is_published_and_written_the_same_twice(
     assert done.verdict is Verdict.FAIL
     assert done.source == "1.10"
     folder = tmp_path / "out" / "tiny"
-    files = ["message.md", "metrics.prom", "report.html", "report.ipynb", "result.json", "tables"]
+    files = ["mail.html", "message.md", "metrics.prom", "report.html", "report.ipynb", "result.json", "tables"]
     assert sorted(os.listdir(folder)) == files
     assert os.listdir(tmp_path / "out") == ["tiny"]
     first = (folder / "result.json").read_bytes()

@@ -1,6 +1,6 @@
 """Is the canary good?"""
 
-from meshlab.questions.canary import plot
+from meshlab.questions.canary import fleet, plot
 from meshlab.questions.canary.calibration import Calibration, calibrate
 from meshlab.questions.canary.evidence import collect
 from meshlab.questions.canary.judge import judge
@@ -9,4 +9,4 @@ from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.ready import ready
 from meshlab.questions.canary.scope import Scope
 
-__all__ = ["Calibration", "Policy", "Scope", "beside", "calibrate", "collect", "judge", "plot", "ready"]
+__all__ = ["Calibration", "Policy", "Scope", "beside", "calibrate", "collect", "fleet", "judge", "plot", "ready"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
@@ -43,7 +45,8 @@ def denials(table: pd.DataFrame, level: float) -> pd.DataFrame:
     rows = []
     # Few edges are denied anything: only those are looked at one by one.
     for key, mine in denied.groupby([*EDGE, "by"], sort=True):
-        total = whole.loc[key[:-1]]
+        edge: Any = key[:-1]
+        total = whole.loc[edge]
         hits = mine.groupby("time")["count"].sum().reindex(total.index, fill_value=0)
         k, n = float(hits.sum()), float(total.sum())
         low, high = proportion_confint(k, n, 1 - level, method="wilson")
@@ -102,6 +105,6 @@ def rbac(frame: pd.DataFrame) -> pd.DataFrame:
     keys = ["cluster", "namespace", "pod"]
     if frame.empty:
         return pd.DataFrame(columns=[*keys, *names])
-    sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result", fill_value=0.0)
+    sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result", fill_value=0)
     sums = sums.reindex(columns=names, fill_value=0.0)
     return sums[sums.sum(axis=1) > 0].reset_index()

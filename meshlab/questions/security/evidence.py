@@ -142,11 +142,11 @@ def _certificates(exporter: Exporter, window: Window) -> Answer:
             # Seconds left become a moment: it stands still until the certificate is another one.
             frame["value"] += frame["time"].astype("int64").to_numpy() / 1000
         frames.append(frame)
-    columns = [*_POD, "name", "view", "time", "value"]
+    order = [*_POD, "name", "view", "time", "value"]
     assert query is not None
     if not frames:
-        return Answer(pd.DataFrame(columns=columns), query)
-    return Answer(pd.concat(frames, ignore_index=True)[columns], query)
+        return Answer(pd.DataFrame(columns=order), query)
+    return Answer(pd.concat(frames, ignore_index=True)[order], query)
 
 
 def _rbac(exporter: Exporter, window: Window, block_ms: int) -> Answer:

@@ -24,8 +24,10 @@ def exposure(table: pd.DataFrame) -> pd.DataFrame:
     kind = np.select([table["exposed"].astype(bool), through, hole], ["ingress", "passthrough", "blackhole"], "")
     inside = table["destination_workload"].where(table["exposed"].astype(bool), table["source"])
     own = table.assign(kind=kind, workload=inside)[kind != ""]
-    found = own.groupby(["kind", "workload"], sort=True).agg(count=("count", "sum"), last_seen=("time", "max"))
-    return found.reset_index()[columns]
+    found: pd.DataFrame = own.groupby(["kind", "workload"], sort=True).agg(
+        count=("count", "sum"), last_seen=("time", "max")
+    )
+    return pd.DataFrame(found.reset_index()[columns])
 
 
 def nobodies(table: pd.DataFrame) -> pd.DataFrame:

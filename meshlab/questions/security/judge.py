@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,7 @@ def _encrypted(ladder: pd.DataFrame, found: pd.DataFrame, about: str, asked: dic
     parts = [
         f"{percent(row.encrypted, row.plaintext)} of the {row.unit} were mutually authenticated and encrypted"
         + (f" ({int(row.plaintext):,} were plain text)" if row.plaintext else "")
-        for row in known.itertuples()
+        for row in _rows(known)
     ]
     hidden = int(main["unverified"].sum())
     if hidden:
@@ -153,17 +154,21 @@ def _encrypted(ladder: pd.DataFrame, found: pd.DataFrame, about: str, asked: dic
     )
 
 
-def _edge(row: object) -> str:
-    get = lambda name: str(getattr(row, name))  # noqa: E731
+def _rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows by the names of their columns."""
+    yield from frame.itertuples(name="Row")
+
+
+def _edge(row: Any) -> str:
     return plain(
-        f"{get('source') or '(unknown)'} → {get('destination_cluster') or '-'}/{get('destination_namespace') or '-'}/"
-        f"{get('destination_workload') or get('destination_service') or '-'}"
+        f"{row.source or '(unknown)'} → {row.destination_cluster or '-'}/{row.destination_namespace or '-'}/"
+        f"{row.destination_workload or row.destination_service or '-'}"
     )
 
 
 def _plain(strict: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
     out = []
-    for row in strict.head(_MOST).itertuples():
+    for row in _rows(strict.head(_MOST)):
         when = f"first {row.first_plaintext:%H:%M:%S}, last {row.last_plaintext:%Y-%m-%d %H:%M:%S} UTC"
         state = "speaks plain text" if row.now else "spoke plain text, and has not of late"
         out.append(
@@ -223,7 +228,7 @@ def _certificates(
     leaf, root = ends[ends["kind"] == "leaf"], ends[ends["kind"] == "authority"]
     bad = leaf[leaf["state"].isin(["overdue", "expired"])].sort_values("overdue_s", ascending=False)
     out = []
-    for row in bad.head(_MOST).itertuples():
+    for row in _rows(bad.head(_MOST)):
         due = pd.to_datetime(row.due, unit="s", utc=True) if row.due == row.due else None
         end = pd.to_datetime(row.not_after, unit="s", utc=True)
         ended = "ended" if row.state == "expired" else "ends"
@@ -297,7 +302,7 @@ def _certificates(
 
 def _denied(refused: pd.DataFrame, policy: Policy, asked: dict[str, str]) -> list[Finding]:
     out = []
-    for row in refused.head(_MOST).itertuples():
+    for row in _rows(refused.head(_MOST)):
         external = row.by == "ext_authz"
         since = f", changed at {row.changed:%H:%M:%S} UTC" if not pd.isna(row.changed) else ""
         out.append(
@@ -359,7 +364,7 @@ def _identity(who: pd.DataFrame, about: str) -> Finding:
         )
     flawed = who[who["shared"] | who["default"]]
     domains = sorted(set(who["trust_domain"]) - {""})
-    names = "; ".join(plain(f"{r.principal} is used by {r.workloads}") for r in flawed.head(5).itertuples())
+    names = "; ".join(plain(f"{r.principal} is used by {r.workloads}") for r in _rows(flawed.head(5)))
     return Finding(
         code=code,
         verdict=Verdict.WARN if len(flawed) else Verdict.PASS,
@@ -376,7 +381,7 @@ def _identity(who: pd.DataFrame, about: str) -> Finding:
 
 def _unknown(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
     out = []
-    for row in unknown.sort_values("count", ascending=False).head(_MOST).itertuples():
+    for row in _rows(unknown.sort_values("count", ascending=False).head(_MOST)):
         name = plain(f"{row.destination_cluster or '-'}/{row.destination_namespace or '-'}/{row.destination_workload}")
         out.append(
             Finding(
@@ -446,7 +451,7 @@ def _score(number: float | None, terms: pd.DataFrame, found: pd.DataFrame, about
         )
     told = ", ".join(
         f"{row.term} {row.weight:g} x {'not measured' if row.share != row.share else percent(row.share, 1 - row.share)}"
-        for row in terms.itertuples()
+        for row in _rows(terms)
     )
     requests = found[found["unit"] == "requests"]
     known, hidden = float(requests[["mtls", "plaintext"]].sum().sum()), float(requests["unverified"].sum())

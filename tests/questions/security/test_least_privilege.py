@@ -203,9 +203,7 @@ def test_order_of_rows_changes_nothing() -> None:
 
 HOSTILE = st.one_of(
     st.text(max_size=30),
-    st.sampled_from(
-        ["null", "1e3", "true", "~", "a\n---\nkind: Pod", "x\u2028- y", "\x85z", "\ud800", f"spiffe://{SA}web"]
-    ),
+    st.sampled_from(["null", "1e3", "true", "~", "a\n---\nkind: Pod", "x\u2028- y", "\x85z", f"spiffe://{SA}web"]),
 )
 
 

@@ -122,6 +122,8 @@ def propose(frame: pd.DataFrame) -> Proposal:
         As `collect` answers; the order of its rows does not matter.
     """
     rows = edges(frame)
+    if rows.empty:
+        return Proposal((), ())
     times = frame["time"]
     span_s = float((times.max() - times.min()).total_seconds()) + _block_s(times) if len(frame) else 0.0
     well = rows["principal"].map(is_principal) & rows[TARGET[0]].map(is_namespace) & rows[TARGET[1]].map(is_workload)

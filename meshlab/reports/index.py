@@ -1,0 +1,140 @@
+"""One page over all runs of a folder: what was said of each subject, and when."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import meshlab
+from meshlab import escape
+from meshlab.errors import ParameterError
+from meshlab.files import write_text
+from meshlab.reports.judging import ERROR
+from meshlab.reports.judging import SCHEMA as SWEPT
+from meshlab.reports.page import templates
+from meshlab.results import SCHEMA, SHAPES
+
+__all__ = ["Run", "runs", "write_index"]
+
+_SHAPES: Final = {**SHAPES, ERROR: "‼"}
+_WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", "NOT_MEASURED")
+_END: Final = re.compile(r" to (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
+_SHOWN: Final = 30
+"""Runs of a subject; older ones are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run said of one subject.
+
+    Parameters
+    ----------
+    question, subject, word, headline : str
+    at : str
+        The end of its window, RFC 3339; empty where the result does not tell.
+    page : str
+        Address of the page, relative to the index; empty for none.
+    """
+
+    question: str
+    subject: str
+    word: str
+    headline: str
+    at: str
+    page: str
+
+
+def runs(folder: Path) -> Iterator[Run]:
+    """All runs below a folder, of reports and of sweeps; half-written ones are not looked at."""
+    for path in sorted(folder.rglob("*.json")):
+        parts = path.relative_to(folder).parts
+        if path.name not in ("record.json", "result.json") or any(part.startswith(".") for part in parts):
+            continue
+        if path.name == "result.json" and path.with_name("record.json").is_file():
+            continue
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(found, dict) and found.get("schema") in (SCHEMA, SWEPT) and found.get("verdict") in _SHAPES:
+            yield _run(found, path, folder)
+
+
+def write_index(folder: Path) -> Path:
+    """Write ``index.html`` over all runs below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ParameterError
+        There is no such folder, or no run in it.
+    """
+    if not folder.is_dir():
+        raise ParameterError(f"there is no folder {escape.plain(folder)}", "name the folder of reports or of a sweep")
+    subjects = _by_subject(runs(folder))
+    if not subjects and not any(folder.glob("*/sweep.json")):
+        raise ParameterError(f"no report lies below {escape.plain(folder)}", "name the folder of reports or of a sweep")
+    last = [subject["last"].word for subject in subjects]
+    counts = [(word, last.count(word)) for word in _WORST if word in last]
+    env = templates()
+    css = "".join(env.loader.get_source(env, name)[0] for name in ("page.css", "index.css"))  # type: ignore[union-attr]
+    text = env.get_template("index.html.j2").render(
+        version=meshlab.__version__,
+        css=css,
+        shapes=_SHAPES,
+        worst=counts[0][0] if counts else "NOT_MEASURED",
+        counts=counts,
+        subjects=subjects,
+        total=sum(len(subject["runs"]) + subject["older"] for subject in subjects),
+    )
+    page = folder / "index.html"
+    write_text(page, text)
+    return page
+
+
+def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
+    page = path.with_name("report.html")
+    end = _END.search(str(found.get("window", "")))
+    text = found.get("error") or found.get("headline", "")
+    return Run(
+        question=escape.plain(found.get("question", "")),
+        subject=escape.plain(found.get("subject", "")),
+        word=str(found["verdict"]),
+        headline=escape.plain(text),
+        at=end.group(1) if end else "",
+        page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
+    )
+
+
+def _by_subject(found: Iterator[Run]) -> list[dict[str, Any]]:
+    """Subjects, the worst of today first; each with its runs, the newest first."""
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in found:
+        groups.setdefault((run.question, run.subject), []).append(run)
+    rows = []
+    for (question, subject), group in groups.items():
+        newest = sorted(group, key=lambda run: run.at, reverse=True)
+        rows.append(
+            {
+                "question": question,
+                "subject": subject,
+                "last": newest[0],
+                "runs": newest[:_SHOWN],
+                "older": max(0, len(newest) - _SHOWN),
+                "changed": len(newest) > 1 and newest[0].word != newest[1].word,
+            }
+        )
+    return sorted(rows, key=lambda row: (_WORST.index(row["last"].word), row["question"], row["subject"]))

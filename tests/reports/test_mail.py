@@ -1,0 +1,61 @@
+"""A report as a mail: small, inline, the worst first, and nothing that breaks out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bs4 import BeautifulSoup
+
+from meshlab.reports.mail import LIMIT_BYTES, mail
+
+HOSTILE = "<img src=x onerror=alert(1)> \"quoted\" & 'more' \x1b[31m"
+
+
+def finding(code: str, verdict: str, statement: str = "said", *, required: bool = True) -> dict[str, Any]:
+    return {"code": code, "verdict": verdict, "statement": statement, "subject": "s", "required": required}
+
+
+def summary(verdict: str = "FAIL", **more: Any) -> dict[str, Any]:
+    findings = [
+        finding("ML-X-001", "PASS"),
+        finding("ML-X-002", "WARN", required=False),
+        finding("ML-X-003", "FAIL"),
+        finding("ML-X-004", "NOT_MEASURED", required=False),
+        finding("ML-X-005", "WARN"),
+    ]
+    base = {"question": "canary", "subject": "a/b/c", "verdict": verdict, "headline": "Roll back", "window": "w"}
+    return {**base, "source": "prod", "findings": findings, **more}
+
+
+def read(text: str) -> BeautifulSoup:
+    return BeautifulSoup(text, "html.parser")
+
+
+def test_it_says_word_headline_change_and_findings_the_worst_first() -> None:
+    page = read(mail(summary(), before=summary("PASS"), link="https://reports.example.org/a?b=1&c=2"))
+    assert "✖ FAIL" in page.text
+    assert "Roll back" in page.text
+    assert "was PASS in the report before" in page.text
+    codes = [cell.text.partition(":")[0] for cell in page.select("td")]
+    assert codes == ["ML-X-003", "ML-X-005", "ML-X-002", "ML-X-004", "ML-X-001"]
+    assert [a["href"] for a in page.select("a")] == ["https://reports.example.org/a?b=1&c=2"]
+
+
+def test_hostile_names_stay_text_and_nothing_is_loaded() -> None:
+    found = summary(subject=HOSTILE, headline=HOSTILE, source=HOSTILE, findings=[finding(HOSTILE, "FAIL", HOSTILE)])
+    text = mail(found, before=None, link="javascript:alert(1)")
+    page = read(text)
+    assert not page.select("img, script, style, link, a, [onerror], [src]")
+    assert "data:" not in text
+    assert "\x1b" not in text
+    assert "<img src=x onerror=alert(1)>" in page.text
+
+
+def test_a_long_report_is_cut_to_what_mail_services_show_and_says_so() -> None:
+    found = [finding(f"ML-X-{n:03}", "WARN", "é" * 400) for n in range(300)] + [finding("ML-X-999", "FAIL")]
+    text = mail(summary(findings=found), before=None)
+    assert len(text.encode()) < LIMIT_BYTES
+    rows = len(read(text).select("td"))
+    assert read(text).select("td")[0].text.startswith("ML-X-999")
+    assert 0 < rows < 301
+    assert f"{301 - rows} more findings" in text
