@@ -108,8 +108,10 @@ def storm(all_edges: Edges, among: Bools, start_ms: int, policy: Policy) -> Stor
     good = np.where(known[:, None], all_edges.good, np.nan)
     base = usual(tried, asked, 1.0, 1.2)
     amplified, onset = rise(tried, asked, base, policy.amplification)
-    # Two ends are scraped at two moments: a block's surplus that the next one pays back is no retry.
-    amplified &= (all_edges.basis == "proxies") | (np.nan_to_num(all_edges.amplification) >= 1.02)
+    # Two ends are scraped at two moments, and either may miss one at the window's edge: a surplus of a block, or one
+    # that the next block pays back, is no retry.
+    surplus = max(0.02, 1.0 / max(all_edges.blocks, 1))
+    amplified &= (all_edges.basis == "proxies") | (np.nan_to_num(all_edges.amplification) >= 1.0 + surplus)
     failing, failing_since = rise(asked - good, asked, usual(asked - good, asked, 0.02, 0.2), 2.0)
     if not known.any():
         return Storm(State.UNKNOWN, np.nan, None, (), onset, _nothing(), np.zeros(all_edges.blocks, np.bool_))
