@@ -54,7 +54,7 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     window = evidence.window
     seconds = (window.end_ms - window.start_ms) / 1000
     recent = pd.Timestamp(window.end) - pd.Timedelta(seconds=policy.recent_s or seconds / 5)
-    about = plain(f"-/{scope.namespace or '-'}/-")
+    about = plain(f"namespace {scope.namespace}" if scope.namespace else "mesh")
     table = traffic(evidence, policy)
     found = edges(table, recent)
     ladder = shares(found)
@@ -140,15 +140,16 @@ def _encrypted(ladder: pd.DataFrame, found: pd.DataFrame, about: str, asked: dic
     verdict = Verdict.FAIL if going else Verdict.WARN if past or hidden else Verdict.PASS
     if going or past:
         parts.append(f"{going} edges still carry plain text, {past} did so earlier")
-    worst = known["share"].min()
+    # What was plain text, and not what was encrypted: a share near 1 would be shown as 1.
+    plaintext = known["plaintext"] / (known["encrypted"] + known["plaintext"])
     return Finding(
         code=code,
         verdict=verdict,
         subject=about,
         statement="; ".join(parts),
-        value=100 * float(worst),
-        threshold=100.0,
-        unit="%",
+        value=100 * float(plaintext.max()),
+        threshold=0.0,
+        unit="% plain text",
         advice="mend the callers that ML-SEC-002 names before only mutual TLS is accepted" if going or past else "",
         query=query,
     )
