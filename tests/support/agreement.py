@@ -88,6 +88,8 @@ def _mesh(rng: np.random.Generator, at: np.ndarray) -> Iterator[Series]:
                 total = total + np.cumsum(rng.poisson(80 * scale, COUNT))
                 name = "istio_request_duration_milliseconds_bucket"
                 yield {"__name__": name, **who, "response_code": "200", "le": le}, at, total.copy()
+            name = "istio_request_duration_milliseconds_sum"
+            yield {"__name__": name, **who, "response_code": "200"}, at, total * 41.7
 
 
 QUERIES = """
