@@ -110,7 +110,8 @@ def test_nothing_to_compare_is_no_fault(look: Look) -> None:
     asked = answers(found)["canary-verdict"]
     assert asked.readiness.state is State.WAITING
     assert "service=catalog" in asked.command
-    assert found.next == answers(found)["scaling-behaviour"].command, "what can be asked now comes first"
+    assert answers(found)["scaling-behaviour"].readiness.state is State.READY
+    assert found.next == answers(found)["retry-storm"].command, "what can be asked now comes first"
     assert found.can_answer
 
 
@@ -119,8 +120,8 @@ def test_a_mesh_without_durations_is_told_how_to_switch_them_on(look: Look) -> N
     asked = answers(found)["canary-verdict"]
     assert asked.readiness.state is State.LACKING
     assert "istio_request_duration_milliseconds" in asked.readiness.missing[0].remedy
-    assert found.next == ""
-    assert not found.can_answer
+    assert answers(found)["scaling-behaviour"].readiness.state is State.LACKING
+    assert found.next == answers(found)["retry-storm"].command, "requests alone are enough for it"
     assert "missing: request durations" in as_text(found)
 
 
