@@ -34,12 +34,12 @@ def _cronjob(one: Scheduled, image: str) -> dict[str, Any]:
     container = {
         "name": "report",
         "image": image,
-        "workingDir": "/work",
+        "workingDir": "/srv/meshlab",
         "command": ["meshlab", "schedule", "run", one.name],
         "envFrom": [{"secretRef": {"name": "meshlab", "optional": True}}],
         "volumeMounts": [
-            {"name": "config", "mountPath": "/work/meshlab.toml", "subPath": "meshlab.toml", "readOnly": True},
-            {"name": "reports", "mountPath": "/work/out"},
+            {"name": "config", "mountPath": "/srv/meshlab/meshlab.toml", "subPath": "meshlab.toml", "readOnly": True},
+            {"name": "reports", "mountPath": "/srv/meshlab/out"},
         ],
     }
     pod = {
