@@ -17,7 +17,7 @@ from meshlab.errors import ConfigError, ParameterError
 from meshlab.escape import plain
 from meshlab.selector import Matcher, parse_matcher
 
-__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "load", "secret"]
+__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "known_keys", "load", "secret"]
 
 _FILE = "meshlab.toml"
 
@@ -208,7 +208,7 @@ def load(start: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    _known(text, ("profile", "report", "notify"), str(path))
+    known_keys(text, ("profile", "report", "notify"), str(path))
     tables = _tables(text, "profile", 'write [profile.prod] and url = "https://..." below it', path)
     receivers = _tables(text, "notify", 'write [notify.chat] and kind = "slack" below it', path)
     reports = text.get("report", [])
@@ -276,7 +276,7 @@ _MESHES: Final = ("istio", "linkerd", "envoy")
 
 def _profile(name: str, table: Mapping[str, Any], path: Path) -> Profile:
     where = f"[profile.{name}] in {path}"
-    _known(table, _KEYS, where)
+    known_keys(table, _KEYS, where)
     for key, value in table.items():
         wanted: type | tuple[type, ...] = str
         wanted = bool if key in _FLAGS else (int, float) if key == "timeout_s" else wanted
@@ -312,7 +312,7 @@ def _profile(name: str, table: Mapping[str, Any], path: Path) -> Profile:
 
 
 def _limits(table: Mapping[str, Any], where: str) -> Limits:
-    _known(table, _NUMBERS, f"limits of {where}")
+    known_keys(table, _NUMBERS, f"limits of {where}")
     for key, value in table.items():
         whole = key != "timeout_s"
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not value > 0:
@@ -356,7 +356,14 @@ def _one_of(key: str, value: str, known: tuple[str, ...], where: str) -> str:
     return value
 
 
-def _known(table: Mapping[str, object], keys: tuple[str, ...], where: str) -> None:
+def known_keys(table: Mapping[str, object], keys: tuple[str, ...], where: str) -> None:
+    """Check that a table has no key but these.
+
+    Raises
+    ------
+    ConfigError
+        It has; with the nearest one that is known.
+    """
     for key in table:
         if key not in keys:
             near = difflib.get_close_matches(key, keys, 1)

@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bs4 import BeautifulSoup
+from summaries import finding, summary
 
 from meshlab.reports.mail import LIMIT_BYTES, mail
 
 HOSTILE = "<img src=x onerror=alert(1)> \"quoted\" & 'more' \x1b[31m"
-
-
-def finding(code: str, verdict: str, statement: str = "said", *, required: bool = True) -> dict[str, Any]:
-    return {"code": code, "verdict": verdict, "statement": statement, "subject": "s", "required": required}
-
-
-def summary(verdict: str = "FAIL", **more: Any) -> dict[str, Any]:
-    findings = [
-        finding("ML-X-001", "PASS"),
-        finding("ML-X-002", "WARN", required=False),
-        finding("ML-X-003", "FAIL"),
-        finding("ML-X-004", "NOT_MEASURED", required=False),
-        finding("ML-X-005", "WARN"),
-    ]
-    base = {"question": "canary", "subject": "a/b/c", "verdict": verdict, "headline": "Roll back", "window": "w"}
-    return {**base, "source": "prod", "findings": findings, **more}
 
 
 def read(text: str) -> BeautifulSoup:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from summaries import finding, summary
 
 from meshlab.reports.message import changes, message
 from meshlab.reports.metrics import exposition
 
 HOSTILE = '<script>alert(1)</script> [x](javascript:1) "quoted" \\ back\nnew line \x1b[31m'
-
-
-def finding(code: str, verdict: str, statement: str = "said", *, required: bool = True) -> dict[str, Any]:
-    return {"code": code, "verdict": verdict, "statement": statement, "subject": "s", "required": required}
-
-
-def summary(verdict: str = "FAIL", **more: Any) -> dict[str, Any]:
-    findings = [
-        finding("ML-X-001", "PASS"),
-        finding("ML-X-002", "WARN", required=False),
-        finding("ML-X-003", "FAIL"),
-        finding("ML-X-004", "NOT_MEASURED", required=False),
-        finding("ML-X-005", "WARN"),
-    ]
-    base = {"question": "canary", "subject": "a/b/c", "verdict": verdict, "headline": "Roll back", "window": "w"}
-    return {**base, "source": "prod", "findings": findings, **more}
 
 
 def test_a_message_says_what_matters_in_at_most_twelve_lines() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+from meshlab.checked import check_texts
 from meshlab.errors import ParameterError
 
 __all__ = ["ARM_BY", "Mode", "Scope"]
@@ -61,13 +62,9 @@ class Scope:
     mode: str = Mode.CANARY
 
     def __post_init__(self) -> None:
+        check_texts(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, str):
-                raise ParameterError(
-                    f"{field.name} is the {type(value).__name__} {value!r}, and text was wanted",
-                    f"with papermill write -r {field.name} {value}: -p turns 1.10 into a number",
-                )
             if not value and field.name not in _OPTIONAL:
                 raise ParameterError(f"{field.name} is not given", f'write {field.name} = "..."')
         if bool(self.baseline) != bool(self.canary):

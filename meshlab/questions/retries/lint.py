@@ -13,10 +13,10 @@ import yaml
 
 from meshlab.errors import ParameterError
 from meshlab.escape import plain
+from meshlab.kubernetes.manifests import read_manifest
 
 __all__ = ["EdgePolicy", "Fault", "Flaw", "lint", "parse", "read"]
 
-_LONGEST_BYTES: Final = 1024 * 1024
 _UNLIMITED: Final = 2**32 - 1
 _DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:h|ms|us|ns|m|s))+")
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|us|ns|m|s)")
@@ -218,17 +218,8 @@ def read(path: str | Path) -> tuple[EdgePolicy, ...]:
     ParameterError
         There is no such file, it is no YAML, or what it says makes no sense.
     """
-    place = Path(path)
-    try:
-        if place.stat().st_size > _LONGEST_BYTES:
-            raise ParameterError(f"{plain(str(path))} is larger than 1 MB", "give the routes' own YAML")
-        text = place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(
-            f"the routes' file {plain(str(path))} cannot be read: {plain(str(error))}",
-            "kubectl get virtualservices,destinationrules,httproutes -o yaml > FILE writes one",
-        ) from None
-    return parse(text)
+    command = "kubectl get virtualservices,destinationrules,httproutes -o yaml"
+    return parse(read_manifest(path, "the routes'", command))
 
 
 def parse(text: str) -> tuple[EdgePolicy, ...]:

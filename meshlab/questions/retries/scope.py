@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from meshlab.errors import ParameterError
+from meshlab.checked import check_texts
 
 __all__ = ["Scope"]
 
@@ -30,10 +30,4 @@ class Scope:
     namespace: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, str):
-                raise ParameterError(
-                    f"{field.name} is the {type(value).__name__} {value!r}, and text was wanted",
-                    f"with papermill write -r {field.name} {value}",
-                )
+        check_texts(self)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from meshlab.checked import check_texts
 from meshlab.errors import ParameterError
 
 __all__ = ["Scope"]
@@ -33,12 +34,6 @@ class Scope:
     version: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, str):
-                raise ParameterError(
-                    f"{field.name} is the {type(value).__name__} {value!r}, and text was wanted",
-                    f"with papermill write -r {field.name} {value}: -p turns 1.10 into a number",
-                )
+        check_texts(self)
         if not self.service:
             raise ParameterError("service is not given", 'write service = "..."')

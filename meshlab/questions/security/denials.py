@@ -99,12 +99,13 @@ def rbac(frame: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``cluster, namespace, pod`` and ``allowed, denied, shadow_allowed, shadow_denied``; only pods that decided.
+        ``cluster, namespace, pod`` and ``allowed, denied, shadow_allowed, shadow_denied`` (NaN where
+        not exported); only pods that decided.
     """
     names = ["allowed", "denied", "shadow_allowed", "shadow_denied"]
     keys = ["cluster", "namespace", "pod"]
     if frame.empty:
         return pd.DataFrame(columns=[*keys, *names])
-    sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result", fill_value=0)
-    sums = sums.reindex(columns=names, fill_value=0.0)
+    # A proxy without a dry run exports none of its counters: they stay NaN.
+    sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result").reindex(columns=names)
     return sums[sums.sum(axis=1) > 0].reset_index()

@@ -339,19 +339,20 @@ def _shadow(decided: pd.DataFrame, evidence: Evidence, about: str, asked: dict[s
             statement="no authorization policy decided anything that is exported",
             advice=lacking.remedy if lacking else "",
         )
-    sums = decided[["allowed", "denied", "shadow_allowed", "shadow_denied"]].sum()
-    dry = sums["shadow_allowed"] + sums["shadow_denied"]
+    sums = decided[["allowed", "denied", "shadow_allowed", "shadow_denied"]].sum(min_count=1)
+    dry = sums[["shadow_allowed", "shadow_denied"]].sum()
     pods = [plain(pod) for pod in decided.loc[decided["shadow_denied"] > 0, "pod"]]
-    would = f"; a dry run would deny {int(sums['shadow_denied']):,} of {int(dry):,}" if dry else ""
+    told = {name: f"{int(sums[name]):,}" if sums[name] == sums[name] else "?" for name in sums.index}
+    would = f"; a dry run would deny {told['shadow_denied']} of {int(dry):,}" if dry else ""
     where = f" (at {', '.join(pods[:5])})" if pods else ""
-    enforced = f"policies allowed {int(sums['allowed']):,} requests and denied {int(sums['denied']):,}"
+    enforced = f"policies allowed {told['allowed']} requests and denied {told['denied']}"
     return Finding(
         code=code,
         verdict=Verdict.WARN if pods else Verdict.PASS,
         subject=about,
         required=False,
         statement=f"{enforced}{would}{where}",
-        value=float(sums["shadow_denied"]) if dry else None,
+        value=float(sums["shadow_denied"]) if sums["shadow_denied"] >= 0 else None,
         advice="do not enforce the dry run before its callers are allowed" if pods else "",
         query=query,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meshlab.errors import ParameterError
+from meshlab.checked import check_texts
 
 __all__ = ["Scope"]
 
@@ -27,8 +27,4 @@ class Scope:
     namespace: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.namespace, str):
-            raise ParameterError(
-                f"namespace is the {type(self.namespace).__name__} {self.namespace!r}, and text was wanted",
-                f"with papermill write -r namespace {self.namespace}",
-            )
+        check_texts(self)

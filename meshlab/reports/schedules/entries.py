@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from meshlab import config
-from meshlab.config import Config
+from meshlab.config import Config, known_keys
 from meshlab.errors import ConfigError
 from meshlab.escape import plain
 from meshlab.reports.schedules.cron import Cron, parse
@@ -147,7 +147,7 @@ def named(told: Config, name: str) -> Scheduled:
 
 def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Receiver]) -> Scheduled:
     where = f"report {number} ({plain(table.get('name', 'without a name'))})"
-    _known(table, _REPORT_KEYS, where)
+    known_keys(table, _REPORT_KEYS, where)
     for key in ("name", "notebook", "cron"):
         if not table.get(key):
             raise ConfigError(f"{where} has no {key}", f'write {key} = "{_EXAMPLES[key]}"')
@@ -207,7 +207,7 @@ def _parameters(table: Mapping[str, Any], where: str) -> Mapping[str, str]:
 
 def _receiver(name: str, table: Mapping[str, Any]) -> Receiver:
     where = f"notify.{plain(name)}"
-    _known(table, _RECEIVER_KEYS, where)
+    known_keys(table, _RECEIVER_KEYS, where)
     for key, value in table.items():
         if not isinstance(value, str):
             raise ConfigError(f"{key} of {where} is no text", f'write {key} = "..."')
@@ -240,11 +240,3 @@ def _one_of(key: str, value: str, known: tuple[str, ...], where: str) -> str:
     if value not in known:
         raise ConfigError(f"{key} of {where} is {plain(value)!r}", f"write one of {', '.join(known)}")
     return value
-
-
-def _known(table: Mapping[str, Any], keys: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in keys:
-            near = difflib.get_close_matches(key, keys, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(keys)}"
-            raise ConfigError(f"{where} has an unknown key {plain(key)!r}", hint)

@@ -79,7 +79,10 @@ def run_once(
             report=report.name,
         )
     except MeshlabError as error:
-        _tell_all(report, Notice(report, clock(), folder, None, before, str(error)))
+        _, unheard = _tell_all(report, Notice(report, clock(), folder, None, before, str(error)))
+        if unheard:
+            both = f"{error.what}; and {'; '.join(one.what for one in unheard)}"
+            raise type(error)(both, error.hint) from error
         raise
     for old in _runs(cwd / own)[: -report.keep]:
         shutil.rmtree(old, ignore_errors=True)

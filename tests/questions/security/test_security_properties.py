@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from meshlab.evidence import Evidence
 from meshlab.questions.security.certificates import certificates, steps
-from meshlab.questions.security.denials import change
+from meshlab.questions.security.denials import change, rbac
 from meshlab.questions.security.encryption import edges, percent, shares, traffic
 from meshlab.questions.security.evidence import WORDS
 from meshlab.questions.security.judge import judge
@@ -188,3 +188,12 @@ def test_a_change_is_where_it_is_and_constant_shares_have_none() -> None:
     total = np.full(40, 100.0)
     assert change(np.r_[np.zeros(25), np.full(15, 30.0)], total) == 25
     assert change(np.full(40, 30.0), total) is None
+
+
+def test_a_dry_run_that_is_not_exported_decided_nothing() -> None:
+    keys = {"cluster": "c", "namespace": "n", "pod": "p"}
+    table = rbac(
+        pd.DataFrame([{**keys, "result": "allowed", "value": 7.0}, {**keys, "result": "denied", "value": 0.0}])
+    )
+    assert table[["allowed", "denied"]].to_numpy().tolist() == [[7.0, 0.0]]
+    assert table[["shadow_allowed", "shadow_denied"]].isna().all(axis=None)

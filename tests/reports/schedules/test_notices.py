@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from meshlab.errors import ReportError
+from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
+from meshlab.reports.schedules.running import run_once
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<!channel> <https://evil.example|ok> & \x1b[31m\nnew line"
@@ -134,4 +136,14 @@ def test_a_refusal_is_told_without_the_address(status: int) -> None:
 def test_nobody_there() -> None:
     with pytest.raises(ReportError) as error:
         tell(Receiver("chat", Kind.SLACK, "http://127.0.0.1:1/planted-secret"), notice("FAIL"))
+    assert "planted" not in str(error.value)
+
+
+def test_a_run_without_a_verdict_says_who_was_not_told_of_it(tmp_path: Path) -> None:
+    deaf = Receiver("chat", Kind.SLACK, "http://127.0.0.1:1/planted-secret")
+    report = Scheduled("catalog", "./nothing.ipynb", Cron("*/5 * * * *"), notify=(deaf,))
+    with pytest.raises(ParameterError) as error:
+        run_once(report, out=Path("out"), cwd=tmp_path)
+    assert "nothing.ipynb" in str(error.value)
+    assert "notify.chat cannot be reached" in str(error.value)
     assert "planted" not in str(error.value)

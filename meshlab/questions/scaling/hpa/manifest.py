@@ -13,6 +13,7 @@ import yaml
 
 from meshlab.errors import ParameterError
 from meshlab.escape import plain
+from meshlab.kubernetes.manifests import read_manifest
 from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
 from meshlab.questions.scaling.hpa.target import Target, TargetKind
 
@@ -22,7 +23,6 @@ _SCALES: Final = {"n": "1e-9", "u": "1e-6", "m": "1e-3", "": "1", "k": "1e3", "M
     f"{letter}i": str(1024**power) for power, letter in enumerate("KMGT", start=1)
 }
 _QUANTITY: Final = re.compile(r"([0-9.]+(?:[eE][-+]?[0-9]+)?)(n|u|m|k|M|G|T|Ki|Mi|Gi|Ti)?")
-_LONGEST_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,7 @@ class Manifest:
         ParameterError
             There is no such file, it is no YAML, or it holds no autoscaling/v2 object that makes sense.
         """
-        place = Path(path)
-        try:
-            if place.stat().st_size > _LONGEST_BYTES:
-                raise ParameterError(f"{plain(str(path))} is larger than 1 MB", "give the autoscaler's own YAML")
-            text = place.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ParameterError(
-                f"the autoscaler's file {plain(str(path))} cannot be read: {error}",
-                "kubectl get hpa NAME -o yaml > FILE writes one",
-            ) from None
-        return cls.parse(text)
+        return cls.parse(read_manifest(path, "the autoscaler's", "kubectl get hpa NAME -o yaml"))
 
     @classmethod
     def parse(cls, text: str) -> Manifest:
