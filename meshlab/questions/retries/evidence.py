@@ -15,7 +15,7 @@ from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.scope import Scope
 from meshlab.window import Window
 
-__all__ = ["WORDS", "Grid", "collect"]
+__all__ = ["LASTING", "WORDS", "Grid", "collect"]
 
 WORDS: Final = (
     "source_namespace",
@@ -29,6 +29,9 @@ WORDS: Final = (
     "flags",
 )
 """The words by which requests are counted."""
+
+LASTING: Final = ("destination_namespace", "destination_service", "code")
+"""The words by which durations are added up."""
 
 _LEAST_BLOCK_MS: Final = 10_000
 _MOST_BLOCKS: Final = 720
@@ -71,9 +74,9 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     Returns
     -------
     Evidence
-        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`), ``proxies`` (`Mesh.retry_counts`) and
-        ``breakers`` (`Mesh.breaker_gauges`). Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen``
-        is the `Grid`.
+        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`), ``proxies`` (`Mesh.retry_counts`),
+        ``breakers`` (`Mesh.breaker_gauges`) and ``lasting`` (`Mesh.durations` at the called side, by `LASTING`).
+        Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen`` is the `Grid`.
 
     Raises
     ------
@@ -88,6 +91,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "called": mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms),
         "proxies": mesh.retry_counts(window, block_ms=block_ms),
         "breakers": mesh.breaker_gauges(window),
+        "lasting": mesh.durations(window, LASTING, reporter=Reporter.DESTINATION, block_ms=block_ms),
     }
     remedies = mesh.dialect.remedies
     lacking = {
@@ -95,6 +99,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "called": Missing("requests as the called services' proxies count them", remedies["destination"]),
         "proxies": Missing("the proxies' own retry counters", _OWN_STATS),
         "breakers": Missing("the proxies' circuit breakers and ejections", _OWN_STATS),
+        "lasting": Missing("how long attempts lasted at the called side", remedies["destination"]),
     }
     return Evidence(
         frames=MappingProxyType({name: _compact(answer.frame) for name, answer in answers.items()}),
@@ -116,5 +121,7 @@ def _block_ms(scrape_ms: int, window: Window) -> int:
 
 def _compact(frame: pd.DataFrame) -> pd.DataFrame:
     """Each word stored once: millions of rows hold a few thousand names."""
-    texts = [c for c in frame.columns if c not in {"block", "time", "count", "value", "scrapes", "open", "most"}]
+    texts = [
+        c for c in frame.columns if c not in {"block", "time", "count", "value", "sum_ms", "scrapes", "open", "most"}
+    ]
     return frame.astype(dict.fromkeys(texts, "category"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
 from meshlab.questions.retries import findings as say
+from meshlab.questions.retries import remedies
 from meshlab.questions.retries.edges import Edges, edges
 from meshlab.questions.retries.graph import above
+from meshlab.questions.retries.inforce import COLUMNS
+from meshlab.questions.retries.lint import EdgePolicy, lint, read
 from meshlab.questions.retries.paths import paths
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.scope import Scope
 from meshlab.questions.retries.storm import State, Storm, storm
+from meshlab.questions.retries.whatif import what_if
 from meshlab.results import Finding, Result, Verdict, overall
 
 __all__ = ["judge"]
@@ -37,13 +42,22 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     -------
     Result
         Required: the state (ML-RET-001). Its tables are ``edges``, ``paths``, ``timeline``, ``incident`` (trigger and
-        phases) and ``breakers``.
+        phases), ``breakers``, ``in_force`` (what each amplified hop does, and what tells that), ``policies`` (what
+        others would have done), ``cures`` (what ends it now), ``flaws`` (of the configuration) and ``proposal``.
+
+    Raises
+    ------
+    ParameterError
+        The routes' file cannot be read, or is no such YAML.
     """
     policy, scope = policy or Policy(), scope or Scope()
     all_edges = edges(evidence)
     among = _among(all_edges, scope)
     found = storm(all_edges, among, evidence.window.start_ms, policy)
     ways = paths(all_edges, found.incident, attempts=policy.attempts)
+    routes = read(policy.routes_file) if policy.routes_file else ()
+    flaws = lint(routes, _configured(ways, routes)) if routes else ()
+    other = what_if(evidence, all_edges, found, policy, routes)
     subject = plain(str(evidence.subjects[0])) if evidence.subjects else "mesh"
     told = [
         say.state(found, all_edges, evidence, subject, policy),
@@ -56,6 +70,9 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         say.refusals(all_edges, among, evidence, subject),
         say.timeouts(all_edges, among, evidence, subject),
         say.breakers(evidence, subject),
+        remedies.stopped(other, subject),
+        remedies.ends(other, subject),
+        remedies.flaws(flaws, policy, subject),
     ]
     verdict = overall(told)
     return Result(
@@ -73,6 +90,11 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
                 "timeline": found.timeline,
                 "incident": _incident(found),
                 "breakers": evidence.frames["breakers"],
+                "in_force": pd.DataFrame(columns=list(COLUMNS)) if other.force is None else other.force.table,
+                "policies": other.policies,
+                "cures": other.cures,
+                "flaws": remedies.flaw_table(flaws),
+                "proposal": remedies.proposal(other),
             }
         ),
     )
@@ -87,6 +109,14 @@ def _among(all_edges: Edges, scope: Scope) -> NDArray[np.bool_]:
     if scope.namespace:
         into &= (names["destination_namespace"] == scope.namespace).to_numpy(np.bool_)
     return above(all_edges, np.flatnonzero(into).tolist(), everything)
+
+
+def _configured(ways: pd.DataFrame, routes: Sequence[EdgePolicy]) -> list[list[str]]:
+    """The observed ways in the configuration's own names, without those that are the beginning of another."""
+    hosts = {route.service.partition(".")[0]: route.service for route in routes}
+    stops = [path.split(" > ")[1:] for path in ways["path"]]
+    named = {tuple(hosts[stop] for stop in way if stop in hosts) for way in stops}
+    return [list(way) for way in sorted(named) if not any(way == other[: len(way)] != other for other in named)]
 
 
 def _edge_table(all_edges: Edges, found: Storm, among: NDArray[np.bool_]) -> pd.DataFrame:

@@ -142,7 +142,7 @@ def _alone(policy: EdgePolicy) -> Iterator[Flaw]:
             name,
             f"{policy.retries + 1} tries of {policy.per_try_s:g} s and their pauses take {policy.needed_s:.3g} s, "
             f"and the route ends after {policy.route_s:g} s",
-            f"a time-out of the route of {policy.needed_s:.3g} s, or {fits - 1} retries",
+            f"a time-out of the route of {policy.needed_s:.3g} s, or {fits - 1} {'retry' if fits == 2 else 'retries'}",
         )
     effective = policy.budget_percent is not None
     if policy.budget_percent is not None and policy.budget_alone:

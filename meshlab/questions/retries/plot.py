@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["edges", "hysteresis", "timeline"]
+__all__ = ["edges", "hysteresis", "policies", "timeline"]
 
 _SHADES: Final = {
     "triggered": ("#E69F00", 0.25),
@@ -119,6 +119,28 @@ def edges(result: Result) -> Figure:
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.margins(x=0.1)
         ax.set_xlabel("in the window")
+        ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    return fig
+
+
+def policies(result: Result) -> Figure:
+    """The most attempts a second under each policy, and whether the system comes back."""
+    table = result.tables["policies"]
+    said = f"Most attempts a second under {len(table)} policies. {_finding(result, 'ML-RET-011').statement}."
+    with figure(said) as (fig, ax):
+        if _empty(ax, table):
+            return fig
+        shown = table.iloc[::-1]
+        back = shown["recovered"].to_numpy(np.bool_)
+        at = np.arange(len(shown))
+        for part, ink, word in ((back, BASELINE, "comes back"), (~back, CANARY, "does not come back")):
+            ax.barh(at[part], shown["peak_per_s"].to_numpy(np.float64)[part], 0.7, color=ink, label=word)
+        ax.set_yticks(at, [escape.mathtext(str(name)) for name in shown["policy"]])
+        for y, row in zip(at, shown.itertuples(index=False), strict=True):
+            after = f" after {row.recovery_s:.0f} s" if row.recovered else " does not"
+            ax.annotate(after, (float(row.peak_per_s), y), va="center", size=9)  # type: ignore[arg-type]
+        ax.margins(x=0.15)
+        ax.set_xlabel("attempts a second at most, over 5 s")
         ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return fig
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from meshlab.errors import ParameterError
 
 __all__ = ["Policy"]
+
+_KINDS: Final[dict[type, tuple[tuple[type, ...], str]]] = {
+    float: ((int, float), "a number"),
+    int: ((int,), "a whole number"),
+    str: ((str,), "text"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,13 @@ class Policy:
         How long amplification and lost goodput must outlast their trigger to be called metastable.
     attempts : int
         Worst case: tries of one request that are configured at every hop, the first included; 0: not known.
+    routes_file : str
+        VirtualServices, DestinationRules and HTTPRoutes as YAML, which are linted and taken for the policy in force;
+        empty: that is measured, as far as it can be.
+    per_try_s : float
+        Time-out of a try at every hop, seconds; 0: as it was measured.
+    deadline_s : float
+        How long clients wait, seconds; 0: as it was measured.
     least : int
         Requests that an edge must have had in the window to be judged.
     resamples : int
@@ -43,6 +57,9 @@ class Policy:
     goodput: float = 0.9
     sustained_s: int = 60
     attempts: int = 0
+    routes_file: str = ""
+    per_try_s: float = 0.0
+    deadline_s: float = 0.0
     least: int = 20
     resamples: int = 2000
     seed: int = 1
@@ -50,10 +67,8 @@ class Policy:
     def __post_init__(self) -> None:
         for field in fields(self):
             value, usual = getattr(self, field.name), field.default
-            number = isinstance(usual, float)
-            right = isinstance(value, (int, float) if number else int) and not isinstance(value, bool)
-            if not right:
-                wanted = "a number" if number else "a whole number"
+            kinds, wanted = _KINDS[type(usual)]
+            if not isinstance(value, kinds) or isinstance(value, bool):
                 raise ParameterError(f"{field.name} is {value!r}, and {wanted} was wanted", f"such as {usual!r}")
         bounds = {
             "block_s": (0, 3600),
@@ -61,6 +76,8 @@ class Policy:
             "goodput": (0.01, 0.999),
             "sustained_s": (1, 86_400),
             "attempts": (0, 1000),
+            "per_try_s": (0, 3600),
+            "deadline_s": (0, 3600),
             "least": (1, 1_000_000_000),
             "resamples": (100, 100_000),
             "seed": (0, 2**31),

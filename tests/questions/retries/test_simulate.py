@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshlab.errors import ParameterError
+from meshlab.errors import ContractError, ParameterError
 from meshlab.questions.retries.simulate import Concurrency, Hop, Limit, Policy, Ratio, Service, Tokens, simulate
 from meshlab.questions.retries.simulate.limits import blocking, expected_limit
+from meshlab.questions.retries.simulate.run import reach
 
 SERVICE = Service(places=3, service_s=0.1, queue=150, deadline_s=3.5)
 HOP = Hop(retries=2, per_try_s=1.0, route_s=15.0)
@@ -24,6 +25,25 @@ def down(steps: int = 400, begin: int = 50) -> np.ndarray:
     slower = np.ones(steps)
     slower[begin:] = 1e6
     return slower
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_going_on_from_a_state_is_going_on(limit: Limit | None) -> None:
+    policy = Policy("limited", (replace(HOP, limit=limit),) * 3)
+    load, slower = np.full(400, 10.0), np.where(np.arange(400) < 150, 1.0, 20.0)
+    whole = simulate([policy], SERVICE, load, slower)
+    past = reach(policy, SERVICE, load[:200], slower[:200], step_s=0.1)
+    rest = simulate([policy, policy], SERVICE, load[200:], slower[200:], past=past)
+    for name in ("attempts", "good", "waiting"):
+        for row in getattr(rest, name):
+            np.testing.assert_allclose(row, getattr(whole, name)[0, 200:], rtol=1e-12)
+
+
+def test_a_state_of_other_time_outs_cannot_be_gone_on_with() -> None:
+    policy = Policy("as it is", (HOP,) * 3)
+    past = reach(policy, SERVICE, np.full(5, 10.0), np.ones(5), step_s=0.1)
+    with pytest.raises(ContractError, match="time-outs"):
+        simulate([policy.each("longer", per_try_s=2.0)], SERVICE, np.full(5, 10.0), past=past)
 
 
 @pytest.mark.parametrize(("hops", "worst"), [(1, 4), (2, 16), (3, 64)])

@@ -2,7 +2,7 @@
 
 from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, Refused, calibrate
 from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Policy, Ratio, Tokens
-from meshlab.questions.retries.simulate.recovery import Cure, chance, recover
+from meshlab.questions.retries.simulate.recovery import Cure, chance, cuts, recover
 from meshlab.questions.retries.simulate.run import Runs, simulate
 from meshlab.questions.retries.simulate.service import Service
 
@@ -22,6 +22,7 @@ __all__ = [
     "Tokens",
     "calibrate",
     "chance",
+    "cuts",
     "recover",
     "simulate",
 ]

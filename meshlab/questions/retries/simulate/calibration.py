@@ -177,7 +177,10 @@ def _checked(
     origin = float(blocks.time_s[0]) - length
     at = origin + np.arange(len(load)) * step_s
     factor = np.where((at >= trigger[0]) & (at < trigger[1]), slower, 1.0)
-    runs = simulate([policy], service, load, factor, step_s=step_s)
+    # What came after the trigger is what is asked about: it is not looked at here.
+    upto = blocks.time_s <= trigger[1]
+    steps = int(upto.sum()) * per_block
+    runs = simulate([policy], service, load[:steps], factor[:steps], step_s=step_s)
 
     def blockwise(values: Floats) -> Floats:
         return np.asarray(values[0].reshape(-1, per_block).mean(axis=1))
@@ -188,12 +191,13 @@ def _checked(
         ("good answers", blockwise(runs.good), blocks.good_per_s),
     ):
         for phase, begin, end in (("calm", -np.inf, trigger[0]), ("the trigger", *trigger)):
-            part = (blocks.time_s > begin) & (blocks.time_s <= end) & np.isfinite(theirs)
+            part = (blocks.time_s[upto] > begin) & (blocks.time_s[upto] <= end) & np.isfinite(theirs[upto])
             if not np.any(part):
                 return Refused(f"{name} were not measured in {phase}", "a window in which they were scraped")
             # Nobody is answered in a trigger: what is missed is a share of what was asked then.
-            scale = max(float(theirs[part].sum()), float(np.nansum(blocks.offered_per_s[part])))
-            missed = abs(float(mine[part].sum() - theirs[part].sum())) / max(scale, 1e-9)
+            measured = float(theirs[upto][part].sum())
+            scale = max(measured, float(np.nansum(blocks.offered_per_s[upto][part])))
+            missed = abs(float(mine[part].sum()) - measured) / max(scale, 1e-9)
             if missed > worst:
                 worst, what = missed, f"{name} in {phase}"
     if worst > AS_NEAR:

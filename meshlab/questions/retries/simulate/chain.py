@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from meshlab.errors import ContractError
 from meshlab.questions.retries.simulate.limits import blocking, expected_limit
 from meshlab.questions.retries.simulate.service import Service
 from meshlab.questions.retries.simulate.tables import Tables
@@ -90,6 +91,27 @@ class Chain:
         # Which of a hop's masses are of retries.
         self._again = [np.broadcast_to(number > 0, out.shape[1:]).reshape(-1).astype(np.float64) for out in self._out]
         self._t = 0
+
+    def branch(self, tables: Tables) -> Chain:
+        """Many futures of one past: this state, which is of one policy, for each of others with the same time-outs.
+
+        Raises
+        ------
+        ContractError
+            The state is of several policies, or the others have other hops or time-outs.
+        """
+        other = Chain(tables, self._service, self._step_s)
+        if len(self._rows) != 1 or other._ring != self._ring or other._tries != self._tries:
+            raise ContractError("a state can be gone on with by policies with the same hops, tries and time-outs alone")
+        rows = len(other._rows)
+        for name in ("_out", "_total", "_pool"):
+            setattr(other, name, [np.repeat(mass, rows, axis=0) for mass in getattr(self, name)])
+        for name in ("_queued", "_stale", "_refusal", "_asked_per_s", "_tokens", "_asked", "_granted", "_calls"):
+            setattr(other, name, np.repeat(getattr(self, name), rows, axis=0))
+        for name in ("_succeeded", "_asked_before", "_calls_before", "_last_quick", "_repeats"):
+            setattr(other, name, np.repeat(getattr(self, name), rows, axis=0))
+        other._t = self._t
+        return other
 
     def step(self, load_per_s: Floats, slower: float) -> Moment:
         """Go on by one step.

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.questions.retries.simulate.calibration import Calibrated
 from meshlab.questions.retries.simulate.policy import Policy
-from meshlab.questions.retries.simulate.run import simulate
+from meshlab.questions.retries.simulate.run import Runs, reach, simulate
 
-__all__ = ["Cure", "chance", "recover"]
+__all__ = ["Cure", "chance", "cuts", "recover"]
 
 Floats = NDArray[np.float64]
 
-_AT_ONCE: Final = 16
-_ROUNDS: Final = 2
+# With the two cures beside them as many as are simulated together.
+_SHARES: Final = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,7 @@ class Cure:
 
 
 def recover(known: Calibrated, policy: Policy, at_s: float, *, within_s: float = 60.0) -> Cure:
-    """Find what would end a storm within a time.
-
-    Shares of the load are tried side by side and the interval between the last that cures and the first that does not
-    is divided again: a bisection, many points at a time.
+    """Find what would end a storm within a time, were arrivals even.
 
     Parameters
     ----------
@@ -61,34 +60,20 @@ def recover(known: Calibrated, policy: Policy, at_s: float, *, within_s: float =
     within_s : float
         What takes longer is no cure.
     """
-    base = _until(known, at_s, within_s)
-    begin = round(at_s / known.step_s)
     off = replace(policy, name="retries off", off_from_s=at_s)
-    shares = np.linspace(0.0, 1.0, _AT_ONCE + 2)[1:-1]
-    best, best_s, above = 0.0, float("nan"), 1.0
-    retries_off_s = itself = float("inf")
-    for turn in range(_ROUNDS):
-        extra = [off, policy] if not turn else []
-        load = np.tile(base, (len(shares) + len(extra), 1))
-        load[: len(shares), begin:] *= shares[:, None]
-        took = _took(known, [policy] * len(shares) + extra, load, at_s)
-        if not turn:
-            retries_off_s, itself = took[-2:]
-        cured = np.isfinite(took[: len(shares)])
-        # Less load cures whatever more load cures: the first that does not is the border.
-        count = int(np.argmin(np.append(cured, False)))
-        if count:
-            best, best_s = float(shares[count - 1]), float(took[count - 1])
-        above = float(shares[count]) if count < len(shares) else above
-        shares = np.linspace(best, above, _AT_ONCE + 2)[1:-1]
-    if np.isfinite(itself):
-        best, best_s = 1.0, itself
+    shares = np.linspace(0.0, 1.0, _SHARES + 1)[1:]
+    usual = _usual(known, at_s)
+    load = np.repeat(np.append(shares, 1.0)[:, None] * usual, round(within_s / known.step_s), axis=1)
+    took = _after(known, [policy] * len(shares) + [off], load, at_s).recovery_s(0.0)
+    retries_off_s, itself = float(took[-1]), float(took[-2])
+    # Less load cures whatever more load cures: the first that does not is the border.
+    count = int(np.argmin(np.append(np.isfinite(took[:-1]), False)))
     return Cure(
         by_itself=bool(np.isfinite(itself)),
         retries_off=bool(np.isfinite(retries_off_s)),
-        retries_off_s=float(retries_off_s) if np.isfinite(retries_off_s) else float("nan"),
-        load_share=best,
-        load_share_s=best_s,
+        retries_off_s=retries_off_s if np.isfinite(retries_off_s) else float("nan"),
+        load_share=float(shares[count - 1]) if count else 0.0,
+        load_share_s=float(took[count - 1]) if count else float("nan"),
     )
 
 
@@ -111,25 +96,63 @@ def chance(
     ndarray of float64, shape (draws,)
         Sorted; infinite where it does not cure in time.
     """
-    base = _until(known, at_s, within_s)
-    begin = round(at_s / known.step_s)
-    load = np.tile(base, (draws, 1))
-    load[:, begin:] *= share
-    load = rng.poisson(load * known.step_s) / known.step_s
-    return np.sort(_took(known, [policy] * draws, load, at_s, stays=False))
+    return np.sort(_drawn(known, policy, at_s, [share], rng, within_s, draws)[0])
 
 
-def _until(known: Calibrated, at_s: float, within_s: float) -> Floats:
-    """The load up to the moment, and what it was then on average for as long as a cure may take."""
+def cuts(
+    known: Calibrated,
+    policy: Policy,
+    at_s: float,
+    shares: Sequence[float],
+    *,
+    rng: np.random.Generator,
+    within_s: float = 60.0,
+    draws: int = 12,
+) -> pd.DataFrame:
+    """What each cut of the load comes to: ``share, probability, recovery_s``, a row a cut.
+
+    The probability is the share of draws of arrivals in which it cures in time, `recovery_s` the median of those; NaN
+    where none does.
+    """
+    took = _drawn(known, policy, at_s, shares, rng, within_s, draws)
+    cured = np.isfinite(took)
+    medians = [float(np.median(row[ok])) if ok.any() else float("nan") for row, ok in zip(took, cured, strict=True)]
+    return pd.DataFrame({"share": list(shares), "probability": cured.mean(axis=1), "recovery_s": medians})
+
+
+def _drawn(
+    known: Calibrated,
+    policy: Policy,
+    at_s: float,
+    shares: Sequence[float],
+    rng: np.random.Generator,
+    within_s: float,
+    draws: int,
+) -> Floats:
+    """Seconds to recovery, shape (shares, draws); where a few requests come by chance it need not stay from then on."""
+    shape = (len(shares) * draws, round(within_s / known.step_s))
+    mean = np.repeat(np.asarray(shares, np.float64), draws)[:, None] * _usual(known, at_s) * known.step_s
+    load = rng.poisson(np.broadcast_to(mean, shape)) / known.step_s
+    took = _after(known, [policy] * shape[0], load, at_s).recovery_s(0.0, stays=False)
+    return took.reshape(len(shares), draws)
+
+
+def _usual(known: Calibrated, at_s: float) -> float:
+    """The load of the last half minute."""
     begin = round(at_s / known.step_s)
     past = known.load_per_s[:begin]
-    usual = float(past[-min(len(past), round(30 / known.step_s)) :].mean())
-    return np.concatenate([past, np.full(round(within_s / known.step_s), usual)])
+    return float(past[-min(len(past), round(30 / known.step_s)) :].mean())
 
 
-def _took(known: Calibrated, policies: list[Policy], load: Floats, at_s: float, *, stays: bool = True) -> Floats:
-    slower = np.ones(load.shape[1])
-    part = known.slower[: load.shape[1]]
+def _after(known: Calibrated, policies: list[Policy], load: Floats, at_s: float) -> Runs:
+    """Go on from what the policy in force has come to by then."""
+    begin = round(at_s / known.step_s)
+    slower = np.ones(begin + load.shape[1])
+    part = known.slower[: len(slower)]
     slower[: len(part)] = part
-    runs = simulate(policies, known.service, load, slower, step_s=known.step_s)
-    return runs.recovery_s(at_s, stays=stays)
+    # What was measured may end before help comes: as much goes on coming as in its last half minute.
+    before = np.full(begin, _usual(known, at_s))
+    measured = known.load_per_s[:begin]
+    before[: len(measured)] = measured
+    past = reach(policies[0], known.service, before, slower[:begin], step_s=known.step_s)
+    return simulate(policies, known.service, load, slower[begin:], step_s=known.step_s, past=past)

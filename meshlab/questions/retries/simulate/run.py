@@ -16,7 +16,7 @@ from meshlab.questions.retries.simulate.policy import Policy
 from meshlab.questions.retries.simulate.service import Service
 from meshlab.questions.retries.simulate.tables import Tables
 
-__all__ = ["Runs", "simulate"]
+__all__ = ["Runs", "reach", "simulate"]
 
 Floats = NDArray[np.float64]
 
@@ -119,6 +119,7 @@ def simulate(
     slower: ArrayLike = 1.0,
     *,
     step_s: float = 0.1,
+    past: Chain | None = None,
 ) -> Runs:
     """Run policies against a load and a trigger.
 
@@ -131,6 +132,8 @@ def simulate(
     slower : array_like, shape (steps,) or a number
         How many times its usual time the service takes: the trigger.
     step_s : float
+    past : Chain, optional
+        What has been until now, under one policy (`reach`): each policy goes on from there.
 
     Raises
     ------
@@ -153,10 +156,19 @@ def simulate(
     attempts, good, waiting = (np.empty(load.shape) for _ in range(3))
     for begin in range(0, len(policies), _TOGETHER):
         rows = slice(begin, begin + _TOGETHER)
-        chain = Chain(Tables.of(policies[rows], step_s, service.deadline_s), service, step_s)
+        tables = Tables.of(policies[rows], step_s, service.deadline_s)
+        chain = Chain(tables, service, step_s) if past is None else past.branch(tables)
         for at in range(load.shape[1]):
             moment = chain.step(load[rows, at], float(factor[at]))
             attempts[rows, at] = moment.attempts / step_s
             good[rows, at] = moment.good / step_s
             waiting[rows, at] = moment.waiting
     return Runs(tuple(policies), step_s, np.array(load), attempts, good, waiting)
+
+
+def reach(policy: Policy, service: Service, load_per_s: Floats, slower: Floats, *, step_s: float) -> Chain:
+    """The state in which a load and a trigger, both of shape (steps,), leave one policy."""
+    chain = Chain(Tables.of([policy], step_s, service.deadline_s), service, step_s)
+    for load, factor in zip(load_per_s, slower, strict=True):
+        chain.step(np.array([load]), float(factor))
+    return chain
