@@ -22,6 +22,8 @@ _CAPACITY_LOST: Final = 0.6
 """Share of what a service usually takes in below which it is itself in trouble."""
 
 _MORE_LOAD: Final = 1.25
+_LOAD_CUT: Final = 0.8
+"""Share of the usual load below which somebody, or the callers' own waiting, has cut it."""
 _CALM_BLOCKS: Final = 2
 
 Bools = NDArray[np.bool_]
@@ -237,6 +239,9 @@ def _trigger(
     usually = float(np.median(accepted[calm])) if calm.any() else 0.0
     if usually >= 5:
         weak = near & (accepted < _CAPACITY_LOST * usually)
+        # Who cuts the load gets less taken in, too: that is a cure, and not the trigger going on.
+        as_usual = load >= _LOAD_CUT * float(np.median(load[calm]))
+        weak = weak & as_usual if (weak & as_usual).any() else weak
         if weak.any():
             ended = int(np.flatnonzero(weak)[-1]) + 1
             if ended <= last + 1 and ended < all_edges.blocks:
