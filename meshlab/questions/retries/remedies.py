@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -41,7 +42,7 @@ def stopped(said: WhatIf, subject: str) -> Finding:
             f"attempts a second for {now['peak_per_s']:.3g}"
         )
         advice = "" if now["recovered"] else f"{said.advised.name} on the hops of the table, as the proposal has it"
-    sure = f" (what was measured is missed by {said.known.missed:.0%} at most)"
+    sure = f" (what was measured is missed by {said.known.missed:.1%} at most)"
     return Finding(
         code=code,
         verdict=Verdict.PASS if now["recovered"] else Verdict.WARN,
@@ -71,8 +72,8 @@ def ends(said: WhatIf, subject: str) -> Finding:
         cut = said.cures[said.cures["help"].str.startswith("load cut")]
         works = cut[cut["probability"] >= _LIKELY]
         told += (
-            f"; with retries on, {works.iloc[0]['help']} does after {works.iloc[0]['recovery_s']:.0f} s "
-            f"(in {works.iloc[0]['probability']:.0%} of the draws), and nothing above it"
+            f"; with retries on, {works.iloc[0]['help']} ends it in {works.iloc[0]['probability']:.0%} of the draws, "
+            f"after {_span(works.iloc[0]['low_s'], works.iloc[0]['high_s'])}, and no smaller one does"
             if len(works)
             else "; with retries on, no cut of the load is enough"
         )
@@ -136,6 +137,10 @@ def proposal(said: WhatIf) -> pd.DataFrame:
         name = plain(str(row.destination_service))
         rows.append((name, said.advised.name, written.istio, written.gateway, "; ".join(written.notes)))
     return pd.DataFrame(rows, columns=columns)
+
+
+def _span(low_s: float, high_s: float) -> str:
+    return f"{low_s:.0f} to {high_s:.0f} s" if math.isfinite(high_s) else f"{low_s:.0f} s and more"
 
 
 def _refused(code: str, said: WhatIf, subject: str, what: str) -> Finding:

@@ -45,6 +45,8 @@ _CUTS: Final = (0.75, 0.5, 0.25, 0.1, 0.05)
 
 _POLICIES: Final = ("policy", "recovered", "recovery_s", "answered", "attempts", "peak_per_s", "wasted")
 
+_CURES: Final = ("help", "probability", "recovery_s", "low_s", "high_s")
+
 # The gentlest first: what keeps most retries in good times.
 _ADVISED: Final = ("budget of 20 %", "budget of 20 %, at the last hop only", "at the last hop only", "no retries")
 
@@ -66,7 +68,8 @@ class WhatIf:
         `Runs.frame`, the policy in force first.
     cure : Cure or None
     cures : DataFrame
-        ``help, probability, recovery_s``: of draws of arrivals, those that recover within a minute.
+        ``help, probability, recovery_s, low_s, high_s``: of draws of arrivals, those that recover within a minute, and
+        the seconds that the median and eight of ten of them take.
     advised : simulate.Policy or None
         The gentlest policy that recovers.
     """
@@ -77,7 +80,7 @@ class WhatIf:
     known: Calibrated | None = None
     policies: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_POLICIES)))
     cure: Cure | None = None
-    cures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["help", "probability", "recovery_s"]))
+    cures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_CURES)))
     advised: Chain | None = None
 
 
@@ -244,7 +247,7 @@ def _cures(cure: Cure, drawn: pd.DataFrame) -> pd.DataFrame:
         ("nothing", float(cure.by_itself), cure.load_share_s if cure.by_itself else np.nan),
         ("retries off", float(cure.retries_off), cure.retries_off_s),
     ]
-    named = drawn["share"].map("load cut to {:.0%}".format)
     table = pd.DataFrame(still, columns=["help", "probability", "recovery_s"])
-    cut = pd.DataFrame({"help": named, "probability": drawn["probability"], "recovery_s": drawn["recovery_s"]})
-    return pd.concat([table, cut], ignore_index=True)
+    cut = drawn.rename(columns={"share": "help"})
+    cut["help"] = cut["help"].map("load cut to {:.0%}".format)
+    return pd.concat([table, cut], ignore_index=True)[list(_CURES)]

@@ -185,12 +185,14 @@ def _checked(
     def blockwise(values: Floats) -> Floats:
         return np.asarray(values[0].reshape(-1, per_block).mean(axis=1))
 
+    # Both ends are scraped at their own moments: in the block in which it changed, some tell of the calm still.
+    changed = trigger[0] + length if trigger[1] - trigger[0] > 2 * length - 1e-6 else trigger[0]
     worst, what = 0.0, ""
     for name, mine, theirs in (
         ("attempts", blockwise(runs.attempts), blocks.attempts_per_s),
         ("good answers", blockwise(runs.good), blocks.good_per_s),
     ):
-        for phase, begin, end in (("calm", -np.inf, trigger[0]), ("the trigger", *trigger)):
+        for phase, begin, end in (("calm", -np.inf, trigger[0]), ("the trigger", changed, trigger[1])):
             part = (blocks.time_s[upto] > begin) & (blocks.time_s[upto] <= end) & np.isfinite(theirs[upto])
             if not np.any(part):
                 return Refused(f"{name} were not measured in {phase}", "a window in which they were scraped")

@@ -107,17 +107,26 @@ def cuts(
     *,
     rng: np.random.Generator,
     within_s: float = 60.0,
-    draws: int = 12,
+    draws: int = 20,
 ) -> pd.DataFrame:
-    """What each cut of the load comes to: ``share, probability, recovery_s``, a row a cut.
+    """What each cut of the load comes to: ``share, probability, recovery_s, low_s, high_s``, a row a cut.
 
-    The probability is the share of draws of arrivals in which it cures in time, `recovery_s` the median of those; NaN
-    where none does.
+    The probability is the share of draws of arrivals in which it cures in time, `recovery_s` the median of those and
+    `low_s` to `high_s` hold eight of ten draws; NaN where that is not in time.
     """
     took = _drawn(known, policy, at_s, shares, rng, within_s, draws)
     cured = np.isfinite(took)
     medians = [float(np.median(row[ok])) if ok.any() else float("nan") for row, ok in zip(took, cured, strict=True)]
-    return pd.DataFrame({"share": list(shares), "probability": cured.mean(axis=1), "recovery_s": medians})
+    low, high = (np.sort(took, axis=1)[:, round(at * (draws - 1))] for at in (0.1, 0.9))
+    return pd.DataFrame(
+        {
+            "share": list(shares),
+            "probability": cured.mean(axis=1),
+            "recovery_s": medians,
+            "low_s": np.where(np.isfinite(low), low, np.nan),
+            "high_s": np.where(np.isfinite(high), high, np.nan),
+        }
+    )
 
 
 def _drawn(
