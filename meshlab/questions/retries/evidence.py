@@ -11,6 +11,7 @@ import pandas as pd
 from meshlab.dialects.base import Reporter
 from meshlab.evidence import Evidence, Missing
 from meshlab.mesh import Answer, Mesh
+from meshlab.questions.retries.cube import EDGE, wide
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.scope import Scope
 from meshlab.window import Window
@@ -71,9 +72,9 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     Returns
     -------
     Evidence
-        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`), ``proxies`` (`Mesh.retry_counts`) and
-        ``breakers`` (`Mesh.breaker_gauges`). Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen``
-        is the `Grid`.
+        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`) and ``proxies`` (`Mesh.retry_counts`), each with a
+        column for every block (`cube.wide`), and ``breakers`` (`Mesh.breaker_gauges`). Required: ``callers``, and one
+        of ``called`` and ``proxies``. ``chosen`` is the `Grid`.
 
     Raises
     ------
@@ -89,6 +90,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "proxies": mesh.retry_counts(window, block_ms=block_ms),
         "breakers": mesh.breaker_gauges(window),
     }
+    blocks = (window.end_ms - window.start_ms) // block_ms
     remedies = mesh.dialect.remedies
     lacking = {
         "callers": Missing("requests as the callers' proxies count them", remedies["source"]),
@@ -97,7 +99,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "breakers": Missing("the proxies' circuit breakers and ejections", _OWN_STATS),
     }
     return Evidence(
-        frames=MappingProxyType({name: _compact(answer.frame) for name, answer in answers.items()}),
+        frames=MappingProxyType({name: _shaped(name, answer.frame, blocks) for name, answer in answers.items()}),
         window=window,
         subjects=(subject,) if subject else (),
         source=f"{mesh.source} ({mesh.name})",
@@ -114,7 +116,7 @@ def _block_ms(scrape_ms: int, window: Window) -> int:
     return 1000 * -(-least // 1000)
 
 
-def _compact(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each word stored once: millions of rows hold a few thousand names."""
-    texts = [c for c in frame.columns if c not in {"block", "time", "count", "value", "scrapes", "open", "most"}]
-    return frame.astype(dict.fromkeys(texts, "category"))
+def _shaped(name: str, frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
+    if name == "breakers":
+        return frame
+    return wide(frame, (*EDGE, "metric"), "value", blocks) if name == "proxies" else wide(frame, WORDS, "count", blocks)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
+from meshlab.questions.retries.cube import total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.storm import State, Storm
@@ -208,8 +209,7 @@ def amplifiers(found: Storm, all_edges: Edges, evidence: Evidence, subject: str)
     if not found.amplifiers:
         return _nothing("ML-RET-005", subject, "no edge multiplies its requests", query, _judged(found))
     blocks = found.incident if found.incident.any() else (found.timeline["phase"] != "calm").to_numpy(np.bool_)
-    asked = np.nansum(all_edges.logical[:, blocks], axis=1)
-    tried = np.nansum(all_edges.attempts[:, blocks], axis=1)
+    asked, tried = total(all_edges.logical, blocks), total(all_edges.attempts, blocks)
     said = [f"{_name(all_edges, e)} {tried[e] / asked[e]:.2f}" for e in found.amplifiers if asked[e] > 0]
     return Finding(
         code="ML-RET-005",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cube import Floats
+from meshlab.questions.retries.cube import Floats, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import forward
 
@@ -15,8 +15,7 @@ __all__ = ["paths", "pooled"]
 
 def pooled(all_edges: Edges, blocks: NDArray[np.bool_]) -> Floats:
     """Attempts for a request of each edge over some blocks, shape (edges,); 1 where it is not known."""
-    asked = np.nansum(np.where(blocks, all_edges.logical, np.nan), axis=1)
-    tried = np.nansum(np.where(blocks, all_edges.attempts, np.nan), axis=1)
+    asked, tried = total(all_edges.logical, blocks), total(all_edges.attempts, blocks)
     return np.where((asked > 0) & (tried > 0), tried / np.where(asked > 0, asked, 1), 1.0)
 
 
