@@ -73,7 +73,7 @@ def main() -> None:
         (proxies, np.repeat(into.to_numpy(), len(COUNTERS)) & (words["metric"] == "retry").to_numpy(), 600.0),
     ):
         counts.iloc[np.flatnonzero(rows), blocks // 3 : 2 * blocks // 3] = value
-    breakers = pd.DataFrame(columns=[*names.columns, "gauge", "scrapes", "open", "most"])
+    breakers = pd.DataFrame(columns=[*names.columns, "gauge", "block", "blocks", "scrapes", "open", "most"])
     frames = {"callers": callers, "called": called, "proxies": proxies, "breakers": breakers}
     evidence = Evidence(frames=MappingProxyType(frames), window=window, source="benchmark", chosen=Grid(BLOCK_MS))
     held = sum(f.size for f in frames.values())

@@ -101,24 +101,45 @@ def risen(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms: i
     return summed
 
 
-def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window) -> pd.DataFrame:
-    """Share of the scrapes at which each gauge was above zero.
+def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms: int) -> pd.DataFrame:
+    """At how many scrapes each gauge was above zero, and when.
+
+    Parameters
+    ----------
+    raw : SeriesSet
+        Of `gauges`.
+    workloads : Series of str
+        The workload of each proxy, indexed by its name (pod or instance).
+    window : Window
+    block_ms : int
 
     Returns
     -------
     DataFrame
-        `PLACE`, ``gauge`` (one of `GAUGES`), ``scrapes``, ``open`` (of these) and ``most``.
+        `PLACE`, ``gauge`` (one of `GAUGES`), ``block`` and ``blocks`` (the first, and how many: neighbouring blocks in
+        which it was above zero at some scrape are one row, and so are those in which it never was), ``scrapes``,
+        ``open`` (how many of these saw it above zero) and ``most``.
     """
     groups = _named(raw, workloads)
     name = raw.labels["__name__"] if len(raw) else pd.Series("", groups.index, dtype=str)
     short = name.str.replace(r"envoy_cluster_circuit_breakers_(default|high)_", "", regex=True)
     groups["gauge"] = short.where(name != _EJECTED, "ejected")
-    inside = (raw.time.astype(np.int64) > window.start_ms) & np.isfinite(raw.value)
+    block = (raw.time.astype(np.int64) - window.start_ms - 1) // block_ms
+    most = (window.end_ms - window.start_ms) // block_ms
+    inside = (raw.time.astype(np.int64) > window.start_ms) & (block < most) & np.isfinite(raw.value)
     frame = groups.iloc[raw.sid[inside]].reset_index(drop=True)
-    frame["value"] = raw.value[inside]
-    each = frame.groupby([*PLACE, "gauge"], sort=True)["value"]
-    table = each.agg(scrapes="size", open=lambda v: int((v > 0).sum()), most="max")
-    made: pd.DataFrame = table.reset_index()
+    frame["block"], frame["value"] = block[inside], raw.value[inside]
+    frame["above"] = frame["value"] > 0
+    keys = [*PLACE, "gauge"]
+    each = frame.groupby([*keys, "block"], sort=True)
+    table = each.agg(scrapes=("value", "size"), open=("above", "sum"), most=("value", "max")).reset_index()
+    # Runs of blocks: most gauges stand at zero for hours.
+    number = table.groupby(keys, sort=False).ngroup()
+    same = (number == number.shift()) & (table["block"] == table["block"].shift() + 1)
+    same &= (table["open"] > 0) == (table["open"].shift() > 0)
+    table["run"], table["blocks"] = (~same).cumsum(), 1
+    wanted = dict.fromkeys([*keys, "block"], "first") | dict.fromkeys(["blocks", "scrapes", "open"], "sum")
+    made: pd.DataFrame = table.groupby("run", sort=True).agg(wanted | {"most": "max"}).reset_index(drop=True)
     return made
 
 

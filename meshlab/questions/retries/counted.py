@@ -39,7 +39,7 @@ class Counted:
 
     Parameters
     ----------
-    logical, good, attempts, accepted, injected : ndarray, shape (edges, blocks)
+    logical, good, attempts, accepted, injected, sent, overflow : ndarray, shape (edges, blocks)
         As `Edges` has them.
     kinds : ndarray of str, shape (edges,)
         What tells the attempts.
@@ -54,6 +54,8 @@ class Counted:
     attempts: Cells
     accepted: Cells
     injected: Cells
+    sent: Cells
+    overflow: Cells
     kinds: NDArray[np.object_]
     fault: Bools
     has_callers: Bools
@@ -82,7 +84,8 @@ def counted(
     has_callers, has_called = np.isin(numbers, at[0]), np.isin(numbers, at[1])
     single = callers.cells.dtype == called.cells.dtype == proxies.cells.dtype == np.float32
     kind = np.float32 if single else np.float64
-    cubes = {name: np.empty((edges, blocks), kind) for name in ("logical", "good", "attempts", "accepted", "injected")}
+    names = ("logical", "good", "attempts", "accepted", "injected", "sent", "overflow")
+    cubes = {name: np.empty((edges, blocks), kind) for name in names}
     totals = {name: np.zeros(edges) for name in _TOTALS}
     own, fault = np.zeros(edges, np.bool_), np.zeros(edges, np.bool_)
     ends = [Sorted(c, edge) for c, edge in zip((callers, called, proxies), at, strict=True)]
@@ -121,6 +124,8 @@ def counted(
         cubes["attempts"][part] = np.where(hide | lone, np.nan, attempts)
         cubes["accepted"][part] = np.where(has_called[part, None], ours.taken, ours.sent_good + ours.per_try)
         cubes["injected"][part] = ours.injected
+        cubes["sent"][part] = np.where(ours.scraped, logical if counts_attempts else ours.sent, np.nan)
+        cubes["overflow"][part] = ours.overflow
     kinds = np.where(own, "proxies", np.where(other, "arrivals", "")).astype(object)
     return Counted(
         **cubes, kinds=kinds, fault=fault, has_callers=has_callers, has_called=has_called, totals=pd.DataFrame(totals)

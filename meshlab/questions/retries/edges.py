@@ -35,6 +35,8 @@ class Edges:
         refused at once. NaN in a block where it was not measured.
     injected : ndarray, shape (edges, blocks)
         Requests that a fault filter delayed or aborted.
+    sent, overflow : ndarray, shape (edges, blocks)
+        All requests, arrived or not, NaN where the callers were not scraped; and of these with the flag UO.
     basis : ndarray of str, shape (edges,)
         What tells the attempts: ``proxies``, ``arrivals`` or nothing.
     table : DataFrame
@@ -51,6 +53,8 @@ class Edges:
     attempts: Cells
     accepted: Cells
     injected: Cells
+    sent: Cells
+    overflow: Cells
     basis: NDArray[np.object_]
     table: pd.DataFrame
     block_ms: int
@@ -110,6 +114,8 @@ def edges(evidence: Evidence) -> Edges:
         found.attempts,
         found.accepted,
         found.injected,
+        found.sent,
+        found.overflow,
         found.kinds,
         _table(names, found, sums),
         grid.block_ms,

@@ -88,7 +88,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "callers": mesh.request_counts(window, WORDS, reporter=Reporter.SOURCE, block_ms=block_ms),
         "called": mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms),
         "proxies": mesh.retry_counts(window, block_ms=block_ms),
-        "breakers": mesh.breaker_gauges(window),
+        "breakers": mesh.breaker_gauges(window, block_ms=block_ms),
     }
     blocks = (window.end_ms - window.start_ms) // block_ms
     remedies = mesh.dialect.remedies

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from meshlab.evidence import Evidence
 from meshlab.questions.retries.cube import total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.protection import UNKNOWN, WORSE
 from meshlab.questions.retries.storm import State, Storm
 from meshlab.results import Finding, Verdict
 
@@ -343,25 +346,27 @@ def timeouts(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
     )
 
 
-def breakers(evidence: Evidence, subject: str) -> Finding:
-    """ML-RET-010: how often breakers stood open and hosts were ejected, as scrapes saw it."""
-    table, query = evidence.frames["breakers"], _query(evidence, "breakers")
-    if table.empty:
+def breakers(stood: pd.DataFrame, shields: pd.DataFrame, evidence: Evidence, subject: str) -> Finding:
+    """ML-RET-010: how often breakers stood open and hosts were ejected, what was shed, and whether it helped."""
+    query = _query(evidence, "breakers")
+    known = shields[shields["helped"] != UNKNOWN]
+    said = [_shield(row) for row in (known if len(known) else shields).head(2 if len(known) else 1).itertuples()]
+    if len(shields) > len(said):
+        said.append(f"{len(shields) - len(said)} more in the table")
+    if stood.empty:
         lack = evidence.missing.get("breakers")
         return Finding(
             code="ML-RET-010",
             verdict=None,
             required=False,
             subject=subject,
-            statement="breakers and ejections are not exported",
+            statement="; ".join(["breakers and ejections are not exported", *said]),
             advice=lack.remedy if lack else "",
             query=query,
         )
     # An idle pooled connection holds the breaker of connections open: it refuses nothing.
-    told = table[~table["gauge"].isin(["cx_open", "cx_pool_open"])]
+    told = stood[~stood["gauge"].isin(["cx_open", "cx_pool_open"])]
     seen = told[told["open"] > 0]
-    if seen.empty:
-        return _nothing("ML-RET-010", subject, "no scrape saw a breaker open or a host ejected", query, Verdict.PASS)
     rows = [
         f"{row.gauge} of {plain(row.source)} -> {plain(row.destination_service)} at {row.open} of {row.scrapes} scrapes"
         for row in seen.sort_values("open", ascending=False).head(3).itertuples(index=False)
@@ -371,10 +376,28 @@ def breakers(evidence: Evidence, subject: str) -> Finding:
         verdict=Verdict.PASS,
         required=False,
         subject=subject,
-        statement="; ".join(rows),
+        statement="; ".join([*(rows or ["no scrape saw a breaker open or a host ejected"]), *said]),
         value=float(seen["open"].sum()),
         unit="scrapes",
+        advice=(
+            "what shed requests made it worse, or came with what did: look at its limits"
+            if (shields["helped"] == WORSE).any()
+            else ""
+        ),
         query=query,
+    )
+
+
+def _shield(row: Any) -> str:
+    """What one protection did, and whether its destination did better."""
+    share = f" ({row.shed_share:.0%})" if np.isfinite(row.shed_share) else ""
+    place = f"{plain(row.source) or 'outside'} -> {plain(row.destination_service)}"
+    did = f"{row.kind} of {place}: {row.shed:,.0f}{share} in {row.blocks} blocks"
+    if row.helped == UNKNOWN:
+        return f"{did}, whether it helped is not measured ({row.why})"
+    return (
+        f"{did}, {row.good_while:.0%} good answers with it and {row.good_before:.0%} without ({row.helped}: "
+        f"{row.low:+.1%} to {row.high:+.1%})"
     )
 
 

@@ -15,6 +15,7 @@ from meshlab.questions.retries.edges import Edges, edges
 from meshlab.questions.retries.graph import above
 from meshlab.questions.retries.paths import paths
 from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.protection import gauges, protection
 from meshlab.questions.retries.scope import Scope
 from meshlab.questions.retries.storm import State, Storm, storm
 from meshlab.results import Finding, Result, Verdict, overall
@@ -37,13 +38,14 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     -------
     Result
         Required: the state (ML-RET-001). Its tables are ``edges``, ``paths``, ``timeline``, ``incident`` (trigger and
-        phases) and ``breakers``.
+        phases), ``protection`` (what shed requests, and what came of it) and ``breakers``.
     """
     policy, scope = policy or Policy(), scope or Scope()
     all_edges = edges(evidence)
     among = _among(all_edges, scope)
     found = storm(all_edges, among, evidence.window.start_ms, policy)
     ways = paths(all_edges, found.incident, attempts=policy.attempts)
+    stood, shields = gauges(evidence), protection(evidence, all_edges, among, policy)
     subject = plain(str(evidence.subjects[0])) if evidence.subjects else "mesh"
     told = [
         say.state(found, all_edges, evidence, subject, policy),
@@ -55,7 +57,7 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         say.value(all_edges, among, evidence, subject),
         say.refusals(all_edges, among, evidence, subject),
         say.timeouts(all_edges, among, evidence, subject),
-        say.breakers(evidence, subject),
+        say.breakers(stood, shields, evidence, subject),
     ]
     verdict = overall(told)
     return Result(
@@ -72,7 +74,8 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
                 "paths": ways,
                 "timeline": found.timeline,
                 "incident": _incident(found),
-                "breakers": evidence.frames["breakers"],
+                "protection": shields,
+                "breakers": stood,
             }
         ),
     )
