@@ -377,8 +377,12 @@ class Mesh:
 
     @property
     def counts_attempts(self) -> bool:
-        """Whether the callers' request counters count every attempt, as Linkerd's do, and not every request once."""
-        return self.dialect.name == "Linkerd"
+        """Whether the callers' request counters count every attempt, as Linkerd's do, and not every request once.
+
+        Of Linkerd's only those of the routes themselves count a request once.
+        """
+        counters = [part.family.requests for part in self._parts(Reporter.SOURCE)]
+        return self.dialect.name == "Linkerd" and not all("_route_request_" in name for name in counters)
 
     def _without_replicas(self, selected: str, window: Window) -> SeriesSet:
         raw = self.engine.samples(selected, window.with_lead(LOOKBACK_MS))

@@ -26,6 +26,7 @@ _TOTALS: Final = (
     "sent",
     "sent_good",
     "never",
+    "injected",
     "overflow",
     "arrived_good",
     "refused",
@@ -102,14 +103,17 @@ def counted(
         if counts_attempts:
             logical, attempts = np.maximum(ours.sent - ours.retries, 0), ours.sent
         else:
-            logical = np.where(mine[:, None], ours.sent, arrivals.reached)
-            attempts = np.where(mine[:, None], ours.sent + ours.retries, arrivals.attempts)
+            # What a fault filter aborted was never tried, and not by any retry's fault.
+            tried = ours.sent - ours.aborted
+            logical = np.where(mine[:, None], tried, arrivals.reached)
+            attempts = np.where(mine[:, None], tried + ours.retries, arrivals.attempts)
         for name, values in (
             ("logical", logical),
             ("attempts", attempts),
             ("sent", ours.sent),
             ("sent_good", ours.sent_good),
             ("never", ours.never),
+            ("injected", ours.injected),
             ("overflow", ours.overflow),
             ("arrived_good", ours.arrived_good),
             ("refused", arrivals.refused),
@@ -146,6 +150,7 @@ class _Rules:
     never: Bools
     overflow: Bools
     injected: Bools
+    aborted: Bools
     arrived_good: Bools
     taken: Bools
     retry: Bools
@@ -164,6 +169,7 @@ class _Rules:
             never=never,
             overflow=refused & ~never,
             injected=flagged(callers.table["flags"], "DI", "FI").to_numpy(np.bool_),
+            aborted=flagged(callers.table["flags"], "FI").to_numpy(np.bool_),
             arrived_good=~bad,
             taken=~bad | broken,
             retry=(metric == "retry").to_numpy(np.bool_),
@@ -180,6 +186,7 @@ class _Chunk:
     never: Floats
     overflow: Floats
     injected: Floats
+    aborted: Floats
     scraped: Bools
     arrived: Floats
     arrived_good: Floats
@@ -196,6 +203,7 @@ class _Chunk:
             never=callers.sums(rules.never),
             overflow=callers.sums(rules.overflow),
             injected=callers.sums(rules.injected),
+            aborted=callers.sums(rules.aborted),
             scraped=callers.scraped(),
             arrived=called.sums(),
             arrived_good=called.sums(rules.arrived_good),

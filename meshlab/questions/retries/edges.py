@@ -92,6 +92,8 @@ def edges(evidence: Evidence) -> Edges:
     callers, called, proxies = (cube(evidence.frames[name]) for name in ("callers", "called", "proxies"))
     hosts = _hosts(callers, called)
     keys = [_keyed(callers.table, hosts), _keyed(called.table, hosts), _keyed(proxies.table, {})]
+    if grid.counts_attempts:
+        keys[0] = _parents(keys[0], callers.table, keys[2])
     # A proxy that is there and calls nobody is no edge.
     totals = total(proxies.cells)
     names = pd.concat([keys[0], keys[1], keys[2][totals > 0]])[list(EDGE)].drop_duplicates()
@@ -145,6 +147,21 @@ def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFra
     keyed.loc[nameless, "destination_namespace"] = [space for space, _ in told]
     keyed.loc[nameless, "destination_service"] = [service for _, service in told]
     return keyed
+
+
+def _parents(keyed: pd.DataFrame, table: pd.DataFrame, proxies: pd.DataFrame) -> pd.DataFrame:
+    """The edge to what was dialled, where retries are told of it: a route's retries may go to any of its backends."""
+    told = [_named(host) if host not in ABSENT else ("", "") for host in table["destination_host"]]
+    parent = keyed.assign(
+        destination_namespace=[
+            space or own for (space, _), own in zip(told, keyed["destination_namespace"], strict=True)
+        ],
+        destination_service=[service for _, service in told],
+    )
+    dialled = pd.MultiIndex.from_frame(parent).isin(pd.MultiIndex.from_frame(proxies)) & (
+        parent["destination_service"] != ""
+    ).to_numpy(np.bool_)
+    return keyed.where(~pd.Series(dialled, keyed.index), parent)
 
 
 def _named(host: str) -> tuple[str, str]:
@@ -224,6 +241,7 @@ def _table(names: pd.DataFrame, found: Counted, sums: pd.DataFrame) -> pd.DataFr
     for name in ("retry_limit_exceeded", "per_try_timeout", "timeout", "connect_fail", "ejections"):
         table[name] = sums[name]
     table["never_arrived"] = whole["never"]
+    table["injected"] = whole["injected"]
     table["unexplained"] = np.where(has_called, whole["unexplained"], np.nan)
     table["good_share"] = ratio(whole["sent_good"], whole["sent"])
     table["fault"] = found.fault

@@ -185,6 +185,37 @@ def test_mirrored_requests_are_no_retries() -> None:
     assert row["unexplained"] == pytest.approx(1000, rel=0.01)
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["both ends", "proxies"])
+@pytest.mark.parametrize("flags", ["FI", "DI,FI", "FI,DI"])
+def test_what_a_fault_filter_aborts_was_never_tried(own: bool, flags: str) -> None:
+    # 1,000 of 2,000 are aborted before they are sent; each of the others is tried one and a half times.
+    series = [
+        istio("source", 1000, code="503", flags=flags),
+        istio("source", 1000),
+        istio("destination", 1000),
+        istio("destination", 500, code="503"),
+        *([envoy("upstream_rq_retry", 500)] if own else []),
+    ]
+    row = edge(series)
+    assert row["amplification"] == pytest.approx(1.5, rel=0.01)
+    assert row["never_arrived"] == pytest.approx(1000, rel=0.01)
+    assert row["injected"] == pytest.approx(1000, rel=0.01)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["both ends", "proxies"])
+def test_what_a_fault_filter_delays_is_a_request_as_any(own: bool) -> None:
+    series = [
+        istio("source", 1000, flags="DI"),
+        istio("source", 1000),
+        istio("destination", 2000),
+        *([envoy("upstream_rq_retry", 0)] if own else []),
+    ]
+    row = edge(series)
+    assert row["amplification"] == 1.0
+    assert row["never_arrived"] == 0
+    assert row["injected"] == pytest.approx(1000, rel=0.01)
+
+
 @pytest.mark.parametrize("label", ["cluster_name", "envoy_cluster_name"])
 def test_both_names_of_the_cluster_are_read(label: str) -> None:
     row = edge(
