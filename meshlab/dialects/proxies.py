@@ -64,6 +64,8 @@ _OWN: Final = (
 )
 """Labels that the proxies set themselves, and no scraper."""
 
+_NO_EDGE: Final = r"(?:InboundPassthroughCluster|BlackHoleCluster|xds-grpc$|sds-grpc$|agent$|prometheus_stats$)"
+
 COUNTERS: Final = tuple(dict.fromkeys(_NAMES.values()))
 """What is counted, in this house's words."""
 
@@ -217,7 +219,7 @@ def _named(raw: SeriesSet, workloads: pd.Series[str]) -> pd.DataFrame:
     # Linkerd's service profiles name the authority, with its port.
     cluster = cluster.where(cluster != "", _first(labels, ("dst",)).str.replace(r":\d+$", "", regex=True))
     # Istio writes direction|port|subset|host; plain Envoy's clusters bear whatever name they were given.
-    parts = cluster.str.extract(r"^(?P<way>[^|]*)\|\d*\|[^|]*\|(?P<host>.+)$").fillna("")
+    parts = cluster.str.extract(r"^(?P<way>[^|]*)\|\d*\|[^|]*\|(?P<host>.*)$").fillna("")
     host = parts["host"].where(parts["host"] != "", cluster)
     names = host.str.extract(r"^(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc(\..*)?$").fillna("")
     service = names["service"].where(names["service"] != "", host)
@@ -233,6 +235,7 @@ def _named(raw: SeriesSet, workloads: pd.Series[str]) -> pd.DataFrame:
         index=labels.index,
     )
     frame = frame.replace(list(ABSENT), "")
-    # What comes in is the pod's own business: inbound clusters are no edge.
-    frame.loc[parts["way"].isin(["inbound", "InboundPassthroughClusterIpv4"]), "destination_service"] = ""
+    # What comes in is the pod's own business, and so is what a sidecar asks its control plane: no edges.
+    own = (parts["way"] == "inbound") | cluster.str.match(_NO_EDGE)
+    frame.loc[own, "destination_service"] = ""
     return frame
