@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "EDGE", "Bools", "Cells", "Cube", "Floats", "Part", "Sorted", "cube", "total", "wide"]
+__all__ = ["CHUNK", "EDGE", "Bools", "Cells", "Cube", "Floats", "Part", "Sorted", "cube", "long", "total", "wide"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -77,6 +77,33 @@ class Cube:
 
     table: pd.DataFrame
     cells: Cells
+
+
+def long(frame: pd.DataFrame, value: str, **words: str) -> pd.DataFrame:
+    """Turn some rows of what `wide` made into a long frame again.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `wide`.
+    value : str
+        Name of the counts' column.
+    **words : str
+        The value that each of these words must have.
+
+    Returns
+    -------
+    DataFrame
+        The words, ``block`` and `value`; no row where nothing was scraped.
+    """
+    chosen = np.ones(len(frame), np.bool_)
+    for word, wanted in words.items():
+        chosen &= np.asarray(frame.index.get_level_values(word) == wanted, np.bool_)
+    cells = frame.to_numpy()[chosen]
+    row, block = np.nonzero(np.isfinite(cells))
+    table = frame.index[chosen].to_frame(index=False).iloc[row].reset_index(drop=True)
+    table["block"], table[value] = block, cells[row, block].astype(np.float64)
+    return table
 
 
 def total(cells: Cells, blocks: Bools | None = None) -> Floats:

@@ -16,7 +16,7 @@ from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import above, below
 from meshlab.questions.retries.policy import Policy
 
-__all__ = ["State", "Storm", "storm"]
+__all__ = ["State", "Storm", "depths", "storm"]
 
 _CAPACITY_LOST: Final = 0.6
 """Share of what a service usually takes in below which it is itself in trouble."""
@@ -128,7 +128,7 @@ def storm(all_edges: Edges, among: Bools, start_ms: int, policy: Policy) -> Stor
     low = share < policy.goodput * before
     incident = hot & low
     line = _timeline(all_edges, known, origin, hops, load, fine, start_ms)
-    distance = _distance(all_edges, origin, hops)
+    distance = depths(all_edges, origin, hops)
     order = sorted(np.flatnonzero(hops).tolist(), key=lambda e: (distance[e], onset[e], e))
     during = _amplified(all_edges, origin, hops, tried, asked, incident if incident.any() else hot)
     if not incident.any():
@@ -210,7 +210,7 @@ def _origin(all_edges: Edges, amplified: Bools, troubled: Bools, since: NDArray[
     return int(chosen[np.lexsort((since[chosen], -failures))[0]])
 
 
-def _distance(all_edges: Edges, origin: int, hops: Bools) -> NDArray[np.intp]:
+def depths(all_edges: Edges, origin: int, hops: Bools) -> NDArray[np.intp]:
     """How many calls each edge is above the origin."""
     distance = np.full(len(hops), len(hops), np.intp)
     level = all_edges.callee == all_edges.callee[origin]
@@ -224,7 +224,7 @@ def _distance(all_edges: Edges, origin: int, hops: Bools) -> NDArray[np.intp]:
 
 def _amplified(all_edges: Edges, origin: int, hops: Bools, tried: Cells, asked: Cells, blocks: Bools) -> float:
     """The product of the amplified hops' attempts for a request, edges of one depth taken together."""
-    distance = _distance(all_edges, origin, hops)
+    distance = depths(all_edges, origin, hops)
     product = 1.0
     for depth in np.unique(distance[hops]):
         level = hops & (distance == depth)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meshlab.questions.retries.cube import CHUNK, Sorted, cube, total, wide
+from meshlab.questions.retries.cube import CHUNK, Sorted, cube, long, total, wide
 
 
-def long(rows: int, seed: int, most: int = 1000) -> pd.DataFrame:
+def made_up(rows: int, seed: int, most: int = 1000) -> pd.DataFrame:
     draw = np.random.default_rng(seed)
     frame = pd.DataFrame(
         {
@@ -24,11 +24,13 @@ def long(rows: int, seed: int, most: int = 1000) -> pd.DataFrame:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_count_is_where_its_words_and_block_say(seed: int) -> None:
-    frame = long(30, seed)
+    frame = made_up(30, seed)
     made = wide(frame, ("who", "what"), "count", 7)
-    back = made.stack().dropna().rename("count").rename_axis(["who", "what", "block"]).reset_index()
-    back = back.astype({"count": np.int64, "block": np.int64}).sort_values(["who", "what", "block"])
-    pd.testing.assert_frame_equal(back.reset_index(drop=True), frame, check_dtype=False)
+    back = long(made, "count").sort_values(["who", "what", "block"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(back, frame, check_dtype=False)
+    some = long(made, "count", who="b", what="503").sort_values("block").reset_index(drop=True)
+    wanted = frame[(frame["who"] == "b") & (frame["what"] == "503")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, wanted, check_dtype=False)
     assert int(made.isna().to_numpy().sum()) == made.size - len(frame)
 
 
