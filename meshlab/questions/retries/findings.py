@@ -1,4 +1,4 @@
-"""Findings ML-RET-001 to 010: what edges, ways and the storm come to."""
+"""Findings ML-RET-001 to 010, and 014: what edges, ways and the storm come to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
+from meshlab.questions.retries.capacity import OVERLOADED, STABLE, VULNERABLE
+from meshlab.questions.retries.capacity import UNKNOWN as UNMEASURED
 from meshlab.questions.retries.cube import total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.policy import Policy
@@ -17,7 +19,19 @@ from meshlab.questions.retries.protection import UNKNOWN, WORSE
 from meshlab.questions.retries.storm import State, Storm
 from meshlab.results import Finding, Verdict
 
-__all__ = ["amplifiers", "breakers", "coverage", "identity", "origin", "path", "refusals", "state", "timeouts", "value"]
+__all__ = [
+    "amplifiers",
+    "breakers",
+    "coverage",
+    "identity",
+    "origin",
+    "path",
+    "refusals",
+    "state",
+    "timeouts",
+    "value",
+    "vulnerable",
+]
 
 Bools = NDArray[np.bool_]
 
@@ -237,6 +251,8 @@ def path(ways: pd.DataFrame, found: Storm, evidence: Evidence, subject: str) -> 
     row = known.loc[known[column].idxmax()]
     when = " in the incident" if column == "in_incident" else ""
     worst = f"; configured is a worst case of {row['configured']:.0f}" if np.isfinite(row["configured"]) else ""
+    if not worst and row["worst"] > 1:
+        worst = f"; the most that each hop was seen to try makes {row['worst']:.3g}, what is configured is not known"
     return Finding(
         code="ML-RET-006",
         verdict=Verdict.PASS if found.origin is None else Verdict.WARN,
@@ -383,6 +399,54 @@ def breakers(stood: pd.DataFrame, shields: pd.DataFrame, evidence: Evidence, sub
             "what shed requests made it worse, or came with what did: look at its limits"
             if (shields["helped"] == WORSE).any()
             else ""
+        ),
+        query=query,
+    )
+
+
+def vulnerable(table: pd.DataFrame, evidence: Evidence, subject: str) -> Finding:
+    """ML-RET-014: whether the usual load would fill a service if each request were tried as often as it can be."""
+    query = _query(evidence, "called")
+    if table.empty:
+        return Finding(
+            code="ML-RET-014",
+            verdict=None,
+            required=False,
+            subject=subject,
+            statement="no service was seen full: how near retries can bring one to its capacity is not measured",
+            advice="test it with more load than it serves, and record that",
+            query=query,
+        )
+    order = {OVERLOADED: 0, VULNERABLE: 1, STABLE: 2, UNMEASURED: 3}
+    row = table.sort_values("state", key=lambda v: v.map(order), kind="stable").iloc[0]
+    said = (
+        f"{plain(str(row['service']))} takes in {row['capacity_per_s']:.3g} attempts a second when it is full "
+        f"({row['low']:.3g} to {row['high']:.3g}), and usually {row['load_per_s']:.3g}"
+    )
+    known = np.isfinite(row["safe_per_s"])
+    if known:
+        said += (
+            f"; with {row['worst']:.3g} attempts for a request ({row['worst_from']}) a load up to "
+            f"{row['safe_per_s']:.3g} a second comes back by itself"
+        )
+    else:
+        said += "; no retries were seen, and how many are configured is not known"
+    risky = row["state"] in (VULNERABLE, OVERLOADED)
+    return Finding(
+        code="ML-RET-014",
+        verdict=Verdict.WARN if risky else Verdict.PASS if known else None,
+        required=False,
+        subject=subject,
+        statement=said,
+        value=float(row["load_per_s"] * row["worst"] / row["capacity_per_s"]) if known else None,
+        threshold=1.0 if known else None,
+        unit="of its capacity, if every request used all its tries",
+        advice=(
+            "bound the retries, or add capacity: any time-out long enough can tip it"
+            if risky
+            else ""
+            if known
+            else "give `attempts`, the tries that are configured at each hop"
         ),
         query=query,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
 from meshlab.questions.retries import findings as say
+from meshlab.questions.retries.capacity import capacity
 from meshlab.questions.retries.edges import Edges, edges
 from meshlab.questions.retries.graph import above
 from meshlab.questions.retries.paths import paths
@@ -38,13 +39,15 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     -------
     Result
         Required: the state (ML-RET-001). Its tables are ``edges``, ``paths``, ``timeline``, ``incident`` (trigger and
-        phases), ``protection`` (what shed requests, and what came of it) and ``breakers``.
+        phases), ``capacity`` (of services that were full), ``protection`` (what shed requests, and what came of it)
+        and ``breakers``.
     """
     policy, scope = policy or Policy(), scope or Scope()
     all_edges = edges(evidence)
     among = _among(all_edges, scope)
     found = storm(all_edges, among, evidence.window.start_ms, policy)
-    ways = paths(all_edges, found.incident, attempts=policy.attempts)
+    ways = paths(all_edges, found.incident, attempts=policy.attempts, least=policy.least)
+    limits = capacity(all_edges, among, found, ways, policy)
     stood, shields = gauges(evidence), protection(evidence, all_edges, among, policy)
     subject = plain(str(evidence.subjects[0])) if evidence.subjects else "mesh"
     told = [
@@ -58,6 +61,7 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         say.refusals(all_edges, among, evidence, subject),
         say.timeouts(all_edges, among, evidence, subject),
         say.breakers(stood, shields, evidence, subject),
+        say.vulnerable(limits, evidence, subject),
     ]
     verdict = overall(told)
     return Result(
@@ -74,6 +78,7 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
                 "paths": ways,
                 "timeline": found.timeline,
                 "incident": _incident(found),
+                "capacity": limits,
                 "protection": shields,
                 "breakers": stood,
             }
