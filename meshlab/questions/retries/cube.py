@@ -14,7 +14,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["CHUNK", "EDGE", "Bools", "Cells", "Cube", "Floats", "Part", "Sorted", "cube", "long", "total", "wide"]
+__all__ = [
+    "CHUNK",
+    "EDGE",
+    "Bools",
+    "Cells",
+    "Cube",
+    "Floats",
+    "Part",
+    "Sorted",
+    "cube",
+    "long",
+    "quantile",
+    "total",
+    "wide",
+]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -119,6 +133,21 @@ def total(cells: Cells, blocks: Bools | None = None) -> Floats:
         part = cells[low : low + CHUNK]
         summed[low : low + CHUNK] = np.nansum(part if blocks is None else part[:, blocks], axis=1, dtype=np.float64)
     return summed
+
+
+def quantile(values: Floats, q: float) -> Floats:
+    """The quantile of each row's numbers, NaN where there is none, shape (rows,).
+
+    Rows without a gap, which most are, are sorted together.
+    """
+    found = np.full(len(values), np.nan)
+    known = np.isfinite(values)
+    whole, some = known.all(axis=1), known.any(axis=1)
+    if values.shape[1] and whole.any():
+        found[whole] = np.quantile(values[whole], q, axis=1)
+    if (gaps := some & ~whole).any():
+        found[gaps] = np.nanquantile(values[gaps], q, axis=1)
+    return found
 
 
 def cube(frame: pd.DataFrame) -> Cube:

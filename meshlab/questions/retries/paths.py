@@ -88,17 +88,19 @@ def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0, l
                 best[service] = value
                 way[service] = (*way[caller], edge) if caller >= 0 else (edge,)
     rows = []
+    sources, stops_at = (all_edges.names[word].to_numpy(object) for word in ("source", "destination_service"))
+    spaces, services = (all_edges.services[word].to_numpy(object) for word in ("namespace", "service"))
     for service in range(count):
         if not (edges := way[service]):
             continue
         own = list(edges)
-        first = all_edges.names["source"].iloc[own[0]] or "outside"
-        stops = [str(all_edges.names["destination_service"].iloc[e]) for e in own]
+        first = sources[own[0]] or "outside"
+        stops = [str(stops_at[e]) for e in own]
         measured = [e for e in own if all_edges.basis[e]]
         rows.append(
             (
-                all_edges.services["namespace"].iloc[service],
-                all_edges.services["service"].iloc[service],
+                spaces[service],
+                services[service],
                 " > ".join([str(first), *stops]),
                 len(own),
                 int((weight[own] > 1.05).sum()),

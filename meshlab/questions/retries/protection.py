@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from meshlab.evidence import Evidence
-from meshlab.questions.retries.cube import CHUNK, EDGE, Bools, Cells, Cube, Floats, Sorted, cube
+from meshlab.questions.retries.cube import CHUNK, EDGE, Bools, Cells, Cube, Floats, Sorted, cube, quantile
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.policy import Policy
 
@@ -241,11 +241,7 @@ def _compared(acted: _Acted, out: _Out, all_edges: Edges, among: Bools, policy: 
 def _troubled(good: Floats, sent: Floats, policy: Policy) -> Bools:
     """Blocks in which a destination answered worse than usual: the upper quartile of its blocks."""
     share = np.divide(good, sent, out=np.full(good.shape, np.nan), where=sent > 0)
-    usual = np.full(len(share), np.nan)
-    some = np.isfinite(share).any(axis=1)
-    if some.any():
-        usual[some] = np.nanquantile(share[some], 0.75, axis=1)
-    return np.asarray(share < policy.goodput * usual[:, None], np.bool_)
+    return np.asarray(share < policy.goodput * quantile(share, 0.75)[:, None], np.bool_)
 
 
 def _before(acting: Bools, troubled: Bools) -> Bools:

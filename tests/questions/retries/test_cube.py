@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meshlab.questions.retries.cube import CHUNK, Sorted, cube, long, total, wide
+from meshlab.questions.retries.cube import CHUNK, Sorted, cube, long, quantile, total, wide
 
 
 def made_up(rows: int, seed: int, most: int = 1000) -> pd.DataFrame:
@@ -83,3 +83,14 @@ def test_totals_are_exact_in_single_precision() -> None:
     some = np.arange(3000) % 2 == 0
     assert (total(cells) == 3000 * (2**23 + 1)).all()
     assert (total(cells, some) == 1500 * (2**23 + 1)).all()
+
+
+@pytest.mark.parametrize("q", [0.25, 0.5, 0.75])
+def test_quantiles_are_those_of_each_rows_own_numbers(q: float) -> None:
+    values = np.random.default_rng(2).normal(size=(6, 9))
+    values[1, 3:7] = values[4, 0] = np.nan
+    values[2] = np.nan
+    found = quantile(values, q)
+    for row, mine in zip(values, found, strict=True):
+        numbers = row[np.isfinite(row)]
+        assert np.isnan(mine) if not len(numbers) else mine == pytest.approx(np.quantile(numbers, q))
