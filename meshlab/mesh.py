@@ -345,17 +345,25 @@ class Mesh:
         raw = self._without_replicas(proxies.counters(self.dialect.options.forced), window)
         return Answer(proxies.risen(raw, self._workloads(window), window, block_ms), raw.query)
 
-    def breaker_gauges(self, window: Window) -> Answer:
-        """How often breakers stood open and hosts were ejected, as the scrapes saw it.
+    def breaker_gauges(self, window: Window, *, block_ms: int) -> Answer:
+        """How often and when breakers stood open and hosts were ejected, as the scrapes saw it.
+
+        Parameters
+        ----------
+        window : Window
+        block_ms : int
+            Length of a block, milliseconds.
 
         Returns
         -------
         Answer
             ``source_namespace, source, destination_namespace, destination_service``, ``gauge`` (one of
-            `dialects.proxies.GAUGES`), ``scrapes``, ``open`` (how many of them saw it above zero) and ``most``.
+            `dialects.proxies.GAUGES`), ``block`` and ``blocks`` (the first of a run of blocks in which it was above
+            zero, or was not, and how many they are), ``scrapes``, ``open`` (how many of them saw it above zero) and
+            ``most``.
         """
         raw = self._without_replicas(proxies.gauges(self.dialect.options.forced), window)
-        return Answer(proxies.summary(raw, self._workloads(window), window), raw.query)
+        return Answer(proxies.summary(raw, self._workloads(window), window, block_ms), raw.query)
 
     def scrape_ms(self, window: Window) -> int:
         """How often request counters are scraped, milliseconds: the median of the last five minutes; 0: not known."""
@@ -369,8 +377,12 @@ class Mesh:
 
     @property
     def counts_attempts(self) -> bool:
-        """Whether the callers' request counters count every attempt, as Linkerd's do, and not every request once."""
-        return self.dialect.name == "Linkerd"
+        """Whether the callers' request counters count every attempt, as Linkerd's do, and not every request once.
+
+        Of Linkerd's only those of the routes themselves count a request once.
+        """
+        counters = [part.family.requests for part in self._parts(Reporter.SOURCE)]
+        return self.dialect.name == "Linkerd" and not all("_route_request_" in name for name in counters)
 
     def _without_replicas(self, selected: str, window: Window) -> SeriesSet:
         raw = self.engine.samples(selected, window.with_lead(LOOKBACK_MS))

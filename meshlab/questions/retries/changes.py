@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cube import Floats
+from meshlab.questions.retries.cube import Floats, quantile
 
 __all__ = ["Rise", "rise", "usual"]
 
@@ -24,11 +24,8 @@ def usual(events: Floats, exposure: Floats, low: float, high: float) -> Floats:
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(exposure > 0, events / exposure, np.nan)
-    found = np.full(len(ratio), low)
-    some = np.isfinite(ratio).any(axis=1)
-    if some.any():
-        found[some] = np.nanquantile(ratio[some], 0.25, axis=1)
-    clipped: Floats = np.clip(found, low, high)
+    found = quantile(ratio, 0.25)
+    clipped: Floats = np.clip(np.where(np.isfinite(found), found, low), low, high)
     return clipped
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -12,17 +11,11 @@ from numpy.typing import NDArray
 from meshlab.dialects.base import ABSENT
 from meshlab.dialects.proxies import COUNTERS
 from meshlab.evidence import Evidence
-from meshlab.questions.retries.cube import EDGE, Floats, Groups, grouped
-from meshlab.questions.retries.evidence import WORDS, Grid
-from meshlab.questions.retries.outcomes import failed, flagged, never_arrived
+from meshlab.questions.retries.counted import Counted, counted, ratio
+from meshlab.questions.retries.cube import EDGE, Cells, Cube, Floats, cube, total
+from meshlab.questions.retries.evidence import Grid
 
 __all__ = ["Edges", "edges"]
-
-_UNEXPLAINED: Final = 0.05
-"""Share of the arrivals beyond requests and failures from which on they count as no retries at all."""
-
-_FAULT: Final = 1.05
-"""Arrivals for a request from which on retry counters that stand at zero are not believed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +35,8 @@ class Edges:
         refused at once. NaN in a block where it was not measured.
     injected : ndarray, shape (edges, blocks)
         Requests that a fault filter delayed or aborted.
+    sent, overflow : ndarray, shape (edges, blocks)
+        All requests, arrived or not, NaN where the callers were not scraped; and of these with the flag UO.
     basis : ndarray of str, shape (edges,)
         What tells the attempts: ``proxies``, ``arrivals`` or nothing.
     table : DataFrame
@@ -53,11 +48,13 @@ class Edges:
     callee: NDArray[np.intp]
     caller: NDArray[np.intp]
     services: pd.DataFrame
-    logical: Floats
-    good: Floats
-    attempts: Floats
-    accepted: Floats
-    injected: Floats
+    logical: Cells
+    good: Cells
+    attempts: Cells
+    accepted: Cells
+    injected: Cells
+    sent: Cells
+    overflow: Cells
     basis: NDArray[np.object_]
     table: pd.DataFrame
     block_ms: int
@@ -92,131 +89,44 @@ def edges(evidence: Evidence) -> Edges:
     """
     grid = evidence.chosen
     assert isinstance(grid, Grid)
-    blocks = (evidence.window.end_ms - evidence.window.start_ms) // grid.block_ms
-    callers = grouped(evidence.frames["callers"], WORDS, "count")
-    called = grouped(evidence.frames["called"], WORDS, "count")
-    proxies = grouped(evidence.frames["proxies"], (*EDGE, "metric"), "value")
+    callers, called, proxies = (cube(evidence.frames[name]) for name in ("callers", "called", "proxies"))
     hosts = _hosts(callers, called)
     keys = [_keyed(callers.table, hosts), _keyed(called.table, hosts), _keyed(proxies.table, {})]
+    if grid.counts_attempts:
+        keys[0] = _parents(keys[0], callers.table, keys[2])
     # A proxy that is there and calls nobody is no edge.
-    used = proxies.totals() > 0
-    names = pd.concat([keys[0], keys[1], keys[2][used]])[list(EDGE)].drop_duplicates()
+    totals = total(proxies.cells)
+    names = pd.concat([keys[0], keys[1], keys[2][totals > 0]])[list(EDGE)].drop_duplicates()
     # Who calls nothing by name, and what is called by nobody's name, is no edge.
     names = names[names["destination_service"] != ""].sort_values(list(EDGE)).reset_index(drop=True)
     index = pd.MultiIndex.from_frame(names)
     at = [index.get_indexer(pd.MultiIndex.from_frame(k[list(EDGE)])) for k in keys]
     callee, caller, services = _graph(names, [callers.table, called.table], keys[:2])
-    shape = (len(names), blocks)
-
-    sent = callers.matrix(at[0], *shape)
-    sent_good = callers.matrix(at[0], *shape, ~failed(callers.table).to_numpy(np.bool_))
-    never = callers.matrix(at[0], *shape, never_arrived(callers.table).to_numpy(np.bool_))
-    refused = flagged(callers.table["flags"], "UO").to_numpy(np.bool_)
-    overflow = callers.matrix(at[0], *shape, refused & ~never_arrived(callers.table).to_numpy(np.bool_))
-    bad = failed(called.table).to_numpy(np.bool_)
-    arrived = called.matrix(at[1], *shape)
-    arrived_bad = called.matrix(at[1], *shape, bad)
-    # An attempt whose caller gave up has no code: it was taken in. What is refused at once has one.
-    broken = bad & (called.table["code"].astype(str) == "0").to_numpy(np.bool_)
-    taken = called.matrix(at[1], *shape, ~bad | broken)
-    metric = {
-        name: proxies.matrix(at[2], *shape, (proxies.table["metric"] == name).to_numpy(np.bool_))
-        for name in ("retry", "retry_overflow", "pending_overflow", "active_overflow", "per_try_timeout", "sent")
-    }
-    injected = callers.matrix(at[0], *shape, flagged(callers.table["flags"], "DI", "FI").to_numpy(np.bool_))
-    sums = _sums(proxies, at[2], len(names))
-    has_callers = np.isin(np.arange(len(names)), at[0])
-    has_called = np.isin(np.arange(len(names)), at[1])
-
-    arrivals = _from_arrivals(sent, never, overflow, arrived, arrived_bad)
-    exported = np.isfinite(sums["retry"].to_numpy(np.float64)) & has_callers
-    silent = exported & (sums["retry"].to_numpy(np.float64) == 0) & has_called
-    fault = silent & (_ratio(arrivals.attempts.sum(axis=1), arrivals.reached.sum(axis=1)) > _FAULT)
-    own = exported & ~fault
-    other = ~own & has_callers & has_called & (not grid.counts_attempts)
-
-    retries = metric["retry"]
-    if grid.counts_attempts:
-        logical, attempts = np.maximum(sent - retries, 0), sent
-    else:
-        logical = np.where(own[:, None], sent, arrivals.reached)
-        attempts = np.where(own[:, None], sent + retries, arrivals.attempts)
-    # A whole that nobody counted is not zero.
-    seen = callers.matrix(at[0], *shape, None) > 0
-    missing = ~(own | other)[:, None] | (~seen & ~_scraped(evidence, callers, at[0], shape))
-    kinds = np.where(own, "proxies", np.where(other, "arrivals", "")).astype(object)
-    lone = ~has_callers & has_called
-    accepted = np.where(has_called[:, None], taken, sent_good + metric["per_try_timeout"])
-    table = _table(names, kinds, logical, attempts, sums, sent, sent_good, never, overflow, arrivals, own, has_called)
-    table["fault"] = fault
-    table["only_called"] = lone
-    table["identity"] = np.where(
-        has_called & has_callers, _ratio((arrived - arrived_bad).sum(axis=1), sent_good.sum(axis=1)), np.nan
+    sums = _sums(proxies, totals, at[2], len(names))
+    found = counted(
+        callers, called, proxies, at, sums["retry"].to_numpy(np.float64), counts_attempts=grid.counts_attempts
     )
-    hide = missing & ~lone[:, None]
     return Edges(
         names,
         callee,
         caller,
         services,
-        np.where(lone[:, None], arrived, np.where(hide, np.nan, logical)),
-        np.where(lone[:, None], arrived - arrived_bad, np.where(hide, np.nan, sent_good)),
-        np.where(hide | lone[:, None], np.nan, attempts),
-        accepted,
-        injected,
-        kinds,
-        table,
+        found.logical,
+        found.good,
+        found.attempts,
+        found.accepted,
+        found.injected,
+        found.sent,
+        found.overflow,
+        found.kinds,
+        _table(names, found, sums),
         grid.block_ms,
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arrivals:
-    """What both ends of an edge tell without any retry counter, shape (edges, blocks)."""
-
-    reached: Floats
-    attempts: Floats
-    unexplained: Floats
-    refused: Floats
-
-
-def _from_arrivals(sent: Floats, never: Floats, overflow: Floats, arrived: Floats, arrived_bad: Floats) -> _Arrivals:
-    """Requests that reached a server, and their attempts, from both ends of an edge.
-
-    UO is two things: a breaker that refused the request itself (it never arrived), and one that refused a retry of a
-    request that did. Only as many are taken for the former as must be: those for which there is no arrival, and those
-    for which there is no failure that a retry could have followed.
-    """
-    total = {
-        k: v.sum(axis=1) for k, v in (("s", sent), ("n", never), ("o", overflow), ("a", arrived), ("b", arrived_bad))
-    }
-    must = np.maximum(total["s"] - total["n"] - total["a"], total["o"] - total["b"])
-    # Counts of two ends are scraped at two moments: less than a hundredth is no difference.
-    must = np.where(must > 0.01 * total["s"] + 1, np.clip(must, 0, total["o"]), 0.0)
-    part = _ratio(must, total["o"])
-    refused = overflow * np.nan_to_num(part)[:, None]
-    reached = np.maximum(sent - never - refused, 0)
-    # A retry follows a failure: what arrives beyond requests and failures is mirrored, or comes from outside the mesh.
-    beyond = total["a"] - reached.sum(axis=1) - total["b"]
-    odd = beyond > _UNEXPLAINED * total["a"] + 1
-    unexplained = np.where(odd[:, None], arrived * np.nan_to_num(_ratio(beyond, total["a"]))[:, None], 0.0)
-    return _Arrivals(reached, np.maximum(arrived - unexplained, 0), unexplained, refused)
-
-
-def _ratio(a: Floats, b: Floats) -> Floats:
-    ratio: Floats = np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
-    return ratio
-
-
-def _scraped(evidence: Evidence, callers: Groups, at: NDArray[np.intp], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """In which blocks an edge's callers were scraped at all, requests or none."""
-    once = Groups(callers.table, callers.group, callers.block, np.ones(len(callers.value)))
-    return once.matrix(at, *shape) > 0
-
-
-def _hosts(*sides: Groups) -> dict[str, tuple[str, str]]:
+def _hosts(*sides: Cube) -> dict[str, tuple[str, str]]:
     """Namespace and service behind each host that was dialled, as far as any answer told; the busiest counts."""
-    rows = pd.concat([side.table.assign(total=side.totals()) for side in sides])
+    rows = pd.concat([side.table.assign(total=total(side.cells)) for side in sides])
     known = rows[~rows["destination_service"].isin(ABSENT) & ~rows["destination_host"].isin(ABSENT)]
     known = known.sort_values("total").drop_duplicates("destination_host", keep="last")
     return {
@@ -229,14 +139,29 @@ def _hosts(*sides: Groups) -> dict[str, tuple[str, str]]:
 
 def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFrame:
     """The edge of each combination; where no server answered, the service is told by the host that was dialled."""
-    keyed = table[list(EDGE)].astype(str).copy()
+    keyed = table[list(EDGE)].copy()
     if "destination_host" not in table or keyed.empty:
         return keyed
     nameless = (keyed["destination_service"] == "").to_numpy(np.bool_)
-    told = [hosts.get(host) or _named(host) for host in table["destination_host"].astype(str)[nameless]]
+    told = [hosts.get(host) or _named(host) for host in table["destination_host"][nameless]]
     keyed.loc[nameless, "destination_namespace"] = [space for space, _ in told]
     keyed.loc[nameless, "destination_service"] = [service for _, service in told]
     return keyed
+
+
+def _parents(keyed: pd.DataFrame, table: pd.DataFrame, proxies: pd.DataFrame) -> pd.DataFrame:
+    """The edge to what was dialled, where retries are told of it: a route's retries may go to any of its backends."""
+    told = [_named(host) if host not in ABSENT else ("", "") for host in table["destination_host"]]
+    parent = keyed.assign(
+        destination_namespace=[
+            space or own for (space, _), own in zip(told, keyed["destination_namespace"], strict=True)
+        ],
+        destination_service=[service for _, service in told],
+    )
+    dialled = pd.MultiIndex.from_frame(parent).isin(pd.MultiIndex.from_frame(proxies)) & (
+        parent["destination_service"] != ""
+    ).to_numpy(np.bool_)
+    return keyed.where(~pd.Series(dialled, keyed.index), parent)
 
 
 def _named(host: str) -> tuple[str, str]:
@@ -258,7 +183,7 @@ def _graph(
             pd.DataFrame(
                 {
                     "namespace": k["destination_namespace"],
-                    "workload": t["destination_workload"].astype(str),
+                    "workload": t["destination_workload"],
                     "service": k["destination_service"],
                 }
             )
@@ -276,9 +201,8 @@ def _graph(
     return callee.astype(np.intp), own.to_numpy(np.intp), services
 
 
-def _sums(proxies: Groups, at: NDArray[np.intp], count: int) -> pd.DataFrame:
+def _sums(proxies: Cube, totals: Floats, at: NDArray[np.intp], count: int) -> pd.DataFrame:
     """Totals of each proxy counter by edge; NaN where it is not exported."""
-    totals = proxies.totals()
     sums = {}
     for name in COUNTERS:
         mine = (proxies.table["metric"] == name).to_numpy(np.bool_) & (at >= 0)
@@ -289,46 +213,39 @@ def _sums(proxies: Groups, at: NDArray[np.intp], count: int) -> pd.DataFrame:
     return pd.DataFrame(sums)
 
 
-def _table(
-    names: pd.DataFrame,
-    kinds: NDArray[np.object_],
-    logical: Floats,
-    attempts: Floats,
-    sums: pd.DataFrame,
-    sent: Floats,
-    sent_good: Floats,
-    never: Floats,
-    overflow: Floats,
-    arrivals: _Arrivals,
-    own: NDArray[np.bool_],
-    has_called: NDArray[np.bool_],
-) -> pd.DataFrame:
-    asked, tried = logical.sum(axis=1), attempts.sum(axis=1)
+def _table(names: pd.DataFrame, found: Counted, sums: pd.DataFrame) -> pd.DataFrame:
+    whole = {str(name): values.to_numpy(np.float64) for name, values in found.totals.items()}
+    asked, tried = whole["logical"], whole["attempts"]
     retries = tried - asked
-    known = kinds != ""
+    own, has_called = found.kinds == "proxies", found.has_called
     table = names.copy()
-    table["basis"] = kinds
+    table["basis"] = found.kinds
     for name, values in (
         ("logical", asked),
         ("attempts", tried),
-        ("amplification", _ratio(tried, asked)),
-        ("retries_per_request", _ratio(retries, asked)),
-        ("retries_per_attempt", _ratio(retries, tried)),
+        ("amplification", ratio(tried, asked)),
+        ("retries_per_request", ratio(retries, asked)),
+        ("retries_per_attempt", ratio(retries, tried)),
     ):
-        table[name] = np.where(known, values, np.nan)
+        table[name] = np.where(found.kinds != "", values, np.nan)
     saved = np.where(own, sums["retry_success"], np.nan)
     table["saved"] = saved
-    table["wasted"] = np.where(own, 1 - _ratio(saved, np.where(retries > 0, retries, np.nan)), np.nan)
+    table["wasted"] = np.where(own, 1 - ratio(saved, np.where(retries > 0, retries, np.nan)), np.nan)
     # A refused retry (b) is counted by itself; what else bears UO was refused before it was sent (a).
     blocked = sums[["pending_overflow", "active_overflow"]].max(axis=1).to_numpy(np.float64)
-    least = arrivals.refused.sum(axis=1)
+    least = whole["refused"]
     table["breaker_rejected"] = np.where(np.isfinite(blocked), blocked, np.where(has_called, least, np.nan))
     table["retries_refused"] = np.where(
-        own, sums["retry_overflow"], np.where(has_called, overflow.sum(axis=1) - least, np.nan)
+        own, sums["retry_overflow"], np.where(has_called, whole["overflow"] - least, np.nan)
     )
     for name in ("retry_limit_exceeded", "per_try_timeout", "timeout", "connect_fail", "ejections"):
         table[name] = sums[name]
-    table["never_arrived"] = never.sum(axis=1)
-    table["unexplained"] = np.where(has_called, arrivals.unexplained.sum(axis=1), np.nan)
-    table["good_share"] = _ratio(sent_good.sum(axis=1), sent.sum(axis=1))
+    table["never_arrived"] = whole["never"]
+    table["injected"] = whole["injected"]
+    table["unexplained"] = np.where(has_called, whole["unexplained"], np.nan)
+    table["good_share"] = ratio(whole["sent_good"], whole["sent"])
+    table["fault"] = found.fault
+    table["only_called"] = ~found.has_callers & has_called
+    both = has_called & found.has_callers
+    table["identity"] = np.where(both, ratio(whole["arrived_good"], whole["sent_good"]), np.nan)
     return table

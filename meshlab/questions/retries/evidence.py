@@ -11,6 +11,7 @@ import pandas as pd
 from meshlab.dialects.base import Reporter
 from meshlab.evidence import Evidence, Missing
 from meshlab.mesh import Answer, Mesh
+from meshlab.questions.retries.cube import EDGE, wide
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.scope import Scope
 from meshlab.window import Window
@@ -74,9 +75,10 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     Returns
     -------
     Evidence
-        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`), ``proxies`` (`Mesh.retry_counts`),
-        ``breakers`` (`Mesh.breaker_gauges`) and ``lasting`` (`Mesh.durations` at the called side, by `LASTING`).
-        Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen`` is the `Grid`.
+        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`) and ``proxies`` (`Mesh.retry_counts`), each with a
+        column for every block (`cube.wide`), ``breakers`` (`Mesh.breaker_gauges`) and ``lasting`` (`Mesh.durations` at
+        the called side, by `LASTING`). Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen`` is the
+        `Grid`.
 
     Raises
     ------
@@ -90,9 +92,10 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "callers": mesh.request_counts(window, WORDS, reporter=Reporter.SOURCE, block_ms=block_ms),
         "called": mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms),
         "proxies": mesh.retry_counts(window, block_ms=block_ms),
-        "breakers": mesh.breaker_gauges(window),
+        "breakers": mesh.breaker_gauges(window, block_ms=block_ms),
         "lasting": mesh.durations(window, LASTING, reporter=Reporter.DESTINATION, block_ms=block_ms),
     }
+    blocks = (window.end_ms - window.start_ms) // block_ms
     remedies = mesh.dialect.remedies
     lacking = {
         "callers": Missing("requests as the callers' proxies count them", remedies["source"]),
@@ -102,7 +105,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "lasting": Missing("how long attempts lasted at the called side", remedies["destination"]),
     }
     return Evidence(
-        frames=MappingProxyType({name: _compact(answer.frame) for name, answer in answers.items()}),
+        frames=MappingProxyType({name: _shaped(name, answer.frame, blocks) for name, answer in answers.items()}),
         window=window,
         subjects=(subject,) if subject else (),
         source=f"{mesh.source} ({mesh.name})",
@@ -119,9 +122,7 @@ def _block_ms(scrape_ms: int, window: Window) -> int:
     return 1000 * -(-least // 1000)
 
 
-def _compact(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each word stored once: millions of rows hold a few thousand names."""
-    texts = [
-        c for c in frame.columns if c not in {"block", "time", "count", "value", "sum_ms", "scrapes", "open", "most"}
-    ]
-    return frame.astype(dict.fromkeys(texts, "category"))
+def _shaped(name: str, frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
+    if name in {"breakers", "lasting"}:
+        return frame
+    return wide(frame, (*EDGE, "metric"), "value", blocks) if name == "proxies" else wide(frame, WORDS, "count", blocks)

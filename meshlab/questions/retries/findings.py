@@ -1,6 +1,8 @@
-"""Findings ML-RET-001 to 010: what edges, ways and the storm come to."""
+"""Findings ML-RET-001 to 010, and 014: what edges, ways and the storm come to."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,12 +10,28 @@ from numpy.typing import NDArray
 
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
+from meshlab.questions.retries.capacity import OVERLOADED, STABLE, VULNERABLE
+from meshlab.questions.retries.capacity import UNKNOWN as UNMEASURED
+from meshlab.questions.retries.cube import total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.protection import UNKNOWN, WORSE
 from meshlab.questions.retries.storm import State, Storm
 from meshlab.results import Finding, Verdict
 
-__all__ = ["amplifiers", "breakers", "coverage", "identity", "origin", "path", "refusals", "state", "timeouts", "value"]
+__all__ = [
+    "amplifiers",
+    "breakers",
+    "coverage",
+    "identity",
+    "origin",
+    "path",
+    "refusals",
+    "state",
+    "timeouts",
+    "value",
+    "vulnerable",
+]
 
 Bools = NDArray[np.bool_]
 
@@ -208,8 +226,7 @@ def amplifiers(found: Storm, all_edges: Edges, evidence: Evidence, subject: str)
     if not found.amplifiers:
         return _nothing("ML-RET-005", subject, "no edge multiplies its requests", query, _judged(found))
     blocks = found.incident if found.incident.any() else (found.timeline["phase"] != "calm").to_numpy(np.bool_)
-    asked = np.nansum(all_edges.logical[:, blocks], axis=1)
-    tried = np.nansum(all_edges.attempts[:, blocks], axis=1)
+    asked, tried = total(all_edges.logical, blocks), total(all_edges.attempts, blocks)
     said = [f"{_name(all_edges, e)} {tried[e] / asked[e]:.2f}" for e in found.amplifiers if asked[e] > 0]
     return Finding(
         code="ML-RET-005",
@@ -234,6 +251,8 @@ def path(ways: pd.DataFrame, found: Storm, evidence: Evidence, subject: str) -> 
     row = known.loc[known[column].idxmax()]
     when = " in the incident" if column == "in_incident" else ""
     worst = f"; configured is a worst case of {row['configured']:.0f}" if np.isfinite(row["configured"]) else ""
+    if not worst and row["worst"] > 1:
+        worst = f"; the most that each hop was seen to try makes {row['worst']:.3g}, what is configured is not known"
     return Finding(
         code="ML-RET-006",
         verdict=Verdict.PASS if found.origin is None else Verdict.WARN,
@@ -343,25 +362,27 @@ def timeouts(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
     )
 
 
-def breakers(evidence: Evidence, subject: str) -> Finding:
-    """ML-RET-010: how often breakers stood open and hosts were ejected, as scrapes saw it."""
-    table, query = evidence.frames["breakers"], _query(evidence, "breakers")
-    if table.empty:
+def breakers(stood: pd.DataFrame, shields: pd.DataFrame, evidence: Evidence, subject: str) -> Finding:
+    """ML-RET-010: how often breakers stood open and hosts were ejected, what was shed, and whether it helped."""
+    query = _query(evidence, "breakers")
+    known = shields[shields["helped"] != UNKNOWN]
+    said = [_shield(row) for row in (known if len(known) else shields).head(2 if len(known) else 1).itertuples()]
+    if len(shields) > len(said):
+        said.append(f"{len(shields) - len(said)} more in the table")
+    if stood.empty:
         lack = evidence.missing.get("breakers")
         return Finding(
             code="ML-RET-010",
             verdict=None,
             required=False,
             subject=subject,
-            statement="breakers and ejections are not exported",
+            statement="; ".join(["breakers and ejections are not exported", *said]),
             advice=lack.remedy if lack else "",
             query=query,
         )
     # An idle pooled connection holds the breaker of connections open: it refuses nothing.
-    told = table[~table["gauge"].isin(["cx_open", "cx_pool_open"])]
+    told = stood[~stood["gauge"].isin(["cx_open", "cx_pool_open"])]
     seen = told[told["open"] > 0]
-    if seen.empty:
-        return _nothing("ML-RET-010", subject, "no scrape saw a breaker open or a host ejected", query, Verdict.PASS)
     rows = [
         f"{row.gauge} of {plain(row.source)} -> {plain(row.destination_service)} at {row.open} of {row.scrapes} scrapes"
         for row in seen.sort_values("open", ascending=False).head(3).itertuples(index=False)
@@ -371,10 +392,76 @@ def breakers(evidence: Evidence, subject: str) -> Finding:
         verdict=Verdict.PASS,
         required=False,
         subject=subject,
-        statement="; ".join(rows),
+        statement="; ".join([*(rows or ["no scrape saw a breaker open or a host ejected"]), *said]),
         value=float(seen["open"].sum()),
         unit="scrapes",
+        advice=(
+            "what shed requests made it worse, or came with what did: look at its limits"
+            if (shields["helped"] == WORSE).any()
+            else ""
+        ),
         query=query,
+    )
+
+
+def vulnerable(table: pd.DataFrame, evidence: Evidence, subject: str) -> Finding:
+    """ML-RET-014: whether the usual load would fill a service if each request were tried as often as it can be."""
+    query = _query(evidence, "called")
+    if table.empty:
+        return Finding(
+            code="ML-RET-014",
+            verdict=None,
+            required=False,
+            subject=subject,
+            statement="no service was seen full: how near retries can bring one to its capacity is not measured",
+            advice="test it with more load than it serves, and record that",
+            query=query,
+        )
+    order = {OVERLOADED: 0, VULNERABLE: 1, STABLE: 2, UNMEASURED: 3}
+    row = table.sort_values("state", key=lambda v: v.map(order), kind="stable").iloc[0]
+    said = (
+        f"{plain(str(row['service']))} takes in {row['capacity_per_s']:.3g} attempts a second when it is full "
+        f"({row['low']:.3g} to {row['high']:.3g}), and usually {row['load_per_s']:.3g}"
+    )
+    known = np.isfinite(row["safe_per_s"])
+    if known:
+        said += (
+            f"; with {row['worst']:.3g} attempts for a request ({row['worst_from']}) a load up to "
+            f"{row['safe_per_s']:.3g} a second comes back by itself"
+        )
+    else:
+        said += "; no retries were seen, and how many are configured is not known"
+    risky = row["state"] in (VULNERABLE, OVERLOADED)
+    return Finding(
+        code="ML-RET-014",
+        verdict=Verdict.WARN if risky else Verdict.PASS if known else None,
+        required=False,
+        subject=subject,
+        statement=said,
+        value=float(row["load_per_s"] * row["worst"] / row["capacity_per_s"]) if known else None,
+        threshold=1.0 if known else None,
+        unit="of its capacity, if every request used all its tries",
+        advice=(
+            "bound the retries, or add capacity: any time-out long enough can tip it"
+            if risky
+            else ""
+            if known
+            else "give `attempts`, the tries that are configured at each hop"
+        ),
+        query=query,
+    )
+
+
+def _shield(row: Any) -> str:
+    """What one protection did, and whether its destination did better."""
+    share = f" ({row.shed_share:.0%})" if np.isfinite(row.shed_share) else ""
+    place = f"{plain(row.source) or 'outside'} -> {plain(row.destination_service)}"
+    did = f"{row.kind} of {place}: {row.shed:,.0f}{share} in {row.blocks} blocks"
+    if row.helped == UNKNOWN:
+        return f"{did}, whether it helped is not measured ({row.why})"
+    return (
+        f"{did}, {row.good_while:.0%} good answers with it and {row.good_before:.0%} without ({row.helped}: "
+        f"{row.low:+.1%} to {row.high:+.1%})"
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
+from meshlab.questions.retries.cube import long, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.lint import EdgePolicy
 from meshlab.questions.retries.policy import Policy
@@ -136,8 +137,8 @@ def _hop(
         told.append("tries as given")
     else:
         blocks = found.incident if found.incident.any() else np.ones(all_edges.blocks, np.bool_)
-        tried, asked = (np.nansum(v[level][:, blocks]) for v in (all_edges.attempts, all_edges.logical))
-        retries = max(round(float(tried / asked)) - 1, 0) if asked > 0 else 0
+        tried, asked = (float(total(v[level], blocks).sum()) for v in (all_edges.attempts, all_edges.logical))
+        retries = max(round(tried / asked) - 1, 0) if asked > 0 else 0
         told.append(f"{tried / asked:.3g} attempts for a request in the incident")
     per_try_s = policy.per_try_s or gone.get(key, 0.0)
     if policy.per_try_s:
@@ -165,16 +166,16 @@ def _said(hop: Hop) -> str:
 
 def _gave_up(evidence: Evidence) -> dict[tuple[str, str], float]:
     """Mean seconds that attempts lasted whose caller had gone, by namespace and service where there were enough."""
-    took = _nobody_waited(evidence.frames["lasting"], "sum_ms")
-    count = _nobody_waited(evidence.frames["called"], "count").reindex(took.index)
+    lasting = evidence.frames["lasting"]
+    took = _by_service(lasting[lasting["code"].astype(str) == "0"], "sum_ms")
+    count = _by_service(long(evidence.frames["called"], "count", code="0"), "count").reindex(took.index)
     means = (took / count / 1000)[count >= _LEAST].round(3).rename("seconds").reset_index()
     keys = zip(means["destination_namespace"].astype(str), means["destination_service"].astype(str), strict=True)
     return dict(zip(keys, means["seconds"].astype(float), strict=True))
 
 
-def _nobody_waited(frame: pd.DataFrame, value: str) -> pd.Series[float]:
-    mine = frame[frame["code"].astype(str) == "0"]
-    return mine.groupby(["destination_namespace", "destination_service"], observed=True)[value].sum()
+def _by_service(frame: pd.DataFrame, value: str) -> pd.Series[float]:
+    return frame.groupby(["destination_namespace", "destination_service"], observed=True)[value].sum()
 
 
 def _deadline(all_edges: Edges, found: Storm, policy: Policy, gone: dict[tuple[str, str], float]) -> tuple[float, str]:

@@ -13,12 +13,14 @@ from meshlab.escape import plain
 from meshlab.evidence import Evidence
 from meshlab.questions.retries import findings as say
 from meshlab.questions.retries import remedies
+from meshlab.questions.retries.capacity import capacity
 from meshlab.questions.retries.edges import Edges, edges
 from meshlab.questions.retries.graph import above
 from meshlab.questions.retries.inforce import COLUMNS
 from meshlab.questions.retries.lint import EdgePolicy, lint, read
 from meshlab.questions.retries.paths import paths
 from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.protection import gauges, protection
 from meshlab.questions.retries.scope import Scope
 from meshlab.questions.retries.storm import State, Storm, storm
 from meshlab.questions.retries.whatif import what_if
@@ -42,8 +44,9 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     -------
     Result
         Required: the state (ML-RET-001). Its tables are ``edges``, ``paths``, ``timeline``, ``incident`` (trigger and
-        phases), ``breakers``, ``in_force`` (what each amplified hop does, and what tells that), ``policies`` (what
-        others would have done), ``cures`` (what ends it now), ``flaws`` (of the configuration) and ``proposal``.
+        phases), ``capacity`` (of services that were full), ``protection`` (what shed requests, and what came of it),
+        ``breakers``, ``in_force`` (what each amplified hop does, and what tells that), ``policies`` (what others would
+        have done), ``cures`` (what ends it now), ``flaws`` (of the configuration) and ``proposal``.
 
     Raises
     ------
@@ -54,7 +57,9 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     all_edges = edges(evidence)
     among = _among(all_edges, scope)
     found = storm(all_edges, among, evidence.window.start_ms, policy)
-    ways = paths(all_edges, found.incident, attempts=policy.attempts)
+    ways = paths(all_edges, found.incident, attempts=policy.attempts, least=policy.least)
+    limits = capacity(all_edges, among, found, ways, policy)
+    stood, shields = gauges(evidence), protection(evidence, all_edges, among, policy)
     routes = read(policy.routes_file) if policy.routes_file else ()
     flaws = lint(routes, _configured(ways, routes)) if routes else ()
     other = what_if(evidence, all_edges, found, policy, routes)
@@ -69,10 +74,11 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         say.value(all_edges, among, evidence, subject),
         say.refusals(all_edges, among, evidence, subject),
         say.timeouts(all_edges, among, evidence, subject),
-        say.breakers(evidence, subject),
+        say.breakers(stood, shields, evidence, subject),
         remedies.stopped(other, subject),
         remedies.ends(other, subject),
         remedies.flaws(flaws, policy, subject),
+        say.vulnerable(limits, evidence, subject),
     ]
     verdict = overall(told)
     return Result(
@@ -89,7 +95,9 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
                 "paths": ways,
                 "timeline": found.timeline,
                 "incident": _incident(found),
-                "breakers": evidence.frames["breakers"],
+                "capacity": limits,
+                "protection": shields,
+                "breakers": stood,
                 "in_force": pd.DataFrame(columns=list(COLUMNS)) if other.force is None else other.force.table,
                 "policies": other.policies,
                 "cures": other.cures,

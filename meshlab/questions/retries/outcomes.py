@@ -8,8 +8,9 @@ import pandas as pd
 
 __all__ = ["failed", "flagged", "never_arrived"]
 
-NEVER: Final = ("UH", "UF", "NR", "NC", "DF")
-"""Flags of requests that reached no server: no healthy host, no connection, no route, no cluster, no address."""
+NEVER: Final = ("UH", "UF", "NR", "NC", "DF", "FI")
+"""Flags, at the caller, of requests that reached no server: no healthy host, no connection, no route, no cluster, no
+address, or aborted by a fault filter, which stands before the router and its retries."""
 
 _GRPC: Final = frozenset({"2", "4", "8", "13", "14", "15"})
 """gRPC's own failures: unknown, deadline exceeded, resource exhausted, internal, unavailable, data loss."""

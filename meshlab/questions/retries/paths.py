@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cube import Floats
+from meshlab.questions.retries.cube import CHUNK, Floats, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import forward
 
-__all__ = ["paths", "pooled"]
+__all__ = ["most", "paths", "pooled"]
+
+_RETRIES: Final = 1.3
+"""Attempts for a request below which a hop is taken for one that does not retry."""
 
 
 def pooled(all_edges: Edges, blocks: NDArray[np.bool_]) -> Floats:
     """Attempts for a request of each edge over some blocks, shape (edges,); 1 where it is not known."""
-    asked = np.nansum(np.where(blocks, all_edges.logical, np.nan), axis=1)
-    tried = np.nansum(np.where(blocks, all_edges.attempts, np.nan), axis=1)
+    asked, tried = total(all_edges.logical, blocks), total(all_edges.attempts, blocks)
     return np.where((asked > 0) & (tried > 0), tried / np.where(asked > 0, asked, 1), 1.0)
 
 
-def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0) -> pd.DataFrame:
+def most(all_edges: Edges, least: int) -> Floats:
+    """The most attempts for a request that each edge had over three neighbouring blocks, shape (edges,).
+
+    1 where there were no more than chance and the scrapes of two ends make.
+    """
+    highest = np.ones(len(all_edges.logical))
+    for low in range(0, len(highest), CHUNK):
+        asked, tried = (
+            _three(cells[low : low + CHUNK].astype(np.float64)) for cells in (all_edges.logical, all_edges.attempts)
+        )
+        ratio = np.divide(tried, asked, out=np.ones_like(asked), where=asked >= least)
+        highest[low : low + CHUNK] = ratio.max(axis=1, initial=1.0)
+    return np.where(highest >= _RETRIES, highest, 1.0)
+
+
+def _three(cells: Floats) -> Floats:
+    sums = np.concatenate([np.zeros((len(cells), 1)), np.cumsum(np.nan_to_num(cells), axis=1)], axis=1)
+    width = min(3, cells.shape[1])
+    return np.asarray(sums[:, width:] - sums[:, : sums.shape[1] - width], np.float64)
+
+
+def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0, least: int = 20) -> pd.DataFrame:
     """The most amplified way to each service.
 
     A product says how often the last service is tried for one request at the first, as long as each attempt at one hop
@@ -33,16 +58,21 @@ def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0) -
         The blocks of the incident, told beside the whole window.
     attempts : int
         Tries that are configured at each hop; 0: not known.
+    least : int
+        Requests over three blocks from which an edge's attempts are taken for its worst case.
 
     Returns
     -------
     DataFrame
         ``namespace, service, path, hops, retrying_hops, amplification`` (over the window), ``in_incident`` (NaN where
-        there is none) and ``configured`` (the worst case; NaN where it is not known), the most amplified first.
+        there is none), ``configured`` (the worst case; NaN where it is not known), ``worst`` and ``worst_from``: the
+        worst case as ``configured``, or else what was ``observed``, the product of the most that each hop had at any
+        time. The most amplified first.
     """
     whole = pooled(all_edges, np.ones(all_edges.blocks, np.bool_))
     during = pooled(all_edges, incident) if incident.any() else np.full(len(whole), np.nan)
     weight = np.where(np.isfinite(during), during, whole)
+    highest = most(all_edges, least)
     kept, order = forward(all_edges)
     count = len(all_edges.services)
     into: list[list[int]] = [[] for _ in range(count)]
@@ -58,23 +88,27 @@ def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0) -
                 best[service] = value
                 way[service] = (*way[caller], edge) if caller >= 0 else (edge,)
     rows = []
+    sources, stops_at = (all_edges.names[word].to_numpy(object) for word in ("source", "destination_service"))
+    spaces, services = (all_edges.services[word].to_numpy(object) for word in ("namespace", "service"))
     for service in range(count):
         if not (edges := way[service]):
             continue
         own = list(edges)
-        first = all_edges.names["source"].iloc[own[0]] or "outside"
-        stops = [str(all_edges.names["destination_service"].iloc[e]) for e in own]
+        first = sources[own[0]] or "outside"
+        stops = [str(stops_at[e]) for e in own]
         measured = [e for e in own if all_edges.basis[e]]
         rows.append(
             (
-                all_edges.services["namespace"].iloc[service],
-                all_edges.services["service"].iloc[service],
+                spaces[service],
+                services[service],
                 " > ".join([str(first), *stops]),
                 len(own),
                 int((weight[own] > 1.05).sum()),
                 float(whole[own].prod()) if measured else np.nan,
                 float(during[own].prod()) if measured else np.nan,
                 float(attempts ** len(measured)) if attempts else np.nan,
+                float(attempts ** len(measured)) if attempts else float(highest[own].prod()) if measured else np.nan,
+                "configured" if attempts else "observed" if measured else "",
             )
         )
     columns = [
@@ -86,6 +120,8 @@ def paths(all_edges: Edges, incident: NDArray[np.bool_], *, attempts: int = 0) -
         "amplification",
         "in_incident",
         "configured",
+        "worst",
+        "worst_from",
     ]
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["amplification", "service"], ascending=[False, True]).reset_index(drop=True)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.questions.retries.changes import rise, usual
-from meshlab.questions.retries.cube import Floats
+from meshlab.questions.retries.cube import CHUNK, Bools, Cells, Floats, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import above, below
 from meshlab.questions.retries.policy import Policy
@@ -25,8 +25,6 @@ _MORE_LOAD: Final = 1.25
 _LOAD_CUT: Final = 0.8
 """Share of the usual load below which somebody, or the callers' own waiting, has cut it."""
 _CALM_BLOCKS: Final = 2
-
-Bools = NDArray[np.bool_]
 
 
 class State(StrEnum):
@@ -105,16 +103,12 @@ def storm(all_edges: Edges, among: Bools, start_ms: int, policy: Policy) -> Stor
     """
     known = among & (all_edges.basis != "")
     known &= np.nan_to_num(all_edges.table["logical"].to_numpy(np.float64)) >= policy.least
-    asked = np.where(known[:, None], all_edges.logical, np.nan)
-    tried = np.where(known[:, None], all_edges.attempts, np.nan)
-    good = np.where(known[:, None], all_edges.good, np.nan)
-    base = usual(tried, asked, 1.0, 1.2)
-    amplified, onset = rise(tried, asked, base, policy.amplification)
+    asked, tried, good = all_edges.logical, all_edges.attempts, all_edges.good
+    base, amplified, onset, failing, failing_since = _rises(all_edges, known, policy)
     # Two ends are scraped at two moments, and either may miss one at the window's edge: a surplus of a block, or one
     # that the next block pays back, is no retry.
     surplus = max(0.02, 1.0 / max(all_edges.blocks, 1))
     amplified &= (all_edges.basis == "proxies") | (np.nan_to_num(all_edges.amplification) >= 1.0 + surplus)
-    failing, failing_since = rise(asked - good, asked, usual(asked - good, asked, 0.02, 0.2), 2.0)
     if not known.any():
         return Storm(State.UNKNOWN, np.nan, None, (), onset, _nothing(), np.zeros(all_edges.blocks, np.bool_))
     if not amplified.any():
@@ -135,7 +129,7 @@ def storm(all_edges: Edges, among: Bools, start_ms: int, policy: Policy) -> Stor
     before = float(_over(np.nansum(fine[calm]), np.nansum(load[calm]))) if np.nansum(load[calm]) > 0 else 1.0
     low = share < policy.goodput * before
     incident = hot & low
-    line = _timeline(all_edges, origin, hops, load, fine, tried, asked, start_ms)
+    line = _timeline(all_edges, known, origin, hops, load, fine, start_ms)
     distance = depths(all_edges, origin, hops)
     order = sorted(np.flatnonzero(hops).tolist(), key=lambda e: (distance[e], onset[e], e))
     during = _amplified(all_edges, origin, hops, tried, asked, incident if incident.any() else hot)
@@ -188,6 +182,25 @@ def storm(all_edges: Edges, among: Bools, start_ms: int, policy: Policy) -> Stor
     )
 
 
+def _rises(
+    all_edges: Edges, known: Bools, policy: Policy
+) -> tuple[Floats, Bools, NDArray[np.intp], Bools, NDArray[np.intp]]:
+    """What is usual on each edge, and where attempts and where failures rose: since when, -1 for not."""
+    count = len(known)
+    base, found, since = np.ones(count), np.zeros((2, count), np.bool_), np.full((2, count), -1, np.intp)
+    numbers = np.flatnonzero(known)
+    for low in range(0, len(numbers), CHUNK):
+        part = numbers[low : low + CHUNK]
+        asked, tried, good = (
+            cells[part].astype(np.float64) for cells in (all_edges.logical, all_edges.attempts, all_edges.good)
+        )
+        base[part] = usual(tried, asked, 1.0, 1.2)
+        found[0, part], since[0, part] = rise(tried, asked, base[part], policy.amplification)
+        failures = asked - good
+        found[1, part], since[1, part] = rise(failures, asked, usual(failures, asked, 0.02, 0.2), 2.0)
+    return base, found[0], since[0], found[1], since[1]
+
+
 def _origin(all_edges: Edges, amplified: Bools, troubled: Bools, since: NDArray[np.intp]) -> int:
     """The deepest troubled edge below the amplified ones: of several the one with most failed attempts."""
     reach = below(all_edges, np.flatnonzero(amplified).tolist(), troubled)
@@ -195,7 +208,7 @@ def _origin(all_edges: Edges, amplified: Bools, troubled: Bools, since: NDArray[
     leaves = reach & ~np.isin(all_edges.callee, callers[callers >= 0])
     # In a circle nobody is deepest.
     chosen = np.flatnonzero(leaves if leaves.any() else amplified)
-    failures = np.nansum(all_edges.attempts - all_edges.good, axis=1)[chosen]
+    failures = total(all_edges.attempts[chosen] - all_edges.good[chosen])
     return int(chosen[np.lexsort((since[chosen], -failures))[0]])
 
 
@@ -211,13 +224,13 @@ def depths(all_edges: Edges, origin: int, hops: Bools) -> NDArray[np.intp]:
     return distance
 
 
-def _amplified(all_edges: Edges, origin: int, hops: Bools, tried: Floats, asked: Floats, blocks: Bools) -> float:
+def _amplified(all_edges: Edges, origin: int, hops: Bools, tried: Cells, asked: Cells, blocks: Bools) -> float:
     """The product of the amplified hops' attempts for a request, edges of one depth taken together."""
     distance = depths(all_edges, origin, hops)
     product = 1.0
     for depth in np.unique(distance[hops]):
         level = hops & (distance == depth)
-        product *= float(_over(np.nansum(tried[level][:, blocks]), np.nansum(asked[level][:, blocks])))
+        product *= float(_over(total(tried[level], blocks).sum(), total(asked[level], blocks).sum()))
     return product
 
 
@@ -231,11 +244,11 @@ def _trigger(
     near = (span >= first - 1) & (span <= last)
     seconds = all_edges.block_ms / 1000
     service = all_edges.callee == all_edges.callee[origin]
-    injected = all_edges.injected[service].sum(axis=0) > 0
+    injected = all_edges.injected[service].sum(axis=0, dtype=np.float64) > 0
     if (injected & near).any() and not injected[last]:
         ended = int(np.flatnonzero(injected & near)[-1]) + 1
         return (int(np.flatnonzero(injected & near)[0]), ended), "faults that were injected"
-    accepted = all_edges.accepted[service].sum(axis=0)
+    accepted = all_edges.accepted[service].sum(axis=0, dtype=np.float64)
     usually = float(np.median(accepted[calm])) if calm.any() else 0.0
     if usually >= 5:
         weak = near & (accepted < _CAPACITY_LOST * usually)
@@ -297,12 +310,10 @@ def _without(
     tops = known & (all_edges.caller < 0)
     tops = tops if tops.any() else known & ~np.isin(all_edges.caller, all_edges.callee[known])
     tops = tops if tops.any() else known
-    asked, tried, good = (
-        np.where(known[:, None], x, np.nan) for x in (all_edges.logical, all_edges.attempts, all_edges.good)
-    )
+    asked, tried, good = all_edges.logical, all_edges.attempts, all_edges.good
     load, fine = _sum(asked, tops), _sum(good, tops)
     busiest = int(np.nanargmax(np.where(known, all_edges.amplification, -1.0)))
-    line = _timeline(all_edges, busiest, known, load, fine, tried, asked, start_ms)
+    line = _timeline(all_edges, known, busiest, known, load, fine, start_ms)
     line["phase"] = "calm"
     hot = _over(tried[busiest], asked[busiest]) >= policy.amplification
     share = _over(fine, load)
@@ -323,7 +334,7 @@ def _without(
 
 
 def _timeline(
-    all_edges: Edges, origin: int, hops: Bools, load: Floats, fine: Floats, tried: Floats, asked: Floats, start_ms: int
+    all_edges: Edges, known: Bools, origin: int, hops: Bools, load: Floats, fine: Floats, start_ms: int
 ) -> pd.DataFrame:
     seconds = all_edges.block_ms / 1000
     ends = (start_ms + (np.arange(all_edges.blocks) + 1) * all_edges.block_ms).astype("datetime64[ms]")
@@ -333,9 +344,9 @@ def _timeline(
             "time": pd.DatetimeIndex(ends).tz_localize("UTC"),
             "load_per_s": load / seconds,
             "goodput_per_s": fine / seconds,
-            "attempts_per_s": _sum(tried, service) / seconds,
-            "accepted_per_s": all_edges.accepted[service].sum(axis=0) / seconds,
-            "amplification": _over(_sum(tried, hops), _sum(asked, hops)),
+            "attempts_per_s": _sum(all_edges.attempts, service & known) / seconds,
+            "accepted_per_s": all_edges.accepted[service].sum(axis=0, dtype=np.float64) / seconds,
+            "amplification": _over(_sum(all_edges.attempts, hops), _sum(all_edges.logical, hops)),
             "share": _over(fine, load),
         }
     )
@@ -346,10 +357,15 @@ def _nothing() -> pd.DataFrame:
     return pd.DataFrame(columns=[*columns, "phase"])
 
 
-def _sum(values: Floats, rows: Bools) -> Floats:
+def _sum(cells: Cells, rows: Bools) -> Floats:
     """The sum of some edges by block; NaN in a block where none of them was measured."""
-    mine = values[rows]
-    return np.where(np.isfinite(mine).any(axis=0), np.nansum(mine, axis=0), np.nan)
+    summed, some = np.zeros(cells.shape[1]), np.zeros(cells.shape[1], np.bool_)
+    numbers = np.flatnonzero(rows)
+    for low in range(0, len(numbers), CHUNK):
+        mine = cells[numbers[low : low + CHUNK]]
+        summed += np.nansum(mine, axis=0, dtype=np.float64)
+        some |= np.isfinite(mine).any(axis=0)
+    return np.where(some, summed, np.nan)
 
 
 def _over(a: object, b: object) -> Floats:
@@ -358,6 +374,6 @@ def _over(a: object, b: object) -> Floats:
     return ratio
 
 
-def _pooled(base: Floats, asked: Floats, rows: Bools) -> float:
-    weight = np.nansum(asked[rows], axis=1)
+def _pooled(base: Floats, asked: Cells, rows: Bools) -> float:
+    weight = total(asked[rows])
     return float(np.average(base[rows], weights=weight)) if weight.sum() > 0 else 1.0

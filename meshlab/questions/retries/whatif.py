@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from meshlab.evidence import Evidence
-from meshlab.questions.retries.cube import Floats
+from meshlab.questions.retries.cube import Floats, long
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.inforce import InForce, in_force
 from meshlab.questions.retries.lint import EdgePolicy
@@ -178,21 +178,20 @@ def _blocks(evidence: Evidence, all_edges: Edges, found: Storm, near: slice) -> 
     row = all_edges.names.iloc[found.origin]
     count, seconds = all_edges.blocks, all_edges.block_ms / 1000
 
-    def mine(frame: pd.DataFrame) -> pd.DataFrame:
-        here = frame["destination_service"].astype(str) == str(row["destination_service"])
-        return frame[here & (frame["destination_namespace"].astype(str) == str(row["destination_namespace"]))]
-
     def summed(frame: pd.DataFrame, value: str) -> Floats:
         """A block without a row was not scraped."""
         sums = frame.groupby("block")[value].sum() if len(frame) else pd.Series(dtype=np.float64)
         return sums.reindex(range(count)).to_numpy(np.float64)
 
-    called = mine(evidence.frames["called"])
+    here = {word: str(row[word]) for word in ("destination_namespace", "destination_service")}
+    called = long(evidence.frames["called"], "count", **here)
     arrived = summed(called, "count")
     # Both are counted by the same proxies: two ends are scraped at two moments, and would differ by a request or two.
     at_once = called[failed(called).to_numpy(np.bool_) & (called["code"].astype(str) != "0").to_numpy(np.bool_)]
     refused = np.where(np.isfinite(arrived), np.nan_to_num(summed(at_once, "count")), np.nan)
-    took = summed(mine(evidence.frames["lasting"]), "sum_ms")
+    lasting = evidence.frames["lasting"]
+    mine = np.logical_and.reduce([(lasting[word].astype(str) == name).to_numpy() for word, name in here.items()])
+    took = summed(lasting[mine], "sum_ms")
     latency = np.divide(took / 1000, arrived, out=np.full(count, np.nan), where=arrived > 0)
     line = found.timeline
     return Blocks(

@@ -185,6 +185,37 @@ def test_mirrored_requests_are_no_retries() -> None:
     assert row["unexplained"] == pytest.approx(1000, rel=0.01)
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["both ends", "proxies"])
+@pytest.mark.parametrize("flags", ["FI", "DI,FI", "FI,DI"])
+def test_what_a_fault_filter_aborts_was_never_tried(own: bool, flags: str) -> None:
+    # 1,000 of 2,000 are aborted before they are sent; each of the others is tried one and a half times.
+    series = [
+        istio("source", 1000, code="503", flags=flags),
+        istio("source", 1000),
+        istio("destination", 1000),
+        istio("destination", 500, code="503"),
+        *([envoy("upstream_rq_retry", 500)] if own else []),
+    ]
+    row = edge(series)
+    assert row["amplification"] == pytest.approx(1.5, rel=0.01)
+    assert row["never_arrived"] == pytest.approx(1000, rel=0.01)
+    assert row["injected"] == pytest.approx(1000, rel=0.01)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["both ends", "proxies"])
+def test_what_a_fault_filter_delays_is_a_request_as_any(own: bool) -> None:
+    series = [
+        istio("source", 1000, flags="DI"),
+        istio("source", 1000),
+        istio("destination", 2000),
+        *([envoy("upstream_rq_retry", 0)] if own else []),
+    ]
+    row = edge(series)
+    assert row["amplification"] == 1.0
+    assert row["never_arrived"] == 0
+    assert row["injected"] == pytest.approx(1000, rel=0.01)
+
+
 @pytest.mark.parametrize("label", ["cluster_name", "envoy_cluster_name"])
 def test_both_names_of_the_cluster_are_read(label: str) -> None:
     row = edge(
@@ -194,7 +225,8 @@ def test_both_names_of_the_cluster_are_read(label: str) -> None:
     assert row["amplification"] == pytest.approx(1.5, rel=0.01)
 
 
-def test_three_hops_of_four_attempts_give_4_16_64() -> None:
+@pytest.mark.parametrize("own", [False, True], ids=["both ends", "proxies"])
+def test_three_hops_of_four_attempts_give_4_16_64(own: bool) -> None:
     series = [istio("destination", 100, source="unknown", service="front")]
     chain = ["front", "one", "two", "three"]
     for hop, (source, service) in enumerate(pairwise(chain)):
@@ -202,8 +234,9 @@ def test_three_hops_of_four_attempts_give_4_16_64() -> None:
         series += [
             istio("source", asked_for, source=source, service=service, code="503", flags="URX"),
             istio("destination", 4 * asked_for, source=source, service=service, code="503"),
-            envoy("upstream_rq_retry", 3 * asked_for, source=source, service=service),
         ]
+        if own:
+            series.append(envoy("upstream_rq_retry", 3 * asked_for, source=source, service=service))
     result = question.judge(asked(series), policy=question.Policy(attempts=4))
     ways = result.tables["paths"].set_index("service")
     assert list(ways.loc[["one", "two", "three"], "amplification"].round(6)) == [4.0, 16.0, 64.0]
@@ -224,3 +257,129 @@ def test_hostile_names_stay_on_one_line() -> None:
     )
     assert "\n<" not in result.to_text()
     assert "<script>" not in result.to_html()
+
+
+def test_one_request_that_two_retries_saved_is_saved_once() -> None:
+    # 503, 503, 200: the counter of successes counts the request, and not the retries.
+    series = [
+        istio("source", 1000),
+        istio("destination", 1000),
+        istio("destination", 600, code="503"),
+        envoy("upstream_rq_retry", 600),
+        envoy("upstream_rq_retry_success", 300),
+    ]
+    assert edge(series)["saved"] == pytest.approx(300, rel=0.01)
+    assert edge(series)["wasted"] == pytest.approx(0.5, rel=0.01)
+    assert "600 retries saved 300 requests" in finding(series, "ML-RET-007").statement
+
+
+def test_tries_that_time_out_are_no_requests_that_do() -> None:
+    # With a time-out a try, six tries time out and the counter of the requests stays at zero.
+    series = [
+        istio("source", 300, code="504", flags="URX,UT"),
+        istio("destination", 600, code="0", flags="DC"),
+        envoy("upstream_rq_retry", 300),
+        envoy("upstream_rq_per_try_timeout", 600),
+        envoy("upstream_rq_timeout", 0),
+    ]
+    row = edge(series)
+    assert row["per_try_timeout"] == pytest.approx(600, rel=0.01)
+    assert row["timeout"] == 0
+    assert row["amplification"] == pytest.approx(2.0, rel=0.01)
+
+
+def test_an_idle_pooled_connection_is_no_open_breaker() -> None:
+    base = [istio("source", 1000), istio("destination", 1000), envoy("upstream_rq_retry", 0)]
+    for name in ("cx_open", "cx_pool_open"):
+        labels, times, _ = envoy(f"circuit_breakers_default_{name}", 0)
+        result = question.judge(asked([*base, (labels, times, np.ones(len(times)))]))
+        said = next(f for f in result.findings if f.code == "ML-RET-010")
+        assert said.statement == "no scrape saw a breaker open or a host ejected"
+        assert result.tables["protection"].empty
+
+
+def test_two_counters_of_one_refusal_count_it_once() -> None:
+    # Envoy 1.40 counts a full max_requests as pending_overflow, later ones as active_overflow, some as both.
+    row = edge([*BREAKER, envoy("upstream_rq_pending_overflow", 4000), envoy("upstream_rq_active_overflow", 4000)])
+    assert row["breaker_rejected"] == pytest.approx(4000, rel=0.01)
+
+
+def test_an_old_name_of_a_counter_adds_nothing() -> None:
+    base = [istio("source", 1000), istio("destination", 1000), envoy("upstream_rq_retry", 0)]
+    ejected = [envoy(f"outlier_detection_ejections_{kind}", 120) for kind in ("enforced_total", "total", "active")]
+    assert edge([*base, *ejected])["ejections"] == pytest.approx(120, rel=0.02)
+
+
+def test_detected_and_not_enforced_is_no_ejection() -> None:
+    base = [istio("source", 1000), istio("destination", 1000), envoy("upstream_rq_retry", 0)]
+    detected = envoy("outlier_detection_ejections_detected_consecutive_5xx", 120)
+    assert np.isnan(edge([*base, detected])["ejections"])
+    assert edge([*base, detected, envoy("outlier_detection_ejections_enforced_total", 0)])["ejections"] == 0
+
+
+def test_subsets_of_a_service_are_one_edge() -> None:
+    subsets = []
+    for subset, retries in (("v1", 300), ("v2", 200), ("", 0)):
+        labels, times, values = envoy("upstream_rq_retry", retries)
+        subsets.append(({**labels, "cluster_name": f"outbound|80|{subset}|b.shop.svc.cluster.local"}, times, values))
+    row = edge([istio("source", 1000), istio("destination", 1500, code="503"), *subsets])
+    assert row["amplification"] == pytest.approx(1.5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "cluster", ["inbound|8080||", "inbound|8080|http|b.shop.svc.cluster.local", "InboundPassthroughCluster", "xds-grpc"]
+)
+def test_what_a_sidecar_retries_inwards_or_of_its_control_plane_is_no_edge(cluster: str) -> None:
+    labels, times, values = envoy("upstream_rq_retry", 700, source="b")
+    inward = ({**labels, "cluster_name": cluster}, times, values)
+    series = [istio("source", 1000), istio("destination", 1000), envoy("upstream_rq_retry", 0), inward]
+    table = question.judge(asked(series)).tables["edges"]
+    assert list(table["destination_service"]) == ["b"]
+    assert table["attempts"].sum() == 1000
+
+
+def test_a_breakers_answers_are_requests_and_no_attempts_of_a_plain_envoy() -> None:
+    # Completed are 500, the breaker's own answers included, sent are 100.
+    who = {"envoy_cluster_name": "b", "pod": "a", "namespace": "shop"}
+    series = [
+        counter({"__name__": "envoy_cluster_upstream_rq", **who, "envoy_response_code": "200"}, 100),
+        counter({"__name__": "envoy_cluster_upstream_rq", **who, "envoy_response_code": "503"}, 400),
+        counter({"__name__": "envoy_cluster_upstream_rq_total", **who}, 100),
+        counter({"__name__": "envoy_cluster_upstream_rq_retry", **who}, 0),
+        counter({"__name__": "envoy_cluster_upstream_rq_pending_overflow", **who}, 400),
+    ]
+    row = edge(series)
+    assert row["amplification"] == 1.0
+    assert row["breaker_rejected"] == pytest.approx(400, rel=0.01)
+
+
+def test_a_series_that_comes_back_begins_anew_and_the_gap_is_missing() -> None:
+    # Linkerd drops what was idle for ten minutes; here all of an edge's for 100 of 300 s.
+    def gone(series: Series) -> Series:
+        labels, times, values = series
+        back = values - values[40]
+        keep = (times < START + 100) | (times > START + 200)
+        return labels, times[keep], np.where(times > START + 200, back, values)[keep]
+
+    rows = [istio("source", 3000), istio("destination", 4500, code="503"), envoy("upstream_rq_retry", 1500)]
+    other = [istio("source", 3000, service="c"), istio("destination", 3000, service="c")]
+    series = [*map(gone, rows), *other, envoy("upstream_rq_retry", 0, service="c")]
+    row = edge(series)
+    # Two thirds of all that there was: the gap is not made up for, and nothing is counted twice.
+    assert row["logical"] == pytest.approx(2000, rel=0.05)
+    assert row["amplification"] == pytest.approx(1.5, rel=0.02)
+    line = question.judge(asked([*map(gone, rows)])).tables["timeline"]
+    assert line["load_per_s"].iloc[11:19].isna().all()
+    assert line["load_per_s"].iloc[1:9].gt(0).all()
+    assert line["load_per_s"].iloc[22:].gt(0).all()
+
+
+@pytest.mark.parametrize("service", ["b", "other"])
+def test_a_waypoint_and_a_caller_tell_a_request_once(service: str) -> None:
+    # A waypoint reports what a caller with a proxy of its own has reported already.
+    series = [
+        istio("source", 1000, service=service),
+        istio("waypoint", 1000, service=service),
+        istio("destination", 1500, service=service, code="503"),
+    ]
+    assert edge(series, service=service)["logical"] == pytest.approx(1000, rel=0.01)
