@@ -103,9 +103,13 @@ def _by_service(all_edges: Edges, among: Bools) -> list[tuple[int, Floats, Float
 
 
 def _full(tried: Floats, taken: Floats, calm: Bools, policy: Policy) -> Bools:
+    nothing = np.zeros(len(tried), np.bool_)
     if not np.isfinite(tried[calm]).any():
-        return np.zeros(len(tried), np.bool_)
+        return nothing
     usual, usually = float(np.nanmedian(tried[calm])), float(np.nanmedian(taken[calm]))
+    # Of a service that is idle in the calm, or counted in a few blocks only, nothing is usual.
+    if usual <= 0 or usually <= 0:
+        return nothing
     refused = (taken <= _TAKEN * tried) & (tried - taken >= policy.least)
     full: Bools = refused & (tried >= _MORE * usual) & (taken >= _WORKS * usually)
     return full

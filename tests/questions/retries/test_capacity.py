@@ -129,6 +129,20 @@ def test_two_full_blocks_measure_nothing() -> None:
     assert judged(series).tables["capacity"].empty
 
 
+@pytest.mark.parametrize("block_s", [1, 2, 300])
+def test_blocks_that_hold_no_scrape_or_all_of_them_measure_nothing_false(block_s: int) -> None:
+    mesh = Mesh.detect(Recording.from_series(full(100, 400, 300)), "memory")
+    policy = question.Policy(block_s=block_s)
+    result = question.judge(question.collect(mesh, mesh.window(), policy=policy), policy=policy)
+    table = result.tables["capacity"]
+    assert (table["capacity_per_s"] > 0).all()
+    assert (table["load_per_s"] > 0).all()
+
+
+def test_a_service_that_is_idle_in_the_calm_has_no_usual_load() -> None:
+    assert judged(full(0, 400, 300)).tables["capacity"].empty
+
+
 def test_who_calls_a_full_service_is_not_full_itself() -> None:
     above = [
         istio("source", [(20, 100), (5, 0), (5, 100)], source="top", service="a"),
