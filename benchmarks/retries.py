@@ -74,7 +74,13 @@ def main() -> None:
     ):
         counts.iloc[np.flatnonzero(rows), blocks // 3 : 2 * blocks // 3] = value
     breakers = pd.DataFrame(columns=[*names.columns, "gauge", "block", "blocks", "scrapes", "open", "most"])
-    frames = {"callers": callers, "called": called, "proxies": proxies, "breakers": breakers}
+    lasting = wide(
+        pd.DataFrame(
+            {"destination_namespace": "shop", "destination_service": edge["destination_service"].unique()}
+        ).merge(pd.DataFrame({"code": ["200", "503"]}), how="cross"),
+        rng.uniform(1.0, 60_000.0, (2 * edge["destination_service"].nunique(), blocks)),
+    )
+    frames = {"callers": callers, "called": called, "proxies": proxies, "breakers": breakers, "lasting": lasting}
     evidence = Evidence(frames=MappingProxyType(frames), window=window, source="benchmark", chosen=Grid(BLOCK_MS))
     held = sum(f.size for f in frames.values())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

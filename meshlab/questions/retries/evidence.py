@@ -75,10 +75,10 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     Returns
     -------
     Evidence
-        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`) and ``proxies`` (`Mesh.retry_counts`), each with a
-        column for every block (`cube.wide`), ``breakers`` (`Mesh.breaker_gauges`) and ``lasting`` (`Mesh.durations` at
-        the called side, by `LASTING`). Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen`` is the
-        `Grid`.
+        ``callers`` and ``called`` (`Mesh.request_counts` by `WORDS`), ``proxies`` (`Mesh.retry_counts`) and ``lasting``
+        (`Mesh.durations` at the called side, by `LASTING`), each with a column for every block (`cube.wide`), and
+        ``breakers`` (`Mesh.breaker_gauges`). Required: ``callers``, and one of ``called`` and ``proxies``. ``chosen``
+        is the `Grid`.
 
     Raises
     ------
@@ -123,6 +123,7 @@ def _block_ms(scrape_ms: int, window: Window) -> int:
 
 
 def _shaped(name: str, frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
-    if name in {"breakers", "lasting"}:
+    if name == "breakers":
         return frame
-    return wide(frame, (*EDGE, "metric"), "value", blocks) if name == "proxies" else wide(frame, WORDS, "count", blocks)
+    words, value = {"proxies": ((*EDGE, "metric"), "value"), "lasting": (LASTING, "sum_ms")}.get(name, (WORDS, "count"))
+    return wide(frame, words, value, blocks)

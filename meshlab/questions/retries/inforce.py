@@ -138,8 +138,9 @@ def _hop(
     else:
         blocks = found.incident if found.incident.any() else np.ones(all_edges.blocks, np.bool_)
         tried, asked = (float(total(v[level], blocks).sum()) for v in (all_edges.attempts, all_edges.logical))
-        retries = max(round(tried / asked) - 1, 0) if asked > 0 else 0
-        told.append(f"{tried / asked:.3g} attempts for a request in the incident")
+        each = tried / asked if asked > 0 else 1.0
+        retries = max(round(each) - 1, 0)
+        told.append(f"{each:.3g} attempts for a request in the incident")
     per_try_s = policy.per_try_s or gone.get(key, 0.0)
     if policy.per_try_s:
         told.append("time-out as given")
@@ -166,8 +167,7 @@ def _said(hop: Hop) -> str:
 
 def _gave_up(evidence: Evidence) -> dict[tuple[str, str], float]:
     """Mean seconds that attempts lasted whose caller had gone, by namespace and service where there were enough."""
-    lasting = evidence.frames["lasting"]
-    took = _by_service(lasting[lasting["code"].astype(str) == "0"], "sum_ms")
+    took = _by_service(long(evidence.frames["lasting"], "sum_ms", code="0"), "sum_ms")
     count = _by_service(long(evidence.frames["called"], "count", code="0"), "count").reindex(took.index)
     means = (took / count / 1000)[count >= _LEAST].round(3).rename("seconds").reset_index()
     keys = zip(means["destination_namespace"].astype(str), means["destination_service"].astype(str), strict=True)

@@ -189,9 +189,7 @@ def _blocks(evidence: Evidence, all_edges: Edges, found: Storm, near: slice) -> 
     # Both are counted by the same proxies: two ends are scraped at two moments, and would differ by a request or two.
     at_once = called[failed(called).to_numpy(np.bool_) & (called["code"].astype(str) != "0").to_numpy(np.bool_)]
     refused = np.where(np.isfinite(arrived), np.nan_to_num(summed(at_once, "count")), np.nan)
-    lasting = evidence.frames["lasting"]
-    mine = np.logical_and.reduce([(lasting[word].astype(str) == name).to_numpy() for word, name in here.items()])
-    took = summed(lasting[mine], "sum_ms")
+    took = summed(long(evidence.frames["lasting"], "sum_ms", **here), "sum_ms")
     latency = np.divide(took / 1000, arrived, out=np.full(count, np.nan), where=arrived > 0)
     line = found.timeline
     return Blocks(

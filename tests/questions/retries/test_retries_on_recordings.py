@@ -81,6 +81,19 @@ def test_a_metastable_storm_is_found_with_its_origin(own: bool, first_s: int) ->
     assert list(order["destination_service"]) == ["ledger", "payments", "checkout"]
 
 
+def test_cutting_the_load_is_not_the_trigger_going_on(own: bool) -> None:
+    # From 150 s on a tenth of everything: the origin takes in less than usual, because it is asked less.
+    evidence = asked("retry-storm", 240)
+    cut = {name: f.copy() for name, f in evidence.frames.items()}
+    for name in ("callers", "called", "proxies", "lasting"):
+        cut[name] = cut[name].astype(float)
+        cut[name].iloc[:, 15:] *= 0.1
+    evidence = replace(evidence, frames=MappingProxyType(cut))
+    found = findings(question.judge(evidence if own else withheld(evidence)))
+    assert found["ML-RET-001"].statement.startswith("metastable: ")
+    assert "went on for 150 s after its trigger" in found["ML-RET-001"].statement
+
+
 def test_the_phases_are_those_that_the_lab_made(own: bool) -> None:
     result = judged("retry-storm", own)
     phases = result.tables["incident"]
