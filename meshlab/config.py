@@ -178,12 +178,15 @@ class Config:
         The ``[[report]]`` tables, as they stand there; `meshlab.reports.schedules` reads them.
     receivers : mapping of str to mapping
         The ``[notify.NAME]`` tables, likewise.
+    waivers : tuple of mapping
+        The ``[[waiver]]`` tables, likewise; `meshlab.reports.waivers` reads them.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
     folder: Path | None = None
     reports: tuple[Mapping[str, Any], ...] = ()
     receivers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    waivers: tuple[Mapping[str, Any], ...] = ()
 
 
 def load(start: Path) -> Config:
@@ -208,17 +211,15 @@ def load(start: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    known_keys(text, ("profile", "report", "notify"), str(path))
+    known_keys(text, ("profile", "report", "notify", "waiver"), str(path))
     tables = _tables(text, "profile", 'write [profile.prod] and url = "https://..." below it', path)
     receivers = _tables(text, "notify", 'write [notify.chat] and kind = "slack" below it', path)
-    reports = text.get("report", [])
-    if not isinstance(reports, list) or not all(isinstance(t, dict) for t in reports):
-        raise ConfigError(f"report in {path} is no list of tables", 'write [[report]] and name = "nightly" below it')
     return Config(
         MappingProxyType({name: _profile(name, table, path) for name, table in tables.items()}),
         path.parent,
-        tuple(MappingProxyType(table) for table in reports),
+        _lists(text, "report", 'write [[report]] and name = "nightly" below it', path),
         MappingProxyType(receivers),
+        _lists(text, "waiver", 'write [[waiver]] and code = "ML-SEC-002" below it', path),
     )
 
 
@@ -247,6 +248,13 @@ def _tables(text: Mapping[str, Any], key: str, hint: str, path: Path) -> dict[st
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
         raise ConfigError(f"{key} in {path} is no table", hint)
     return tables
+
+
+def _lists(text: Mapping[str, Any], key: str, hint: str, path: Path) -> tuple[Mapping[str, Any], ...]:
+    tables = text.get(key, [])
+    if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        raise ConfigError(f"{key} in {path} is no list of tables", hint)
+    return tuple(MappingProxyType(table) for table in tables)
 
 
 def cache_folder() -> Path | None:

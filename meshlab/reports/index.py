@@ -17,9 +17,13 @@ from meshlab.files import write_text
 from meshlab.reports.judging import ERROR
 from meshlab.reports.judging import SCHEMA as SWEPT
 from meshlab.reports.page import templates
+from meshlab.reports.waiving import count_line, in_words, notes
 from meshlab.results import SCHEMA, SHAPES
 
-__all__ = ["Run", "runs", "write_index"]
+__all__ = ["NOTES", "Run", "runs", "write_index"]
+
+NOTES: Final = "waivers.json"
+"""What a sweep says of the waivers that speak of none of its subjects."""
 
 _SHAPES: Final = {**SHAPES, ERROR: "‼"}
 _WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", "NOT_MEASURED")
@@ -39,6 +43,10 @@ class Run:
         The end of its window, RFC 3339; empty where the result does not tell.
     page : str
         Address of the page, relative to the index; empty for none.
+    without : str
+        What the verdict would be without waivers, in words; empty where it would be the same.
+    waivers : tuple of str
+        What is waived, and what is to be said of waivers.
     """
 
     question: str
@@ -47,6 +55,8 @@ class Run:
     headline: str
     at: str
     page: str
+    without: str = ""
+    waivers: tuple[str, ...] = ()
 
 
 def runs(folder: Path) -> Iterator[Run]:
@@ -98,6 +108,7 @@ def write_index(folder: Path) -> Path:
         worst=counts[0][0] if counts else "NOT_MEASURED",
         counts=counts,
         subjects=subjects,
+        notes=_notes(folder),
         total=sum(len(subject["runs"]) + subject["older"] for subject in subjects),
     )
     page = folder / "index.html"
@@ -105,10 +116,30 @@ def write_index(folder: Path) -> Path:
     return page
 
 
+def _notes(folder: Path) -> list[str]:
+    """What the last sweep of each question says of waivers: the folders' names end with the times."""
+    last: dict[Path, Path] = {}
+    for path in sorted(folder.rglob(NOTES)):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            last[path.parent.with_name(path.parent.name.rpartition("-")[0])] = path
+    found = [note for path in last.values() for note in _read_list(path)]
+    return list(dict.fromkeys(escape.plain(note) for note in found))
+
+
+def _read_list(path: Path) -> list[object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
 def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
     page = path.with_name("report.html")
     end = _END.search(str(found.get("window", "")))
     text = found.get("error") or found.get("headline", "")
+    summary = found.get("result") if found.get("schema") == SWEPT else found
+    summary = summary if isinstance(summary, Mapping) else {}
     return Run(
         question=escape.plain(found.get("question", "")),
         subject=escape.plain(found.get("subject", "")),
@@ -116,6 +147,8 @@ def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
         headline=escape.plain(text),
         at=end.group(1) if end else "",
         page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
+        without=escape.plain(in_words(summary)),
+        waivers=tuple(text for text in (count_line(summary), *notes(summary)) if text),
     )
 
 

@@ -34,7 +34,9 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
     """
     who = {"notebook": notebook, "question": result["question"], "subject": result["subject"]}
     who |= {"report": report} if report else {}
-    counts = {word: sum(f["verdict"] == word for f in result["findings"]) for word in SHAPES}
+    standing = [f["verdict"] for f in result["findings"] if not f.get("waived")]
+    counts = {word: standing.count(word) for word in SHAPES}
+    aside = float(len(result["findings"]) - len(standing))
     groups = [
         (
             "meshlab_verdict",
@@ -43,9 +45,10 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         ),
         (
             "meshlab_findings",
-            "Findings of the last run.",
+            "Findings of the last run that are not waived.",
             [({**who, "verdict": word}, float(count)) for word, count in counts.items()],
         ),
+        ("meshlab_findings_waived", "Findings of the last run that are waived.", [(who, aside)]),
         ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
         ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
     ]

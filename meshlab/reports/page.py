@@ -17,6 +17,7 @@ from meshlab import escape, results
 from meshlab.reports import markup, outputs
 from meshlab.reports.markup import Heading
 from meshlab.reports.parameters import Parameter, Value
+from meshlab.reports.waiving import count_line, in_words, notes
 
 __all__ = ["render", "templates"]
 
@@ -77,6 +78,8 @@ def render(
             css=_css(),
             shapes=SHAPES,
             result=shown,
+            without=in_words(shown),
+            waivers=[text for text in (count_line(shown), *notes(shown)) if text],
             title=content.title or escape.plain(name),
             contents=[*content.contents, Heading(anchor, "Parameters", 2)],
             lede="".join(content.lede),
@@ -134,6 +137,7 @@ def _findings(result: Mapping[str, Any]) -> str:
             "required": True,
             "advice": "",
             "query": "",
+            "waived": None,
             **f,
             "measured": _measure(f.get("value"), f),
             "interval": _interval(f),

@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Final
 
 import nbformat
@@ -18,6 +19,7 @@ from nbformat import NotebookNode
 from nbformat.validator import normalize
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
+from meshlab import config
 from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
 from meshlab.files import atomic_folder
@@ -29,6 +31,8 @@ from meshlab.reports.metrics import exposition
 from meshlab.reports.notebooks import find
 from meshlab.reports.page import render
 from meshlab.reports.parameters import Parameter, convert, declared
+from meshlab.reports.waivers import waivers
+from meshlab.reports.waiving import waive
 from meshlab.results import Verdict
 
 __all__ = ["Outcome", "run"]
@@ -73,6 +77,7 @@ def run(
     cwd: Path | None = None,
     before: Path | None = None,
     report: str = "",
+    clock: Callable[[], datetime] | None = None,
 ) -> Outcome:
     """Run a notebook and publish it.
 
@@ -92,9 +97,13 @@ def run(
         The folder of the report that the message compares with; what stands in `out` when not given.
     report : str
         The name of a report on a timer, for its metrics.
+    clock : callable, optional
+        Says what time it is: when the report ran, and which waivers hold.
 
     Raises
     ------
+    ConfigError
+        meshlab.toml is wrong.
     ParameterError
         No such notebook, an unknown parameter, a value of the wrong type, or a folder that holds other things.
     MeshlabError
@@ -105,6 +114,8 @@ def run(
     begun = monotonic()
     here = (cwd or Path.cwd()).resolve()
     path = find(notebook, here)
+    known_waivers = waivers(config.load(here))
+    clock = clock or (lambda: datetime.now(UTC))
     target = here / out
     _check_is_ours(target)
     source = _read(path)
@@ -112,10 +123,10 @@ def run(
     given = convert(known, parameters)
     with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
         done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
-        result = the_result(done, path.stem)
+        result = waive(the_result(done, path.stem), known_waivers, at=clock())
         page = render(done, result, name=path.stem, parameters=known, given=given)
         seconds = monotonic() - begun
-        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=time())
+        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
         _publish(target, done, result, page, Path(tables), metrics=metrics, before=_before(before or target))
     return Outcome(
         verdict=Verdict(result["verdict"]),

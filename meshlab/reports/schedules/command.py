@@ -85,11 +85,13 @@ def run(
     Exit codes: as of `meshlab report`, by the report's fail_on; 3 when a receiver could not be told.
     """
     from meshlab.reports.schedules.running import run_once
+    from meshlab.reports.waiving import in_words
 
     report = named(config.load(Path.cwd()), name)
     done = run_once(report, out=out, cwd=Path.cwd(), timeout_s=timeout)
     verdict = done.outcome.verdict.value
-    typer.echo(f"{verdict}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
+    said = f"{verdict} {in_words(done.outcome.result)}".rstrip()
+    typer.echo(f"{said}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
     if done.trouble:
         raise done.trouble[0]
     raise typer.Exit(exit_code(verdict, FailOn(report.fail_on)))

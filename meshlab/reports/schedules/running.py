@@ -77,6 +77,7 @@ def run_once(
             cwd=cwd,
             before=older[-1] if older else None,
             report=report.name,
+            clock=clock,
         )
     except MeshlabError as error:
         _, unheard = _tell_all(report, Notice(report, clock(), folder, None, before, str(error)))

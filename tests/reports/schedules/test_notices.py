@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
 from meshlab.reports.schedules.running import run_once
+from meshlab.reports.waivers import Waiver
+from meshlab.reports.waiving import waive
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<!channel> <https://evil.example|ok> & \x1b[31m\nnew line"
@@ -123,6 +125,21 @@ def test_alerts_fire_change_and_end() -> None:
         # Nothing is known of the mesh: what fired goes on.
         [("ERROR", True), ("FAIL", True)],
     ]
+
+
+def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
+    failing = {**summary("FAIL"), "findings": [{"code": "ML-CAN-001", "verdict": "FAIL", "statement": "x"}]}
+    known = Waiver("ML-CAN-001", "c/n/s", AT + timedelta(days=1), "2026-11-24", "known")
+    report = Scheduled("catalog", "canary-verdict", Cron("*/5 * * * *"))
+    with listening() as (url, heard):
+        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        for at in (AT, AT + timedelta(days=2)):
+            tell(to, Notice(report, at, "f", waive(failing, [known], at=at), failing))
+    fired = [
+        {a["labels"].get("verdict", "ERROR"): a["endsAt"] > at.isoformat(timespec="milliseconds") for a in body}
+        for body, at in zip(heard, (AT, AT + timedelta(days=2)), strict=True)
+    ]
+    assert fired == [{"ERROR": False, "FAIL": False}, {"FAIL": True, "ERROR": False}]
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
