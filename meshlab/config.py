@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -180,6 +181,10 @@ class Config:
         The ``[notify.NAME]`` tables, likewise.
     waivers : tuple of mapping
         The ``[[waiver]]`` tables, likewise; `meshlab.reports.waivers` reads them.
+    owner_label : str
+        The label of Kubernetes' objects that says whose they are; empty for none.
+    owners : mapping of str to str
+        The ``[owners]`` table: whose a service is where no label says so.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
@@ -187,6 +192,8 @@ class Config:
     reports: tuple[Mapping[str, Any], ...] = ()
     receivers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
     waivers: tuple[Mapping[str, Any], ...] = ()
+    owner_label: str = ""
+    owners: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def load(start: Path) -> Config:
@@ -211,7 +218,7 @@ def load(start: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    known_keys(text, ("profile", "report", "notify", "waiver"), str(path))
+    known_keys(text, ("profile", "report", "notify", "waiver", "owner_label", "owners"), str(path))
     tables = _tables(text, "profile", 'write [profile.prod] and url = "https://..." below it', path)
     receivers = _tables(text, "notify", 'write [notify.chat] and kind = "slack" below it', path)
     return Config(
@@ -220,6 +227,8 @@ def load(start: Path) -> Config:
         _lists(text, "report", 'write [[report]] and name = "nightly" below it', path),
         MappingProxyType(receivers),
         _lists(text, "waiver", 'write [[waiver]] and code = "ML-SEC-002" below it', path),
+        _owner_label(text, path),
+        _owners(text, path),
     )
 
 
@@ -255,6 +264,20 @@ def _lists(text: Mapping[str, Any], key: str, hint: str, path: Path) -> tuple[Ma
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise ConfigError(f"{key} in {path} is no list of tables", hint)
     return tuple(MappingProxyType(table) for table in tables)
+
+
+def _owner_label(text: Mapping[str, Any], path: Path) -> str:
+    label = text.get("owner_label", "")
+    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9_./-]*", label):
+        raise ConfigError(f"owner_label in {path} is no label's name", 'write owner_label = "team" above all tables')
+    return label
+
+
+def _owners(text: Mapping[str, Any], path: Path) -> Mapping[str, str]:
+    table = text.get("owners", {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) and v for v in table.values()):
+        raise ConfigError(f"owners in {path} is no table of texts", 'write [owners] and "shop/catalog" = "team-a"')
+    return MappingProxyType(table)
 
 
 def cache_folder() -> Path | None:

@@ -45,6 +45,8 @@ class Run:
         Address of the page, relative to the index; empty for none.
     without : str
         What the verdict would be without waivers, in words; empty where it would be the same.
+    owner : str
+        Empty when nobody says.
     waivers : tuple of str
         What is waived, and what is to be said of waivers.
     """
@@ -56,6 +58,7 @@ class Run:
     at: str
     page: str
     without: str = ""
+    owner: str = ""
     waivers: tuple[str, ...] = ()
 
 
@@ -147,6 +150,7 @@ def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
         headline=escape.plain(text),
         at=end.group(1) if end else "",
         page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
+        owner=escape.plain(found.get("owner", "")),
         without=escape.plain(in_words(summary)),
         waivers=tuple(text for text in (count_line(summary), *notes(summary)) if text),
     )

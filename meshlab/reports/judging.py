@@ -17,6 +17,7 @@ from typing import Any, Final
 from meshlab.errors import MeshlabError
 from meshlab.escape import plain
 from meshlab.fleet import Ask
+from meshlab.reports.owners import NOBODY, Owners, owned
 from meshlab.reports.waivers import Waiver
 from meshlab.reports.waiving import waive
 from meshlab.results import MIME_TYPE, NOT_MEASURED, Result, Verdict
@@ -55,6 +56,7 @@ class Task:
     before : mapping or None
         The summary of the run before.
     waivers : tuple of Waiver
+    owners : Owners
     """
 
     module: str
@@ -67,6 +69,7 @@ class Task:
     at: datetime
     before: Mapping[str, Any] | None = None
     waivers: tuple[Waiver, ...] = ()
+    owners: Owners = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ def _judged(task: Task) -> Done:
     ask = task.ask
     result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy, subject=ask.subject)
     summary = waive(result.to_dict(), task.waivers, at=task.at, tell_idle=False)
+    summary = owned(summary, task.owners)
     # What passes by a waiver alone is looked at all the same.
     shown = task.pages == "all" or (task.pages == "failing" and result.verdict is not Verdict.PASS)
     files = _report(task, module, result, summary) if shown else {}
@@ -151,6 +155,7 @@ def _record(
         "headline": headline,
         "error": error,
         "page": page,
+        "owner": task.owners.of(subject),
         "result": result,
     }
 

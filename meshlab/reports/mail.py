@@ -56,7 +56,8 @@ def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: s
     if link.startswith(("https://", "http://")):
         head += f'<p style="margin:0 0 12px"><a href="{escape.html(link)}">The whole report</a></p>\n'
     foot = f'<p style="margin:16px 0 0;color:#57606a;font-size:13px">{_facts(result)}</p>\n</body></html>\n'
-    rows = [_row(f) for f in sorted(result["findings"], key=weight)]
+    whose = result.get("owner", "")
+    rows = [_row(f, whose) for f in sorted(result["findings"], key=weight)]
     left = LIMIT_BYTES - 1_000 - len((head + foot).encode())
     shown: list[str] = []
     for row in rows:
@@ -72,18 +73,20 @@ def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: s
     return head + table + note + foot
 
 
-def _row(finding: Mapping[str, Any]) -> str:
+def _row(finding: Mapping[str, Any], whose: str) -> str:
     word = str(finding["verdict"])
     advice = f"<br><strong>{_text(finding['advice'])}</strong>" if finding.get("advice") else ""
     judged = f"{SHAPES[word]} {word.replace('_', ' ')}{', waived' if finding.get('waived') else ''}"
+    other = f" ({finding['owner']})" if finding.get("owner", whose) != whose else ""
     return (
         f'<tr><th scope="row" style="{_CELL};color:{INKS[word]};white-space:nowrap">{judged}</th>'
-        f'<td style="{_CELL}">{_text(finding["code"])}: {_text(finding["statement"])}{advice}</td></tr>\n'
+        f'<td style="{_CELL}">{_text(finding["code"])}{_text(other)}: {_text(finding["statement"])}{advice}</td></tr>\n'
     )
 
 
 def _facts(result: Mapping[str, Any]) -> str:
-    return " · ".join(_text(result[name]) for name in ("window", "source") if result.get(name))
+    told = [result.get("window"), result.get("source"), result.get("owner") and f"owner {result['owner']}"]
+    return " · ".join(_text(text) for text in told if text)
 
 
 def _text(text: object) -> str:

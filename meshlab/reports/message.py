@@ -36,6 +36,7 @@ def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link
         waived, window and source, the link.
     """
     word = result["verdict"]
+    whose = result.get("owner", "")
     about = f"{_line(result['question'])}: {_line(result['subject'])}"
     lines = [
         " ".join(filter(None, (f"{SHAPES[word]} **{word}**", _line(in_words(result)), about))),
@@ -45,11 +46,13 @@ def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link
     ]
     for finding in _worst(result["findings"]):
         aside = "waived: " if finding.get("waived") else ""
+        aside += f"{_line(finding['owner'])}: " if finding.get("owner", whose) != whose else ""
         lines.append(f"- {SHAPES[finding['verdict']]} {aside}{_line(finding['code'])} {_line(finding['statement'])}")
     lines += ["", "; ".join(_line(text) for text in changes(result, before))]
     if told := [text for text in (count_line(result), *notes(result)) if text]:
         lines.append("; ".join(_line(text) for text in _some(told)))
-    lines.append(f"{_line(result['window'])} · {_line(result['source'])}".strip(" ·"))
+    facts = [result["window"], result["source"], f"owner {whose}" if whose else ""]
+    lines.append(" · ".join(_line(text) for text in facts if text))
     if link:
         lines.append(f"<{escape.plain(link).replace('>', '%3E').replace('<', '%3C').replace(' ', '%20')}>")
     return "\n".join(lines) + "\n"

@@ -132,6 +132,7 @@ def _folded(source: str) -> str:
 
 
 def _findings(result: Mapping[str, Any]) -> str:
+    whose = result.get("owner", "")
     rows = [
         {
             "required": True,
@@ -139,6 +140,7 @@ def _findings(result: Mapping[str, Any]) -> str:
             "query": "",
             "waived": None,
             **f,
+            "other": f["owner"] if f.get("owner", whose) != whose else "",
             "measured": _measure(f.get("value"), f),
             "interval": _interval(f),
             "level": "" if f.get("level") is None else f"{100 * f['level']:g} %",
@@ -185,6 +187,7 @@ def _facts(notebook: NotebookNode, result: Mapping[str, Any], name: str) -> list
         ("Notebook", escape.plain(name)),
         ("Source", result["source"]),
         ("Window", result["window"]),
+        ("Owner", result.get("owner", "")),
         ("Run", f"{_utc(ran.get('start_time'))}{'' if took is None else f', {took:.1f} s'}"),
         ("Versions", f"meshlab {meshlab.__version__}, Python {_python(notebook)}"),
     ]

@@ -29,6 +29,7 @@ from meshlab.reports.mail import mail
 from meshlab.reports.message import message
 from meshlab.reports.metrics import exposition
 from meshlab.reports.notebooks import find
+from meshlab.reports.owners import owned, owners
 from meshlab.reports.page import render
 from meshlab.reports.parameters import Parameter, convert, declared
 from meshlab.reports.waivers import waivers
@@ -114,16 +115,19 @@ def run(
     begun = monotonic()
     here = (cwd or Path.cwd()).resolve()
     path = find(notebook, here)
-    known_waivers = waivers(config.load(here))
+    told = config.load(here)
+    known_waivers = waivers(told)
     clock = clock or (lambda: datetime.now(UTC))
     target = here / out
     _check_is_ours(target)
     source = _read(path)
     known = _parameters(source, path.stem)
     given = convert(known, parameters)
+    asked_of = str({**{p.name: p.default for p in known}, **given}.get("source", ""))
     with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
         done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
         result = waive(the_result(done, path.stem), known_waivers, at=clock())
+        result = owned(result, owners(told, asked_of, here))
         page = render(done, result, name=path.stem, parameters=known, given=given)
         seconds = monotonic() - begun
         metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
@@ -134,7 +138,7 @@ def run(
         folder=out,
         page=out / "report.html",
         seconds=monotonic() - begun,
-        source=str({**{p.name: p.default for p in known}, **given}.get("source", "")),
+        source=asked_of,
     )
 
 

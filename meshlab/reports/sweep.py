@@ -25,6 +25,7 @@ from meshlab.progress import report as tell
 from meshlab.reports.index import NOTES, write_index
 from meshlab.reports.judging import ERROR, SCHEMA, Done, Task, failed, folder_of, judged
 from meshlab.reports.notebooks import Listed, available
+from meshlab.reports.owners import owners
 from meshlab.reports.parameters import convert
 from meshlab.reports.waivers import waivers
 from meshlab.reports.waiving import idle, waived
@@ -36,7 +37,7 @@ _ITS_OWN: Final = ("source", "start", "end", "step")
 _ASKED: Final = "sweep.json"
 _TEXTS: Final = (
     *("question", "subject", "cluster", "namespace", "service", "verdict"),
-    *("headline", "error", "window", "source"),
+    *("headline", "error", "window", "source", "owner"),
 )
 _SAID: Final = ("failing", "waived", "without_waivers", "page")
 
@@ -129,7 +130,8 @@ def sweep(
     given = _given(notebook, parameters or {})
     times: dict[str, str] = {name: str(given.pop(name)) for name in _ITS_OWN if name in given}
     policy = module.fleet.policy(given)
-    known_waivers = waivers(config.load(here))
+    told = config.load(here)
+    known_waivers = waivers(told)
     now = (clock or (lambda: datetime.now(UTC)))()
     asked = {"question": question, "source": source, "pages": pages, "parameters": {**given, **times}}
     if known_waivers:
@@ -150,6 +152,7 @@ def sweep(
     evidence = module.collect(mesh, window, None, policy=policy)
     asks = list(module.fleet.asks(evidence, given))
     _begin(work, {"asked": asked, "window": _span(window)})
+    whose = owners(told, source, here)
     target = out / work.name.removeprefix(".").removesuffix(".partial")
     before = _run_before(target)
     tasks = [
@@ -163,6 +166,7 @@ def sweep(
             pages=pages,
             before=_summary(before, ask.subject),
             waivers=known_waivers,
+            owners=whose,
             at=now,
         )
         for ask in asks

@@ -126,7 +126,8 @@ def _labels(notice: Notice, result: Mapping[str, Any] | None, word: str) -> dict
     about = {k: plain(result[k]) for k in ("question", "subject")} if result else {}
     name = "MeshlabReportFailed" if word == "ERROR" else "MeshlabVerdict"
     told = {"alertname": name, "report": notice.report.name, "severity": _SEVERITY[word]}
-    return {**told, **about, **({} if word == "ERROR" else {"verdict": word})}
+    owner = {"owner": plain(result["owner"])} if result and result.get("owner") else {}
+    return {**told, **about, **owner, **({} if word == "ERROR" else {"verdict": word})}
 
 
 def _annotated(receiver: Receiver, notice: Notice) -> dict[str, Any]:
@@ -140,6 +141,8 @@ def _annotated(receiver: Receiver, notice: Notice) -> dict[str, Any]:
 def _slack(receiver: Receiver, notice: Notice) -> dict[str, Any]:
     lines = [f"{SHAPES.get(notice.word, '!')} *{notice.word}* {notice.report.name}: {_headline(notice)}"]
     lines.append("; ".join(_changes(notice)))
+    if notice.result and notice.result.get("owner"):
+        lines[-1] += f"; owner {plain(notice.result['owner'])}"
     # Slack reads <, > and & as markup, links and mentions of everybody included.
     text = "\n".join(line.translate(_SLACK) for line in lines)
     link = _link(receiver, notice)
