@@ -123,7 +123,7 @@ def folder_of(subject: object) -> str:
 def _judged(task: Task) -> Done:
     module = import_module(task.module)
     ask = task.ask
-    result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy, subject=ask.subject)
+    result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy)
     summary = waive(result.to_dict(), task.waivers, at=task.at, tell_idle=False)
     summary = owned(summary, task.owners)
     # What passes by a waiver alone is looked at all the same.
