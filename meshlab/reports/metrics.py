@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshlab import escape
 from meshlab.results import SHAPES, Verdict
 
-__all__ = ["exposition"]
+__all__ = ["exposition", "sweep_exposition"]
 
 
 def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float, report: str = "") -> str:
@@ -52,6 +52,40 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
         ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
     ]
+    return _written(groups)
+
+
+def sweep_exposition(
+    records: Sequence[Mapping[str, Any]], *, report: str, question: str, seconds: float, at_s: float
+) -> str:
+    """How many services have which verdict, and when a sweep ran.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        A row a service. They are counted, not named: a fleet's names are more series than a report is worth.
+    report : str
+        The name of the report on a timer.
+    question : str
+    seconds, at_s : float
+        As of `exposition`.
+    """
+    who = {"report": report, "question": question}
+    words = [str(record["verdict"]) for record in records]
+    return _written(
+        [
+            (
+                "meshlab_subjects",
+                "Services of the last sweep by verdict.",
+                [({**who, "verdict": word}, float(words.count(word))) for word in (*SHAPES, "ERROR")],
+            ),
+            ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
+            ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
+        ]
+    )
+
+
+def _written(groups: Sequence[tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]]) -> str:
     lines = []
     for name, text, samples in groups:
         lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
