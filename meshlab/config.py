@@ -13,12 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from meshlab.errors import ConfigError, ParameterError
 from meshlab.escape import plain
 from meshlab.selector import Matcher, parse_matcher
 
-__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "known_keys", "load", "secret"]
+__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "known_keys", "load", "secret", "zone"]
 
 _FILE = "meshlab.toml"
 
@@ -185,6 +186,8 @@ class Config:
         The label of Kubernetes' objects that says whose they are; empty for none.
     owners : mapping of str to str
         The ``[owners]`` table: whose a service is where no label says so.
+    tz : str
+        The time zone of those who read the pages; empty for UTC alone.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
@@ -194,6 +197,7 @@ class Config:
     waivers: tuple[Mapping[str, Any], ...] = ()
     owner_label: str = ""
     owners: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    tz: str = ""
 
 
 def load(start: Path) -> Config:
@@ -218,7 +222,7 @@ def load(start: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    known_keys(text, ("profile", "report", "notify", "waiver", "owner_label", "owners"), str(path))
+    known_keys(text, ("profile", "report", "notify", "waiver", "owner_label", "owners", "tz"), str(path))
     tables = _tables(text, "profile", 'write [profile.prod] and url = "https://..." below it', path)
     receivers = _tables(text, "notify", 'write [notify.chat] and kind = "slack" below it', path)
     return Config(
@@ -229,6 +233,7 @@ def load(start: Path) -> Config:
         _lists(text, "waiver", 'write [[waiver]] and code = "ML-SEC-002" below it', path),
         _owner_label(text, path),
         _owners(text, path),
+        zone(text.get("tz", ""), str(path)),
     )
 
 
@@ -278,6 +283,33 @@ def _owners(text: Mapping[str, Any], path: Path) -> Mapping[str, str]:
     if not isinstance(table, dict) or not all(isinstance(v, str) and v for v in table.values()):
         raise ConfigError(f"owners in {path} is no table of texts", 'write [owners] and "shop/catalog" = "team-a"')
     return MappingProxyType(table)
+
+
+def zone(name: object, where: str) -> str:
+    """Check the name of a time zone.
+
+    Parameters
+    ----------
+    name : object
+        Empty for none.
+    where : str
+        Where it stands, for what is said when it is wrong.
+
+    Raises
+    ------
+    ConfigError
+        This machine knows no such zone.
+    """
+    try:
+        if not isinstance(name, str):
+            raise ValueError
+        if name:
+            ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"tz of {where} is {plain(name)!r}, which this machine does not know", 'write tz = "Europe/Berlin"'
+        ) from None
+    return name
 
 
 def cache_folder() -> Path | None:

@@ -57,6 +57,8 @@ class Task:
         The summary of the run before.
     waivers : tuple of Waiver
     owners : Owners
+    tz : str
+        The time zone that pages show beside UTC; empty for none.
     """
 
     module: str
@@ -70,6 +72,7 @@ class Task:
     before: Mapping[str, Any] | None = None
     waivers: tuple[Waiver, ...] = ()
     owners: Owners = NOBODY
+    tz: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) ->
     with _DRAWING:
         figures = module.fleet.figures(result, task.policy)
     notebook = _as_notebook(task.title, result, figures)
-    page = render(notebook, summary, name=task.question, given=task.given)
+    page = render(notebook, summary, name=task.question, given=task.given, tz=task.tz)
     files = {
         "report.html": page.encode(),
         "result.json": (json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode(),

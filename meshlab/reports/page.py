@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 import meshlab
 from meshlab import escape, results
 from meshlab.reports import markup, outputs
+from meshlab.reports.local import local
 from meshlab.reports.markup import Heading
 from meshlab.reports.parameters import Parameter, Value
 from meshlab.reports.waiving import count_line, in_words, notes
@@ -45,6 +46,7 @@ def render(
     name: str,
     parameters: Sequence[Parameter] = (),
     given: Mapping[str, Value] | None = None,
+    tz: str = "",
 ) -> str:
     """Write the page of an executed notebook.
 
@@ -60,6 +62,8 @@ def render(
         What it may be asked with.
     given : mapping of str to value, optional
         What it was asked with, where that differs from the defaults.
+    tz : str
+        Times stand in this zone too, beside UTC; empty for UTC alone.
 
     Returns
     -------
@@ -87,7 +91,9 @@ def render(
             setup="".join(content.setup),
             parameters=_parameters(parameters, given or {}),
             parameters_anchor=anchor,
-            facts=_facts(notebook, shown, name),
+            facts=_facts(notebook, shown, name, tz),
+            local=local(str(shown["window"]), tz),
+            tz=escape.plain(tz),
         )
     )
 
@@ -180,15 +186,17 @@ def _typed(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else escape.plain(value)
 
 
-def _facts(notebook: NotebookNode, result: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+def _facts(notebook: NotebookNode, result: Mapping[str, Any], name: str, tz: str) -> list[tuple[str, str]]:
     ran = notebook.metadata.get("papermill", {})
     took = ran.get("duration")
+    near = local(str(ran.get("start_time", "")).replace(" ", "T"), tz)
+    own = f" ({near})" if near else ""
     facts = [
         ("Notebook", escape.plain(name)),
         ("Source", result["source"]),
         ("Window", result["window"]),
         ("Owner", result.get("owner", "")),
-        ("Run", f"{_utc(ran.get('start_time'))}{'' if took is None else f', {took:.1f} s'}"),
+        ("Run", f"{_utc(ran.get('start_time'))}{own}{'' if took is None else f', {took:.1f} s'}"),
         ("Versions", f"meshlab {meshlab.__version__}, Python {_python(notebook)}"),
     ]
     return [(key, value) for key, value in facts if value]

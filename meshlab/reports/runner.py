@@ -79,6 +79,7 @@ def run(
     before: Path | None = None,
     report: str = "",
     clock: Callable[[], datetime] | None = None,
+    tz: str = "",
 ) -> Outcome:
     """Run a notebook and publish it.
 
@@ -100,6 +101,8 @@ def run(
         The name of a report on a timer, for its metrics.
     clock : callable, optional
         Says what time it is: when the report ran, and which waivers hold.
+    tz : str
+        The time zone that the page shows beside UTC; that of meshlab.toml when not given.
 
     Raises
     ------
@@ -128,7 +131,7 @@ def run(
         done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
         result = waive(the_result(done, path.stem), known_waivers, at=clock())
         result = owned(result, owners(told, asked_of, here))
-        page = render(done, result, name=path.stem, parameters=known, given=given)
+        page = render(done, result, name=path.stem, parameters=known, given=given, tz=tz or told.tz)
         seconds = monotonic() - begun
         metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
         _publish(target, done, result, page, Path(tables), metrics=metrics, before=_before(before or target))

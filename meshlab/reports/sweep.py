@@ -86,6 +86,7 @@ def sweep(
     pages: str = "failing",
     cwd: Path | None = None,
     clock: Callable[[], datetime] | None = None,
+    tz: str = "",
 ) -> Swept:
     """Ask a question of every service that a source knows.
 
@@ -110,6 +111,8 @@ def sweep(
         Where profiles, recordings and notebooks are looked for.
     clock : callable, optional
         Says what time it is: which waivers hold.
+    tz : str
+        The time zone that pages show beside UTC; that of meshlab.toml when not given.
 
     Raises
     ------
@@ -167,6 +170,7 @@ def sweep(
             before=_summary(before, ask.subject),
             waivers=known_waivers,
             owners=whose,
+            tz=tz or told.tz,
             at=now,
         )
         for ask in asks

@@ -86,6 +86,7 @@ def sweep_once(report: Scheduled, *, out: Path, cwd: Path, clock: Callable[[], d
             pages=asked.pages,
             cwd=cwd,
             clock=clock,
+            tz="" if report.cron.zone == "UTC" else report.cron.zone,
         )
     except MeshlabError as error:
         _, unheard = _tell_all(report, News(report, clock(), "", None, before, str(error)))
