@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -74,7 +76,7 @@ def runs(folder: Path) -> Iterator[Run]:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(found, dict) and found.get("schema") in (SCHEMA, SWEPT) and found.get("verdict") in _SHAPES:
+        if isinstance(found, dict) and _is_run(found):
             yield _run(found, path, folder)
 
 
@@ -137,12 +139,39 @@ def _read_list(path: Path) -> list[object]:
     return found if isinstance(found, list) else []
 
 
+def _is_run(found: Mapping[str, Any]) -> bool:
+    """Whether a file says what a run said, in a form that is known: anybody may have put it there."""
+    findings = _summary(found).get("findings", [])
+    about = _summary(found).get("waivers", {})
+    return (
+        found.get("schema") in (SCHEMA, SWEPT)
+        and found.get("verdict") in _SHAPES
+        and isinstance(findings, list)
+        and all(isinstance(f, Mapping) and isinstance(f.get("waived", {}), Mapping) for f in findings)
+        and isinstance(about, Mapping)
+        and isinstance(about.get("notes", []), list)
+    )
+
+
+def _summary(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The result: of a sweep's row the one inside of it, which a service that was not judged has not."""
+    summary = found.get("result") if found.get("schema") == SWEPT else found
+    return summary if isinstance(summary, Mapping) else {}
+
+
+def _moment(at: str) -> float:
+    """What runs are sorted by: texts are not, since a fraction of a second would stand before none."""
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return -math.inf
+
+
 def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
     page = path.with_name("report.html")
     end = _END.search(str(found.get("window", "")))
     text = found.get("error") or found.get("headline", "")
-    summary = found.get("result") if found.get("schema") == SWEPT else found
-    summary = summary if isinstance(summary, Mapping) else {}
+    summary = _summary(found)
     return Run(
         question=escape.plain(found.get("question", "")),
         subject=escape.plain(found.get("subject", "")),
@@ -163,7 +192,7 @@ def _by_subject(found: Iterator[Run]) -> list[dict[str, Any]]:
         groups.setdefault((run.question, run.subject), []).append(run)
     rows = []
     for (question, subject), group in groups.items():
-        newest = sorted(group, key=lambda run: run.at, reverse=True)
+        newest = sorted(group, key=lambda run: _moment(run.at), reverse=True)
         rows.append(
             {
                 "question": question,

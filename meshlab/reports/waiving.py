@@ -90,7 +90,7 @@ def in_words(result: Mapping[str, Any]) -> str:
     count = about.get("waived", 0)
     if not count or about.get("without") == result.get("verdict"):
         return ""
-    return f"({about['without']} without {count} waiver{'s' if count > 1 else ''})"
+    return f"({about.get('without')} without {count} waiver{'s' if count > 1 else ''})"
 
 
 def count_line(result: Mapping[str, Any]) -> str:
@@ -98,7 +98,9 @@ def count_line(result: Mapping[str, Any]) -> str:
     some = waived(result)
     if not some:
         return ""
-    each = dict.fromkeys(f"{f['code']} until {f['waived']['until']} ({f['waived']['reason']})" for f in some)
+    each = dict.fromkeys(
+        f"{f.get('code', '')} until {f['waived'].get('until', '')} ({f['waived'].get('reason', '')})" for f in some
+    )
     whole = len(result["findings"])
     return plain(f"{whole} finding{'s' if whole > 1 else ''}, {len(some)} waived: {'; '.join(each)}")
 
