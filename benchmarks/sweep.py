@@ -107,7 +107,7 @@ def with_dask(here: Path, one: Swept) -> str:
         from distributed import LocalCluster
     except ModuleNotFoundError:
         return "not measured: distributed is not installed"
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster:
         executor = executors("processes", 0, cluster.scheduler_address)
         took = measured(here / "fleet", here / "dask", executor, "all")
     return f"{took}; the same bytes: {content(one) == content(took.done)}"
