@@ -11,6 +11,7 @@ from meshlab.escape import plain
 from meshlab.reports.judging import ERROR, folder_of
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
 from meshlab.reports.schedules.notices import SEVERITY, last_until, post, written
+from meshlab.reports.waiving import in_words
 from meshlab.results import NOT_MEASURED, SHAPES
 
 __all__ = ["News", "Said", "tell"]
@@ -227,7 +228,8 @@ def _webhook(receiver: Receiver, news: News) -> dict[str, Any]:
 
 
 def _said(record: Mapping[str, Any]) -> str:
-    text = plain(record.get("error") or record["headline"])
+    aside = in_words(record.get("result") or {})
+    text = plain(f"{aside} {record.get('error') or record['headline']}".strip())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 

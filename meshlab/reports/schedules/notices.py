@@ -13,6 +13,7 @@ from meshlab.errors import ReportError
 from meshlab.escape import plain
 from meshlab.reports.message import changes
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
+from meshlab.reports.waiving import in_words
 from meshlab.results import SHAPES
 
 __all__ = ["SEVERITY", "Notice", "last_until", "post", "tell", "written"]
@@ -155,7 +156,9 @@ def _annotated(receiver: Receiver, notice: Notice) -> dict[str, Any]:
 
 
 def _slack(receiver: Receiver, notice: Notice) -> dict[str, Any]:
-    lines = [f"{SHAPES.get(notice.word, '!')} *{notice.word}* {notice.report.name}: {_headline(notice)}"]
+    aside = plain(in_words(notice.result or {}))
+    word = f"*{notice.word}* {aside}".rstrip()
+    lines = [f"{SHAPES.get(notice.word, '!')} {word} {notice.report.name}: {_headline(notice)}"]
     lines.append("; ".join(_changes(notice)))
     if notice.result and notice.result.get("owner"):
         lines[-1] += f"; owner {plain(notice.result['owner'])}"

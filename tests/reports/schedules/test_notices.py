@@ -105,6 +105,8 @@ def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
         to = Receiver("oncall", Kind.ALERTMANAGER, url)
         for at in (AT, AT + timedelta(days=2)):
             tell(to, Notice(report, at, "f", waive(failing, [known], at=at), failing))
+        assert tell(Receiver("chat", Kind.SLACK, url), Notice(report, AT, "f", waive(failing, [known], at=AT), failing))
+    assert heard.pop()["text"].startswith("✔ *PASS* (FAIL without 1 waiver) catalog: ")
     fired = [
         {a["labels"].get("verdict", "ERROR"): a["endsAt"] > at.isoformat(timespec="milliseconds") for a in body}
         for body, at in zip(heard, (AT, AT + timedelta(days=2)), strict=True)
