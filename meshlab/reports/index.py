@@ -149,7 +149,8 @@ def _is_run(found: Mapping[str, Any]) -> bool:
         and isinstance(findings, list)
         and all(isinstance(f, Mapping) and isinstance(f.get("waived", {}), Mapping) for f in findings)
         and isinstance(about, Mapping)
-        and isinstance(about.get("notes", []), list)
+        and all(isinstance(about.get(name, []), list) for name in ("notes", "idle"))
+        and isinstance(about.get("waived", 0), int)
     )
 
 
@@ -181,7 +182,7 @@ def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
         page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
         owner=escape.plain(found.get("owner", "")),
         without=escape.plain(in_words(summary)),
-        waivers=tuple(text for text in (count_line(summary), *notes(summary)) if text),
+        waivers=tuple(text for text in (count_line(summary), *notes(summary, brief=True)) if text),
     )
 
 

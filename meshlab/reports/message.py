@@ -49,7 +49,7 @@ def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link
         aside += f"{_line(finding['owner'])}: " if finding.get("owner", whose) != whose else ""
         lines.append(f"- {SHAPES[finding['verdict']]} {aside}{_line(finding['code'])} {_line(finding['statement'])}")
     lines += ["", "; ".join(_line(text) for text in changes(result, before))]
-    if told := [text for text in (count_line(result), *notes(result)) if text]:
+    if told := [text for text in (count_line(result), *notes(result, brief=True)) if text]:
         lines.append("; ".join(_line(text) for text in _some(told)))
     facts = [result["window"], result["source"], f"owner {whose}" if whose else ""]
     lines.append(" · ".join(_line(text) for text in facts if text))

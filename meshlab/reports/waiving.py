@@ -32,19 +32,21 @@ def waive(
     -------
     dict
         Unchanged where no waiver speaks of this question. Else with ``waivers``: ``without``, the verdict that the
-        findings ask for; ``waived``, how many are; ``notes``. A waived finding has ``waived`` (``until``, ``reason``)
-        and keeps its own word. What was not measured well enough is never waived: nobody knows what it would be.
+        findings ask for; ``waived``, how many are; ``notes`` (expired, or without need) and ``idle`` (of no finding).
+        A waived finding has ``waived`` (``until``, ``reason``) and keeps its own word. What was not measured well
+        enough is never waived: nobody knows what it would be.
     """
     findings = [dict(finding) for finding in result["findings"]]
     mine = of_family(known, [str(finding["code"]) for finding in findings])
     if not mine:
         return dict(result)
     told: list[str] = []
+    spare: list[str] = []
     for waiver in mine:
         hit = [f for f in findings if waiver.covers(str(f["code"]), *_names(f, result))]
         note = _note(waiver, hit, at)
         if note and (hit or tell_idle):
-            told.append(note)
+            (told if hit or not waiver.holds(at) else spare).append(note)
         for finding in hit if waiver.holds(at) else ():
             if finding["verdict"] in ("FAIL", "WARN") and "waived" not in finding:
                 finding["waived"] = {"until": waiver.until, "reason": waiver.reason}
@@ -57,7 +59,7 @@ def waive(
         **result,
         "verdict": verdict,
         "findings": findings,
-        "waivers": {"without": str(result["verdict"]), "waived": count, "notes": told},
+        "waivers": {"without": str(result["verdict"]), "waived": count, "notes": told, "idle": spare},
     }
 
 
@@ -79,9 +81,20 @@ def waived(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [finding for finding in result.get("findings", ()) if finding.get("waived")]
 
 
-def notes(result: Mapping[str, Any]) -> list[str]:
-    """What is to be said of the waivers: expired, without need, or of nothing."""
-    return [plain(note) for note in result.get("waivers", {}).get("notes", ())]
+def notes(result: Mapping[str, Any], *, brief: bool = False) -> list[str]:
+    """What is to be said of the waivers: expired, without need, or of nothing.
+
+    Parameters
+    ----------
+    result : mapping
+    brief : bool
+        Whether several that match no finding are counted in place of named: those of other services, most often.
+    """
+    about = result.get("waivers", {})
+    spare = [plain(note) for note in about.get("idle", ())]
+    if brief and len(spare) > 1:
+        spare = [f"{len(spare)} waivers match no finding of this report"]
+    return [*(plain(note) for note in about.get("notes", ())), *spare]
 
 
 def in_words(result: Mapping[str, Any]) -> str:

@@ -130,6 +130,7 @@ def test_half_written_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
         ("h", odd + '"findings": [{"waived": 1}]}'),
         ("k", odd + '"subject": "a/b/c", "question": "canary", "window": "x to 2026-99-99T00:00:00Z"}'),
         ("i", odd + '"findings": [], "waivers": "x"}'),
+        ("l", odd + '"findings": [], "waivers": {"waived": "x"}}'),
         ("j", odd + '"findings": [], "waivers": {"notes": 1}}'),
     ):
         (tmp_path / name).mkdir()

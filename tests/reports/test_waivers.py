@@ -105,7 +105,7 @@ def test_a_waived_fail_falls_back_to_what_the_others_ask_for() -> None:
     # Beside the FAIL of ML-X-003 there are two WARN.
     found = waive(summary(), [waiver()], at=AT)
     assert found["verdict"] == "WARN"
-    assert found["waivers"] == {"without": "FAIL", "waived": 1, "notes": []}
+    assert found["waivers"] == {"without": "FAIL", "waived": 1, "notes": [], "idle": []}
     assert found["findings"][2] == {
         **finding("ML-X-003", "FAIL"),
         "waived": {"until": "2026-12-31", "reason": "known"},
@@ -178,11 +178,22 @@ def test_what_matches_nothing_or_nothing_bad_is_said() -> None:
     assert found["verdict"] == "FAIL"
     # What is said of another question's findings is no matter of this one.
     assert notes(found) == [
-        "the waiver of ML-X-003 on elsewhere (until 2026-12-31) matches no finding",
         "the waiver of ML-X-001 on * (until 2026-12-31) is not needed: the finding is PASS",
         "the waiver of ML-X-004 on * (until 2026-12-31) is not needed: the finding is not measured",
+        "the waiver of ML-X-003 on elsewhere (until 2026-12-31) matches no finding",
     ]
     assert waive(summary(), [waiver("ML-SEC-001")], at=AT) == summary()
+
+
+def test_many_waivers_of_other_services_are_counted_in_a_message_and_named_on_the_page() -> None:
+    known = [waiver(subject=f"a/b/other-{n}") for n in range(9)]
+    found = waive(summary(), known, at=AT)
+    assert "9 waivers match no finding of this report" in message(found, before=None)
+    assert "other" not in message(found, before=None)
+    assert "a/b/other-8" in mail(found, before=None)
+    late = waive(summary(), known, at=datetime(2027, 1, 1, tzinfo=UTC))
+    assert "6 more notes on waivers stand in the report" in message(late, before=None)
+    assert len(message(late, before=None).splitlines()) <= 12
 
 
 @pytest.mark.parametrize(
@@ -231,7 +242,7 @@ def test_a_report_is_written_with_its_waivers(tmp_path: Path) -> None:
     done = run(path, parameters={}, out=Path("out"), cwd=tmp_path, clock=lambda: AT)
     assert done.verdict is Verdict.PASS
     saved = json.loads((tmp_path / "out/result.json").read_text())
-    assert saved["waivers"] == {"without": "FAIL", "waived": 1, "notes": []}
+    assert saved["waivers"] == {"without": "FAIL", "waived": 1, "notes": [], "idle": []}
     page = BeautifulSoup((tmp_path / "out/report.html").read_text(), "html.parser")
     assert page.select_one(".word").text == "✔PASS (FAIL without 1 waiver)"  # type: ignore[union-attr]
     row = page.select_one(".findings .waived")
