@@ -1,10 +1,12 @@
-# Everything a newcomer types: `make report` (a verdict on two real canaries) and `make test` (all checks).
+# Everything a newcomer types: `make report` (a verdict of every notebook) and `make test` (all checks).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-CANARIES := canary-regression canary-healthy
+# Notebook and recording, the ones that take longest first: two run at a time.
+REPORTS := canary-verdict:canary-regression scaling-behaviour:scale-out canary-verdict:canary-healthy \
+	retry-storm:retry-storm security-posture:mtls-migration
 # Those whose names begin with an underscore are only extended by others.
 SCENARIOS := $(notdir $(basename $(wildcard meshlab/lab/scenarios/[a-z]*.toml)))
 
@@ -23,11 +25,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[jupyter,lab,dask,dev]'
 	@touch $@ $(VENV)/.core
 
-report: $(VENV)/.core ## judge the two recorded canaries, write their pages to out/
-	@for name in $(CANARIES); do \
-	  $(BIN)/meshlab report canary-verdict --source $$name \
-	    -p service=catalog -p baseline=v1 -p canary=v2 --fail-on never || exit $$?; \
-	done
+report: $(VENV)/.core ## every notebook on a recording of a real mesh: a line each, their pages in out/
+	@printf '%s\n' $(REPORTS) | tr : ' ' | xargs -P 2 -n 2 \
+	  sh -c '$(BIN)/meshlab report "$$0" --source "$$1" --fail-on never'
+	@printf 'all of them: '; $(BIN)/meshlab index out
 
 test: lint unit notebooks live ## every check; CI runs this
 

@@ -159,8 +159,11 @@ def report(
         done = _watched(look, watch, longest, at_once=bool(since))
     else:
         done = look()
+    from meshlab.reports.waiving import in_words
+
     about = given.get("source") or done.source or Path(notebook).stem
-    _say(f"{done.verdict.value}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
+    verdict = f"{done.verdict.value} {in_words(done.result)}".rstrip()
+    _say(f"{verdict}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
     raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
 
 
@@ -209,8 +212,10 @@ def sweep(
         )
     words = [str(record["verdict"]) for record in done.records]
     counted = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(sorted(words)))
+    counted += f"; {done.waived} findings waived" if done.waived else ""
+    counted += "".join(f"; {note}" for note in done.notes)
     went_on = f" ({done.went_on} of them from the run that was stopped)" if done.went_on else ""
-    _say(f"{len(words)} services{went_on}: {counted or 'none was seen'} -> {plain(done.index)}\n")
+    _say(f"{len(words)} services{went_on}: {plain(counted or 'none was seen')} -> {plain(done.index)}\n")
     raise typer.Exit(worst_code(words, fail_on, inconclusive_ok=inconclusive_ok))
 
 

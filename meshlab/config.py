@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from meshlab.errors import ConfigError, ParameterError
 from meshlab.escape import plain
 from meshlab.selector import Matcher, parse_matcher
 
-__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "known_keys", "load", "secret"]
+__all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "known_keys", "load", "secret", "zone"]
 
 _FILE = "meshlab.toml"
 
@@ -178,12 +180,24 @@ class Config:
         The ``[[report]]`` tables, as they stand there; `meshlab.reports.schedules` reads them.
     receivers : mapping of str to mapping
         The ``[notify.NAME]`` tables, likewise.
+    waivers : tuple of mapping
+        The ``[[waiver]]`` tables, likewise; `meshlab.reports.waivers` reads them.
+    owner_label : str
+        The label of Kubernetes' objects that says whose they are; empty for none.
+    owners : mapping of str to str
+        The ``[owners]`` table: whose a service is where no label says so.
+    tz : str
+        The time zone of those who read the pages; empty for UTC alone.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: MappingProxyType({}))
     folder: Path | None = None
     reports: tuple[Mapping[str, Any], ...] = ()
     receivers: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    waivers: tuple[Mapping[str, Any], ...] = ()
+    owner_label: str = ""
+    owners: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    tz: str = ""
 
 
 def load(start: Path) -> Config:
@@ -208,17 +222,18 @@ def load(start: Path) -> Config:
         raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    known_keys(text, ("profile", "report", "notify"), str(path))
+    known_keys(text, ("profile", "report", "notify", "waiver", "owner_label", "owners", "tz"), str(path))
     tables = _tables(text, "profile", 'write [profile.prod] and url = "https://..." below it', path)
     receivers = _tables(text, "notify", 'write [notify.chat] and kind = "slack" below it', path)
-    reports = text.get("report", [])
-    if not isinstance(reports, list) or not all(isinstance(t, dict) for t in reports):
-        raise ConfigError(f"report in {path} is no list of tables", 'write [[report]] and name = "nightly" below it')
     return Config(
         MappingProxyType({name: _profile(name, table, path) for name, table in tables.items()}),
         path.parent,
-        tuple(MappingProxyType(table) for table in reports),
+        _lists(text, "report", 'write [[report]] and name = "nightly" below it', path),
         MappingProxyType(receivers),
+        _lists(text, "waiver", 'write [[waiver]] and code = "ML-SEC-002" below it', path),
+        _owner_label(text, path),
+        _owners(text, path),
+        zone(text.get("tz", ""), str(path)),
     )
 
 
@@ -247,6 +262,54 @@ def _tables(text: Mapping[str, Any], key: str, hint: str, path: Path) -> dict[st
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
         raise ConfigError(f"{key} in {path} is no table", hint)
     return tables
+
+
+def _lists(text: Mapping[str, Any], key: str, hint: str, path: Path) -> tuple[Mapping[str, Any], ...]:
+    tables = text.get(key, [])
+    if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        raise ConfigError(f"{key} in {path} is no list of tables", hint)
+    return tuple(MappingProxyType(table) for table in tables)
+
+
+def _owner_label(text: Mapping[str, Any], path: Path) -> str:
+    label = text.get("owner_label", "")
+    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9_./-]*", label):
+        raise ConfigError(f"owner_label in {path} is no label's name", 'write owner_label = "team" above all tables')
+    return label
+
+
+def _owners(text: Mapping[str, Any], path: Path) -> Mapping[str, str]:
+    table = text.get("owners", {})
+    if not isinstance(table, dict) or not all(isinstance(v, str) and v for v in table.values()):
+        raise ConfigError(f"owners in {path} is no table of texts", 'write [owners] and "shop/catalog" = "team-a"')
+    return MappingProxyType(table)
+
+
+def zone(name: object, where: str) -> str:
+    """Check the name of a time zone.
+
+    Parameters
+    ----------
+    name : object
+        Empty for none.
+    where : str
+        Where it stands, for what is said when it is wrong.
+
+    Raises
+    ------
+    ConfigError
+        This machine knows no such zone.
+    """
+    try:
+        if not isinstance(name, str):
+            raise ValueError
+        if name:
+            ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"tz of {where} is {plain(name)!r}, which this machine does not know", 'write tz = "Europe/Berlin"'
+        ) from None
+    return name
 
 
 def cache_folder() -> Path | None:

@@ -32,7 +32,7 @@ class Ask:
     ----------
     subject : Subject
     evidence : Evidence
-        The subject's own part.
+        The subject's own part; its `subjects` is the subject alone.
     scope : object or None
         What the question's judge takes; None: there is nothing to judge, and `reason` says why.
     reason : str

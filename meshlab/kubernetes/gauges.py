@@ -11,6 +11,7 @@ import pandas as pd
 
 from meshlab.dialects.base import MeshOptions
 from meshlab.engines.base import LOOKBACK_MS
+from meshlab.kubernetes.owners import METRICS as OWNERS
 from meshlab.mesh import Answer, Mesh
 from meshlab.selector import Matcher, equal, matches, selector
 from meshlab.series import SeriesSet
@@ -107,7 +108,8 @@ def recorded(options: MeshOptions) -> tuple[str, ...]:
         "kube_horizontalpodautoscaler_(info|(spec|status)_.*)|"
         "kube_deployment_(spec_replicas|status_replicas_ready)|"
         "kube_pod_(created|deletion_timestamp|owner|status_scheduled_time|status_ready_time)|"
-        "container_cpu_usage_seconds_total"
+        "container_cpu_usage_seconds_total|"
+        f"{OWNERS}"
     )
     return (selector("", matches("__name__", names), forced=options.forced),)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,9 +19,13 @@ from meshlab.files import write_text
 from meshlab.reports.judging import ERROR
 from meshlab.reports.judging import SCHEMA as SWEPT
 from meshlab.reports.page import templates
+from meshlab.reports.waiving import count_line, in_words, notes
 from meshlab.results import SCHEMA, SHAPES
 
-__all__ = ["Run", "runs", "write_index"]
+__all__ = ["NOTES", "Run", "runs", "write_index"]
+
+NOTES: Final = "waivers.json"
+"""What a sweep says of the waivers that speak of none of its subjects."""
 
 _SHAPES: Final = {**SHAPES, ERROR: "‼"}
 _WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", "NOT_MEASURED")
@@ -39,6 +45,12 @@ class Run:
         The end of its window, RFC 3339; empty where the result does not tell.
     page : str
         Address of the page, relative to the index; empty for none.
+    without : str
+        What the verdict would be without waivers, in words; empty where it would be the same.
+    owner : str
+        Empty when nobody says.
+    waivers : tuple of str
+        What is waived, and what is to be said of waivers.
     """
 
     question: str
@@ -47,6 +59,9 @@ class Run:
     headline: str
     at: str
     page: str
+    without: str = ""
+    owner: str = ""
+    waivers: tuple[str, ...] = ()
 
 
 def runs(folder: Path) -> Iterator[Run]:
@@ -61,7 +76,7 @@ def runs(folder: Path) -> Iterator[Run]:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(found, dict) and found.get("schema") in (SCHEMA, SWEPT) and found.get("verdict") in _SHAPES:
+        if isinstance(found, dict) and _is_run(found):
             yield _run(found, path, folder)
 
 
@@ -98,6 +113,7 @@ def write_index(folder: Path) -> Path:
         worst=counts[0][0] if counts else "NOT_MEASURED",
         counts=counts,
         subjects=subjects,
+        notes=_notes(folder),
         total=sum(len(subject["runs"]) + subject["older"] for subject in subjects),
     )
     page = folder / "index.html"
@@ -105,10 +121,58 @@ def write_index(folder: Path) -> Path:
     return page
 
 
+def _notes(folder: Path) -> list[str]:
+    """What the last sweep of each question says of waivers: the folders' names end with the times."""
+    last: dict[Path, Path] = {}
+    for path in sorted(folder.rglob(NOTES)):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            last[path.parent.with_name(path.parent.name.rpartition("-")[0])] = path
+    found = [note for path in last.values() for note in _read_list(path)]
+    return list(dict.fromkeys(escape.plain(note) for note in found))
+
+
+def _read_list(path: Path) -> list[object]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _is_run(found: Mapping[str, Any]) -> bool:
+    """Whether a file says what a run said, in a form that is known: anybody may have put it there."""
+    findings = _summary(found).get("findings", [])
+    about = _summary(found).get("waivers", {})
+    return (
+        found.get("schema") in (SCHEMA, SWEPT)
+        and found.get("verdict") in _SHAPES
+        and isinstance(findings, list)
+        and all(isinstance(f, Mapping) and isinstance(f.get("waived", {}), Mapping) for f in findings)
+        and isinstance(about, Mapping)
+        and all(isinstance(about.get(name, []), list) for name in ("notes", "idle"))
+        and isinstance(about.get("waived", 0), int)
+    )
+
+
+def _summary(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The result: of a sweep's row the one inside of it, which a service that was not judged has not."""
+    summary = found.get("result") if found.get("schema") == SWEPT else found
+    return summary if isinstance(summary, Mapping) else {}
+
+
+def _moment(at: str) -> float:
+    """What runs are sorted by: texts are not, since a fraction of a second would stand before none."""
+    try:
+        return datetime.fromisoformat(at).timestamp()
+    except ValueError:
+        return -math.inf
+
+
 def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
     page = path.with_name("report.html")
     end = _END.search(str(found.get("window", "")))
     text = found.get("error") or found.get("headline", "")
+    summary = _summary(found)
     return Run(
         question=escape.plain(found.get("question", "")),
         subject=escape.plain(found.get("subject", "")),
@@ -116,6 +180,9 @@ def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
         headline=escape.plain(text),
         at=end.group(1) if end else "",
         page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
+        owner=escape.plain(found.get("owner", "")),
+        without=escape.plain(in_words(summary)),
+        waivers=tuple(text for text in (count_line(summary), *notes(summary, brief=True)) if text),
     )
 
 
@@ -126,7 +193,7 @@ def _by_subject(found: Iterator[Run]) -> list[dict[str, Any]]:
         groups.setdefault((run.question, run.subject), []).append(run)
     rows = []
     for (question, subject), group in groups.items():
-        newest = sorted(group, key=lambda run: run.at, reverse=True)
+        newest = sorted(group, key=lambda run: _moment(run.at), reverse=True)
         rows.append(
             {
                 "question": question,

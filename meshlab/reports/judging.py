@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +17,9 @@ from typing import Any, Final
 from meshlab.errors import MeshlabError
 from meshlab.escape import plain
 from meshlab.fleet import Ask
+from meshlab.reports.owners import NOBODY, Owners, owned
+from meshlab.reports.waivers import Waiver
+from meshlab.reports.waiving import waive
 from meshlab.results import MIME_TYPE, NOT_MEASURED, Result, Verdict
 
 __all__ = ["ERROR", "SCHEMA", "Done", "Task", "failed", "folder_of", "judged"]
@@ -47,8 +51,14 @@ class Task:
         Parameters, for the page.
     pages : str
         ``all``, ``failing`` (what is not PASS) or ``none``.
+    at : datetime
+        Aware: which waivers hold.
     before : mapping or None
         The summary of the run before.
+    waivers : tuple of Waiver
+    owners : Owners
+    tz : str
+        The time zone that pages show beside UTC; empty for none.
     """
 
     module: str
@@ -58,7 +68,11 @@ class Task:
     policy: Any
     given: Mapping[str, Any]
     pages: str
+    at: datetime
     before: Mapping[str, Any] | None = None
+    waivers: tuple[Waiver, ...] = ()
+    owners: Owners = NOBODY
+    tz: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +126,13 @@ def folder_of(subject: object) -> str:
 def _judged(task: Task) -> Done:
     module = import_module(task.module)
     ask = task.ask
-    result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy, subject=ask.subject)
-    summary = result.to_dict()
+    result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy)
+    summary = waive(result.to_dict(), task.waivers, at=task.at, tell_idle=False)
+    summary = owned(summary, task.owners)
+    # What passes by a waiver alone is looked at all the same.
     shown = task.pages == "all" or (task.pages == "failing" and result.verdict is not Verdict.PASS)
     files = _report(task, module, result, summary) if shown else {}
-    return Done(_record(task, result.verdict.value, result.headline, result=summary, page=shown), files)
+    return Done(_record(task, summary["verdict"], result.headline, result=summary, page=shown), files)
 
 
 def _record(
@@ -142,6 +158,7 @@ def _record(
         "headline": headline,
         "error": error,
         "page": page,
+        "owner": task.owners.of(subject),
         "result": result,
     }
 
@@ -154,7 +171,7 @@ def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) ->
     with _DRAWING:
         figures = module.fleet.figures(result, task.policy)
     notebook = _as_notebook(task.title, result, figures)
-    page = render(notebook, summary, name=task.question, given=task.given)
+    page = render(notebook, summary, name=task.question, given=task.given, tz=task.tz)
     files = {
         "report.html": page.encode(),
         "result.json": (json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode(),

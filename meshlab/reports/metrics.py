@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshlab import escape
 from meshlab.results import SHAPES, Verdict
 
-__all__ = ["exposition"]
+__all__ = ["exposition", "sweep_exposition"]
 
 
 def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float, report: str = "") -> str:
@@ -34,7 +34,9 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
     """
     who = {"notebook": notebook, "question": result["question"], "subject": result["subject"]}
     who |= {"report": report} if report else {}
-    counts = {word: sum(f["verdict"] == word for f in result["findings"]) for word in SHAPES}
+    standing = [f["verdict"] for f in result["findings"] if not f.get("waived")]
+    counts = {word: standing.count(word) for word in SHAPES}
+    aside = float(len(result["findings"]) - len(standing))
     groups = [
         (
             "meshlab_verdict",
@@ -43,12 +45,47 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         ),
         (
             "meshlab_findings",
-            "Findings of the last run.",
+            "Findings of the last run that are not waived.",
             [({**who, "verdict": word}, float(count)) for word, count in counts.items()],
         ),
+        ("meshlab_findings_waived", "Findings of the last run that are waived.", [(who, aside)]),
         ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
         ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
     ]
+    return _written(groups)
+
+
+def sweep_exposition(
+    records: Sequence[Mapping[str, Any]], *, report: str, question: str, seconds: float, at_s: float
+) -> str:
+    """How many services have which verdict, and when a sweep ran.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        A row a service. They are counted, not named: a fleet's names are more series than a report is worth.
+    report : str
+        The name of the report on a timer.
+    question : str
+    seconds, at_s : float
+        As of `exposition`.
+    """
+    who = {"report": report, "question": question}
+    words = [str(record["verdict"]) for record in records]
+    return _written(
+        [
+            (
+                "meshlab_subjects",
+                "Services of the last sweep by verdict.",
+                [({**who, "verdict": word}, float(words.count(word))) for word in (*SHAPES, "ERROR")],
+            ),
+            ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
+            ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
+        ]
+    )
+
+
+def _written(groups: Sequence[tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]]) -> str:
     lines = []
     for name, text, samples in groups:
         lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]

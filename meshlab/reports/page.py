@@ -15,8 +15,10 @@ from nbformat import NotebookNode
 import meshlab
 from meshlab import escape, results
 from meshlab.reports import markup, outputs
+from meshlab.reports.local import local
 from meshlab.reports.markup import Heading
 from meshlab.reports.parameters import Parameter, Value
+from meshlab.reports.waiving import count_line, in_words, notes
 
 __all__ = ["render", "templates"]
 
@@ -44,6 +46,7 @@ def render(
     name: str,
     parameters: Sequence[Parameter] = (),
     given: Mapping[str, Value] | None = None,
+    tz: str = "",
 ) -> str:
     """Write the page of an executed notebook.
 
@@ -59,6 +62,8 @@ def render(
         What it may be asked with.
     given : mapping of str to value, optional
         What it was asked with, where that differs from the defaults.
+    tz : str
+        Times stand in this zone too, beside UTC; empty for UTC alone.
 
     Returns
     -------
@@ -77,6 +82,8 @@ def render(
             css=_css(),
             shapes=SHAPES,
             result=shown,
+            without=in_words(shown),
+            waivers=[text for text in (count_line(shown), *notes(shown)) if text],
             title=content.title or escape.plain(name),
             contents=[*content.contents, Heading(anchor, "Parameters", 2)],
             lede="".join(content.lede),
@@ -84,7 +91,9 @@ def render(
             setup="".join(content.setup),
             parameters=_parameters(parameters, given or {}),
             parameters_anchor=anchor,
-            facts=_facts(notebook, shown, name),
+            facts=_facts(notebook, shown, name, tz),
+            local=local(str(shown["window"]), tz),
+            tz=escape.plain(tz),
         )
     )
 
@@ -129,12 +138,15 @@ def _folded(source: str) -> str:
 
 
 def _findings(result: Mapping[str, Any]) -> str:
+    whose = result.get("owner", "")
     rows = [
         {
             "required": True,
             "advice": "",
             "query": "",
+            "waived": None,
             **f,
+            "other": f["owner"] if f.get("owner", whose) != whose else "",
             "measured": _measure(f.get("value"), f),
             "interval": _interval(f),
             "level": "" if f.get("level") is None else f"{100 * f['level']:g} %",
@@ -174,14 +186,17 @@ def _typed(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else escape.plain(value)
 
 
-def _facts(notebook: NotebookNode, result: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+def _facts(notebook: NotebookNode, result: Mapping[str, Any], name: str, tz: str) -> list[tuple[str, str]]:
     ran = notebook.metadata.get("papermill", {})
     took = ran.get("duration")
+    near = local(str(ran.get("start_time", "")).replace(" ", "T"), tz)
+    own = f" ({near})" if near else ""
     facts = [
         ("Notebook", escape.plain(name)),
         ("Source", result["source"]),
         ("Window", result["window"]),
-        ("Run", f"{_utc(ran.get('start_time'))}{'' if took is None else f', {took:.1f} s'}"),
+        ("Owner", result.get("owner", "")),
+        ("Run", f"{_utc(ran.get('start_time'))}{own}{'' if took is None else f', {took:.1f} s'}"),
         ("Versions", f"meshlab {meshlab.__version__}, Python {_python(notebook)}"),
     ]
     return [(key, value) for key, value in facts if value]

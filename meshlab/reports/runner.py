@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Final
 
 import nbformat
@@ -18,6 +19,7 @@ from nbformat import NotebookNode
 from nbformat.validator import normalize
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
+from meshlab import config
 from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
 from meshlab.files import atomic_folder
@@ -27,8 +29,11 @@ from meshlab.reports.mail import mail
 from meshlab.reports.message import message
 from meshlab.reports.metrics import exposition
 from meshlab.reports.notebooks import find
+from meshlab.reports.owners import owned, owners
 from meshlab.reports.page import render
 from meshlab.reports.parameters import Parameter, convert, declared
+from meshlab.reports.waivers import waivers
+from meshlab.reports.waiving import waive
 from meshlab.results import Verdict
 
 __all__ = ["Outcome", "run"]
@@ -73,6 +78,8 @@ def run(
     cwd: Path | None = None,
     before: Path | None = None,
     report: str = "",
+    clock: Callable[[], datetime] | None = None,
+    tz: str = "",
 ) -> Outcome:
     """Run a notebook and publish it.
 
@@ -92,9 +99,15 @@ def run(
         The folder of the report that the message compares with; what stands in `out` when not given.
     report : str
         The name of a report on a timer, for its metrics.
+    clock : callable, optional
+        Says what time it is: when the report ran, and which waivers hold.
+    tz : str
+        The time zone that the page shows beside UTC; that of meshlab.toml when not given.
 
     Raises
     ------
+    ConfigError
+        meshlab.toml is wrong.
     ParameterError
         No such notebook, an unknown parameter, a value of the wrong type, or a folder that holds other things.
     MeshlabError
@@ -105,17 +118,22 @@ def run(
     begun = monotonic()
     here = (cwd or Path.cwd()).resolve()
     path = find(notebook, here)
+    told = config.load(here)
+    known_waivers = waivers(told)
+    clock = clock or (lambda: datetime.now(UTC))
     target = here / out
     _check_is_ours(target)
     source = _read(path)
     known = _parameters(source, path.stem)
     given = convert(known, parameters)
+    asked_of = str({**{p.name: p.default for p in known}, **given}.get("source", ""))
     with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
         done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
-        result = the_result(done, path.stem)
-        page = render(done, result, name=path.stem, parameters=known, given=given)
+        result = waive(the_result(done, path.stem), known_waivers, at=clock())
+        result = owned(result, owners(told, asked_of, here))
+        page = render(done, result, name=path.stem, parameters=known, given=given, tz=tz or told.tz)
         seconds = monotonic() - begun
-        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=time())
+        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
         _publish(target, done, result, page, Path(tables), metrics=metrics, before=_before(before or target))
     return Outcome(
         verdict=Verdict(result["verdict"]),
@@ -123,7 +141,7 @@ def run(
         folder=out,
         page=out / "report.html",
         seconds=monotonic() - begun,
-        source=str({**{p.name: p.default for p in known}, **given}.get("source", "")),
+        source=asked_of,
     )
 
 

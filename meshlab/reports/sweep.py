@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,14 +17,18 @@ from typing import Any, Final
 
 import pandas as pd
 
+from meshlab import config
 from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
 from meshlab.files import atomic_folder, write_text
 from meshlab.progress import report as tell
-from meshlab.reports.index import write_index
+from meshlab.reports.index import NOTES, write_index
 from meshlab.reports.judging import ERROR, SCHEMA, Done, Task, failed, folder_of, judged
 from meshlab.reports.notebooks import Listed, available
+from meshlab.reports.owners import owners
 from meshlab.reports.parameters import convert
+from meshlab.reports.waivers import waivers
+from meshlab.reports.waiving import idle, waived
 
 __all__ = ["PAGES", "Swept", "executors", "sweep"]
 
@@ -32,8 +37,9 @@ _ITS_OWN: Final = ("source", "start", "end", "step")
 _ASKED: Final = "sweep.json"
 _TEXTS: Final = (
     *("question", "subject", "cluster", "namespace", "service", "verdict"),
-    *("headline", "error", "window", "source"),
+    *("headline", "error", "window", "source", "owner"),
 )
+_SAID: Final = ("failing", "waived", "without_waivers", "page")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +56,24 @@ class Swept:
         The page over all runs.
     went_on : int
         Subjects that an interrupted run before had finished.
+    notes : sequence of str
+        What is to be said of waivers that speak of nothing here.
     """
 
     records: Sequence[Mapping[str, Any]]
     folder: Path
     index: Path
     went_on: int = 0
+    notes: Sequence[str] = ()
 
     def count(self, word: str) -> int:
         """Subjects with a verdict."""
         return sum(record["verdict"] == word for record in self.records)
+
+    @property
+    def waived(self) -> int:
+        """Findings that are waived."""
+        return sum(len(waived(record["result"] or {})) for record in self.records)
 
 
 def sweep(
@@ -71,6 +85,8 @@ def sweep(
     parameters: Mapping[str, str] | None = None,
     pages: str = "failing",
     cwd: Path | None = None,
+    clock: Callable[[], datetime] | None = None,
+    tz: str = "",
 ) -> Swept:
     """Ask a question of every service that a source knows.
 
@@ -93,9 +109,15 @@ def sweep(
         Whose page is written: ``failing`` (what is not PASS), ``all`` or ``none``.
     cwd : Path, optional
         Where profiles, recordings and notebooks are looked for.
+    clock : callable, optional
+        Says what time it is: which waivers hold.
+    tz : str
+        The time zone that pages show beside UTC; that of meshlab.toml when not given.
 
     Raises
     ------
+    ConfigError
+        meshlab.toml is wrong.
     ParameterError
         No such question, or it cannot be swept; a wrong parameter; a folder that holds other things.
     EngineError
@@ -111,7 +133,15 @@ def sweep(
     given = _given(notebook, parameters or {})
     times: dict[str, str] = {name: str(given.pop(name)) for name in _ITS_OWN if name in given}
     policy = module.fleet.policy(given)
+    told = config.load(here)
+    known_waivers = waivers(told)
+    now = (clock or (lambda: datetime.now(UTC)))()
     asked = {"question": question, "source": source, "pages": pages, "parameters": {**given, **times}}
+    if known_waivers:
+        # What was finished under other waivers would have another verdict now.
+        asked["waivers"] = [
+            f"{one}, {one.until}, {one.reason}: {'holds' if one.holds(now) else 'expired'}" for one in known_waivers
+        ]
     out = here / out
     work = _begun(out, asked)
     mesh = connect(source, cwd=here)
@@ -125,6 +155,7 @@ def sweep(
     evidence = module.collect(mesh, window, None, policy=policy)
     asks = list(module.fleet.asks(evidence, given))
     _begin(work, {"asked": asked, "window": _span(window)})
+    whose = owners(told, source, here)
     target = out / work.name.removeprefix(".").removesuffix(".partial")
     before = _run_before(target)
     tasks = [
@@ -137,6 +168,10 @@ def sweep(
             given=given,
             pages=pages,
             before=_summary(before, ask.subject),
+            waivers=known_waivers,
+            owners=whose,
+            tz=tz or told.tz,
+            at=now,
         )
         for ask in asks
     ]
@@ -147,9 +182,11 @@ def sweep(
         known[str(task.ask.subject)] = done.record
         tell(len(tasks) - len(left) + at, len(tasks), str(task.ask.subject))
     records = [known[key] for key in sorted(known)]
+    notes = idle(known_waivers, [record["result"] for record in records if record["result"]], at=now)
+    write_text(work / NOTES, json.dumps(notes, indent=2, ensure_ascii=False) + "\n")
     _table(records, work / "results.parquet")
     _publish(work, target)
-    return Swept(records=records, folder=target, index=write_index(out), went_on=len(tasks) - len(left))
+    return Swept(records=records, folder=target, index=write_index(out), went_on=len(tasks) - len(left), notes=notes)
 
 
 def _entry(question: str) -> EntryPoint:
@@ -301,17 +338,25 @@ def _table(records: Sequence[Mapping[str, Any]], path: Path) -> None:
         {
             **{name: str(record[name]) for name in _TEXTS},
             "failing": ", ".join(_failing(record)),
+            "waived": ", ".join(str(f["code"]) for f in waived(record["result"] or {})),
+            "without_waivers": _without(record),
             "page": f"subjects/{folder_of(record['subject'])}/report.html" if record["page"] else "",
         }
         for record in records
     ]
-    frame = pd.DataFrame(rows, columns=[*_TEXTS, "failing", "page"], dtype="str")
+    frame = pd.DataFrame(rows, columns=[*_TEXTS, *_SAID], dtype="str")
     frame.to_parquet(path, index=False, compression="zstd")
 
 
 def _failing(record: Mapping[str, Any]) -> list[str]:
     findings = (record["result"] or {}).get("findings", ())
-    return [str(f["code"]) for f in findings if f["verdict"] == "FAIL"]
+    return [str(f["code"]) for f in findings if f["verdict"] == "FAIL" and not f.get("waived")]
+
+
+def _without(record: Mapping[str, Any]) -> str:
+    """The verdict without waivers."""
+    told = (record["result"] or {}).get("waivers") or {}
+    return str(told.get("without", record["verdict"]))
 
 
 def _publish(work: Path, target: Path) -> None:

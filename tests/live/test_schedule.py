@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import requests
 from real_alertmanager import serving_alertmanager
@@ -14,8 +15,11 @@ from tiny_notebooks import written
 
 from meshlab.config import load
 from meshlab.errors import ReportError
-from meshlab.reports.schedules.entries import named
+from meshlab.reports.schedules.cron import Cron
+from meshlab.reports.schedules.entries import Kind, Receiver, Scheduled, Sweep, named
+from meshlab.reports.schedules.news import News, tell
 from meshlab.reports.schedules.running import run_once
+from meshlab.reports.schedules.sweeping import known_before
 
 pytestmark = pytest.mark.live
 
@@ -85,3 +89,47 @@ def test_exactly_the_alerts_that_the_verdicts_ask_for(tmp_path: Path, alertmanag
         good = [m for m in range(5) if WORLD[name][m] != "broken"][-2:]
         assert kept == [(begin + timedelta(minutes=m)).strftime("%Y%m%dT%H%M%SZ") for m in good]
         assert f'report="{name}"' in (tmp_path / "out" / f"{name}.prom").read_text()
+
+
+SWEPT = Scheduled("fleet", "", Cron("*/5 * * * *"), sweep=Sweep(question="canary", source="prod"))
+# What each service is found to be in each of five runs; "broken" is a run that judged nobody.
+FLEET: tuple[dict[str, str], ...] = (
+    {"a": "FAIL", "b": "PASS", "c": "WARN"},
+    {"a": "FAIL", "b": "ERROR", "c": "PASS"},
+    {"broken": ""},
+    {"a": "NOT_MEASURED", "b": "FAIL", "c": "INCONCLUSIVE"},
+    {"b": "PASS"},
+)
+ALERTS: tuple[set[tuple[str, str]], ...] = (
+    {("a", "FAIL"), ("c", "WARN")},
+    {("a", "FAIL"), ("b", "ERROR")},
+    {("a", "FAIL"), ("b", "ERROR"), ("", "ERROR")},
+    {("b", "FAIL"), ("c", "INCONCLUSIVE")},
+    set(),
+)
+
+
+def test_each_service_of_a_sweep_has_exactly_its_alert(tmp_path: Path, alertmanager_binary: str) -> None:
+    begin = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    own = tmp_path / "fleet"
+    with serving_alertmanager(tmp_path / "alertmanager", binary=alertmanager_binary) as url:
+        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        for minute, words in enumerate(FLEET):
+            moment = begin + timedelta(minutes=minute)
+            before = known_before(own, "canary")
+            rows = [
+                {"subject": s, "verdict": w, "headline": "said", "page": False, "error": "", "owner": "team-a"}
+                for s, w in words.items()
+            ]
+            if "broken" in words:
+                tell(to, News(SWEPT, moment, "", None, before, "the store cannot be reached"))
+            else:
+                tell(to, News(SWEPT, moment, "fleet/x", rows, before))
+                run = own / f"canary-{moment:%Y%m%dT%H%M%SZ}"
+                run.mkdir(parents=True)
+                pd.DataFrame(rows).assign(question="canary").to_parquet(run / "results.parquet")
+            answer = requests.get(f"{url}/api/v2/alerts", params={"active": "true"}, timeout=10)
+            labels = [alert["labels"] for alert in answer.json()]
+            found = {(one.get("subject", ""), one.get("verdict", "ERROR")) for one in labels}
+            assert found == ALERTS[minute], f"minute {minute}"
+            assert {one.get("owner") for one in labels if "verdict" in one} <= {"team-a"}

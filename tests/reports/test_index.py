@@ -57,6 +57,56 @@ def test_errors_and_what_was_not_measured_are_shown(tmp_path: Path) -> None:
     assert "NOT MEASURED" in page.text
 
 
+WAIVED = {
+    "findings": [
+        {
+            "code": "ML-CAN-001",
+            "verdict": "FAIL",
+            "subject": "a/b/c",
+            "waived": {"until": "2026-12-31", "reason": "known"},
+        },
+        {"code": "ML-CAN-002", "verdict": "PASS", "subject": "a/b/c"},
+    ],
+    "waivers": {"without": "FAIL", "waived": 1, "notes": ["the waiver of ML-CAN-003 on * expired"]},
+}
+
+
+def test_sweeps_and_reports_of_one_folder_stand_together_in_the_order_of_time(tmp_path: Path) -> None:
+    swept = {"schema": "meshlab.swept/1", "error": ""}
+    write(
+        tmp_path / "sweep/canary-1/subjects/c", "FAIL", 1, page=False, **swept, result={"findings": []}, owner="team-a"
+    )
+    write(tmp_path / "catalog/20261124T020000Z", "FAIL", 2)
+    write(tmp_path / "sweep/canary-3/subjects/c", "PASS", 3, **swept, result=WAIVED, owner="team-a")
+    # A sweep keeps a report's own result beside its row: it is one run.
+    (tmp_path / "sweep/canary-3/subjects/c/result.json").write_text(
+        json.dumps({"schema": "meshlab.result/1", "question": "canary", "subject": "a/b/c", "verdict": "FAIL"})
+    )
+    late = "2026-11-24T00:00:00Z to 2026-11-24T03:00:00.500Z, step 15s"
+    write(tmp_path / "again", "WARN", 3, **{**WAIVED, "window": late})
+    (article,) = read(tmp_path).select("article")
+    told = [" ".join(li.text.split()) for li in article.select("li")]
+    assert told == [
+        "▲ WARN (FAIL without 1 waiver) 2026-11-24 03:00:00.500 UTC",
+        "✔ PASS (FAIL without 1 waiver) 2026-11-24 03:00:00 UTC",
+        "✖ FAIL 2026-11-24 02:00:00 UTC",
+        "✖ FAIL 2026-11-24 01:00:00 UTC",
+    ]
+    assert [p.text for p in article.select(".waiver")] == [
+        "2 findings, 1 waived: ML-CAN-001 until 2026-12-31 (known)",
+        "the waiver of ML-CAN-003 on * expired",
+    ]
+    assert "(FAIL without 1 waiver)" in article.h2.text  # type: ignore[union-attr]
+
+
+def test_what_the_last_sweep_of_a_question_says_of_waivers_is_said_once(tmp_path: Path) -> None:
+    for name, notes in (("canary-1", ["old"]), ("canary-2", [HOSTILE]), ("scaling-1", ["other"])):
+        write(tmp_path / name / "subjects/c", "PASS", 1, schema="meshlab.swept/1", error="", subject=name)
+        (tmp_path / name / "waivers.json").write_text(json.dumps(notes))
+    page = read(tmp_path)
+    assert [p.text for p in page.select(".waiver")] == ["<img src=x onerror=alert(1)> [31m", "other"]
+
+
 def test_hostile_names_stay_text_and_nothing_is_loaded(tmp_path: Path) -> None:
     write(tmp_path / "a", "FAIL", 1, subject=HOSTILE, headline=HOSTILE, question=HOSTILE)
     page = read(tmp_path)
@@ -70,10 +120,24 @@ def test_hostile_names_stay_text_and_nothing_is_loaded(tmp_path: Path) -> None:
 def test_half_written_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "a", "PASS", 1)
     write(tmp_path / ".b.new", "FAIL", 2)
-    for name, content in (("c", "{"), ("d", "[]"), ("e", '{"schema": "other/1", "verdict": "FAIL"}')):
+    odd = '{"schema": "meshlab.result/1", "verdict": "FAIL", '
+    for name, content in (
+        ("c", "{"),
+        ("d", "[]"),
+        ("e", '{"schema": "other/1", "verdict": "FAIL"}'),
+        ("f", odd + '"findings": 3}'),
+        ("g", odd + '"findings": ["x"]}'),
+        ("h", odd + '"findings": [{"waived": 1}]}'),
+        ("k", odd + '"subject": "a/b/c", "question": "canary", "window": "x to 2026-99-99T00:00:00Z"}'),
+        ("i", odd + '"findings": [], "waivers": "x"}'),
+        ("l", odd + '"findings": [], "waivers": {"waived": "x"}}'),
+        ("j", odd + '"findings": [], "waivers": {"notes": 1}}'),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(content, encoding="utf-8")
-    assert len(read(tmp_path).select("article")) == 1
+    (article,) = read(tmp_path).select("article")
+    # The one that cannot be dated is the oldest.
+    assert [li.text.split()[1] for li in article.select("li")] == ["PASS", "FAIL"]
 
 
 def test_a_folder_without_reports_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tiny_notebooks import HOSTILE, PARAMETERS, executed
 from meshlab import results
 from meshlab.reports import markup, page
 from meshlab.reports.extraction import the_result
+from meshlab.reports.local import local
 from meshlab.reports.parameters import declared
 from meshlab.results import Verdict
 
@@ -93,6 +94,36 @@ def test_contents_lead_to_headings_with_anchors_of_their_own() -> None:
     assert len(ids) == len(set(ids))
     assert all(tree.find("h2", id=href[1:]) for href in links)
     assert tree.select_one("a.skip")["href"] == "#evidence"
+
+
+def test_local_times_stand_beside_utc_where_a_zone_is_set() -> None:
+    nb = executed()
+    html = page.render(nb, the_result(nb, "tiny"), name="tiny", tz="Europe/Berlin")
+    tree = parsed(html)
+    facts = tree.select_one(".facts").get_text(" ", strip=True)
+    assert "2026-01-31T12:00:00Z to 2026-01-31T13:00:00Z" in " ".join(facts.split())
+    assert "2026-01-31 13:00:00 to 14:00:00 CET (Europe/Berlin)" in facts
+    told = dict(zip((t.get_text() for t in tree.select("dt")), (t.get_text() for t in tree.select("dd")), strict=True))
+    assert told["Run"] == "2026-01-31 12:00:00 UTC (2026-01-31 13:00:00 CET), 3.2 s"
+    assert "CET" not in rendered()
+
+
+@pytest.mark.parametrize(
+    ("window", "tz", "told"),
+    [
+        # The clocks are put back in between.
+        ("2026-10-24T22:30:00Z to 2026-10-25T02:30:00.5Z", "Europe/Berlin", "2026-10-25 00:30:00 CEST to 03:30:00 CET"),
+        (
+            "2026-01-01T03:00:00Z to 2026-01-01T06:00:00Z",
+            "America/New_York",
+            "2025-12-31 22:00:00 to 2026-01-01 01:00:00 EST",
+        ),
+        ("2026-01-01T03:00:00Z to 2026-01-01T06:00:00Z", "", ""),
+        ("an hour", "Europe/Berlin", ""),
+    ],
+)
+def test_a_window_in_a_time_zone(window: str, tz: str, told: str) -> None:
+    assert local(window, tz) == told
 
 
 def test_parameters_and_run_are_told() -> None:

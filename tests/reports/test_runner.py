@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from tiny_notebooks import SHOW, executed, written
 
-from meshlab.errors import ParameterError, ReportError, Unreachable
+from meshlab.errors import ConfigError, ParameterError, ReportError, Unreachable
 from meshlab.reports.extraction import the_result
 from meshlab.reports.runner import _read, run
 from meshlab.results import Verdict
@@ -42,6 +42,21 @@ def test_a_report_is_published_and_written_the_same_twice(
     assert (folder / "result.json").read_bytes() == first
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def test_the_zone_of_a_configuration_is_shown_and_a_wrong_one_refused(tmp_path: Path) -> None:
+    show = SHOW.replace(
+        "findings=[finding]", 'findings=[finding], window="2026-07-01T12:00:00Z to 2026-07-01T13:00:00Z"'
+    )
+    path = written(tmp_path, show)
+    (tmp_path / "meshlab.toml").write_text('tz = "Asia/Kolkata"\n')
+    run(path, parameters={}, out=Path("out"), cwd=tmp_path)
+    assert "2026-07-01 17:30:00 to 18:30:00 IST" in (tmp_path / "out/report.html").read_text()
+    run(path, parameters={}, out=Path("out"), cwd=tmp_path, tz="Europe/Berlin")
+    assert "2026-07-01 14:00:00 to 15:00:00 CEST" in (tmp_path / "out/report.html").read_text()
+    (tmp_path / "meshlab.toml").write_text('tz = "Europe/Berlni"\n')
+    with pytest.raises(ConfigError, match="which this machine does not know"):
+        run(path, parameters={}, out=Path("out"), cwd=tmp_path)
 
 
 @pytest.mark.parametrize("ids", [None, "same"])

@@ -203,6 +203,19 @@ def test_the_canary_of_a_recording_is_found_and_judged(tmp_path: Path, recording
     assert (page / "report.html").is_file() == (verdict != "PASS")
 
 
+def test_a_storm_is_swept_to_the_hops_that_multiply_it(tmp_path: Path) -> None:
+    found = asked(tmp_path, "retries", source="retry-storm", parameters={"namespace": "shop"})
+    words = {r["service"]: r["verdict"] for r in found.records}
+    assert {service for service, word in words.items() if word == "FAIL"} == {"ledger", "payments", "checkout"}
+    assert words["ingress"] == "NOT_MEASURED"
+    assert found.count("PASS") == 4
+    row = next(r for r in found.records if r["service"] == "ledger")
+    assert row["result"]["subject"] == row["subject"]
+    page = (found.folder / "subjects" / folder_of(row["subject"]) / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure") == 3
+    assert "metastable" in page
+
+
 def test_arms_are_found_where_one_was_there_first_and_inconclusive_where_nobody_can_tell() -> None:
     mesh = meshlab.connect("canary-regression", cwd=ROOT)
     evidence = canary.collect(mesh, mesh.window(), None)

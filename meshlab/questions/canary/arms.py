@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +14,12 @@ from meshlab.questions.canary.scope import Scope
 from meshlab.stats.blocks import Blocks
 from meshlab.subject import Subject
 
-__all__ = ["Durations", "Outcomes", "durations", "is_error", "outcomes"]
+__all__ = ["Durations", "Outcomes", "durations", "is_error", "is_fault", "outcomes", "ways"]
 
 _GRPC_FAULTS: Final = frozenset({"2", "4", "13", "14", "15"})
 """UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS: the server's fault, not the caller's."""
+_SERVERS: Final = re.compile(r"5(\d\d|xx)")
+_ENDS: Final = ("code", "grpc_status", "flags")
 
 
 def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
@@ -30,14 +33,41 @@ def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
     frame : DataFrame
         With ``code``, ``grpc_status`` and ``flags``.
     """
-    # There are few ways to end and many requests: each way is looked at once.
-    words = ["code", "grpc_status", "flags"]
-    ways = frame[words].drop_duplicates().reset_index(drop=True)
-    code = ways["code"]
-    went_away = ways["flags"].str.split(",").map(lambda flags: "DC" in flags).astype(bool)
-    faults = code.str.fullmatch(r"5(\d\d|xx)") | ways["grpc_status"].isin(_GRPC_FAULTS) | ((code == "0") & ~went_away)
-    told = frame[words].merge(ways.assign(fault=faults.astype(bool)), on=words, how="left")["fault"]
-    return pd.Series(told.to_numpy(bool), frame.index)
+    distinct, number = ways(frame)
+    return pd.Series(np.array([is_fault(*way) for way in distinct], bool)[number], frame.index)
+
+
+def is_fault(code: str, grpc_status: str, flags: str) -> bool:
+    """Whether one way to end is the service's fault: see `is_error`."""
+    return (
+        _SERVERS.fullmatch(code) is not None
+        or grpc_status in _GRPC_FAULTS
+        or (code == "0" and "DC" not in flags.split(","))
+    )
+
+
+def ways(frame: pd.DataFrame) -> tuple[list[tuple[str, str, str]], NDArray[np.intp]]:
+    """The distinct ways in which requests ended, and the number of each row's.
+
+    There are few ways to end and many requests: each way is looked at once, and joins and text operations over all rows
+    would cost more than the rest of a verdict.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With ``code``, ``grpc_status`` and ``flags``.
+
+    Returns
+    -------
+    list of (code, grpc_status, flags), ndarray of int, shape (rows,)
+    """
+    key = np.zeros(len(frame), np.int64)
+    for word in _ENDS:
+        number, known = pd.factorize(frame[word])
+        key = key * len(known) + number
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+    rows = zip(*(frame[word].iloc[first].astype(str) for word in _ENDS), strict=True)
+    return [(code, status, flags) for code, status, flags in rows], group
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
-from meshlab.questions.canary.arms import is_error
+from meshlab.questions.canary.arms import is_fault, ways
 from meshlab.questions.canary.scope import Scope
 from meshlab.subject import Subject
 
@@ -36,10 +37,16 @@ def codes(frame: pd.DataFrame, subject: Subject, scope: Scope) -> pd.DataFrame:
     rows = frame[subject.mask(frame) & frame["arm"].isin([scope.baseline, scope.canary])]
     if rows.empty:
         return pd.DataFrame(columns=_COLUMNS)
-    kinds = rows[["code", "grpc_status", "flags"]].drop_duplicates()
-    kinds = kinds.assign(outcome=_outcome(kinds), error=is_error(kinds))
-    rows = rows.merge(kinds, on=["code", "grpc_status", "flags"])
-    table = rows.pivot_table(index=["outcome", "error"], columns="arm", values="count", aggfunc="sum", fill_value=0)
+    distinct, number = ways(rows)
+    told = pd.DataFrame(
+        {
+            "outcome": np.array([_outcome(*way) for way in distinct], object)[number],
+            "error": np.array([is_fault(*way) for way in distinct], bool)[number],
+            "arm": rows["arm"].to_numpy(object),
+            "count": rows["count"].to_numpy(),
+        }
+    )
+    table = told.groupby(["outcome", "error", "arm"])["count"].sum().unstack("arm", fill_value=0)
     table = table.reindex(columns=[scope.baseline, scope.canary], fill_value=0).astype("int64")
     table.columns = pd.Index(["baseline", "canary"])
     for arm in ("baseline", "canary"):
@@ -47,7 +54,8 @@ def codes(frame: pd.DataFrame, subject: Subject, scope: Scope) -> pd.DataFrame:
     return table.reset_index()[_COLUMNS]
 
 
-def _outcome(kinds: pd.DataFrame) -> pd.Series[str]:
-    http = "HTTP " + kinds["code"].str.slice(0, 1) + "xx"
-    named = http.mask(kinds["code"].isin(["0", ""]), "no answer")
-    return named.mask(kinds["grpc_status"] != "", "gRPC " + kinds["grpc_status"])
+def _outcome(code: str, grpc_status: str, flags: str) -> str:
+    del flags  # why, not how
+    if grpc_status:
+        return f"gRPC {grpc_status}"
+    return "no answer" if code in ("0", "") else f"HTTP {code[0]}xx"

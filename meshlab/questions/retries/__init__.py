@@ -1,10 +1,10 @@
 """Is this a retry storm, who started it, and does it end?"""
 
-from meshlab.questions.retries import plot
+from meshlab.questions.retries import fleet, plot
 from meshlab.questions.retries.evidence import collect
 from meshlab.questions.retries.judge import judge
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.ready import ready
 from meshlab.questions.retries.scope import Scope
 
-__all__ = ["Policy", "Scope", "collect", "judge", "plot", "ready"]
+__all__ = ["Policy", "Scope", "collect", "fleet", "judge", "plot", "ready"]

@@ -115,7 +115,7 @@ def _among(all_edges: Edges, scope: Scope) -> NDArray[np.bool_]:
     names = all_edges.names
     into = (names["destination_service"] == scope.service).to_numpy(np.bool_)
     if scope.namespace:
-        into &= (names["destination_namespace"] == scope.namespace).to_numpy(np.bool_)
+        into = into & (names["destination_namespace"] == scope.namespace).to_numpy(np.bool_)
     return above(all_edges, np.flatnonzero(into).tolist(), everything)
 
 

@@ -13,7 +13,7 @@ import typer
 from meshlab import config
 from meshlab.errors import ConfigError
 from meshlab.escape import plain
-from meshlab.reports.exits import FailOn, exit_code
+from meshlab.reports.exits import FailOn, exit_code, worst_code
 from meshlab.reports.schedules.entries import Scheduled, named, scheduled
 
 __all__ = ["app"]
@@ -36,7 +36,7 @@ def list_reports() -> None:
     """List the reports of the nearest meshlab.toml."""
     for one in _all():
         told = ", ".join(receiver.name for receiver in one.notify) or "nobody"
-        typer.echo(f"{one.name}  {plain(one.notebook)}  {one.cron.text} ({one.cron.zone})  tells {plain(told)}")
+        typer.echo(f"{one.name}  {plain(one.what)}  {one.cron.text} ({one.cron.zone})  tells {plain(told)}")
 
 
 @app.command()
@@ -82,17 +82,32 @@ def run(
 ) -> None:
     """Run one report now, as its timer does: publish it, keep the newest ones, and tell who wants to know.
 
-    Exit codes: as of `meshlab report`, by the report's fail_on; 3 when a receiver could not be told.
+    Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver could not be told.
     """
-    from meshlab.reports.schedules.running import run_once
-
     report = named(config.load(Path.cwd()), name)
+    if report.sweep:
+        raise typer.Exit(_swept(report, out))
+    from meshlab.reports.schedules.running import run_once
+    from meshlab.reports.waiving import in_words
+
     done = run_once(report, out=out, cwd=Path.cwd(), timeout_s=timeout)
     verdict = done.outcome.verdict.value
-    typer.echo(f"{verdict}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
+    said = f"{verdict} {in_words(done.outcome.result)}".rstrip()
+    typer.echo(f"{said}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
     if done.trouble:
         raise done.trouble[0]
     raise typer.Exit(exit_code(verdict, FailOn(report.fail_on)))
+
+
+def _swept(report: Scheduled, out: Path) -> int:
+    from meshlab.reports.schedules.sweeping import sweep_once
+
+    done = sweep_once(report, out=out, cwd=Path.cwd())
+    counted = ", ".join(f"{done.words.count(word)} {word}" for word in sorted(set(done.words)))
+    typer.echo(f"{len(done.words)} services  {report.name}  {counted or 'none was seen'} -> {plain(done.swept.index)}")
+    if done.trouble:
+        raise done.trouble[0]
+    return worst_code(done.words, FailOn(report.fail_on))
 
 
 def _all() -> tuple[Scheduled, ...]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from meshlab import config
 from meshlab.errors import ConfigError
 from meshlab.escape import plain
 
@@ -94,13 +95,7 @@ def parse(text: str, zone: str, where: str) -> Cron:
         raise ConfigError(
             f"cron of {where} is {plain(text)!r}: {reason}", 'write five fields, such as cron = "*/15 * * * *"'
         ) from None
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            f"tz of {where} is {plain(zone)!r}, which this machine does not know", 'write tz = "Europe/Berlin"'
-        ) from None
-    return Cron(" ".join(text.split()), zone)
+    return Cron(" ".join(text.split()), config.zone(zone, where))
 
 
 def _list(values: Iterable[int], count: int) -> str:

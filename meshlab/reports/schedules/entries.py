@@ -17,13 +17,20 @@ from meshlab.errors import ConfigError
 from meshlab.escape import plain
 from meshlab.reports.schedules.cron import Cron, parse
 
-__all__ = ["Kind", "On", "Receiver", "Scheduled", "named", "scheduled"]
+__all__ = ["Kind", "On", "Receiver", "Scheduled", "Sweep", "named", "scheduled"]
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_REPORT_KEYS: Final = ("name", "notebook", "source", "parameters", "cron", "tz", "keep", "notify", "fail_on")
+_SWEEP_KEYS: Final = ("over", "pages", "executor", "jobs", "dask")
+_REPORT_KEYS: Final = (
+    *("name", "notebook", "sweep", "source", "parameters", "cron", "tz", "keep", "notify", "fail_on"),
+    *_SWEEP_KEYS,
+)
 _RECEIVER_KEYS: Final = ("kind", "url", "url_env", "on", "link")
 _FAIL_ON: Final = ("warn", "fail", "never")
+_OVER: Final = ("services",)
+_PAGES: Final = ("failing", "all", "none")
+_EXECUTORS: Final = ("processes", "threads")
 
 
 class Kind(StrEnum):
@@ -82,6 +89,31 @@ class Receiver:
         return found.rstrip("/")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What a report asks of every service.
+
+    Parameters
+    ----------
+    question : str
+    source : str
+    over, pages, executor : str
+        As of `meshlab sweep`.
+    jobs : int
+        Workers; 0: one for each core.
+    dask : str
+        Address of a Dask scheduler; empty for none.
+    """
+
+    question: str
+    source: str
+    over: str = "services"
+    pages: str = "failing"
+    executor: str = "processes"
+    jobs: int = 0
+    dask: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Scheduled:
     """A report that runs on a timer.
@@ -91,15 +123,17 @@ class Scheduled:
     name : str
         Lower-case letters, digits and dashes, 40 at most.
     notebook : str
-        A name or a path, as of `meshlab report`.
+        A name or a path, as of `meshlab report`; empty for a sweep.
     cron : Cron
     parameters : mapping of str to str
-        As typed after ``-p``; ``source`` is one of them.
+        As typed after ``-p``; ``source`` is one of them, but for a sweep.
     keep : int
         How many runs stay in its folder.
     notify : tuple of Receiver
     fail_on : str
         ``warn``, ``fail`` or ``never``.
+    sweep : Sweep or None
+        What is asked of every service, in place of a notebook.
     """
 
     name: str
@@ -109,6 +143,12 @@ class Scheduled:
     keep: int = 30
     notify: tuple[Receiver, ...] = ()
     fail_on: str = "fail"
+    sweep: Sweep | None = None
+
+    @property
+    def what(self) -> str:
+        """The notebook, or the sweep in words."""
+        return f"sweep {self.sweep.question} over {self.sweep.over}" if self.sweep else self.notebook
 
 
 def scheduled(told: Config) -> tuple[Scheduled, ...]:
@@ -148,10 +188,12 @@ def named(told: Config, name: str) -> Scheduled:
 def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Receiver]) -> Scheduled:
     where = f"report {number} ({plain(table.get('name', 'without a name'))})"
     known_keys(table, _REPORT_KEYS, where)
-    for key in ("name", "notebook", "cron"):
+    if bool(table.get("notebook")) == bool(table.get("sweep")):
+        raise ConfigError(f"{where} needs one of notebook and sweep", 'write notebook = "..." or sweep = "canary"')
+    for key in ("name", "cron"):
         if not table.get(key):
             raise ConfigError(f"{where} has no {key}", f'write {key} = "{_EXAMPLES[key]}"')
-    for key in ("name", "notebook", "source", "cron", "tz", "fail_on"):
+    for key in _EXAMPLES:
         if not isinstance(table.get(key, ""), str):
             raise ConfigError(f"{key} of {where} is no text", f'write {key} = "{_EXAMPLES[key]}"')
     name = table["name"]
@@ -168,19 +210,41 @@ def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Re
             raise ConfigError(f"{where} notifies {plain(one)!r}, which is not there", "write [notify.NAME] for it")
     return Scheduled(
         name,
-        table["notebook"],
+        table.get("notebook", ""),
         parse(table["cron"], table.get("tz", "UTC"), where),
         _parameters(table, where),
         keep,
         tuple(receivers[one] for one in wanted),
         _one_of("fail_on", table.get("fail_on", "fail"), _FAIL_ON, where),
+        _sweep(table, where),
     )
+
+
+def _sweep(table: Mapping[str, Any], where: str) -> Sweep | None:
+    given = {key: table[key] for key in _SWEEP_KEYS if key in table}
+    if not table.get("sweep"):
+        if given:
+            raise ConfigError(f"{where} has {next(iter(given))}, which is a sweep's", 'write sweep = "canary" too')
+        return None
+    if not table.get("source"):
+        raise ConfigError(f"{where} has no source", 'write source = "prod"')
+    jobs = given.get("jobs", 0)
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
+        raise ConfigError(f"jobs of {where} is {plain(jobs)!r}", "write a whole number; 0: one for each core")
+    for key, known in (("over", _OVER), ("pages", _PAGES), ("executor", _EXECUTORS)):
+        _one_of(key, given.get(key, known[0]), known, where)
+    return Sweep(question=table["sweep"], source=table["source"], **given)
 
 
 _EXAMPLES: Final = MappingProxyType(
     {
         "name": "catalog-hourly",
         "notebook": "canary-verdict",
+        "sweep": "canary",
+        "over": "services",
+        "pages": "failing",
+        "executor": "processes",
+        "dask": "tcp://scheduler:8786",
         "source": "prod",
         "cron": "0 * * * *",
         "tz": "Europe/Berlin",
@@ -201,7 +265,8 @@ def _parameters(table: Mapping[str, Any], where: str) -> Mapping[str, str]:
     if "source" in table:
         if "source" in found:
             raise ConfigError(f"{where} has a source twice", "keep one of them")
-        found["source"] = table["source"]
+        if not table.get("sweep"):
+            found["source"] = table["source"]
     return MappingProxyType(found)
 
 

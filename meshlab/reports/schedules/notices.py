@@ -13,11 +13,12 @@ from meshlab.errors import ReportError
 from meshlab.escape import plain
 from meshlab.reports.message import changes
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
+from meshlab.reports.waiving import in_words
 from meshlab.results import SHAPES
 
-__all__ = ["Notice", "tell"]
+__all__ = ["SEVERITY", "Notice", "last_until", "post", "tell", "written"]
 
-_SEVERITY: Final = {"FAIL": "critical", "WARN": "warning", "INCONCLUSIVE": "warning", "ERROR": "warning"}
+SEVERITY: Final = {"FAIL": "critical", "WARN": "warning", "INCONCLUSIVE": "warning", "ERROR": "warning"}
 _GRACE: Final = timedelta(minutes=10)
 _TIMEOUT_S: Final = 15
 _LONGEST: Final = 2_000
@@ -92,6 +93,18 @@ def tell(receiver: Receiver, notice: Notice) -> bool:
         body = _slack(receiver, notice) if receiver.kind is Kind.SLACK else _webhook(receiver, notice)
     if not body:
         return False
+    post(receiver, address, body)
+    return True
+
+
+def post(receiver: Receiver, address: str, body: object) -> None:
+    """Send a receiver something.
+
+    Raises
+    ------
+    ReportError
+        It cannot be reached, or refuses.
+    """
     who = f"notify.{receiver.name}"
     try:
         answer = requests.post(address, json=body, timeout=_TIMEOUT_S, allow_redirects=False)
@@ -99,7 +112,6 @@ def tell(receiver: Receiver, notice: Notice) -> bool:
         raise ReportError(f"{who} cannot be reached: {type(error).__name__}", "look at its address") from None
     if answer.status_code >= 300:
         raise ReportError(f"{who} answers {answer.status_code}", "look at its address, and at what it takes")
-    return True
 
 
 def _alerts(receiver: Receiver, notice: Notice) -> list[dict[str, Any]]:
@@ -114,19 +126,25 @@ def _alerts(receiver: Receiver, notice: Notice) -> list[dict[str, Any]]:
         now = _labels(notice, notice.result, notice.word) if notice.word != "PASS" else None
         fires, ends = [now], [failed, then if then != now else None]
     # An alert that is not repeated ends by itself: these last until the next run has had its time.
-    until = notice.at + notice.report.cron.longest_gap(notice.at) + _GRACE
-    began = _time(notice.at - timedelta(seconds=1))
+    until = last_until(notice.report, notice.at)
+    began = written(notice.at - timedelta(seconds=1))
     told = _annotated(receiver, notice)
-    return [{**told, "labels": one, "endsAt": _time(until)} for one in fires if one] + [
-        {"labels": one, "startsAt": began, "endsAt": _time(notice.at)} for one in ends if one
+    return [{**told, "labels": one, "endsAt": written(until)} for one in fires if one] + [
+        {"labels": one, "startsAt": began, "endsAt": written(notice.at)} for one in ends if one
     ]
+
+
+def last_until(report: Scheduled, at: datetime) -> datetime:
+    """How long an alert lasts that is raised at a moment: until the next run has had its time."""
+    return at + report.cron.longest_gap(at) + _GRACE
 
 
 def _labels(notice: Notice, result: Mapping[str, Any] | None, word: str) -> dict[str, str]:
     about = {k: plain(result[k]) for k in ("question", "subject")} if result else {}
     name = "MeshlabReportFailed" if word == "ERROR" else "MeshlabVerdict"
-    told = {"alertname": name, "report": notice.report.name, "severity": _SEVERITY[word]}
-    return {**told, **about, **({} if word == "ERROR" else {"verdict": word})}
+    told = {"alertname": name, "report": notice.report.name, "severity": SEVERITY[word]}
+    owner = {"owner": plain(result["owner"])} if result and result.get("owner") else {}
+    return {**told, **about, **owner, **({} if word == "ERROR" else {"verdict": word})}
 
 
 def _annotated(receiver: Receiver, notice: Notice) -> dict[str, Any]:
@@ -138,8 +156,12 @@ def _annotated(receiver: Receiver, notice: Notice) -> dict[str, Any]:
 
 
 def _slack(receiver: Receiver, notice: Notice) -> dict[str, Any]:
-    lines = [f"{SHAPES.get(notice.word, '!')} *{notice.word}* {notice.report.name}: {_headline(notice)}"]
+    aside = plain(in_words(notice.result or {}))
+    word = f"*{notice.word}* {aside}".rstrip()
+    lines = [f"{SHAPES.get(notice.word, '!')} {word} {notice.report.name}: {_headline(notice)}"]
     lines.append("; ".join(_changes(notice)))
+    if notice.result and notice.result.get("owner"):
+        lines[-1] += f"; owner {plain(notice.result['owner'])}"
     # Slack reads <, > and & as markup, links and mentions of everybody included.
     text = "\n".join(line.translate(_SLACK) for line in lines)
     link = _link(receiver, notice)
@@ -150,7 +172,7 @@ def _webhook(receiver: Receiver, notice: Notice) -> dict[str, Any]:
     return {
         "schema": "meshlab.notice/1",
         "report": notice.report.name,
-        "at": _time(notice.at),
+        "at": written(notice.at),
         "verdict": notice.word,
         "before": str(notice.before["verdict"]) if notice.before else None,
         "headline": _headline(notice),
@@ -173,5 +195,6 @@ def _link(receiver: Receiver, notice: Notice) -> str:
     return f"{receiver.link}/{notice.folder}/report.html" if receiver.link and notice.result else ""
 
 
-def _time(moment: datetime) -> str:
+def written(moment: datetime) -> str:
+    """A time as Alertmanager reads it."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -77,6 +77,8 @@ def run_once(
             cwd=cwd,
             before=older[-1] if older else None,
             report=report.name,
+            clock=clock,
+            tz="" if report.cron.zone == "UTC" else report.cron.zone,
         )
     except MeshlabError as error:
         _, unheard = _tell_all(report, Notice(report, clock(), folder, None, before, str(error)))

@@ -49,6 +49,19 @@ def reports(folder: Path, zone: str = "Europe/Berlin") -> tuple[Scheduled, ...]:
     return scheduled(load(folder))
 
 
+def test_a_sweep_is_deployed_as_a_report_is(tmp_path: Path) -> None:
+    text = '[[report]]\nname = "canaries"\nsweep = "canary"\nsource = "prod"\ncron = "0 * * * *"\n'
+    (tmp_path / "meshlab.toml").write_text(text)
+    found = scheduled(load(tmp_path))
+    assert crontab(found, folder=FOLDER, command="meshlab").endswith("meshlab schedule run canaries\n")
+    assert "schedule run canaries\n" in systemd(found, folder=FOLDER, command="meshlab")
+    (job,) = yaml.safe_load_all(cronjobs(found, image="mesh:1"))
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["meshlab", "schedule", "run", "canaries"]
+    assert {"run": "meshlab schedule run canaries"} in yaml.safe_load(workflow(found))["jobs"]["canaries"]["steps"]
+    assert 'report="canaries"' in alerts(found, now=datetime(2026, 11, 27, tzinfo=UTC))
+
+
 def test_a_crontab(tmp_path: Path) -> None:
     text = crontab(reports(tmp_path), folder=FOLDER, command="/opt/meshlab/bin/meshlab")
     assert text.splitlines()[2:] == [

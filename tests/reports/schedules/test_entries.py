@@ -10,7 +10,7 @@ import pytest
 from meshlab.config import load
 from meshlab.errors import ConfigError
 from meshlab.reports.schedules.cron import parse
-from meshlab.reports.schedules.entries import Kind, On, named, scheduled
+from meshlab.reports.schedules.entries import Kind, On, Sweep, named, scheduled
 
 WHOLE = """
 [[report]]
@@ -95,6 +95,58 @@ def test_mistakes_are_told_in_one_sentence(tmp_path: Path, old: str, new: str, s
         scheduled(load(told(tmp_path, WHOLE.replace(old, new))))
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+SWEEP = """
+[[report]]
+name = "canaries"
+sweep = "canary"
+source = "prod"
+parameters = { start = "-1h", namespace = "shop" }
+over = "services"
+pages = "all"
+executor = "threads"
+jobs = 2
+dask = "tcp://scheduler:8786"
+cron = "0 * * * *"
+"""
+
+
+def test_a_sweep_stands_in_place_of_a_notebook(tmp_path: Path) -> None:
+    (one,) = scheduled(load(told(tmp_path, SWEEP)))
+    assert one.sweep == Sweep(
+        question="canary", source="prod", pages="all", executor="threads", jobs=2, dask="tcp://scheduler:8786"
+    )
+    assert (one.notebook, one.what) == ("", "sweep canary over services")
+    # The source is the sweep's own: a notebook's parameter of that name is refused by it.
+    assert one.parameters == {"start": "-1h", "namespace": "shop"}
+    least = 'name = "c"\nsweep = "scaling"\nsource = "prod"\ncron = "0 * * * *"\n'
+    (bare,) = scheduled(load(told(tmp_path, f"[[report]]\n{least}")))
+    assert bare.sweep == Sweep(question="scaling", source="prod")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('sweep = "canary"', "", "needs one of notebook and sweep"),
+        ('sweep = "canary"', 'sweep = "canary"\nnotebook = "canary-verdict"', "needs one of notebook and sweep"),
+        ('sweep = "canary"', 'notebook = "canary-verdict"', "which is a sweep's"),
+        ('source = "prod"', "", "has no source"),
+        ('over = "services"', 'over = "pods"', "write one of services"),
+        ('pages = "all"', 'pages = "some"', "write one of failing, all, none"),
+        ('executor = "threads"', 'executor = "fibres"', "write one of processes, threads"),
+        ("jobs = 2", "jobs = -1", "jobs of report 1"),
+        ("jobs = 2", "jobs = true", "jobs of report 1"),
+        ('dask = "tcp://scheduler:8786"', "dask = 1", "dask of report 1"),
+        ('sweep = "canary"', "sweep = 1", "sweep of report 1"),
+        ("jobs = 2", "job = 2", "did you mean jobs"),
+    ],
+)
+def test_mistakes_of_a_sweep(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    assert SWEEP.count(old) == 1
+    with pytest.raises(ConfigError) as error:
+        scheduled(load(told(tmp_path, SWEEP.replace(old, new))))
+    assert sentence in str(error.value)
 
 
 def test_a_report_by_its_name(tmp_path: Path) -> None:

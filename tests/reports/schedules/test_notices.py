@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ears import listening
 
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
 from meshlab.reports.schedules.running import run_once
+from meshlab.reports.waivers import Waiver
+from meshlab.reports.waiving import waive
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<!channel> <https://evil.example|ok> & \x1b[31m\nnew line"
-
-
-@contextmanager
-def listening(status: int = 200) -> Iterator[tuple[str, list[Any]]]:
-    """Takes what is posted; yields its address and what came."""
-    heard: list[Any] = []
-
-    class Ear(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", heard
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def summary(verdict: str, headline: str = "all is said") -> dict[str, Any]:
@@ -123,6 +95,23 @@ def test_alerts_fire_change_and_end() -> None:
         # Nothing is known of the mesh: what fired goes on.
         [("ERROR", True), ("FAIL", True)],
     ]
+
+
+def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
+    failing = {**summary("FAIL"), "findings": [{"code": "ML-CAN-001", "verdict": "FAIL", "statement": "x"}]}
+    known = Waiver("ML-CAN-001", "c/n/s", AT + timedelta(days=1), "2026-11-24", "known")
+    report = Scheduled("catalog", "canary-verdict", Cron("*/5 * * * *"))
+    with listening() as (url, heard):
+        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        for at in (AT, AT + timedelta(days=2)):
+            tell(to, Notice(report, at, "f", waive(failing, [known], at=at), failing))
+        assert tell(Receiver("chat", Kind.SLACK, url), Notice(report, AT, "f", waive(failing, [known], at=AT), failing))
+    assert heard.pop()["text"].startswith("✔ *PASS* (FAIL without 1 waiver) catalog: ")
+    fired = [
+        {a["labels"].get("verdict", "ERROR"): a["endsAt"] > at.isoformat(timespec="milliseconds") for a in body}
+        for body, at in zip(heard, (AT, AT + timedelta(days=2)), strict=True)
+    ]
+    assert fired == [{"ERROR": False, "FAIL": False}, {"FAIL": True, "ERROR": False}]
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
