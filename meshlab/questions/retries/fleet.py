@@ -74,15 +74,20 @@ def figures(result: Result, policy: Policy) -> list[Figure]:
 
 
 def _services(all_edges: Edges, chosen: NDArray[np.bool_]) -> list[tuple[str, str]]:
-    rows = all_edges.services.iloc[np.unique(all_edges.callee[chosen])]
+    """The services on the ways, and what these call: whether a service fails by itself is told by its own calls."""
+    ways = np.unique(all_edges.callee[chosen])
+    called = all_edges.callee[np.isin(all_edges.caller, ways)]
+    rows = all_edges.services.iloc[np.union1d(ways, called)]
     return [(str(space), str(name)) for space, name in rows.itertuples(index=False, name=None)]
 
 
 def _places(frame: pd.DataFrame) -> dict[Any, NDArray[np.intp]] | None:
     """The rows of each called service; None for a frame that does not tell them apart."""
-    if not set(_CALLED) <= set(frame.columns):
+    # Counts by block have their words in the index (`cube.wide`).
+    words = frame.index.to_frame(index=False) if isinstance(frame.index, pd.MultiIndex) else frame
+    if not set(_CALLED) <= set(words.columns):
         return None
-    found = frame.groupby([*_CALLED], observed=True, sort=False).indices
+    found = words.groupby([*_CALLED], observed=True, sort=False).indices
     return {key: np.asarray(rows, np.intp) for key, rows in found.items()}
 
 
@@ -101,5 +106,5 @@ def _part(
         # Where no server answered, the host alone tells the service, and the judge finds out which one.
         rows = [found for key, found in place.items() if key in wanted or key[1] == _NAMELESS]
         kept = np.sort(np.concatenate(rows)) if rows else np.empty(0, np.intp)
-        frames[name] = frame.iloc[kept].reset_index(drop=True)
+        frames[name] = frame.iloc[kept]
     return dataclasses.replace(evidence, frames=MappingProxyType(frames), subjects=(subject,))
