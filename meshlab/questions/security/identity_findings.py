@@ -1,0 +1,77 @@
+"""Findings ML-SEC-010 to 012: who calls, under which name, and over the mesh"s border."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from meshlab.escape import plain
+from meshlab.questions.security.rows import MOST, each_row
+from meshlab.results import Finding, Verdict
+
+__all__ = ["accounts", "crossed", "nameless"]
+
+
+def accounts(who: pd.DataFrame, about: str) -> Finding:
+    """ML-SEC-010: shared and default accounts."""
+    code = "ML-SEC-010"
+    if who.empty:
+        return Finding(
+            code=code, verdict=None, subject=about, required=False, statement="no caller's identity is known"
+        )
+    flawed = who[who["shared"] | who["default"]]
+    domains = sorted(set(who["trust_domain"]) - {""})
+    names = "; ".join(plain(f"{r.principal} is used by {r.workloads}") for r in each_row(flawed.head(5)))
+    return Finding(
+        code=code,
+        verdict=Verdict.WARN if len(flawed) else Verdict.PASS,
+        subject=about,
+        required=False,
+        statement=(
+            f"{len(who)} identities of {len(domains)} trust domains; {len(flawed)} are shared or default accounts"
+            + (f": {names}" if names else "")
+        ),
+        value=float(len(flawed)),
+        advice="give each workload a service account of its own" if len(flawed) else "",
+    )
+
+
+def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
+    """ML-SEC-011: callers without any identity."""
+    out = []
+    for row in each_row(unknown.sort_values("count", ascending=False).head(MOST)):
+        name = plain(f"{row.destination_cluster or '-'}/{row.destination_namespace or '-'}/{row.destination_workload}")
+        out.append(
+            Finding(
+                code="ML-SEC-011",
+                verdict=Verdict.WARN,
+                subject=name,
+                required=False,
+                statement=f"{name} had {int(row.count):,} requests of a caller without any identity, last "
+                f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC",
+                value=float(row.count),
+                advice="find the caller by its address (access log) and bring it into the mesh; no rule can name it",
+                query=asked.get("seen", ""),
+            )
+        )
+    return out
+
+
+def crossed(border: pd.DataFrame, about: str) -> Finding:
+    """ML-SEC-012: what crossed the mesh's border."""
+    sums = border.groupby("kind")["count"].sum() if len(border) else pd.Series(dtype=np.float64)
+    words = {
+        "ingress": "entered from outside without mutual TLS",
+        "passthrough": "left for hosts that the mesh does not know",
+        "blackhole": "were sent to nowhere",
+    }
+    told = [f"{int(sums[kind]):,} requests {text}" for kind, text in words.items() if kind in sums]
+    out = {"passthrough", "blackhole"} & set(sums.index)
+    return Finding(
+        code="ML-SEC-012",
+        verdict=Verdict.WARN if out else Verdict.PASS,
+        subject=about,
+        required=False,
+        statement="; ".join(told) if told else "nothing that was counted entered or left the mesh",
+        advice="register what is called outside as a ServiceEntry" if out else "",
+    )
