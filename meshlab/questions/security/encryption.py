@@ -12,7 +12,7 @@ from meshlab.evidence import Evidence
 from meshlab.questions.security.evidence import WORDS
 from meshlab.questions.security.policy import Policy
 
-__all__ = ["EDGE", "PEERS", "edges", "percent", "shares", "timeline", "traffic"]
+__all__ = ["EDGE", "NOBODY", "PEERS", "edges", "is_door", "percent", "shares", "timeline", "traffic"]
 
 PEERS: Final = ["source", "source_namespace", "destination_workload", "destination_service", "destination_namespace"]
 EDGE: Final = [*PEERS, "destination_cluster", "protocol"]
@@ -22,7 +22,7 @@ STATES: Final = ("mtls", "plaintext", "unverified")
 
 _MUTUAL: Final = frozenset({"mutual_tls", "true"})
 _PLAIN: Final = frozenset({"none", "no_identity", "disabled", "false", "no_tls"})
-_NOBODY: Final = frozenset({"", "unknown", "-"})
+NOBODY: Final = frozenset({"", "unknown", "-"})
 
 
 def traffic(evidence: Evidence, policy: Policy) -> pd.DataFrame:
@@ -52,9 +52,10 @@ def traffic(evidence: Evidence, policy: Policy) -> pd.DataFrame:
             destination_host="",
             destination_principal="",
             code="",
+            grpc_status="",
             flags="",
             # The node proxy has no word for plain text: what it calls unknown on the called side is plain.
-            tls=tcp["tls"].where(~((tcp["app"] == "ztunnel") & tcp["tls"].isin(_NOBODY)), "none"),
+            tls=tcp["tls"].where(~((tcp["app"] == "ztunnel") & tcp["tls"].isin(NOBODY)), "none"),
         )
         names = ["source", "source_namespace", "source_principal", "destination_workload", "destination_service"]
         tcp[names] = tcp[names].replace("unknown", "")
@@ -64,17 +65,18 @@ def traffic(evidence: Evidence, policy: Policy) -> pd.DataFrame:
     table = pd.concat(frames, ignore_index=True)
     table = table[table["count"] > 0].reset_index(drop=True)
     # Linkerd calls a connection without the client's certificate TLS as well: it is not mutual.
-    nameless = (table["tls"] == "true") & table["source_principal"].isin(_NOBODY)
+    nameless = (table["tls"] == "true") & table["source_principal"].isin(NOBODY)
     mutual = table["verified"] & table["tls"].isin(_MUTUAL) & ~nameless
     plain = table["verified"] & table["tls"].isin(_PLAIN)
     table["state"] = np.select([mutual, plain], ["mtls", "plaintext"], "unverified")
-    doors = {name: _is_door(name, policy) for name in table["destination_workload"].unique()}
-    outside = table["source"].isin(_NOBODY) & table["source_principal"].isin(_NOBODY)
+    doors = {name: is_door(name, policy) for name in table["destination_workload"].unique()}
+    outside = table["source"].isin(NOBODY) & table["source_principal"].isin(NOBODY)
     table["exposed"] = outside & table["destination_workload"].map(doors).astype(bool) & (table["state"] != "mtls")
     return table
 
 
-def _is_door(name: str, policy: Policy) -> bool:
+def is_door(name: str, policy: Policy) -> bool:
+    """Whether a workload takes traffic from outside the mesh."""
     return any(fnmatchcase(name, pattern.strip()) for pattern in policy.ingresses.split(",") if pattern.strip())
 
 

@@ -31,6 +31,7 @@ WORDS: Final = (
     "destination_cluster",
     "protocol",
     "code",
+    "grpc_status",
     "flags",
     "tls",
 )

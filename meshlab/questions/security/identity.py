@@ -1,10 +1,10 @@
-"""Who speaks under which name: shared and default accounts, trust domains, and how far one identity reaches."""
+"""Who speaks under which name: shared and default accounts, and trust domains."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-__all__ = ["identities", "reach"]
+__all__ = ["identities"]
 
 
 def identities(table: pd.DataFrame) -> pd.DataFrame:
@@ -38,28 +38,3 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
     out["trust_domain"], out["account"] = parts["trust_domain"].fillna(""), parts["account"].fillna("")
     out["default"] = out["account"] == "default"
     return out[columns]
-
-
-def reach(table: pd.DataFrame) -> pd.DataFrame:
-    """Blast radius as observed: the services that each identity called, and that those called in turn.
-
-    Returns
-    -------
-    DataFrame
-        ``source``, ``direct`` and ``closure`` (how many services), the farthest first.
-    """
-    if table.empty:
-        return pd.DataFrame(columns=["source", "direct", "closure"])
-    pairs = table[["source", "destination_workload"]].drop_duplicates()
-    pairs = pairs[(pairs["source"] != "") & (pairs["destination_workload"] != "")]
-    calls = {str(name): set(own) for name, own in pairs.groupby("source")["destination_workload"]}
-    rows = []
-    for name, direct in calls.items():
-        found, todo = set(direct), list(direct)
-        while todo:
-            more = calls.get(todo.pop(), set()) - found
-            found |= more
-            todo += more
-        rows.append((name, len(direct), len(found - {name})))
-    out = pd.DataFrame(rows, columns=["source", "direct", "closure"])
-    return out.sort_values(["closure", "source"], ascending=[False, True]).reset_index(drop=True)

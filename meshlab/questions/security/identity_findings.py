@@ -9,7 +9,7 @@ from meshlab.escape import plain
 from meshlab.questions.security.rows import MOST, each_row
 from meshlab.results import Finding, Verdict
 
-__all__ = ["accounts", "crossed", "nameless"]
+__all__ = ["accounts", "crossed", "nameless", "radius"]
 
 
 def accounts(who: pd.DataFrame, about: str) -> Finding:
@@ -74,4 +74,45 @@ def crossed(border: pd.DataFrame, about: str) -> Finding:
         required=False,
         statement="; ".join(told) if told else "nothing that was counted entered or left the mesh",
         advice="register what is called outside as a ServiceEntry" if out else "",
+    )
+
+
+def radius(found: pd.DataFrame, about: str) -> Finding:
+    """ML-SEC-019: how far the farthest identity reaches, observed against allowed."""
+    code = "ML-SEC-019"
+    if found.empty:
+        return Finding(
+            code=code, verdict=None, subject=about, required=False, statement="no identity was seen to call anything"
+        )
+    first = found.iloc[0]
+    seen = (
+        f"{plain(first['principal'])} was seen to reach {first['observed']} workloads, {first['direct']} of them itself"
+    )
+    if found["allowed"].isna().all():
+        return Finding(
+            code=code,
+            verdict=None,
+            subject=about,
+            required=False,
+            statement=f"{seen}; what is allowed is not measured, and where no policy is in force it is every workload",
+            advice="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
+        )
+    beyond = found[found["excess"] > 0].sort_values(["excess", "principal"], ascending=[False, True])
+    worst = (
+        f"; {len(beyond)} of {len(found)} identities may reach more than they use, the most "
+        f"{plain(beyond['principal'].iloc[0])} with {int(beyond['allowed'].iloc[0])} allowed and "
+        f"{beyond['observed'].iloc[0]} observed"
+        if len(beyond)
+        else f"; none of {len(found)} identities may reach more than it uses"
+    )
+    return Finding(
+        code=code,
+        verdict=Verdict.WARN if len(beyond) else Verdict.PASS,
+        subject=about,
+        required=False,
+        statement=f"{seen}{worst}",
+        value=float(found["excess"].max()),
+        threshold=0.0,
+        unit="workloads in excess",
+        advice="narrow the policies to the proposal's rules" if len(beyond) else "",
     )

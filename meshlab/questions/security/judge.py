@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import Final
 
 import pandas as pd
 
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
+from meshlab.kubernetes.manifests import read_manifest
 from meshlab.questions.security.authorization_findings import decided_by, denied
 from meshlab.questions.security.certificate_findings import renewals
 from meshlab.questions.security.certificates import certificates, steps
@@ -15,9 +17,17 @@ from meshlab.questions.security.denials import denials, rbac
 from meshlab.questions.security.encryption import edges, shares, timeline, traffic
 from meshlab.questions.security.encryption_findings import encrypted, plain_edges, strict_run
 from meshlab.questions.security.exposure import exposure, nobodies
-from meshlab.questions.security.identity import identities, reach
-from meshlab.questions.security.identity_findings import accounts, crossed, nameless
+from meshlab.questions.security.identity import identities
+from meshlab.questions.security.identity_findings import accounts, crossed, nameless, radius
+from meshlab.questions.security.least_privilege.current import read
+from meshlab.questions.security.least_privilege.istio import Selector
+from meshlab.questions.security.least_privilege.proposal import propose
+from meshlab.questions.security.least_privilege.replay import replay, unused
+from meshlab.questions.security.least_privilege.tables import denied as falsely
+from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
 from meshlab.questions.security.policy import Policy
+from meshlab.questions.security.privilege_findings import proposed, tried, unneeded, unused_table
+from meshlab.questions.security.reach import reach
 from meshlab.questions.security.scope import Scope
 from meshlab.questions.security.score import changes, score
 from meshlab.questions.security.score_findings import changed, headline, scored
@@ -26,6 +36,8 @@ from meshlab.questions.security.tls_findings import versions
 from meshlab.results import Result, overall
 
 __all__ = ["judge"]
+
+_KUBECTL: Final = "kubectl get authorizationpolicy -A -o yaml"
 
 
 def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | None = None) -> Result:
@@ -43,12 +55,13 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         Required: the encrypted share (ML-SEC-001) and, where certificates' ends are exported, that they are renewed in
         time (ML-SEC-004). Its tables are ``edges``, ``shares``, ``timeline``, ``strict``, ``strict_workloads``,
         ``denials``, ``rbac``, ``certificates``, ``rotations``, ``identities``, ``reach``, ``exposure``, ``unknown``,
-        ``score`` and ``changes``.
+        ``rules``, ``unattributable``, ``replay``, ``replay_denied``, ``replay_unused``, ``unused``, ``score`` and
+        ``changes``.
 
     Raises
     ------
     ParameterError
-        The earlier result in ``policy.against`` cannot be read.
+        The earlier result in ``policy.against``, or the policies in ``policy.policies_file``, cannot be read.
     """
     policy, scope = policy or Policy(), scope or Scope()
     window = evidence.window
@@ -66,6 +79,13 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     border, unknown = exposure(table), nobodies(table)
     strict, each = breaks(found, seconds), workloads(found)
     number, terms = score(ladder, ends, who)
+    text = read_manifest(policy.policies_file, "the policies'", _KUBECTL) if policy.policies_file else None
+    in_force = None if text is None else read(text, policy.policy_label)
+    seen = evidence.frames["seen"]
+    offer = propose(seen)
+    trial = replay(seen, last_part=policy.last_part) if len(seen) else None
+    idle = None if in_force is None else unused(in_force, offer, selector=Selector(policy.policy_label))
+    far = reach(table, in_force)
     asked = {name: query.promql for name, query in evidence.queries.items()}
     findings = [
         encrypted(ladder, found, about, asked),
@@ -78,6 +98,10 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         *nameless(unknown, asked),
         crossed(border, about),
         versions(evidence, about, asked),
+        proposed(offer, policy, about, asked),
+        tried(trial, about, asked),
+        unneeded(idle, about),
+        radius(far, about),
         scored(number, terms, found, about),
     ]
     moved = pd.DataFrame(columns=["change", "code", "subject", "before", "after"])
@@ -105,9 +129,15 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
                 "certificates": ends,
                 "rotations": turned,
                 "identities": who,
-                "reach": reach(table),
+                "reach": far,
                 "exposure": border,
                 "unknown": unknown,
+                "rules": rules(offer.grants),
+                "unattributable": leftovers(offer),
+                "replay": replayed(trial),
+                "replay_denied": falsely(trial),
+                "replay_unused": rules([] if trial is None else trial.unused),
+                "unused": unused_table(idle),
                 "score": terms,
                 "changes": moved,
             }
