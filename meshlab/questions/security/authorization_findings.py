@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 import pandas as pd
 
 from meshlab.escape import plain
@@ -11,6 +14,10 @@ from meshlab.questions.security.rows import MOST, each_row, edge_name
 from meshlab.results import Finding, Verdict
 
 __all__ = ["decided_by", "denied"]
+
+_BY: Final = MappingProxyType(
+    {"ext_authz": "the external authorizer", "policy": "code 403", "mesh": "the mesh's own policy"}
+)
 
 
 def denied(refused: pd.DataFrame, policy: Policy, asked: dict[str, str]) -> list[Finding]:
@@ -26,8 +33,8 @@ def denied(refused: pd.DataFrame, policy: Policy, asked: dict[str, str]) -> list
                 subject=edge_name(row),
                 required=False,
                 statement=(
-                    f"{edge_name(row)}: {int(row.denied):,} of {int(row.total):,} requests were denied by "
-                    f"{'the external authorizer' if external else 'code 403'} ({row.cause}{since})"
+                    f"{edge_name(row)}: {int(row.denied):,} of {int(row.total):,} {row.unit} were denied by "
+                    f"{_BY[row.by]} ({row.cause}{since})"
                 ),
                 value=100 * float(row.share),
                 interval=(100 * float(row.low), 100 * float(row.high)),

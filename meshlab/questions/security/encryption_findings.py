@@ -7,7 +7,6 @@ import pandas as pd
 from meshlab.escape import plain
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.rows import MOST, each_row, edge_name
-from meshlab.questions.security.strict import BLIND
 from meshlab.results import Finding, Verdict
 
 __all__ = ["encrypted", "plain_edges", "strict_run"]
@@ -76,7 +75,7 @@ def plain_edges(strict: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
     return out
 
 
-def strict_run(each: pd.DataFrame, strict: pd.DataFrame, about: str) -> Finding:
+def strict_run(each: pd.DataFrame, strict: pd.DataFrame, unseen: str, about: str) -> Finding:
     """ML-SEC-003: what STRICT would break."""
     if each.empty:
         return Finding(
@@ -96,7 +95,7 @@ def strict_run(each: pd.DataFrame, strict: pd.DataFrame, about: str) -> Finding:
         required=False,
         statement=(
             f"STRICT would break {n} edges now; {count.get('safe', 0)} workloads are safe, {len(bad)} unsafe"
-            f"{' (' + ', '.join(bad[:5]) + ')' if bad else ''}, {count.get('unknown', 0)} unknown; {BLIND}"
+            f"{' (' + ', '.join(bad[:5]) + ')' if bad else ''}, {count.get('unknown', 0)} unknown; {unseen}"
         ),
         value=float(n),
         advice="switch the safe workloads first, one namespace at a time" if bad else "",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from meshlab.escape import plain
@@ -47,7 +46,7 @@ def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
                 verdict=Verdict.WARN,
                 subject=name,
                 required=False,
-                statement=f"{name} had {int(row.count):,} requests of a caller without any identity, last "
+                statement=f"{name} had {int(row.count):,} {row.unit} of a caller without any identity, last "
                 f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC",
                 value=float(row.count),
                 advice="find the caller by its address (access log) and bring it into the mesh; no rule can name it",
@@ -59,14 +58,14 @@ def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
 
 def crossed(border: pd.DataFrame, about: str) -> Finding:
     """ML-SEC-012: what crossed the mesh's border."""
-    sums = border.groupby("kind")["count"].sum() if len(border) else pd.Series(dtype=np.float64)
+    sums = border.groupby(["kind", "unit"], sort=True)["count"].sum().reset_index()
     words = {
         "ingress": "entered from outside without mutual TLS",
         "passthrough": "left for hosts that the mesh does not know",
         "blackhole": "were sent to nowhere",
     }
-    told = [f"{int(sums[kind]):,} requests {text}" for kind, text in words.items() if kind in sums]
-    out = {"passthrough", "blackhole"} & set(sums.index)
+    told = [f"{int(n):,} {unit} {words[kind]}" for kind, unit, n in zip(*(sums[c] for c in sums), strict=True)]
+    out = {"passthrough", "blackhole"} & set(sums["kind"])
     return Finding(
         code="ML-SEC-012",
         verdict=Verdict.WARN if out else Verdict.PASS,

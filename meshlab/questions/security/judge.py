@@ -14,7 +14,7 @@ from meshlab.questions.security.authorization_findings import decided_by, denied
 from meshlab.questions.security.certificate_findings import renewals
 from meshlab.questions.security.certificates import certificates, steps
 from meshlab.questions.security.denials import denials, rbac
-from meshlab.questions.security.encryption import edges, shares, timeline, traffic
+from meshlab.questions.security.encryption import edges, protocols, shares, timeline
 from meshlab.questions.security.encryption_findings import encrypted, plain_edges, strict_run
 from meshlab.questions.security.exposure import exposure, nobodies
 from meshlab.questions.security.identity import identities
@@ -31,8 +31,9 @@ from meshlab.questions.security.reach import reach
 from meshlab.questions.security.scope import Scope
 from meshlab.questions.security.score import changes, score
 from meshlab.questions.security.score_findings import changed, headline, scored
-from meshlab.questions.security.strict import breaks, workloads
+from meshlab.questions.security.strict import blind, breaks, workloads
 from meshlab.questions.security.tls_findings import versions
+from meshlab.questions.security.traffic import refusals, traffic
 from meshlab.results import Result, overall
 
 __all__ = ["judge"]
@@ -53,10 +54,10 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     -------
     Result
         Required: the encrypted share (ML-SEC-001) and, where certificates' ends are exported, that they are renewed in
-        time (ML-SEC-004). Its tables are ``edges``, ``shares``, ``timeline``, ``strict``, ``strict_workloads``,
-        ``denials``, ``rbac``, ``certificates``, ``rotations``, ``identities``, ``reach``, ``exposure``, ``unknown``,
-        ``rules``, ``unattributable``, ``replay``, ``replay_denied``, ``replay_unused``, ``unused``, ``score`` and
-        ``changes``.
+        time (ML-SEC-004). Its tables are ``edges``, ``shares``, ``protocols``, ``timeline``, ``strict``,
+        ``strict_workloads``, ``denials``, ``rbac``, ``certificates``, ``rotations``, ``identities``, ``reach``,
+        ``exposure``, ``unknown``, ``rules``, ``unattributable``, ``replay``, ``replay_denied``, ``replay_unused``,
+        ``unused``, ``score`` and ``changes``.
 
     Raises
     ------
@@ -73,11 +74,11 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     ladder = shares(found)
     turned = steps(evidence.frames["certificates"])
     ends, life = certificates(turned, window, evidence.notes.get("mesh", ""), policy)
-    who = identities(table)
-    refused = denials(table, policy.level)
+    who = identities(table.labels)
+    refused = denials(table, refusals(evidence), policy.level)
     decided = rbac(evidence.frames["rbac"])
-    border, unknown = exposure(table), nobodies(table)
-    strict, each = breaks(found, seconds), workloads(found)
+    border, unknown = exposure(table.labels), nobodies(table.labels)
+    strict, each = breaks(found, table, seconds), workloads(found)
     number, terms = score(ladder, ends, who)
     text = read_manifest(policy.policies_file, "the policies'", _KUBECTL) if policy.policies_file else None
     in_force = None if text is None else read(text, policy.policy_label)
@@ -85,12 +86,12 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     offer = propose(seen)
     trial = replay(seen, last_part=policy.last_part) if len(seen) else None
     idle = None if in_force is None else unused(in_force, offer, selector=Selector(policy.policy_label))
-    far = reach(table, in_force)
+    far = reach(table.labels, in_force)
     asked = {name: query.promql for name, query in evidence.queries.items()}
     findings = [
         encrypted(ladder, found, about, asked),
         *plain_edges(strict, asked),
-        strict_run(each, strict, about),
+        strict_run(each, strict, blind(table), about),
         *renewals(ends, life, evidence, about, asked),
         *denied(refused, policy, asked),
         decided_by(decided, evidence, about, asked),
@@ -121,6 +122,7 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
             {
                 "edges": found,
                 "shares": ladder,
+                "protocols": protocols(found),
                 "timeline": timeline(table),
                 "strict": strict,
                 "strict_workloads": each,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from meshlab.questions.security.encryption import NOBODY
 from meshlab.questions.security.least_privilege.current import Permitted
 from meshlab.questions.security.least_privilege.names import bare
+from meshlab.questions.security.traffic import NOBODY
 
 __all__ = ["reach"]
 
@@ -30,7 +30,7 @@ def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataF
     Parameters
     ----------
     table : DataFrame
-        Of `encryption.traffic`.
+        Of `traffic.Traffic.labels`.
     policies : sequence of Permitted or None
         Those in force; None: not known, which is not the same as none at all.
 
@@ -49,8 +49,7 @@ def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataF
     if table.empty:
         return pd.DataFrame(columns=_COLUMNS)
     words = ["source", "source_namespace", "source_principal", *_TARGET, "destination_principal", "destination_service"]
-    refused = table["code"].eq("403") | table["grpc_status"].eq("7")
-    edges = table[words].assign(let=~refused).drop_duplicates()
+    edges = table[words].assign(let=table["denied"] == "").drop_duplicates()
     edges = edges[~edges["destination_workload"].isin(NOBODY)]
     own = pd.concat(
         [
@@ -121,7 +120,7 @@ def _closure(ways: Sequence[Ways], identities: int, size: int) -> tuple[NDArray[
 def _permitted(
     policies: Sequence[Permitted],
     place: pd.MultiIndex,
-    services: Mapping[tuple[str, str], frozenset[str]],
+    services: Mapping[Any, frozenset[str]],
     who: Sequence[str],
     everybody: int,
 ) -> Ways:

@@ -104,8 +104,7 @@ def calls(*edges: tuple[str, str]) -> pd.DataFrame:
         source_principal="spiffe://" + SA + frame["source"],
         destination_principal="spiffe://" + SA + frame["destination_workload"],
         destination_service=frame["destination_workload"],
-        code="200",
-        grpc_status="",
+        denied="",
     )
 
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from meshlab.evidence import Evidence
 from meshlab.questions.security.certificates import certificates, steps
-from meshlab.questions.security.denials import change, rbac
-from meshlab.questions.security.encryption import edges, percent, shares, traffic
+from meshlab.questions.security.denials import changes, rbac
+from meshlab.questions.security.encryption import edges, percent, shares
 from meshlab.questions.security.evidence import WORDS
 from meshlab.questions.security.judge import judge
 from meshlab.questions.security.policy import Policy
+from meshlab.questions.security.traffic import traffic
 from meshlab.results import Result, Verdict
 from meshlab.window import Window
 
@@ -50,7 +51,7 @@ def evidence(seen: pd.DataFrame, sent: pd.DataFrame | None = None, ends: pd.Data
     frames = {
         "seen": seen,
         "sent": requests([]) if sent is None else sent,
-        "connections": empty,
+        **dict.fromkeys(("connections", "bytes", "refused", "rejections", "signing", "ciphers"), empty),
         "certificates": pd.DataFrame(columns=["value", "time"]) if ends is None else ends,
         "rbac": empty,
         "versions": empty,
@@ -110,7 +111,7 @@ def test_requests_and_connections_are_never_in_one_share() -> None:
             "destination_namespace": [""],
             "destination_cluster": [""],
             "tls": ["unknown"],
-            "app": ["ztunnel"],
+            "proxy": ["ztunnel"],
             "block": [3],
             "value": [5000.0],
         }
@@ -185,9 +186,11 @@ def test_an_authority_is_no_leaf() -> None:
 
 
 def test_a_change_is_where_it_is_and_constant_shares_have_none() -> None:
-    total = np.full(40, 100.0)
-    assert change(np.r_[np.zeros(25), np.full(15, 30.0)], total) == 25
-    assert change(np.full(40, 30.0), total) is None
+    total, there = np.full((3, 40), 100.0), np.ones((3, 40), bool)
+    hits = np.stack([np.r_[np.zeros(25), np.full(15, 30.0)], np.full(40, 30.0), np.r_[np.zeros(25), np.full(15, 30.0)]])
+    # Blocks in which nothing was counted are neither before nor after: the change is where counting goes on.
+    there[2, 22:28], total[2, 22:28], hits[2, 22:28] = False, 0.0, 0.0
+    assert changes(hits, total, there).tolist() == [25, -1, 28]
 
 
 def test_a_dry_run_that_is_not_exported_decided_nothing() -> None:
