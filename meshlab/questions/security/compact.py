@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 __all__ = ["Compact", "compact"]
+
+_MOST: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,12 +28,15 @@ class Compact:
     time : array of int64, shape (n,)
         End of its block, unix milliseconds.
     count : array of float64, shape (n,)
+    times : array of int64
+        All blocks' ends, those in which nothing was counted as well.
     """
 
     labels: pd.DataFrame
     sid: NDArray[np.int64]
     time: NDArray[np.int64]
     count: NDArray[np.float64]
+    times: NDArray[np.int64]
 
     def totals(self, keep: NDArray[np.bool_] | None = None) -> pd.DataFrame:
         """The labels that had counts, with ``count``, ``first`` and ``last`` (ends of blocks).
@@ -60,15 +66,38 @@ def compact(frame: pd.DataFrame, words: Sequence[str]) -> Compact:
         The words, ``time`` and ``count``, in any order.
     words : sequence of str
     """
+    words = list(words)
     rows = frame[frame["count"] > 0]
+    times = np.unique(_milliseconds(frame["time"])) if len(frame) else np.zeros(0, np.int64)
     if rows.empty:
         none = np.zeros(0, np.int64)
-        return Compact(rows[list(words)].reset_index(drop=True), none, none, np.zeros(0))
-    sid = rows.groupby(list(words), sort=True).ngroup().to_numpy(np.int64)
-    at = np.unique(sid, return_index=True)[1]
-    time = rows["time"].astype("datetime64[ms, UTC]").astype("int64").to_numpy(np.int64)
-    labels = rows[list(words)].iloc[at].reset_index(drop=True)
-    return Compact(labels, np.asarray(sid, np.int64), np.asarray(time, np.int64), rows["count"].to_numpy(np.float64))
+        return Compact(rows[words].astype(str).reset_index(drop=True), none, none, np.zeros(0), times)
+    sid, first = _numbered(rows, words)
+    labels = rows[words].iloc[first].reset_index(drop=True)
+    order = labels.astype(str).sort_values(words)
+    place = np.empty(len(order), np.int64)
+    place[order.index.to_numpy()] = np.arange(len(order))
+    count = rows["count"].to_numpy(np.float64)
+    return Compact(order.reset_index(drop=True), place[sid], _milliseconds(rows["time"]), count, times)
+
+
+def _numbered(rows: pd.DataFrame, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The number of each row's combination, and a row for each number."""
+    key, size = np.zeros(len(rows), np.int64), 1
+    for word in words:
+        codes, names = pd.factorize(rows[word])
+        if size * len(names) > _MOST:
+            key, seen = pd.factorize(key)
+            size = len(seen)
+        key, size = key * len(names) + codes, size * len(names)
+    sid, seen = pd.factorize(key)
+    first = np.empty(len(seen), np.int64)
+    first[sid[::-1]] = np.arange(len(sid))[::-1]
+    return np.asarray(sid, np.int64), first
+
+
+def _milliseconds(time: pd.Series) -> NDArray[np.int64]:
+    return np.asarray(time.astype("datetime64[ms, UTC]").astype("int64"), np.int64)
 
 
 def _moments(time_ms: NDArray[np.int64]) -> pd.DatetimeIndex:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+import pandas as pd
+
 from meshlab.dialects.base import Reporter
 from meshlab.dialects.columns import Condition
 from meshlab.evidence import Evidence, Missing
@@ -90,7 +92,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         ),
     }
     return Evidence(
-        frames=MappingProxyType({name: answer.frame for name, answer in answers.items()}),
+        frames=MappingProxyType({name: _told_once(answer.frame) for name, answer in answers.items()}),
         window=window,
         source=f"{mesh.source} ({mesh.name})",
         queries=MappingProxyType({name: answer.query for name, answer in answers.items()}),
@@ -98,3 +100,9 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         notes=MappingProxyType({"mesh": mesh.name}),
         chosen=block_ms,
     )
+
+
+def _told_once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Long frames keep each text once: a day of a large mesh is millions of rows of few words."""
+    words = [word for word in WORDS if word in frame]
+    return frame.astype(dict.fromkeys(words, "category")) if "count" in frame else frame

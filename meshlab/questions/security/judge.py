@@ -21,6 +21,7 @@ from meshlab.questions.security.identity import identities
 from meshlab.questions.security.identity_findings import accounts, crossed, nameless, radius
 from meshlab.questions.security.least_privilege.current import read
 from meshlab.questions.security.least_privilege.istio import Selector
+from meshlab.questions.security.least_privilege.observed import told_once
 from meshlab.questions.security.least_privilege.proposal import propose
 from meshlab.questions.security.least_privilege.replay import replay, unused
 from meshlab.questions.security.least_privilege.tables import denied as falsely
@@ -82,9 +83,9 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     number, terms = score(ladder, ends, who)
     text = read_manifest(policy.policies_file, "the policies'", _KUBECTL) if policy.policies_file else None
     in_force = None if text is None else read(text, policy.policy_label)
-    seen = evidence.frames["seen"]
+    seen = told_once(evidence.frames["seen"])
     offer = propose(seen)
-    trial = replay(seen, last_part=policy.last_part) if len(seen) else None
+    trial = replay(seen, last_part=policy.last_part) if len(seen.times) else None
     idle = None if in_force is None else unused(in_force, offer, selector=Selector(policy.policy_label))
     far = reach(table.labels, in_force)
     asked = {name: query.promql for name, query in evidence.queries.items()}

@@ -9,10 +9,11 @@ from typing import Final
 import pandas as pd
 
 from meshlab.errors import ParameterError
+from meshlab.questions.security.compact import Compact
 from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
 from meshlab.questions.security.least_privilege.names import bare
-from meshlab.questions.security.least_privilege.observed import TARGET, edges
+from meshlab.questions.security.least_privilege.observed import TARGET, edges, told_once
 from meshlab.questions.security.least_privilege.proposal import Grant, Proposal, propose
 
 __all__ = ["Replay", "Unused", "replay", "unused"]
@@ -77,12 +78,12 @@ class Unused:
     limited: bool
 
 
-def replay(frame: pd.DataFrame, *, last_part: float = 0.25) -> Replay:
+def replay(frame: pd.DataFrame | Compact, *, last_part: float = 0.25) -> Replay:
     """Leave the last part of a window out, propose, and try the proposal on it.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or Compact
         As `collect` answers.
     last_part : float
         Share of the window's length, between 0 and 1.
@@ -94,12 +95,12 @@ def replay(frame: pd.DataFrame, *, last_part: float = 0.25) -> Replay:
     """
     if not 0 < last_part < 1:
         raise ParameterError(f"last_part is {last_part}", "give a share between 0 and 1, such as 0.25")
-    if frame.empty:
+    told = told_once(frame)
+    if not len(told.times):
         raise ParameterError("no traffic was observed", "choose a window with traffic")
-    first, last = frame["time"].min(), frame["time"].max()
-    cut = first + (last - first) * (1 - last_part)
-    proposal = propose(frame[frame["time"] <= cut])
-    tested = edges(frame[frame["time"] > cut])
+    cut_ms = int(told.times[0] + (told.times[-1] - told.times[0]) * (1 - last_part))
+    proposal = propose(told, cut_ms)
+    tested = edges(told.totals(told.time > cut_ms))
     closed = pd.MultiIndex.from_tuples([(ns, w) for ns, w, _ in proposal.targets()] or [("", "")], names=TARGET)
     allowed = pd.MultiIndex.from_tuples(
         [(g.namespace, g.workload, g.principal) for g in proposal.grants] or [("", "", "")], names=_EDGE
@@ -114,7 +115,7 @@ def replay(frame: pd.DataFrame, *, last_part: float = 0.25) -> Replay:
     denied = wrong.groupby(list(_EDGE), as_index=False)["count"].sum().rename(columns={"count": "requests"})
     return Replay(
         proposal=proposal,
-        cut=cut,
+        cut=pd.Timestamp(cut_ms, unit="ms", tz="UTC"),
         requests=requests,
         false_denials=false,
         share=false / requests if requests else None,
