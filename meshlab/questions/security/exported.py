@@ -53,7 +53,8 @@ def certificates(exporter: Exporter, window: Window) -> Answer:
     frames, query = [], None
     for metric, (label, view) in CERTIFICATES.items():
         columns = {**_POD, "name": label} if label else _POD
-        answer = exporter.gauge(metric, window, columns)
+        # The authority signs for all namespaces, and stands in its own.
+        answer = (Exporter(exporter.mesh) if view in _NAMED else exporter).gauge(metric, window, columns)
         query = query or answer.query
         if answer.frame.empty:
             continue

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 __all__ = ["identities"]
+
+_SPIFFE: Final = r"^(?:spiffe://)?(?P<trust_domain>[^/]*)/ns/(?P<namespace>[^/]*)/sa/(?P<account>.*)$"
+_LINKERD: Final = r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.[^.]+\.(?P<trust_domain>.+)$"
 
 
 def identities(table: pd.DataFrame) -> pd.DataFrame:
@@ -14,10 +19,21 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``principal``, ``trust_domain``, ``account``, ``workloads`` (text), ``namespaces`` (how many call under it),
-        ``shared`` (by workloads that are no versions of one another), ``default`` and ``reaches`` (how many services).
+        ``shared`` (by workloads that are no versions of one another), ``default``, ``foreign`` (it calls
+        from another namespace than its own) and ``reaches`` (how many services).
     """
     known = table[table["source_principal"] != ""] if len(table) else table
-    columns = ["principal", "trust_domain", "account", "workloads", "namespaces", "shared", "default", "reaches"]
+    columns = [
+        "principal",
+        "trust_domain",
+        "account",
+        "workloads",
+        "namespaces",
+        "shared",
+        "default",
+        "foreign",
+        "reaches",
+    ]
     if known.empty:
         return pd.DataFrame(columns=columns)
     unique = known[
@@ -34,7 +50,10 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
             "reaches": groups["target"].nunique(),
         }
     ).reset_index(names="principal")
-    parts = out["principal"].str.extract(r"^(?:spiffe://)?(?P<trust_domain>[^/]*)/ns/[^/]*/sa/(?P<account>.*)$")
+    parts = out["principal"].str.extract(_SPIFFE).fillna(out["principal"].str.extract(_LINKERD))
     out["trust_domain"], out["account"] = parts["trust_domain"].fillna(""), parts["account"].fillna("")
     out["default"] = out["account"] == "default"
+    home = unique["source_principal"].map(pd.Series(parts["namespace"].fillna("").to_numpy(), out["principal"]))
+    away = (home != "") & (unique["source_namespace"] != "") & (home != unique["source_namespace"])
+    out["foreign"] = out["principal"].isin(unique.loc[away, "source_principal"])
     return out[columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from meshlab.escape import plain
@@ -18,20 +19,31 @@ def accounts(who: pd.DataFrame, about: str) -> Finding:
         return Finding(
             code=code, verdict=None, subject=about, required=False, statement="no caller's identity is known"
         )
-    flawed = who[who["shared"] | who["default"]]
-    domains = sorted(set(who["trust_domain"]) - {""})
+    kinds = {
+        "shared by workloads that are no versions of one another": who["shared"],
+        "default accounts": who["default"],
+        "used from another namespace than their own": who["foreign"],
+    }
+    told = [f"{int(own.sum())} are {what}" for what, own in kinds.items() if own.any()]
+    flawed = who[np.logical_or.reduce(list(kinds.values()))]
     names = "; ".join(plain(f"{r.principal} is used by {r.workloads}") for r in each_row(flawed.head(5)))
+    domains = sorted(set(who["trust_domain"]) - {""})
+    several = f" ({', '.join(map(plain, domains[:5]))})" if len(domains) > 1 else ""
+    advice = ["give each workload a service account of its own, in its own namespace"] if len(flawed) else []
+    if several:
+        advice.append("make sure that every trust domain is meant to call here")
     return Finding(
         code=code,
-        verdict=Verdict.WARN if len(flawed) else Verdict.PASS,
+        verdict=Verdict.WARN if len(flawed) or several else Verdict.PASS,
         subject=about,
         required=False,
         statement=(
-            f"{len(who)} identities of {len(domains)} trust domains; {len(flawed)} are shared or default accounts"
-            + (f": {names}" if names else "")
+            f"{len(who)} identities of {len(domains)} trust {'domain' if len(domains) == 1 else 'domains'}{several}; "
+            + ("; ".join([*told, names]) if told else "none is shared, a default account, or away from its namespace")
         ),
         value=float(len(flawed)),
-        advice="give each workload a service account of its own" if len(flawed) else "",
+        unit="identities",
+        advice="; ".join(advice),
     )
 
 

@@ -11,8 +11,8 @@ from meshlab.escape import plain
 from meshlab.evidence import Evidence
 from meshlab.kubernetes.manifests import read_manifest
 from meshlab.questions.security.authorization_findings import decided_by, denied
-from meshlab.questions.security.certificate_findings import renewals
-from meshlab.questions.security.certificates import certificates, steps
+from meshlab.questions.security.certificate_findings import clocks, renewals, signed
+from meshlab.questions.security.certificates import certificates, skew, steps
 from meshlab.questions.security.denials import denials, rbac
 from meshlab.questions.security.encryption import edges, protocols, shares, timeline
 from meshlab.questions.security.encryption_findings import encrypted, plain_edges, strict_run
@@ -33,16 +33,19 @@ from meshlab.questions.security.scope import Scope
 from meshlab.questions.security.score import changes, score
 from meshlab.questions.security.score_findings import changed, headline, scored
 from meshlab.questions.security.strict import blind, breaks, workloads
-from meshlab.questions.security.tls_findings import versions
+from meshlab.questions.security.tls_findings import ciphers, versions
 from meshlab.questions.security.traffic import refusals, traffic
 from meshlab.results import Result, overall
+from meshlab.subject import Subject
 
 __all__ = ["judge"]
 
 _KUBECTL: Final = "kubectl get authorizationpolicy -A -o yaml"
 
 
-def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | None = None) -> Result:
+def judge(
+    evidence: Evidence, scope: Scope | None = None, *, policy: Policy | None = None, subject: Subject | None = None
+) -> Result:
     """Say what was encrypted, who was denied, which certificates were not renewed, and what STRICT would break.
 
     Parameters
@@ -50,15 +53,17 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     evidence : Evidence
     scope : Scope, optional
     policy : Policy, optional
+    subject : Subject, optional
+        The called service that the evidence is about; the mesh or a namespace where it is not given.
 
     Returns
     -------
     Result
         Required: the encrypted share (ML-SEC-001) and, where certificates' ends are exported, that they are renewed in
         time (ML-SEC-004). Its tables are ``edges``, ``shares``, ``protocols``, ``timeline``, ``strict``,
-        ``strict_workloads``, ``denials``, ``rbac``, ``certificates``, ``rotations``, ``identities``, ``reach``,
-        ``exposure``, ``unknown``, ``rules``, ``unattributable``, ``replay``, ``replay_denied``, ``replay_unused``,
-        ``unused``, ``score`` and ``changes``.
+        ``strict_workloads``, ``denials``, ``rbac``, ``certificates``, ``rotations``, ``clocks``, ``identities``,
+        ``reach``, ``exposure``, ``unknown``, ``rules``, ``unattributable``, ``replay``, ``replay_denied``,
+        ``replay_unused``, ``unused``, ``score`` and ``changes``.
 
     Raises
     ------
@@ -69,12 +74,14 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
     window = evidence.window
     seconds = (window.end_ms - window.start_ms) / 1000
     recent = pd.Timestamp(window.end) - pd.Timedelta(seconds=policy.recent_s or seconds / 5)
-    about = plain(f"namespace {scope.namespace}" if scope.namespace else "mesh")
+    whole = f"namespace {scope.namespace}" if scope.namespace else "mesh"
+    about = plain(str(subject) if subject else whole)
     table = traffic(evidence, policy)
     found = edges(table, recent)
     ladder = shares(found)
-    turned = steps(evidence.frames["certificates"])
-    ends, life = certificates(turned, window, evidence.notes.get("mesh", ""), policy)
+    turned = steps(evidence.frames["certificates"], evidence.frames.get("rejections"))
+    ends, life = certificates(turned, window, evidence.notes.get("mesh", ""), policy, evidence.frames.get("rejections"))
+    off = skew(turned)
     who = identities(table.labels)
     refused = denials(table, refusals(evidence), policy.level)
     decided = rbac(evidence.frames["rbac"])
@@ -94,12 +101,15 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
         *plain_edges(strict, asked),
         strict_run(each, strict, blind(table), about),
         *renewals(ends, life, evidence, about, asked),
+        signed(evidence, about, asked),
+        *clocks(off, about),
         *denied(refused, policy, asked),
         decided_by(decided, evidence, about, asked),
         accounts(who, about),
         *nameless(unknown, asked),
         crossed(border, about),
         versions(evidence, about, asked),
+        ciphers(evidence, about, asked),
         proposed(offer, policy, about, asked),
         tried(trial, about, asked),
         unneeded(idle, about),
@@ -131,6 +141,7 @@ def judge(evidence: Evidence, scope: Scope | None = None, *, policy: Policy | No
                 "rbac": decided,
                 "certificates": ends,
                 "rotations": turned,
+                "clocks": off,
                 "identities": who,
                 "reach": far,
                 "exposure": border,

@@ -1,17 +1,25 @@
-"""Finding ML-SEC-013: versions of TLS."""
+"""Findings ML-SEC-013 and 021: versions and ciphers of TLS, where proxies export them."""
 
 from __future__ import annotations
+
+import re
+from typing import Final
+
+import pandas as pd
 
 from meshlab.escape import plain
 from meshlab.evidence import Evidence
 from meshlab.results import Finding, Verdict
 
-__all__ = ["versions"]
+__all__ = ["ciphers", "versions"]
+
+_STRONG: Final = re.compile(r"TLS_(AES|CHACHA20)_.*|ECDHE-.*(GCM|CHACHA20|POLY1305).*")
+"""Forward secrecy, and encryption that authenticates: what TLS 1.3 has left."""
 
 
 def versions(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
     """ML-SEC-013: TLS versions of the handshakes."""
-    frame = evidence.frames["versions"]
+    frame = evidence.frames.get("versions", pd.DataFrame())
     frame = frame[frame["value"] > 0] if len(frame) else frame
     if frame.empty:
         lacking = evidence.missing.get("versions")
@@ -30,7 +38,39 @@ def versions(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
         verdict=Verdict.WARN if old else Verdict.PASS,
         subject=about,
         required=False,
-        statement="handshakes: " + ", ".join(f"{int(n):,} of {plain(name)}" for name, n in sums.items()),
+        statement="handshakes since the proxies started: "
+        + ", ".join(f"{int(n):,} of {plain(name)}" for name, n in sums.items()),
         advice="set minProtocolVersion" if old else "",
         query=asked.get("versions", ""),
+    )
+
+
+def ciphers(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
+    """ML-SEC-021: ciphers of the handshakes."""
+    code, frame = "ML-SEC-021", evidence.frames.get("ciphers", pd.DataFrame())
+    frame = frame[frame["value"] > 0] if len(frame) else frame
+    if frame.empty:
+        lacking = evidence.missing.get("ciphers")
+        return Finding(
+            code=code,
+            verdict=None,
+            subject=about,
+            required=False,
+            statement="TLS ciphers are not exported",
+            advice=lacking.remedy if lacking else "",
+        )
+    sums = frame.groupby("cipher")["value"].sum()
+    weak = sums[[not _STRONG.fullmatch(str(name)) for name in sums.index]]
+    return Finding(
+        code=code,
+        verdict=Verdict.WARN if len(weak) else Verdict.PASS,
+        subject=about,
+        required=False,
+        statement="handshakes since the proxies started: "
+        + ", ".join(f"{int(n):,} with {plain(name)}" for name, n in sums.items()),
+        value=float(weak.sum()),
+        threshold=0.0,
+        unit="weak handshakes",
+        advice="name the cipherSuites that have forward secrecy and authenticate" if len(weak) else "",
+        query=asked.get("ciphers", ""),
     )

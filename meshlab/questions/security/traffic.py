@@ -102,7 +102,7 @@ def refusals(evidence: Evidence) -> Traffic:
     if not len(found.sid):
         return Traffic(pd.DataFrame(), pd.DataFrame(columns=["sid", "time", "count"]))
     labels = _sourced(found.totals().reset_index(drop=True))
-    labels["denied"] = labels["denied"].astype(bool).map({True: "mesh", False: ""}).astype(str)
+    labels["denied"] = labels["denied"].eq("True").map({True: "mesh", False: ""}).astype(str)
     labels["own"] = True
     place = np.cumsum(np.bincount(found.sid, minlength=len(found.labels)) > 0) - 1
     time = pd.DatetimeIndex(found.time.astype("datetime64[ms]")).tz_localize("UTC")

@@ -181,7 +181,7 @@ def test_linkerd_renews_later() -> None:
 
 def test_an_authority_is_no_leaf() -> None:
     table, _ = certificates(steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", Policy(lifetime_s=1000))
-    assert table["kind"].tolist() == ["authority"]
+    assert table["kind"].tolist() == ["root"]
     assert table["state"].tolist() == ["fine"]
 
 
