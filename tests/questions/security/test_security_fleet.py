@@ -37,8 +37,14 @@ def test_each_service_has_its_own_part_and_nothing_is_lost(evidence: Evidence, a
         total = evidence.frames[name]["count"].sum()
         assert sum(ask.evidence.frames[name]["count"].sum() for ask in asks.values()) == total
     ends = {pod for ask in asks.values() for pod in ask.evidence.frames["certificates"]["pod"]}
-    # Who is never called (batch) has no row of its own.
-    assert ends == set(evidence.frames["certificates"]["pod"]) - {"batch-0"}
+    seen = evidence.frames["seen"].drop_duplicates(["destination_workload", "destination_cluster"])
+    called = set(seen["destination_workload"]) | set(
+        seen["destination_workload"].astype(str) + "-" + seen["destination_cluster"].astype(str)
+    )
+    # Who is never called (batch, and the west of two services) has no row of its own.
+    pods = set(evidence.frames["certificates"]["pod"])
+    assert ends == {pod for pod in pods if pod.rpartition("-")[0] in called}
+    assert pods - ends >= {"batch-0"}
 
 
 def test_plain_text_is_the_called_services_and_nobody_elses(asks: dict[str, Ask]) -> None:
