@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from istio_series import START, Series, times
+from istio_series import START, Series, engine, times
 from mesh_series import linkerd, rising
 from security_series import SA, finding, http, judged, tcp
 
+from meshlab.mesh import Mesh
+from meshlab.questions import security as question
 from meshlab.results import Verdict
 
 CLIENT = "storefront.shop.serviceaccount.identity.linkerd.cluster.local"
@@ -259,3 +261,45 @@ def test_what_comes_in_at_an_ingress_is_exposure_and_no_plain_edge() -> None:
     assert result.tables["strict"].empty
     assert finding(result, "ML-SEC-012").verdict is Verdict.PASS
     assert finding(result, "ML-SEC-001").verdict is Verdict.PASS
+
+
+ISTIO_OWN = (
+    {"__name__": "citadel_server_csr_count"},
+    {"__name__": "citadel_server_cert_chain_expiry_timestamp"},
+    {"__name__": "istio_agent_cert_expiry_seconds", "resource_name": "default"},
+    {"__name__": "envoy_listener_ssl_certificate_expiration_unix_time_seconds", "envoy_tls_certificate": "default"},
+    {"__name__": "envoy_listener_ssl_versions", "envoy_ssl_version": "TLSv1.3"},
+    {"__name__": "envoy_listener_ssl_ciphers", "envoy_ssl_cipher": "TLS_AES_128_GCM_SHA256"},
+    {"__name__": "envoy_sds_key_rotation_failed", "envoy_xds_resource_name": "default"},
+    {"__name__": "envoy_http_rbac_denied"},
+    {"__name__": "envoy_http_inbound_0_0_0_0_80_rbac", "authz_dry_run_result": "denied"},
+    tcp(),
+    tcp("istio_tcp_connections_failed_total", response_flags="DENY"),
+    tcp("istio_tcp_sent_bytes_total"),
+)
+LINKERD_OWN = (
+    {"__name__": "identity_cert_expiration_timestamp_seconds"},
+    {"__name__": "control_identity_cert_expiration_timestamp_seconds"},
+    {"__name__": "control_identity_cert_refreshes_total", "result": "ok"},
+    {"__name__": "tcp_open_total", "direction": "inbound", "peer": "src", "deployment": "web"},
+    {"__name__": "inbound_http_authz_deny_total", "deployment": "web"},
+    {"__name__": "inbound_tcp_authz_allow_total", "deployment": "web"},
+)
+
+
+@pytest.mark.parametrize(
+    ("requests", "own"),
+    [([rising(http(), 10)], ISTIO_OWN), (list(linkerd()), LINKERD_OWN)],
+    ids=["istio", "linkerd"],
+)
+def test_a_recording_keeps_what_the_question_reads(requests: list[Series], own: tuple[dict[str, str], ...]) -> None:
+    pod = {"pod": "web-0", "namespace": "shop"}
+    store = engine(requests, [rising({**pod, **who}, 5) for who in own])
+    mesh = Mesh.detect(store, "a test")
+    kept = {name for one in mesh.recorded for name in store.series(one, mesh.window()).labels["__name__"]}
+    assert kept >= {who["__name__"] for who in own}
+    # And it reads all of them: none of these series is there for nothing.
+    evidence = question.collect(mesh, mesh.window())
+    read = ["connections", "bytes", "refused", "certificates", "rejections", "signing", "rbac", "versions", "ciphers"]
+    wanted = read if own is ISTIO_OWN else ["connections", "refused", "certificates", "signing"]
+    assert [name for name in wanted if evidence.frames[name].empty] == []
