@@ -176,4 +176,4 @@ def rbac(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=[*keys, *names])
     # A proxy without a dry run exports none of its counters: they stay NaN.
     sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result").reindex(columns=names)
-    return sums[sums.sum(axis=1) > 0].reset_index()
+    return sums[sums.sum(axis=1) > 0].reset_index().rename_axis(columns=None)

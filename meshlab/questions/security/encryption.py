@@ -47,7 +47,7 @@ def edges(table: Traffic, recent: pd.Timestamp) -> pd.DataFrame:
         [~none & some, ~none, none & (sums["unverified"] > 0)], ["mixed", "plaintext", "unverified"], "mtls"
     )
     sums["now"] = (sums["last_plaintext"] > recent).fillna(False).astype(bool)
-    return sums.reset_index()
+    return sums.reset_index().rename_axis(columns=None)
 
 
 def shares(found: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def protocols(found: pd.DataFrame) -> pd.DataFrame:
     table.insert(0, "edges", groups.size())
     known = table["mtls"] + table["plaintext"]
     table["share"] = table["mtls"] / known.where(known > 0)
-    return table.reset_index()
+    return table.reset_index().rename_axis(columns=None)
 
 
 def timeline(table: Traffic) -> pd.DataFrame:

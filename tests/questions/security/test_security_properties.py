@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from meshlab.evidence import Evidence
 from meshlab.questions.security.certificates import certificates, steps
+from meshlab.questions.security.connections import COLUMNS
 from meshlab.questions.security.denials import changes, rbac
 from meshlab.questions.security.encryption import edges, percent, shares
 from meshlab.questions.security.evidence import WORDS
@@ -75,6 +76,34 @@ def test_plain_text_never_raises_the_score(
     assert after < 100
 
 
+def connections(made: list[tuple[str, str, str, int, int]]) -> pd.DataFrame:
+    frame = pd.DataFrame({word: pd.Series("", range(len(made)), dtype=str) for word in COLUMNS})
+    for k, name in enumerate(("source", "destination_workload", "tls")):
+        frame[name] = pd.Series([row[k] for row in made], dtype=str)
+    return frame.assign(block=[row[3] for row in made], value=[float(row[4]) for row in made])
+
+
+@settings(max_examples=15)
+@given(rows, rows, st.sampled_from(["connections", "bytes"]), st.sampled_from(["x", "z"]), st.integers(1, 10**6))
+def test_plain_connections_and_bytes_never_raise_the_score(
+    made: list[tuple[str, str, str, int, int]],
+    opened: list[tuple[str, str, str, int, int]],
+    kind: str,
+    called: str,
+    count: int,
+) -> None:
+    whole = evidence(requests(made))
+
+    def judged(more: list[tuple[str, str, str, int, int]]) -> float | None:
+        frames = {**whole.frames, kind: connections([*opened, *more])}
+        return points(judge(Evidence(frames=frames, window=WINDOW, source="test", chosen=10_000)))
+
+    before, after = judged([]), judged([("a", called, "none", 200, count)])
+    assert after is not None
+    assert before is None or after <= before
+    assert after < 100
+
+
 @settings(max_examples=25)
 @given(rows, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, int]], random: object) -> None:
@@ -86,8 +115,11 @@ def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, 
 def test_nothing_exported_is_not_measured() -> None:
     result = judge(evidence(requests([])))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert all(f.value is None for f in result.findings if f.code in ("ML-SEC-001", "ML-SEC-004", "ML-SEC-014"))
     assert "not measured" in result.headline
+    # Nothing that was not measured has a figure, and nothing passes but "nothing was counted at the border".
+    assert [f.value for f in result.findings if f.value is not None] == []
+    assert {f.code for f in result.findings if f.verdict is Verdict.PASS} <= {"ML-SEC-012"}
+    assert result.tables["score"]["share"].isna().all()
 
 
 def test_the_callers_side_alone_is_unverified_and_reporters_are_not_added() -> None:
