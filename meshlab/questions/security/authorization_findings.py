@@ -7,10 +7,9 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.escape import plain
 from meshlab.evidence import Evidence
 from meshlab.questions.security.policy import Policy
-from meshlab.questions.security.rows import MOST, each_row, edge_name
+from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
 from meshlab.results import Finding, Verdict
 
 __all__ = ["decided_by", "denied"]
@@ -62,7 +61,7 @@ def decided_by(decided: pd.DataFrame, evidence: Evidence, about: str, asked: dic
         )
     sums = decided[["allowed", "denied", "shadow_allowed", "shadow_denied"]].sum(min_count=1)
     dry = sums[["shadow_allowed", "shadow_denied"]].sum()
-    pods = [plain(pod) for pod in decided.loc[decided["shadow_denied"] > 0, "pod"]]
+    pods = [shown(pod) for pod in decided.loc[decided["shadow_denied"] > 0, "pod"]]
     told = {name: f"{int(sums[name]):,}" if sums[name] == sums[name] else "?" for name in sums.index}
     would = f"; a dry run would deny {told['shadow_denied']} of {int(dry):,}" if dry else ""
     where = f" (at {', '.join(pods[:5])})" if pods else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
-from meshlab.escape import plain
 from meshlab.evidence import Evidence
-from meshlab.questions.security.rows import MOST, each_row
+from meshlab.questions.security.rows import MOST, each_row, shown
 from meshlab.results import Finding, Verdict
 
 __all__ = ["clocks", "renewals", "signed"]
@@ -41,13 +40,13 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
         end = pd.to_datetime(row.not_after, unit="s", utc=True)
         ended = "ended" if row.state == "expired" else "ends"
         should = f" and should have been renewed at {due:%H:%M:%S} UTC" if due is not None else ""
-        name = plain(f"{row.cluster or '-'}/{row.namespace or '-'}/{row.workload}")
+        name = _name(row, row.workload)
         out.append(
             Finding(
                 code="ML-SEC-004",
                 verdict=Verdict.FAIL,
                 subject=name,
-                statement=f"the certificate of {name} ({plain(row.pod)}) {ended} {end:%Y-%m-%d %H:%M:%S} UTC{should}"
+                statement=f"the certificate of {name} ({shown(row.pod)}) {ended} {end:%Y-%m-%d %H:%M:%S} UTC{should}"
                 + (f"; {row.refused} new ones were refused" if row.refused else ""),
                 value=float(row.overdue_s),
                 unit="s",
@@ -60,14 +59,14 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
         )
     kept = leaf[(leaf["refused"] > 0) & ~leaf["state"].isin(["overdue", "expired"])]
     for row in each_row(kept.head(MOST)):
-        name = plain(f"{row.cluster or '-'}/{row.namespace or '-'}/{row.workload}")
+        name = _name(row, row.workload)
         end = pd.to_datetime(row.not_after, unit="s", utc=True)
         out.append(
             Finding(
                 code="ML-SEC-004",
                 verdict=Verdict.WARN,
                 subject=name,
-                statement=f"{name} ({plain(row.pod)}) refused {row.refused} new certificates and still serves the old "
+                statement=f"{name} ({shown(row.pod)}) refused {row.refused} new certificates and still serves the old "
                 f"one, which ends {end:%Y-%m-%d %H:%M:%S} UTC",
                 value=float(row.refused),
                 threshold=0.0,
@@ -154,7 +153,7 @@ def signed(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
     bad = frame[~frame["what"].isin(["asked", "issued"])]
     errors = bad.groupby(named)["value"].sum()
     errors = errors[errors > 0]
-    told = ", ".join(f"{int(n):,} of {plain(name)}" for name, n in errors.items())
+    told = ", ".join(f"{int(n):,} of {shown(name)}" for name, n in errors.head(MOST).items())
     asked_for = f"{int(sums['asked']):,} requests to sign, " if "asked" in sums else ""
     issued = f"{int(sums.get('issued', 0)):,} certificates issued" if "issued" in sums else "certificates not counted"
     return Finding(
@@ -171,6 +170,10 @@ def signed(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
     )
 
 
+def _name(row: Any, of: str) -> str:
+    return "/".join(shown(part or "-") for part in (row.cluster, row.namespace, of))
+
+
 def clocks(off: pd.DataFrame, about: str) -> list[Finding]:
     """ML-SEC-022: pods whose clock is off, as their agents' and their proxies' words tell."""
     bad = off[off["skew_s"].abs() > _SKEW_S] if len(off) else off
@@ -178,11 +181,11 @@ def clocks(off: pd.DataFrame, about: str) -> list[Finding]:
         Finding(
             code="ML-SEC-022",
             verdict=Verdict.WARN,
-            subject=plain(f"{row.cluster or '-'}/{row.namespace or '-'}/{row.pod}"),
+            subject=_name(row, row.pod),
             required=False,
-            statement=plain(
-                f"the clock of {row.pod} is {abs(row.skew_s):.0f} s {'behind' if row.skew_s > 0 else 'ahead'}, by what "
-                "its agent says of its certificate"
+            statement=(
+                f"the clock of {shown(row.pod)} is {abs(row.skew_s):.0f} s {'behind' if row.skew_s > 0 else 'ahead'}, "
+                "by what its agent says of its certificate"
             ),
             value=float(row.skew_s),
             threshold=_SKEW_S,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from meshlab.escape import plain
 from meshlab.questions.security.encryption import percent
-from meshlab.questions.security.rows import MOST, each_row, edge_name
+from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
 from meshlab.results import Finding, Verdict
 
 __all__ = ["encrypted", "plain_edges", "strict_run"]
@@ -86,7 +85,7 @@ def strict_run(each: pd.DataFrame, strict: pd.DataFrame, unseen: str, about: str
             statement="a STRICT dry run: nothing was seen",
         )
     count = each["strict"].value_counts()
-    bad = [plain(name) for name in each.loc[each["strict"] == "unsafe", "destination_workload"]]
+    bad = [shown(name) for name in each.loc[each["strict"] == "unsafe", "destination_workload"]]
     n = int(strict["now"].sum())
     return Finding(
         code="ML-SEC-003",

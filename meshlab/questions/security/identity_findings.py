@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from meshlab.escape import plain
-from meshlab.questions.security.rows import MOST, each_row
+from meshlab.questions.security.rows import MOST, each_row, place_name, shown
 from meshlab.results import Finding, Verdict
 
 __all__ = ["accounts", "crossed", "nameless", "radius"]
@@ -26,9 +25,11 @@ def accounts(who: pd.DataFrame, about: str) -> Finding:
     }
     told = [f"{int(own.sum())} are {what}" for what, own in kinds.items() if own.any()]
     flawed = who[np.logical_or.reduce(list(kinds.values()))]
-    names = "; ".join(plain(f"{r.principal} is used by {r.workloads}") for r in each_row(flawed.head(5)))
+    names = "; ".join(
+        f"{shown(r.principal, 160)} is used by {shown(r.workloads, 160)}" for r in each_row(flawed.head(5))
+    )
     domains = sorted(set(who["trust_domain"]) - {""})
-    several = f" ({', '.join(map(plain, domains[:5]))})" if len(domains) > 1 else ""
+    several = f" ({', '.join(map(shown, domains[:5]))})" if len(domains) > 1 else ""
     advice = ["give each workload a service account of its own, in its own namespace"] if len(flawed) else []
     if several:
         advice.append("make sure that every trust domain is meant to call here")
@@ -51,7 +52,7 @@ def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
     """ML-SEC-011: callers without any identity."""
     out = []
     for row in each_row(unknown.sort_values("count", ascending=False).head(MOST)):
-        name = plain(f"{row.destination_cluster or '-'}/{row.destination_namespace or '-'}/{row.destination_workload}")
+        name = place_name(row)
         out.append(
             Finding(
                 code="ML-SEC-011",
@@ -96,9 +97,7 @@ def radius(found: pd.DataFrame, about: str) -> Finding:
             code=code, verdict=None, subject=about, required=False, statement="no identity was seen to call anything"
         )
     first = found.iloc[0]
-    seen = (
-        f"{plain(first['principal'])} was seen to reach {first['observed']} workloads, {first['direct']} of them itself"
-    )
+    seen = f"{shown(first['principal'], 160)} was seen to reach {first['observed']} workloads, {first['direct']} of them itself"
     if found["allowed"].isna().all():
         return Finding(
             code=code,
@@ -111,7 +110,7 @@ def radius(found: pd.DataFrame, about: str) -> Finding:
     beyond = found[found["excess"] > 0].sort_values(["excess", "principal"], ascending=[False, True])
     worst = (
         f"; {len(beyond)} of {len(found)} identities may reach more than they use, the most "
-        f"{plain(beyond['principal'].iloc[0])} with {int(beyond['allowed'].iloc[0])} allowed and "
+        f"{shown(beyond['principal'].iloc[0], 160)} with {int(beyond['allowed'].iloc[0])} allowed and "
         f"{beyond['observed'].iloc[0]} observed"
         if len(beyond)
         else f"; none of {len(found)} identities may reach more than it uses"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from meshlab.escape import plain
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.least_privilege.proposal import Proposal, Why
 from meshlab.questions.security.least_privilege.replay import Replay, Unused
 from meshlab.questions.security.policy import Policy
-from meshlab.questions.security.rows import MOST
+from meshlab.questions.security.rows import MOST, shown
 from meshlab.questions.security.traffic import is_door
 from meshlab.results import Finding, Verdict
 
@@ -76,8 +75,8 @@ def tried(found: Replay | None, about: str, asked: dict[str, str]) -> Finding:
             advice="ask about a longer window",
         )
     wrong = [
-        plain(f"{row.principal} at {row.destination_namespace}/{row.destination_workload}")
-        for row in found.denied.head(MOST // 3).itertuples()
+        f"{shown(row.principal, 160)} at {shown(row.destination_namespace)}/{shown(row.destination_workload)}"
+        for row in found.denied.head(MOST // 2).itertuples()
     ]
     statement = (
         f"made from the time before {found.cut:%Y-%m-%d %H:%M:%S} UTC and tried on the rest, the proposal would have "
@@ -115,7 +114,10 @@ def unneeded(found: tuple[Unused, ...] | None, about: str) -> Finding:
             advice="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
         )
     idle, wide = [one for one in found if one.limited], [one for one in found if not one.limited]
-    names = [plain(f"{one.principal} by {one.namespace}/{one.policy}") for one in (*idle, *wide)][: MOST // 3]
+    names = [
+        f"{shown(one.principal, 160)} by {shown(one.namespace)}/{shown(one.policy)}"
+        for one in (*idle, *wide)[: MOST // 2]
+    ]
     return Finding(
         code=code,
         verdict=Verdict.WARN if found else Verdict.PASS,

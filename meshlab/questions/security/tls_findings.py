@@ -7,8 +7,8 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.escape import plain
 from meshlab.evidence import Evidence
+from meshlab.questions.security.rows import MOST, shown
 from meshlab.results import Finding, Verdict
 
 __all__ = ["ciphers", "versions"]
@@ -39,7 +39,7 @@ def versions(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
         subject=about,
         required=False,
         statement="handshakes since the proxies started: "
-        + ", ".join(f"{int(n):,} of {plain(name)}" for name, n in sums.items()),
+        + ", ".join(f"{int(n):,} of {shown(name)}" for name, n in sums.head(MOST).items()),
         advice="set minProtocolVersion" if old else "",
         query=asked.get("versions", ""),
     )
@@ -67,7 +67,7 @@ def ciphers(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
         subject=about,
         required=False,
         statement="handshakes since the proxies started: "
-        + ", ".join(f"{int(n):,} with {plain(name)}" for name, n in sums.items()),
+        + ", ".join(f"{int(n):,} with {shown(name)}" for name, n in sums.head(MOST).items()),
         value=float(weak.sum()),
         threshold=0.0,
         unit="weak handshakes",

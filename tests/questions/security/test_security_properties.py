@@ -232,3 +232,27 @@ def test_a_dry_run_that_is_not_exported_decided_nothing() -> None:
     )
     assert table[["allowed", "denied"]].to_numpy().tolist() == [[7.0, 0.0]]
     assert table[["shadow_allowed", "shadow_denied"]].isna().all(axis=None)
+
+
+HOSTILE = ["<script>alert(1)</script>", "x" * 9000, "é\u202e" * 3000, "$a$|`b`\n\x1b[31m"]
+
+
+@settings(max_examples=20)
+@given(
+    st.sampled_from(["<script>alert(1)</script>", "x" * 9000, "é\u202e" * 3000, "$a$|`b`\n\x1b[31m"]),
+    st.integers(1, 40),
+)
+def test_hostile_labels_neither_break_out_nor_break_the_limit(name: str, edges_of_each: int) -> None:
+    made = [
+        (f"{k}{name}", f"{k % 3}{name}", tls, 300, 5) for k in range(edges_of_each) for tls in ("none", "mutual_tls")
+    ]
+    frame = requests(made)
+    frame["code"] = ["403", "200"] * edges_of_each
+    frame["source_principal"] = "spiffe://" + name
+    frame["destination_namespace"] = name
+    result = judge(evidence(frame))
+    assert result.to_dict()["question"] == "security"
+    assert "<script" not in result.to_html()
+    assert all("\n" not in f.statement and "\x1b" not in f.statement for f in result.findings)
+    # Cut where people read, and whole in the tables.
+    assert set(result.tables["edges"]["destination_namespace"]) == {name}
