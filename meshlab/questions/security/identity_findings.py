@@ -97,7 +97,8 @@ def radius(found: pd.DataFrame, about: str) -> Finding:
             code=code, verdict=None, subject=about, required=False, statement="no identity was seen to call anything"
         )
     first = found.iloc[0]
-    seen = f"{shown(first['principal'], 160)} was seen to reach {first['observed']} workloads, {first['direct']} of them itself"
+    name = shown(first["principal"], 160)
+    seen = f"{name} was seen to reach {first['observed']} workloads, {first['direct']} of them itself"
     if found["allowed"].isna().all():
         return Finding(
             code=code,

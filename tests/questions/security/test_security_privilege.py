@@ -58,6 +58,7 @@ def test_the_replay_is_a_figure_with_its_interval(migration: Result) -> None:
     assert row["false_denials"] == migration.tables["replay_denied"]["requests"].sum()
     assert one.value == pytest.approx(100 * row["false_denials"] / row["requests"])
     assert one.interval is not None
+    assert one.value is not None
     assert one.interval[0] <= one.value <= one.interval[1]
     assert row["unused_rules"] == len(migration.tables["replay_unused"])
 
