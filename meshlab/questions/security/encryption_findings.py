@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from meshlab.questions.security.encryption import percent
@@ -10,18 +12,24 @@ from meshlab.results import Finding, Verdict
 
 __all__ = ["encrypted", "plain_edges", "strict_run"]
 
+_NOBODY: Final = "encryption was not measured: no called workload's proxy reported a request"
+_OUTSIDE: Final = "encryption was not measured: all requests came in from outside, and none went on inside of the mesh"
 
-def encrypted(ladder: pd.DataFrame, found: pd.DataFrame, about: str, asked: dict[str, str]) -> Finding:
+
+def encrypted(
+    ladder: pd.DataFrame, found: pd.DataFrame, border: pd.DataFrame, about: str, asked: dict[str, str]
+) -> Finding:
     """ML-SEC-001: the share that was encrypted."""
     code, query = "ML-SEC-001", asked.get("seen", "")
     main = ladder[ladder["by"] == ladder["unit"]]
     known = main[main["share"].notna()]
+    outside = main.empty and (border["kind"] == "ingress").any()
     if known.empty:
         return Finding(
             code=code,
             verdict=Verdict.INCONCLUSIVE,
             subject=about,
-            statement="encryption was not measured: no called workload's proxy reported a request",
+            statement=_OUTSIDE if outside else _NOBODY,
             advice="give the called workloads a proxy and let Prometheus scrape it, or ask about a longer window",
             query=query,
         )

@@ -17,6 +17,7 @@ from meshlab.questions.security import plot
 from meshlab.questions.security.certificates import workload_of
 from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.scope import Scope
+from meshlab.questions.security.traffic import traffic
 from meshlab.results import Result
 from meshlab.subject import Subject
 
@@ -43,20 +44,31 @@ def asks(evidence: Evidence, given: Mapping[str, object]) -> Iterator[Ask]:
     """All services that were called, each with what its callers did and what its own pods export.
 
     What the certificate authority signed is everybody's. Traffic to hosts that the mesh does not know has no service of
-    its own, and is exposure of the mesh as a whole.
+    its own, and is exposure of the mesh as a whole, as is an ingress that only the outside calls.
     """
-    for subject, part in parts(evidence, given.get("namespace", "")):
+    settings = policy(given)
+    for subject, whole in parts(evidence, given.get("namespace", "")):
+        part = _own(whole, subject)
         if not subject.service or subject.service == "unknown":
             reason = "it is no service of the mesh: ask about the mesh as a whole for what leaves it"
             yield Ask(subject=subject, evidence=part, reason=reason)
+        elif _is_entered(part, settings):
+            reason = "it is entered from outside alone: an ingress is judged with the mesh as a whole"
+            yield Ask(subject=subject, evidence=part, reason=reason)
         else:
-            yield Ask(subject=subject, evidence=_own(part, subject), scope=Scope(namespace=subject.namespace))
+            yield Ask(subject=subject, evidence=part, scope=Scope(namespace=subject.namespace))
 
 
 def figures(result: Result, policy: Policy) -> list[Figure]:
     """Encryption, denials and certificates."""
     del policy  # its marks are in the tables
     return [plot.encryption(result), plot.denials(result), plot.certificates(result)]
+
+
+def _is_entered(part: Evidence, settings: Policy) -> bool:
+    """Whether all that a service's own proxies report came from outside the mesh."""
+    table = traffic(dataclasses.replace(part, frames={**part.frames, "sent": part.frames["sent"].iloc[:0]}), settings)
+    return len(table.labels) > 0 and bool(table.labels["exposed"].all())
 
 
 def _own(part: Evidence, subject: Subject) -> Evidence:

@@ -97,7 +97,7 @@ def judge(
     far = reach(table.labels, in_force)
     asked = {name: query.promql for name, query in evidence.queries.items()}
     findings = [
-        encrypted(ladder, found, about, asked),
+        encrypted(ladder, found, border, about, asked),
         *plain_edges(strict, asked),
         strict_run(each, strict, blind(table), about),
         *renewals(ends, life, evidence, about, asked),

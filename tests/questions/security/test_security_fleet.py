@@ -76,6 +76,7 @@ def test_a_sweep_writes_a_row_and_tables_for_each_service(tmp_path: Path, asks: 
     )
     told = {record["subject"]: record["verdict"] for record in swept.records}
     assert set(told) == set(asks)
+    assert told["east/shop/ingress"] == "NOT_MEASURED"
     assert {name.rpartition("/")[2] for name, word in told.items() if word == "WARN"} >= {"inventory", "payments"}
     assert "FAIL" not in told.values()
     assert not [record["error"] for record in swept.records if record["error"]]

@@ -139,6 +139,13 @@ def test_an_external_authorizer_is_apart_from_policies() -> None:
     assert [f.code for f in result.findings if f.code in ("ML-SEC-007", "ML-SEC-008")].count("ML-SEC-008") == 1
 
 
+def test_a_mesh_that_is_only_entered_says_so() -> None:
+    door = {"destination_workload": "istio-ingressgateway", "source_workload": "unknown", "source_principal": "unknown"}
+    one = finding(judged([rising({**http(**door), "connection_security_policy": "none"}, 2)]), "ML-SEC-001")
+    assert one.verdict is Verdict.INCONCLUSIVE
+    assert "came in from outside" in one.statement
+
+
 def citadel(name: str, step: float, **more: str) -> Series:
     return rising({"__name__": f"citadel_server_{name}", "pod": "istiod-0", "namespace": "istio-system", **more}, step)
 
