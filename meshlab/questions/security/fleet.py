@@ -14,7 +14,7 @@ from meshlab.evidence import Evidence
 from meshlab.figures import Figure
 from meshlab.fleet import Ask, parts
 from meshlab.questions.security import plot
-from meshlab.questions.security.certificates import workload_of
+from meshlab.questions.security.certificate_steps import workload_of
 from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.scope import Scope
 from meshlab.questions.security.traffic import traffic

@@ -12,7 +12,8 @@ from meshlab.evidence import Evidence
 from meshlab.kubernetes.manifests import read_manifest
 from meshlab.questions.security.authorization_findings import decided_by, denied
 from meshlab.questions.security.certificate_findings import clocks, renewals, signed
-from meshlab.questions.security.certificates import certificates, skew, steps
+from meshlab.questions.security.certificate_steps import skew, steps
+from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.denials import denials, rbac
 from meshlab.questions.security.encryption import edges, protocols, shares, timeline
 from meshlab.questions.security.encryption_findings import encrypted, plain_edges, strict_run

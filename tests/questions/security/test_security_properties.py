@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab.evidence import Evidence
-from meshlab.questions.security.certificates import certificates, steps
+from meshlab.questions.security.certificate_steps import steps
+from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.connections import COLUMNS
 from meshlab.questions.security.denials import changes, rbac
 from meshlab.questions.security.encryption import edges, percent, shares
