@@ -69,7 +69,7 @@ def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
     return out
 
 
-def crossed(border: pd.DataFrame, about: str) -> Finding:
+def crossed(border: pd.DataFrame, found: pd.DataFrame, about: str) -> Finding:
     """ML-SEC-012: what crossed the mesh's border."""
     sums = border.groupby(["kind", "unit"], sort=True)["count"].sum().reset_index()
     words = {
@@ -78,6 +78,10 @@ def crossed(border: pd.DataFrame, about: str) -> Finding:
         "blackhole": "were sent to nowhere",
     }
     told = [f"{int(n):,} {unit} {words[kind]}" for kind, unit, n in zip(*(sums[c] for c in sums), strict=True)]
+    if border.empty and found.empty:
+        return Finding(
+            code="ML-SEC-012", verdict=None, subject=about, required=False, statement="no traffic at all was counted"
+        )
     out = {"passthrough", "blackhole"} & set(sums["kind"])
     return Finding(
         code="ML-SEC-012",

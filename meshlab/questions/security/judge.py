@@ -108,7 +108,7 @@ def judge(
         decided_by(decided, evidence, about, asked),
         accounts(who, about),
         *nameless(unknown, asked),
-        crossed(border, about),
+        crossed(border, found, about),
         versions(evidence, about, asked),
         ciphers(evidence, about, asked),
         proposed(offer, policy, about, asked),
