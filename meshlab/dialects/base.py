@@ -29,6 +29,7 @@ VOCABULARY: Final = (
     "destination_instance",
     "destination_cluster",
     "destination_principal",
+    "destination_port",
     "reporter",
     "protocol",
     "code",

@@ -74,7 +74,11 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
         name="Envoy",
         views=MappingProxyType({Reporter.SOURCE: View((family,)), Reporter.DESTINATION: View()}),
         own=OWN,
-        keeps=(("", (matches("__name__", "envoy_cluster_.*"),)), ("up", ())),
+        keeps=(
+            ("", (matches("__name__", "envoy_cluster_.*"),)),
+            ("", (matches("__name__", "envoy_(listener_ssl|sds|http_rbac)_.*"),)),
+            ("up", ()),
+        ),
         remedies=MappingProxyType(
             {
                 "source": "export cluster.*.upstream_rq_* (stats_matcher) and scrape /stats/prometheus",

@@ -99,6 +99,7 @@ def _called() -> dict[str, Column]:
         "destination_instance": Column(("pod", "instance"), exclusive=False),
         "destination_cluster": Column(("cluster",)),
         "source_principal": Column(("client_id",)),
+        "destination_port": Column(("target_port", "srv_port")),
         "reporter": Column(constant="destination"),
     }
 
@@ -187,7 +188,7 @@ def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) 
                 ),
             ),
             ("", (matches("__name__", "(outbound|inbound)_(http|grpc|tcp)_.*"),)),
-            ("", (matches("__name__", "identity_cert_.*|route_(request|actual_request|response|retryable)_total"),)),
+            ("", (matches("__name__", "(control_)?identity_cert_.*|route_(request|actual_request|response|retryable)_total"),)),
             ("up", ()),
         ),
         remedies=MappingProxyType(

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from meshlab.questions.security.certificate_steps import KEYS, PROXY
 from meshlab.questions.security.policy import Policy
 from meshlab.window import Window
 
-__all__ = ["certificates", "rule", "steps"]
-
-_SENTINEL: Final = 4294967295.0
-_LEAST: Final = 946_684_800.0
-"""2000: an end before this is no certificate's."""
-_STEP_S: Final = 5.0
-"""A relative series wanders by a scrape's delay; a rotation is more than that."""
-
-KEYS: Final = ["cluster", "namespace", "pod", "instance", "name", "view"]
+__all__ = ["certificates", "rule"]
 
 
 def rule(mesh: str, policy: Policy) -> float:
@@ -26,33 +18,9 @@ def rule(mesh: str, policy: Policy) -> float:
     return policy.rotate_after or (0.7 if "Linkerd" in mesh and "Istio" not in mesh else 0.5)
 
 
-def steps(frame: pd.DataFrame) -> pd.DataFrame:
-    """The ends of certificates as step functions: a row a certificate that was seen.
-
-    Returns
-    -------
-    DataFrame
-        `KEYS`, ``workload``, ``kind`` (leaf or authority), ``time`` (first seen), ``not_after`` (unix seconds) and
-        ``rotation`` (whether it took the place of an earlier one). Sentinels are left out.
-    """
-    real = frame[(frame["value"] < _SENTINEL) & (frame["value"] > _LEAST)]
-    if real.empty:
-        return pd.DataFrame(columns=[*KEYS, "workload", "kind", "time", "not_after", "rotation"])
-    real = real.sort_values([*KEYS, "time"]).reset_index(drop=True)
-    group = real.groupby(KEYS, sort=False)["value"]
-    before = group.shift()
-    first = before.isna()
-    moved = first | ((real["value"] - before).abs() > _STEP_S)
-    table = real[moved].rename(columns={"value": "not_after"})
-    table["rotation"] = (~first[moved]) & (real["value"] > before)[moved]
-    authority = table["name"].str.lower().str.contains("root|ca$|issuer|intermediate")
-    table["kind"] = np.where(authority, "authority", "leaf")
-    bare = table["pod"].str.replace(r"-[a-f0-9]{6,10}-[a-z0-9]{5}$|-\d+$", "", regex=True)
-    table["workload"] = bare.where(bare != "", table["instance"])
-    return table.reset_index(drop=True)
-
-
-def certificates(found: pd.DataFrame, window: Window, mesh: str, policy: Policy) -> tuple[pd.DataFrame, float]:
+def certificates(
+    found: pd.DataFrame, window: Window, mesh: str, policy: Policy, rejections: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, float]:
     """Each identity's certificate at the window's end.
 
     Parameters
@@ -64,20 +32,25 @@ def certificates(found: pd.DataFrame, window: Window, mesh: str, policy: Policy)
     mesh : str
         Its name, for its own rule.
     policy : Policy
+    rejections : DataFrame, optional
+        Of `exported.rejections`.
 
     Returns
     -------
     DataFrame
-        ``cluster, namespace, pod, workload, kind, not_after, rotations, last_rotation, lifetime_s, due, state``
-        (fine, overdue, expired, unknown) and ``overdue_s``. Where views differ the one that ends first counts: a proxy
-        may refuse a new certificate on one side and serve the old one.
+        ``cluster, namespace, pod, workload, kind, not_after, rotations, refused, last_rotation, lifetime_s, due,
+        state`` (fine, overdue, expired, unknown) and ``overdue_s``. ``refused`` counts new certificates that the proxy
+        did not take: the one before counts. Where views differ the one that ends first counts: a proxy may take a new
+        certificate on one side only. What an agent says by its own clock counts only where no proxy tells.
     float
         The life that was found, seconds; NaN where no rotation was seen.
     """
     keys = ["cluster", "namespace", "pod", "workload", "kind"]
-    columns = [*keys, "not_after", "rotations", "last_rotation", "lifetime_s", "due", "state", "overdue_s"]
+    columns = [*keys, "not_after", "rotations", "refused", "last_rotation", "lifetime_s", "due", "state", "overdue_s"]
     if found.empty:
         return pd.DataFrame(columns=columns), np.nan
+    declined = found[found["refused"].astype(bool)]
+    found = _trusted(found[~found["refused"].astype(bool)])
     end = window.end_ms / 1000
     turned = found[found["rotation"] & (found["kind"] == "leaf")]
     lives = turned["not_after"] - turned["time"].astype("datetime64[ms, UTC]").astype("int64") / 1000
@@ -87,6 +60,9 @@ def certificates(found: pd.DataFrame, window: Window, mesh: str, policy: Policy)
     table = last.groupby(keys, sort=True)["not_after"].min().to_frame()
     each = found[found["rotation"]].groupby([*keys, "name", "view"]).size().groupby(keys).max()
     table["rotations"] = each.reindex(table.index, fill_value=0).astype(np.int64)
+    no = declined.groupby([*keys, "name", "view"]).size().groupby(keys).max()
+    table["refused"] = no.reindex(table.index, fill_value=0).astype(np.int64)
+    table["refused"] += _updates(table, rejections)
     table["last_rotation"] = found[found["rotation"]].groupby(keys)["time"].max().reindex(table.index)
     table = table.reset_index()
     table["lifetime_s"] = np.where(table["kind"] == "leaf", life, np.nan)
@@ -100,5 +76,27 @@ def certificates(found: pd.DataFrame, window: Window, mesh: str, policy: Policy)
     )
     table["overdue_s"] = late.where(late > 0, 0.0)
     # An authority is renewed by hand, years apart: no rule of the mesh speaks of it.
-    table.loc[(table["kind"] == "authority") & (table["state"] == "unknown"), "state"] = "fine"
+    table.loc[(table["kind"] != "leaf") & (table["state"] == "unknown"), "state"] = "fine"
     return table[columns], life
+
+
+def _updates(table: pd.DataFrame, rejections: pd.DataFrame | None) -> NDArray[np.int64]:
+    """How many updates each proxy refused outright: there the gauge stands still."""
+    if rejections is None or rejections.empty:
+        return np.zeros(len(table), np.int64)
+    place = ["cluster", "namespace", "pod"]
+    rows = rejections[rejections["kind"] == "update_rejected"].sort_values([*PROXY, "resource", "time"])
+    rise = rows.groupby([*PROXY, "resource"], sort=False)["value"].diff().clip(lower=0)
+    root = rows["resource"].str.lower().str.contains("root|ca$").map({True: "root", False: "leaf"})
+    sums = rise.groupby([*(rows[name] for name in place), root.rename("kind")]).sum()
+    own = pd.MultiIndex.from_frame(table.index.to_frame(index=False)[[*place, "kind"]])
+    return np.asarray(sums.reindex(own, fill_value=0), np.int64)
+
+
+def _trusted(found: pd.DataFrame) -> pd.DataFrame:
+    """Without what an agent tells of a leaf of which a proxy tells as well: its clock may be off."""
+    place = ["cluster", "namespace", "pod"]
+    leaf = found["kind"] == "leaf"
+    told = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), place])
+    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[place]).isin(told)
+    return found[~twice]

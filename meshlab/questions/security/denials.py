@@ -2,92 +2,160 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
-from meshlab.questions.security.encryption import EDGE
+from meshlab.questions.security.traffic import EDGE, Traffic
 
-__all__ = ["change", "denials", "rbac"]
+__all__ = ["changes", "denials", "rbac"]
 
-_CHANCE = 0.01
+_CHANCE: Final = 0.01
+_LEAST_BLOCKS: Final = 4
+_EDGE: Final = [*EDGE, "unit"]
+_COLUMNS: Final = [*_EDGE, "by", "denied", "total", "share", "low", "high", "first", "changed", "cause"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
-def denials(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def denials(table: Traffic, refused: Traffic, level: float) -> pd.DataFrame:
     """Edges on which something was denied.
 
     Parameters
     ----------
-    table : DataFrame
-        Of `encryption.traffic`.
+    table : Traffic
+    refused : Traffic
+        What the mesh's own counters say of its policies (`traffic.refusals`).
     level : float
         Of the interval (Wilson's).
 
     Returns
     -------
     DataFrame
-        `EDGE`, ``by`` (policy, or ext_authz where Envoy's flag is UAEX), ``denied``, ``total``, ``share``, ``low``,
-        ``high``, ``first``, ``changed`` (NaT: it never changed) and ``cause`` (new source, new policy, more volume,
-        constant).
+        `EDGE`, ``unit`` (requests or connections), ``by`` (``policy``: code 403 or gRPC's PERMISSION_DENIED;
+        ``ext_authz``: Envoy's flag UAEX; ``mesh``: the mesh's own counter of refusals), ``denied``, ``total``,
+        ``share``, ``low``, ``high``, ``first``, ``changed`` (NaT: it never changed) and ``cause`` (new source, new
+        policy, more volume, constant).
     """
-    columns = [*EDGE, "by", "denied", "total", "share", "low", "high", "first", "changed", "cause"]
-    own = table[table["unit"] == "requests"]
-    external = own["flags"].astype(str).str.split(",").map(lambda flags: "UAEX" in flags).astype(bool)
-    no = (own["code"] == "403") | external
-    if not no.any():
+    flow = pd.concat([_flow(table, "requests"), _flow(table, "connections"), _flow(refused)], ignore_index=True)
+    hits = flow[flow["denied"] != ""]
+    if hits.empty:
+        return pd.DataFrame(columns=_COLUMNS)
+    keys = [*_EDGE, "by"]
+    rows = hits.assign(by=hits["denied"]).groupby([*keys, "time"], sort=True)["count"].sum()
+    wide = rows.unstack("time")
+    found = wide.index.to_frame(index=False)
+    # A mesh's own counter of allowed and denied is whole by itself; all else is looked up among what was counted.
+    own, other = flow["own"].astype(bool), found["by"].eq("mesh")
+    whole = flow[~own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
+    told = flow[own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
+    times = wide.columns.union(whole.columns).union(told.columns)
+    place = pd.MultiIndex.from_frame(found[_EDGE])
+    total = whole.reindex(index=place, columns=times).to_numpy(np.float64)
+    mine = told.reindex(index=place, columns=times).to_numpy(np.float64)
+    total = np.where(other.to_numpy()[:, None], np.fmax(total, mine), total)
+    k = wide.reindex(columns=times).fillna(0.0).to_numpy(np.float64)
+    there = ~np.isnan(total)
+    n = np.nan_to_num(total)
+    moments = np.asarray(pd.DatetimeIndex(times).tz_convert(None), "datetime64[ms]")
+    at = changes(k, n, there)
+    found["denied"], found["total"] = k.sum(axis=1), n.sum(axis=1)
+    found["share"] = found["denied"] / found["total"]
+    found["low"], found["high"] = proportion_confint(found["denied"], found["total"], 1 - level, method="wilson")
+    found["first"] = _moment(moments[(k > 0).argmax(axis=1)])
+    found["changed"] = _moment(np.where(at >= 0, moments[np.maximum(at, 0)], np.datetime64("NaT")))
+    found["cause"] = _causes(k, n, there, at, moments.astype(np.int64), _start(table, moments))
+    kept = found[~_twice(found)].sort_values(["denied", *keys], ascending=[False] + [True] * len(keys))
+    return kept[_COLUMNS].reset_index(drop=True)
+
+
+def _flow(table: Traffic, unit: str = "") -> pd.DataFrame:
+    """Counts by edge and time of edges that were denied anything, or of all edges of a table of refusals."""
+    labels = table.labels
+    columns = [*_EDGE, "denied", "own", "time", "count"]
+    if labels.empty:
         return pd.DataFrame(columns=columns)
-    whole = own.groupby([*EDGE, "time"])["count"].sum()
-    denied = own[no].assign(by=np.where(external[no], "ext_authz", "policy"))
-    start = own["time"].min()
-    rows = []
-    # Few edges are denied anything: only those are looked at one by one.
-    for key, mine in denied.groupby([*EDGE, "by"], sort=True):
-        edge: Any = key[:-1]
-        total = whole.loc[edge]
-        hits = mine.groupby("time")["count"].sum().reindex(total.index, fill_value=0)
-        k, n = float(hits.sum()), float(total.sum())
-        low, high = proportion_confint(k, n, 1 - level, method="wilson")
-        at = change(hits.to_numpy(np.float64), total.to_numpy(np.float64))
-        when = total.index[at] if at is not None else pd.NaT
-        first = hits.index[hits > 0][0]
-        rows.append((*key, k, n, k / n, low, high, first, when, _cause(hits, total, at, start)))
-    return pd.DataFrame(rows, columns=columns).sort_values("denied", ascending=False).reset_index(drop=True)
+    labels = labels if "own" in labels else labels.assign(own=False)
+    if unit:
+        labels = labels[labels["unit"] == unit]
+    # Few edges are denied anything: only those are looked at.
+    rows = table.samples[table.samples["sid"].isin(labels.index)]
+    if unit == "requests":
+        edge = pd.MultiIndex.from_frame(labels[_EDGE])
+        bad = edge.isin(edge[labels["denied"] != ""])
+        rows = rows[rows["sid"].isin(labels.index[bad])]
+    named = labels.loc[rows["sid"], [*_EDGE, "denied", "own"]].reset_index(drop=True)
+    return pd.concat([named, rows[["time", "count"]].reset_index(drop=True)], axis=1)
 
 
-def _cause(hits: pd.Series[float], total: pd.Series[float], at: int | None, start: pd.Timestamp) -> str:
-    late = total.index[0] - start > (total.index[-1] - start) * 0.1 + pd.Timedelta(seconds=60)
-    if late:
-        return "new source"
-    if at is not None:
-        return "new policy"
-    half = len(total) // 2
-    if half and total.iloc[half:].sum() > 1.5 * total.iloc[:half].sum() and hits.iloc[half:].sum() > 0:
-        return "more volume"
-    return "constant"
+def _start(table: Traffic, moments: NDArray[np.datetime64]) -> int:
+    first = table.samples["time"].min() if len(table.samples) else pd.NaT
+    return int((moments.min() if pd.isna(first) else np.datetime64(first.tz_convert(None), "ms")).astype(np.int64))
 
 
-def change(hits: np.ndarray, total: np.ndarray) -> int | None:
-    """Where the share of hits changed: the likeliest cut of binomial counts in two, where chance does not explain it.
+def _moment(values: NDArray[np.datetime64]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(values.astype("datetime64[ms]")).tz_localize("UTC")
+
+
+def _twice(found: pd.DataFrame) -> pd.Series[bool]:
+    """Rows of code 403 that the mesh's own counter of refusals tells as well."""
+    key = [word for word in _EDGE if word not in ("protocol", "destination_service")]
+    mesh = found[found["by"] == "mesh"].groupby(key)["denied"].sum()
+    told = mesh.reindex(pd.MultiIndex.from_frame(found[key])).to_numpy()
+    double: pd.Series[bool] = found["by"].eq("policy") & (np.nan_to_num(told) >= found["denied"])
+    return double
+
+
+def _causes(k: Floats, n: Floats, there: NDArray[np.bool_], at: Ints, times: Ints, start: int) -> NDArray[np.str_]:
+    """Why each edge is denied as it is: a caller that came late, a cut in the share, more requests, or none of them."""
+    first = times[there.argmax(axis=1)]
+    last = times[there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)]
+    late = first - start > 0.1 * (last - start) + 60_000
+    rank, size = there.cumsum(axis=1), there.sum(axis=1)
+    half = size[:, None] // 2
+    before = there & (rank <= half)
+    grown = (size >= 2) & ((n * (there & ~before)).sum(axis=1) > 1.5 * (n * before).sum(axis=1))
+    grown &= (k * (there & ~before)).sum(axis=1) > 0
+    return np.select([late, at >= 0, grown], ["new source", "new policy", "more volume"], "constant")
+
+
+def changes(hits: Floats, total: Floats, there: NDArray[np.bool_]) -> Ints:
+    """Where shares of hits changed: the likeliest cuts of binomial counts in two, where chance does not explain them.
+
+    Parameters
+    ----------
+    hits, total : array, shape (edges, blocks)
+    there : array of bool, shape (edges, blocks)
+        Which blocks were counted.
 
     Returns
     -------
-    int or None
-        Index of the first block after the change.
+    array of int, shape (edges,)
+        Index of the first counted block after the change; -1: there is none.
     """
-    if len(hits) < 4:
-        return None
-    k, n = np.cumsum(hits)[:-1], np.cumsum(total)[:-1]
-    gain = 2 * (_log(k, n) + _log(hits.sum() - k, total.sum() - n) - _log(hits.sum(), total.sum()))
-    best = int(np.argmax(gain))
+    if hits.shape[1] < _LEAST_BLOCKS:
+        return np.full(len(hits), -1)
+    k, n = hits.cumsum(axis=1), total.cumsum(axis=1)
+    all_k, all_n = k[:, -1:], n[:, -1:]
+    gain = 2 * (_log(k, n) + _log(all_k - k, all_n - n) - _log(all_k, all_n))[:, :-1]
+    # A cut lies behind a counted block, and before another one.
+    size = there.sum(axis=1)
+    gain = np.where(there[:, :-1] & (there.cumsum(axis=1) < size[:, None])[:, :-1], gain, -np.inf)
+    best = gain.argmax(axis=1)
     # As many looks as cuts.
-    return best + 1 if gain[best] > chi2.isf(_CHANCE / len(gain), 1) else None
+    limit = chi2.isf(_CHANCE / np.maximum(size - 1, 1), 1)
+    sure = (gain[np.arange(len(gain)), best] > limit) & (size >= _LEAST_BLOCKS)
+    after = there & (np.arange(hits.shape[1]) > best[:, None])
+    return np.where(sure, after.argmax(axis=1), -1)
 
 
-def _log(k: np.ndarray, n: np.ndarray) -> np.ndarray:
-    share = np.divide(k, n, out=np.zeros_like(np.asarray(n, np.float64)), where=np.asarray(n) > 0)
+def _log(k: Floats, n: Floats) -> Floats:
+    share = np.divide(k, n, out=np.zeros_like(n), where=n > 0)
     inside = np.clip(share, 1e-300, 1.0)
     outside = np.clip(1 - share, 1e-300, 1.0)
     return np.asarray(k * np.log(inside) + (n - k) * np.log(outside))
@@ -108,4 +176,4 @@ def rbac(frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=[*keys, *names])
     # A proxy without a dry run exports none of its counters: they stay NaN.
     sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result").reindex(columns=names)
-    return sums[sums.sum(axis=1) > 0].reset_index()
+    return sums[sums.sum(axis=1) > 0].reset_index().rename_axis(columns=None)

@@ -2,89 +2,24 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Evidence
-from meshlab.questions.security.evidence import WORDS
-from meshlab.questions.security.policy import Policy
+from meshlab.questions.security.traffic import EDGE, Traffic
 
-__all__ = ["EDGE", "PEERS", "edges", "percent", "shares", "timeline", "traffic"]
-
-PEERS: Final = ["source", "source_namespace", "destination_workload", "destination_service", "destination_namespace"]
-EDGE: Final = [*PEERS, "destination_cluster", "protocol"]
-"""The columns that tell one edge from another; an edge of bytes is never added to one of requests."""
+__all__ = ["edges", "percent", "protocols", "shares", "timeline"]
 
 STATES: Final = ("mtls", "plaintext", "unverified")
 
-_MUTUAL: Final = frozenset({"mutual_tls", "true"})
-_PLAIN: Final = frozenset({"none", "no_identity", "disabled", "false", "no_tls"})
-_NOBODY: Final = frozenset({"", "unknown", "-"})
 
-
-def traffic(evidence: Evidence, policy: Policy) -> pd.DataFrame:
-    """All requests and connections, each told once by the reporter that knows, with how it was protected.
-
-    Returns
-    -------
-    DataFrame
-        The words of the requests, ``unit`` (requests or connections), ``time``, ``count``, ``state`` (mtls, plaintext,
-        unverified) and ``exposed`` (from outside the mesh into an ingress: not an edge of the mesh).
-    """
-    seen, sent = evidence.frames["seen"], evidence.frames["sent"]
-    key = ["source", "source_namespace", "destination_service", "destination_namespace"]
-    known = pd.MultiIndex.from_frame(seen[key].drop_duplicates())
-    # The caller's proxy never knows how the called one saw it: it speaks only where nobody else does.
-    alone = sent[~pd.MultiIndex.from_frame(sent[key]).isin(known)] if len(sent) else sent
-    frames = [f.assign(unit="requests", verified=v) for f, v in ((seen, True), (alone, False)) if len(f)]
-    tcp = evidence.frames["connections"]
-    if len(tcp):
-        blocks = evidence.window.start_ms + (tcp["block"].to_numpy(np.int64) + 1) * int(str(evidence.chosen))
-        tcp = tcp.assign(
-            time=pd.DatetimeIndex(blocks.astype("datetime64[ms]")).tz_localize("UTC"),
-            count=tcp["value"],
-            unit="connections",
-            protocol="tcp",
-            verified=True,
-            destination_host="",
-            destination_principal="",
-            code="",
-            flags="",
-            # The node proxy has no word for plain text: what it calls unknown on the called side is plain.
-            tls=tcp["tls"].where(~((tcp["app"] == "ztunnel") & tcp["tls"].isin(_NOBODY)), "none"),
-        )
-        names = ["source", "source_namespace", "source_principal", "destination_workload", "destination_service"]
-        tcp[names] = tcp[names].replace("unknown", "")
-        frames.append(tcp.drop(columns=["value", "app"]))
-    if not frames:
-        return pd.DataFrame(columns=[*WORDS, "unit", "time", "count", "state", "exposed"])
-    table = pd.concat(frames, ignore_index=True)
-    table = table[table["count"] > 0].reset_index(drop=True)
-    # Linkerd calls a connection without the client's certificate TLS as well: it is not mutual.
-    nameless = (table["tls"] == "true") & table["source_principal"].isin(_NOBODY)
-    mutual = table["verified"] & table["tls"].isin(_MUTUAL) & ~nameless
-    plain = table["verified"] & table["tls"].isin(_PLAIN)
-    table["state"] = np.select([mutual, plain], ["mtls", "plaintext"], "unverified")
-    doors = {name: _is_door(name, policy) for name in table["destination_workload"].unique()}
-    outside = table["source"].isin(_NOBODY) & table["source_principal"].isin(_NOBODY)
-    table["exposed"] = outside & table["destination_workload"].map(doors).astype(bool) & (table["state"] != "mtls")
-    return table
-
-
-def _is_door(name: str, policy: Policy) -> bool:
-    return any(fnmatchcase(name, pattern.strip()) for pattern in policy.ingresses.split(",") if pattern.strip())
-
-
-def edges(table: pd.DataFrame, recent: pd.Timestamp) -> pd.DataFrame:
+def edges(table: Traffic, recent: pd.Timestamp) -> pd.DataFrame:
     """One row an edge: how much was in which state, when plain text was first and last seen, and whether it goes on.
 
     Parameters
     ----------
-    table : DataFrame
-        Of `traffic`.
+    table : Traffic
     recent : Timestamp
         Plain text after this still goes on.
 
@@ -94,7 +29,7 @@ def edges(table: pd.DataFrame, recent: pd.Timestamp) -> pd.DataFrame:
         `EDGE`, ``unit``, ``mtls``, ``plaintext``, ``unverified``, ``state`` (mtls, plaintext, mixed, unverified),
         ``first_plaintext``, ``last_plaintext``, ``last_seen``, ``now`` (whether plain text goes on).
     """
-    mesh = table[~table["exposed"].astype(bool)]
+    mesh = table.labels[~table.labels["exposed"].astype(bool)]
     keys = [*EDGE, "unit"]
     if mesh.empty:
         dates = ("first_plaintext", "last_plaintext", "last_seen")
@@ -103,16 +38,16 @@ def edges(table: pd.DataFrame, recent: pd.Timestamp) -> pd.DataFrame:
         return nothing.astype({**dict.fromkeys(STATES, np.float64), **moments, "now": bool})
     grouped = mesh.groupby([*keys, "state"], sort=True)["count"].sum().unstack("state", fill_value=0)
     sums = grouped.reindex(columns=list(STATES), fill_value=0).astype(np.float64)
-    plain = mesh[mesh["state"] == "plaintext"].groupby(keys, sort=True)["time"].agg(["min", "max"])
-    sums["first_plaintext"] = plain["min"].reindex(sums.index)
-    sums["last_plaintext"] = plain["max"].reindex(sums.index)
-    sums["last_seen"] = mesh.groupby(keys, sort=True)["time"].max().reindex(sums.index)
+    plain = mesh[mesh["state"] == "plaintext"].groupby(keys, sort=True).agg({"first": "min", "last": "max"})
+    sums["first_plaintext"] = plain["first"].reindex(sums.index)
+    sums["last_plaintext"] = plain["last"].reindex(sums.index)
+    sums["last_seen"] = mesh.groupby(keys, sort=True)["last"].max().reindex(sums.index)
     some, none = sums["mtls"] > 0, sums["plaintext"] == 0
     sums["state"] = np.select(
         [~none & some, ~none, none & (sums["unverified"] > 0)], ["mixed", "plaintext", "unverified"], "mtls"
     )
     sums["now"] = (sums["last_plaintext"] > recent).fillna(False).astype(bool)
-    return sums.reset_index()
+    return sums.reset_index().rename_axis(columns=None)
 
 
 def shares(found: pd.DataFrame) -> pd.DataFrame:
@@ -143,10 +78,28 @@ def shares(found: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def timeline(table: pd.DataFrame) -> pd.DataFrame:
+def protocols(found: pd.DataFrame) -> pd.DataFrame:
+    """The same by protocol: ``unit``, ``protocol``, ``edges``, ``mtls``, ``plaintext``, ``unverified``, ``share``."""
+    groups = found.groupby(["unit", "protocol"], sort=True)
+    table = groups[list(STATES)].sum()
+    table.insert(0, "edges", groups.size())
+    known = table["mtls"] + table["plaintext"]
+    table["share"] = table["mtls"] / known.where(known > 0)
+    return table.reset_index().rename_axis(columns=None)
+
+
+def timeline(table: Traffic) -> pd.DataFrame:
     """Counts by edge, state and time, for the figure."""
-    mesh = table[~table["exposed"].astype(bool)]
-    return mesh.groupby([*EDGE, "unit", "state", "time"], sort=True)["count"].sum().reset_index()
+    mesh = table.labels[~table.labels["exposed"].astype(bool)]
+    keys = [*EDGE, "unit", "state"]
+    if mesh.empty:
+        return pd.DataFrame(columns=[*keys, "time", "count"])
+    groups = mesh.groupby(keys, sort=True)
+    place = pd.Series(-1, table.labels.index).mask(~table.labels["exposed"].astype(bool), groups.ngroup())
+    flow = table.samples.assign(group=place.to_numpy()[table.samples["sid"].to_numpy()])
+    sums = flow[flow["group"] >= 0].groupby(["group", "time"], sort=True)["count"].sum().reset_index()
+    names = groups.size().index.to_frame(index=False)
+    return pd.concat([names.iloc[sums["group"]].reset_index(drop=True), sums[["time", "count"]]], axis=1)
 
 
 def percent(encrypted: float, plaintext: float) -> str:

@@ -1,10 +1,15 @@
-"""Who speaks under which name: shared and default accounts, trust domains, and how far one identity reaches."""
+"""Who speaks under which name: shared and default accounts, and trust domains."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
-__all__ = ["identities", "reach"]
+__all__ = ["identities"]
+
+_SPIFFE: Final = r"^(?:spiffe://)?(?P<trust_domain>[^/]*)/ns/(?P<namespace>[^/]*)/sa/(?P<account>.*)$"
+_LINKERD: Final = r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.[^.]+\.(?P<trust_domain>.+)$"
 
 
 def identities(table: pd.DataFrame) -> pd.DataFrame:
@@ -14,10 +19,21 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``principal``, ``trust_domain``, ``account``, ``workloads`` (text), ``namespaces`` (how many call under it),
-        ``shared`` (by workloads that are no versions of one another), ``default`` and ``reaches`` (how many services).
+        ``shared`` (by workloads that are no versions of one another), ``default``, ``foreign`` (it calls
+        from another namespace than its own) and ``reaches`` (how many services).
     """
     known = table[table["source_principal"] != ""] if len(table) else table
-    columns = ["principal", "trust_domain", "account", "workloads", "namespaces", "shared", "default", "reaches"]
+    columns = [
+        "principal",
+        "trust_domain",
+        "account",
+        "workloads",
+        "namespaces",
+        "shared",
+        "default",
+        "foreign",
+        "reaches",
+    ]
     if known.empty:
         return pd.DataFrame(columns=columns)
     unique = known[
@@ -34,32 +50,10 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
             "reaches": groups["target"].nunique(),
         }
     ).reset_index(names="principal")
-    parts = out["principal"].str.extract(r"^(?:spiffe://)?(?P<trust_domain>[^/]*)/ns/[^/]*/sa/(?P<account>.*)$")
+    parts = out["principal"].str.extract(_SPIFFE).fillna(out["principal"].str.extract(_LINKERD))
     out["trust_domain"], out["account"] = parts["trust_domain"].fillna(""), parts["account"].fillna("")
     out["default"] = out["account"] == "default"
+    home = unique["source_principal"].map(pd.Series(parts["namespace"].fillna("").to_numpy(), out["principal"]))
+    away = (home != "") & (unique["source_namespace"] != "") & (home != unique["source_namespace"])
+    out["foreign"] = out["principal"].isin(unique.loc[away, "source_principal"])
     return out[columns]
-
-
-def reach(table: pd.DataFrame) -> pd.DataFrame:
-    """Blast radius as observed: the services that each identity called, and that those called in turn.
-
-    Returns
-    -------
-    DataFrame
-        ``source``, ``direct`` and ``closure`` (how many services), the farthest first.
-    """
-    if table.empty:
-        return pd.DataFrame(columns=["source", "direct", "closure"])
-    pairs = table[["source", "destination_workload"]].drop_duplicates()
-    pairs = pairs[(pairs["source"] != "") & (pairs["destination_workload"] != "")]
-    calls = {str(name): set(own) for name, own in pairs.groupby("source")["destination_workload"]}
-    rows = []
-    for name, direct in calls.items():
-        found, todo = set(direct), list(direct)
-        while todo:
-            more = calls.get(todo.pop(), set()) - found
-            found |= more
-            todo += more
-        rows.append((name, len(direct), len(found - {name})))
-    out = pd.DataFrame(rows, columns=["source", "direct", "closure"])
-    return out.sort_values(["closure", "source"], ascending=[False, True]).reset_index(drop=True)

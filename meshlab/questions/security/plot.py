@@ -8,6 +8,7 @@ import pandas as pd
 
 from meshlab.escape import mathtext
 from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.questions.security.rows import shown
 from meshlab.results import Result
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["certificates", "denials", "encryption"]
 
 _GREY: Final = "#888888"
 _INKS: Final = {"mtls": (BASELINE, "s"), "plaintext": (CANARY, "X"), "unverified": (_GREY, "o")}
+_LONGEST: Final = 160
 _MOST: Final = 16
 """Edges in a figure: the ones with plain text first."""
 
@@ -35,7 +37,7 @@ def encryption(result: Result) -> Figure:
             if own.any():
                 shift = 0.2 if state == "plaintext" else 0.0
                 ax.plot(table["time"][own], at[own] + shift, mark, color=ink, markersize=4, linestyle="", label=state)
-        ax.set_yticks([-k for k in range(len(names))], [mathtext(name) for name in names], fontsize=8)
+        ax.set_yticks([-k for k in range(len(names))], [mathtext(shown(name, _LONGEST)) for name in names], fontsize=8)
         ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         show_time(ax)
     return fig
@@ -66,7 +68,7 @@ def certificates(result: Result) -> Figure:
                 ax.plot(
                     moment, late["workload"].map(place), mark, color="black", markersize=10, label=label, linestyle=""
                 )
-        ax.set_yticks([-k for k in range(len(names))], [mathtext(name) for name in names], fontsize=8)
+        ax.set_yticks([-k for k in range(len(names))], [mathtext(shown(name, _LONGEST)) for name in names], fontsize=8)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         show_time(ax)
@@ -89,7 +91,7 @@ def denials(result: Result) -> Figure:
             color=CANARY,
             capsize=4,
         )
-        ax.set_yticks(at, [mathtext(name) for name in _names(table)], fontsize=8)
+        ax.set_yticks(at, [mathtext(shown(name, _LONGEST)) for name in _names(table)], fontsize=8)
         ax.set_xlim(0, 101)
         ax.set_xlabel("requests denied (%)")
     return fig

@@ -30,6 +30,12 @@ class Policy:
         Share of the life by which a rotation may be late.
     against : str
         The ``result.json`` of an earlier run, to say what is new, fixed and worse; empty: none.
+    policies_file : str
+        YAML of the AuthorizationPolicies in force, which telemetry does not know; empty: none is given.
+    policy_label : str
+        The key of the label by which policies find pods.
+    last_part : float
+        Share of the window that the proposal's replay leaves out and tests.
     level : float
         Of all intervals.
 
@@ -46,6 +52,9 @@ class Policy:
     lifetime_s: float = 0.0
     slack: float = 0.05
     against: str = ""
+    policies_file: str = ""
+    policy_label: str = "app"
+    last_part: float = 0.25
     level: float = 0.95
 
     def __post_init__(self) -> None:
@@ -61,5 +70,7 @@ class Policy:
         for name in ("rotate_after", "slack"):
             if not 0 <= getattr(self, name) < 1:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}, which is no share", "give 0 to 1")
-        if not 0 < self.level < 1:
-            raise ParameterError(f"level is {self.level!r}", "give a share between 0 and 1, such as 0.95")
+        for name in ("level", "last_part"):
+            if not 0 < getattr(self, name) < 1:
+                usual = type(self).__dataclass_fields__[name].default
+                raise ParameterError(f"{name} is {getattr(self, name)!r}", f"give a share between 0 and 1, as {usual}")

@@ -41,9 +41,9 @@ def score(
         ``term``, ``weight``, ``share`` (NaN: not measured), ``cap`` (NaN: none).
     """
     units = shares.set_index(["unit", "by"])["share"] if len(shares) else pd.Series(dtype=np.float64)
-    # Requests and connections are never added up; where both are there the lower one counts.
-    flows = [units.get((unit, unit), np.nan) for unit in ("requests", "connections")]
-    sides = [units.get((unit, "edges"), np.nan) for unit in ("requests", "connections")]
+    # Requests, connections and bytes are never added up; the lowest one counts.
+    flows = [units.get((unit, unit), np.nan) for unit in ("requests", "connections", "bytes")]
+    sides = [units.get((unit, "edges"), np.nan) for unit in ("requests", "connections", "bytes")]
     leaf = certificates[(certificates["kind"] == "leaf") & (certificates["state"] != "unknown")]
     values = {
         "requests encrypted": _least(flows),

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 
-from meshlab.questions.security.encryption import EDGE
+from meshlab.questions.security.traffic import EDGE, Traffic
 
-__all__ = ["BLIND", "breaks", "workloads"]
+__all__ = ["blind", "breaks", "workloads"]
 
-BLIND = (
+_BLIND: Final = (
     "telemetry cannot see ports that the proxy leaves out, health probes that bypass it, pods without a proxy, and "
     "jobs that run more rarely than the window is long"
 )
 
 
-def breaks(found: pd.DataFrame, seconds: float) -> pd.DataFrame:
+def breaks(found: pd.DataFrame, table: Traffic, seconds: float) -> pd.DataFrame:
     """The edges that STRICT would break or would have broken.
 
     Parameters
     ----------
     found : DataFrame
         Of `encryption.edges`.
+    table : Traffic
+        What it was made of.
     seconds : float
         The window's length.
 
     Returns
     -------
     DataFrame
-        `EDGE`, ``unit``, ``port`` (empty: standard metrics do not name it), ``per_s``, ``first_plaintext``,
-        ``last_plaintext`` and ``now`` (false: a mended edge).
+        `EDGE`, ``unit``, ``port`` (of the called workload; "not exported" where the mesh's metrics do not name it),
+        ``per_s``, ``first_plaintext``, ``last_plaintext`` and ``now`` (false: a mended edge).
     """
     broken = found[found["plaintext"] > 0]
-    table = broken[[*EDGE, "unit", "first_plaintext", "last_plaintext", "now"]].copy()
-    table.insert(len(EDGE) + 1, "port", "")
-    table.insert(len(EDGE) + 2, "per_s", broken["plaintext"] / seconds)
-    return table.sort_values(["now", "per_s", *EDGE], ascending=[False, False] + [True] * len(EDGE)).reset_index(
+    listed = broken[[*EDGE, "unit", "first_plaintext", "last_plaintext", "now"]].copy()
+    listed.insert(len(EDGE) + 1, "port", _ports(broken, table.labels))
+    listed.insert(len(EDGE) + 2, "per_s", broken["plaintext"] / seconds)
+    return listed.sort_values(["now", "per_s", *EDGE], ascending=[False, False] + [True] * len(EDGE)).reset_index(
         drop=True
     )
+
+
+def _ports(broken: pd.DataFrame, labels: pd.DataFrame) -> list[str]:
+    """The ports that plain text came to, of each edge."""
+    if broken.empty:
+        return []
+    keys = [*EDGE, "unit"]
+    plain = labels[
+        (labels["state"] == "plaintext") & ~labels["exposed"].astype(bool) & (labels["destination_port"] != "")
+    ]
+    some = {key: ", ".join(sorted(set(own), key=_number)) for key, own in plain.groupby(keys)["destination_port"]}
+    return [some.get(key, "not exported") for key in broken[keys].itertuples(index=False, name=None)]
+
+
+def _number(port: str) -> tuple[int, str]:
+    return (int(port), port) if port.isdecimal() else (0, port)
 
 
 def workloads(found: pd.DataFrame) -> pd.DataFrame:
@@ -59,3 +79,14 @@ def workloads(found: pd.DataFrame) -> pd.DataFrame:
     # Nothing but plain text, and none of late: nobody has shown that its callers can do better.
     table.loc[(table["strict"] == "safe") & (table["mtls"] == 0), "strict"] = "unknown"
     return table.reset_index()[[*keys, "callers", "strict", "last_plaintext"]]
+
+
+def blind(table: Traffic) -> str:
+    """What this dry run could not see, in words: what never is in telemetry, and what this mesh does not export."""
+    labels = table.labels
+    more = [_BLIND]
+    if labels.empty or not (labels["destination_port"] != "").any():
+        more.append("ports are not exported, so a port that must stay open cannot be told from the others")
+    if labels.empty or not labels["unit"].isin(["connections", "bytes"]).any():
+        more.append("TCP without requests is not exported, or there was none")
+    return "; ".join(more)

@@ -204,6 +204,10 @@ def test_order_of_rows_changes_nothing() -> None:
 HOSTILE = st.one_of(
     st.text(max_size=30),
     st.sampled_from(["null", "1e3", "true", "~", "a\n---\nkind: Pod", "x\u2028- y", "\x85z", f"spiffe://{SA}web"]),
+    st.sampled_from(
+        ["<script>alert(1)</script>", "&a [*a, *a]", "*a", "a: b", "- a", "'", '"', "é", "\u202eko", "\ufeffa"]
+    ),
+    st.sampled_from(["%YAML 1.1", "# a", "a #b", "{{ a }}", "? a", "|", ">-"]),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 import meshlab
+from meshlab.evidence import Evidence
 from meshlab.questions import security as question
 from meshlab.results import Result, Verdict
 
@@ -131,6 +133,50 @@ def test_an_earlier_result_shows_what_changed(migration: Result, tmp_path: Path)
         ("new", "ML-SEC-007"),
         ("fixed", "ML-SEC-002"),
     }
+
+
+def test_what_warned_and_now_fails_is_worse(migration: Result, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps(migration.to_dict()))
+    # All plain text within the window's last five minutes still goes on.
+    policy = question.Policy(against=str(tmp_path / "result.json"), recent_s=300.0)
+    changes = judged("mtls-migration", policy).tables["changes"]
+    assert set(changes["change"]) == {"worse"}
+    assert set(changes["code"]) == {"ML-SEC-001", "ML-SEC-002"}
+    assert set(changes["before"]) == {"WARN"}
+    assert set(changes["after"]) == {"FAIL"}
+    same = judged("mtls-migration", question.Policy(against=str(tmp_path / "result.json"))).tables["changes"]
+    assert same.empty
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    mesh = meshlab.connect(str(DATA / "mtls-migration"))
+    return question.collect(mesh, mesh.window())
+
+
+def test_the_order_of_all_rows_changes_no_table(evidence: Evidence, migration: Result) -> None:
+    mixed = {name: frame.sample(frac=1, random_state=5) for name, frame in evidence.frames.items()}
+    result = question.judge(dataclasses.replace(evidence, frames=mixed))
+    assert result.to_dict() == migration.to_dict()
+    for name, table in migration.tables.items():
+        pd.testing.assert_frame_equal(result.tables[name], table, obj=name)
+
+
+@pytest.mark.parametrize(
+    ("names", "codes"),
+    [
+        (["certificates"], ["ML-SEC-004", "ML-SEC-005"]),
+        (["rbac"], ["ML-SEC-009"]),
+        (["versions"], ["ML-SEC-013"]),
+        (["ciphers"], ["ML-SEC-021"]),
+        (["seen", "sent"], ["ML-SEC-010", "ML-SEC-014", "ML-SEC-016", "ML-SEC-017", "ML-SEC-019"]),
+    ],
+)
+def test_what_is_not_exported_is_not_measured(evidence: Evidence, names: list[str], codes: list[str]) -> None:
+    frames = {**evidence.frames, **{name: evidence.frames[name].iloc[:0] for name in names}}
+    told = {f.code: f for f in question.judge(dataclasses.replace(evidence, frames=frames)).findings}
+    assert {told[code].word for code in codes} == {"NOT_MEASURED"}
+    assert all(told[code].value is None for code in codes)
 
 
 @pytest.mark.parametrize("name", ["encryption", "certificates", "denials"])

@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab.evidence import Evidence
-from meshlab.questions.security.certificates import certificates, steps
-from meshlab.questions.security.denials import change, rbac
-from meshlab.questions.security.encryption import edges, percent, shares, traffic
+from meshlab.questions.security.certificate_steps import steps
+from meshlab.questions.security.certificates import certificates
+from meshlab.questions.security.connections import COLUMNS
+from meshlab.questions.security.denials import changes, rbac
+from meshlab.questions.security.encryption import edges, percent, shares
 from meshlab.questions.security.evidence import WORDS
 from meshlab.questions.security.judge import judge
 from meshlab.questions.security.policy import Policy
+from meshlab.questions.security.traffic import traffic
 from meshlab.results import Result, Verdict
 from meshlab.window import Window
 
@@ -50,7 +53,7 @@ def evidence(seen: pd.DataFrame, sent: pd.DataFrame | None = None, ends: pd.Data
     frames = {
         "seen": seen,
         "sent": requests([]) if sent is None else sent,
-        "connections": empty,
+        **dict.fromkeys(("connections", "bytes", "refused", "rejections", "signing", "ciphers"), empty),
         "certificates": pd.DataFrame(columns=["value", "time"]) if ends is None else ends,
         "rbac": empty,
         "versions": empty,
@@ -74,6 +77,34 @@ def test_plain_text_never_raises_the_score(
     assert after < 100
 
 
+def connections(made: list[tuple[str, str, str, int, int]]) -> pd.DataFrame:
+    frame = pd.DataFrame({word: pd.Series("", range(len(made)), dtype=str) for word in COLUMNS})
+    for k, name in enumerate(("source", "destination_workload", "tls")):
+        frame[name] = pd.Series([row[k] for row in made], dtype=str)
+    return frame.assign(block=[row[3] for row in made], value=[float(row[4]) for row in made])
+
+
+@settings(max_examples=15)
+@given(rows, rows, st.sampled_from(["connections", "bytes"]), st.sampled_from(["x", "z"]), st.integers(1, 10**6))
+def test_plain_connections_and_bytes_never_raise_the_score(
+    made: list[tuple[str, str, str, int, int]],
+    opened: list[tuple[str, str, str, int, int]],
+    kind: str,
+    called: str,
+    count: int,
+) -> None:
+    whole = evidence(requests(made))
+
+    def judged(more: list[tuple[str, str, str, int, int]]) -> float | None:
+        frames = {**whole.frames, kind: connections([*opened, *more])}
+        return points(judge(Evidence(frames=frames, window=WINDOW, source="test", chosen=10_000)))
+
+    before, after = judged([]), judged([("a", called, "none", 200, count)])
+    assert after is not None
+    assert before is None or after <= before
+    assert after < 100
+
+
 @settings(max_examples=25)
 @given(rows, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, int]], random: object) -> None:
@@ -85,8 +116,11 @@ def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, 
 def test_nothing_exported_is_not_measured() -> None:
     result = judge(evidence(requests([])))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert all(f.value is None for f in result.findings if f.code in ("ML-SEC-001", "ML-SEC-004", "ML-SEC-014"))
     assert "not measured" in result.headline
+    # Nothing that was not measured has a figure, and nothing passes.
+    assert [f.value for f in result.findings if f.value is not None] == []
+    assert {f.word for f in result.findings if f.code != "ML-SEC-001"} == {"NOT_MEASURED"}
+    assert result.tables["score"]["share"].isna().all()
 
 
 def test_the_callers_side_alone_is_unverified_and_reporters_are_not_added() -> None:
@@ -110,7 +144,7 @@ def test_requests_and_connections_are_never_in_one_share() -> None:
             "destination_namespace": [""],
             "destination_cluster": [""],
             "tls": ["unknown"],
-            "app": ["ztunnel"],
+            "proxy": ["ztunnel"],
             "block": [3],
             "value": [5000.0],
         }
@@ -180,14 +214,16 @@ def test_linkerd_renews_later() -> None:
 
 def test_an_authority_is_no_leaf() -> None:
     table, _ = certificates(steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", Policy(lifetime_s=1000))
-    assert table["kind"].tolist() == ["authority"]
+    assert table["kind"].tolist() == ["root"]
     assert table["state"].tolist() == ["fine"]
 
 
 def test_a_change_is_where_it_is_and_constant_shares_have_none() -> None:
-    total = np.full(40, 100.0)
-    assert change(np.r_[np.zeros(25), np.full(15, 30.0)], total) == 25
-    assert change(np.full(40, 30.0), total) is None
+    total, there = np.full((3, 40), 100.0), np.ones((3, 40), bool)
+    hits = np.stack([np.r_[np.zeros(25), np.full(15, 30.0)], np.full(40, 30.0), np.r_[np.zeros(25), np.full(15, 30.0)]])
+    # Blocks in which nothing was counted are neither before nor after: the change is where counting goes on.
+    there[2, 22:28], total[2, 22:28], hits[2, 22:28] = False, 0.0, 0.0
+    assert changes(hits, total, there).tolist() == [25, -1, 28]
 
 
 def test_a_dry_run_that_is_not_exported_decided_nothing() -> None:
@@ -197,3 +233,24 @@ def test_a_dry_run_that_is_not_exported_decided_nothing() -> None:
     )
     assert table[["allowed", "denied"]].to_numpy().tolist() == [[7.0, 0.0]]
     assert table[["shadow_allowed", "shadow_denied"]].isna().all(axis=None)
+
+
+HOSTILE = ["<script>alert(1)</script>", "x" * 9000, "é\u202e" * 3000, "$a$|`b`\n\x1b[31m"]
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(HOSTILE), st.integers(1, 40))
+def test_hostile_labels_neither_break_out_nor_break_the_limit(name: str, edges_of_each: int) -> None:
+    made = [
+        (f"{k}{name}", f"{k % 3}{name}", tls, 300, 5) for k in range(edges_of_each) for tls in ("none", "mutual_tls")
+    ]
+    frame = requests(made)
+    frame["code"] = ["403", "200"] * edges_of_each
+    frame["source_principal"] = "spiffe://" + name
+    frame["destination_namespace"] = name
+    result = judge(evidence(frame))
+    assert result.to_dict()["question"] == "security"
+    assert "<script" not in result.to_html()
+    assert all("\n" not in f.statement and "\x1b" not in f.statement for f in result.findings)
+    # Cut where people read, and whole in the tables.
+    assert set(result.tables["edges"]["destination_namespace"]) == {name}

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from meshlab.errors import ParameterError
 from meshlab.questions.security.least_privilege.names import comment, is_label_key, is_label_value
 from meshlab.questions.security.least_privilege.proposal import Grant, Proposal
+from meshlab.questions.security.least_privilege.text import Text
 
 __all__ = ["Selector", "policies"]
+
+_TITLE: Final = "# A proposal, from observed traffic: review it before you apply it."
+_DRY: Final = "# A caller rarer than the window is not in it; as a dry run it denies nothing yet."
+_ENFORCED: Final = "# A caller rarer than the window is not in it, and is denied as soon as this is applied."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Selector:
 
 def policies(
     proposal: Proposal, *, selector: Selector | None = None, dry_run: bool = True, deny_rest: bool = False
-) -> str:
+) -> Text:
     """Write the policies.
 
     Parameters
@@ -55,11 +61,11 @@ def policies(
 
     Returns
     -------
-    str
-        YAML documents, one a workload.
+    Text
+        YAML documents, one a workload; a text that notebooks show in its lines.
     """
     selector = selector or Selector()
-    lines = ["# From observed traffic: review before you apply. A caller rarer than the window is not in it."]
+    lines = [_TITLE, _DRY if dry_run else _ENFORCED]
     for left in proposal.leftovers:
         who = f"{left.source or 'unknown'} ({left.principal or 'no identity'})"
         lines.append(comment(f"no rule: {who} -> {left.namespace}/{left.workload}"))
@@ -81,7 +87,7 @@ def policies(
     if deny_rest:
         for namespace in sorted(set(namespaces)):
             lines += [*_head("allow-nothing", namespace, dry_run=dry_run), "spec: {}"]
-    return "\n".join(lines) + "\n"
+    return Text("\n".join(lines) + "\n")
 
 
 def _head(name: str, namespace: str, *, dry_run: bool) -> list[str]:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from meshlab.dialects.base import ABSENT, Reporter
 from meshlab.mesh import Answer, Mesh
+from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.least_privilege.names import bare
 from meshlab.window import Window
 
-__all__ = ["TARGET", "WORDS", "collect", "edges"]
+__all__ = ["TARGET", "WORDS", "collect", "edges", "told_once"]
 
 TARGET: Final = ("destination_namespace", "destination_workload")
 """The words that name what a policy protects."""
@@ -49,8 +50,20 @@ def collect(mesh: Mesh, window: Window, *, block_ms: int = 60_000) -> Answer:
     return mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms)
 
 
-def edges(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that had requests, with what a proposal needs to know of each.
+def told_once(frame: pd.DataFrame | Compact) -> Compact:
+    """What was observed with its labels told once."""
+    if isinstance(frame, Compact):
+        return frame
+    return compact(frame, [word for word in WORDS if word in frame])
+
+
+def edges(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a proposal needs to know of each combination of labels that had requests.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `Compact.totals`.
 
     Returns
     -------
@@ -63,7 +76,6 @@ def edges(frame: pd.DataFrame) -> pd.DataFrame:
     A 403 may be the application's own answer. It is taken for a denial, since the cautious error is one rule too few:
     a caller that also got other answers keeps its rule.
     """
-    rows = frame[frame["count"] > 0]
     given = rows["source_principal"].astype(str)
     known = ~given.isin(ABSENT) & ~_text(rows, "tls").isin(_NO_TLS)
     principal = given.map(bare).where(known, "")

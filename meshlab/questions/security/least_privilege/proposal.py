@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
+from meshlab.questions.security.compact import Compact
 from meshlab.questions.security.least_privilege.names import is_namespace, is_principal, is_workload
-from meshlab.questions.security.least_privilege.observed import TARGET, edges
+from meshlab.questions.security.least_privilege.observed import TARGET, edges, told_once
 
 __all__ = ["Grant", "Leftover", "Proposal", "Traffic", "Why", "propose"]
 
@@ -113,19 +115,25 @@ class Proposal:
 _LEFT: Final = (*TARGET, "source", "principal")
 
 
-def propose(frame: pd.DataFrame) -> Proposal:
+def propose(frame: pd.DataFrame | Compact, until_ms: int | None = None) -> Proposal:
     """Make rules of observed traffic.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or Compact
         As `collect` answers; the order of its rows does not matter.
+    until_ms : int, optional
+        Nothing after this is looked at, unix milliseconds.
     """
-    rows = edges(frame)
+    told = told_once(frame)
+    times = told.times if until_ms is None else told.times[told.times <= until_ms]
+    if not len(times):
+        return Proposal((), ())
+    rows = edges(told.totals(None if until_ms is None else told.time <= until_ms))
     if rows.empty:
         return Proposal((), ())
-    times = frame["time"]
-    span_s = float((times.max() - times.min()).total_seconds()) + _block_s(times) if len(frame) else 0.0
+    # Blocks are named by their ends, so the first one began a block earlier.
+    span_s = float(times[-1] - times[0] + (np.diff(times).min() if len(times) > 1 else 0)) / 1000
     well = rows["principal"].map(is_principal) & rows[TARGET[0]].map(is_namespace) & rows[TARGET[1]].map(is_workload)
     named = rows["principal"].ne("")
     passed = rows[named & well.astype(bool) & ~rows["denied"]]
@@ -152,17 +160,11 @@ def propose(frame: pd.DataFrame) -> Proposal:
     return Proposal(tuple(grants), tuple(leftovers))
 
 
-def _block_s(times: pd.Series) -> float:
-    """The length of a block: blocks are named by their ends, so the first one began so much earlier."""
-    apart = times.drop_duplicates().sort_values().diff().dropna()
-    return float(apart.min().total_seconds()) if len(apart) else 0.0
-
-
 def _traffic(rows: pd.DataFrame, by: tuple[str, ...], span_s: float) -> Iterator[tuple[tuple[str, ...], Traffic]]:
     if rows.empty:
         return
     found = rows.groupby(list(by), sort=True).agg(
-        requests=("count", "sum"), first=("time", "min"), last=("time", "max")
+        requests=("count", "sum"), first=("first", "min"), last=("last", "max")
     )
     for key, requests, first, last in zip(found.index, found["requests"], found["first"], found["last"], strict=True):
         rate = float(requests) / span_s if span_s > 0 else None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
-import yaml
 
 from meshlab.errors import ParameterError
+from meshlab.questions.security.compact import Compact
+from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
 from meshlab.questions.security.least_privilege.names import bare
-from meshlab.questions.security.least_privilege.observed import TARGET, edges
-from meshlab.questions.security.least_privilege.proposal import Proposal, propose
+from meshlab.questions.security.least_privilege.observed import TARGET, edges, told_once
+from meshlab.questions.security.least_privilege.proposal import Grant, Proposal, propose
 
 __all__ = ["Replay", "Unused", "replay", "unused"]
 
@@ -44,6 +44,8 @@ class Replay:
         The edges behind it: what is called, ``principal``, ``requests``, the most first.
     unidentified : int
         Requests of the last part without an identity, at workloads with a policy: it would deny them too.
+    unused : tuple of Grant
+        Rules of the first part that the last part had no use for.
     """
 
     proposal: Proposal
@@ -54,6 +56,7 @@ class Replay:
     interval: tuple[float, float] | None
     denied: pd.DataFrame
     unidentified: int
+    unused: tuple[Grant, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,12 @@ class Unused:
     limited: bool
 
 
-def replay(frame: pd.DataFrame, *, last_part: float = 0.25) -> Replay:
+def replay(frame: pd.DataFrame | Compact, *, last_part: float = 0.25) -> Replay:
     """Leave the last part of a window out, propose, and try the proposal on it.
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or Compact
         As `collect` answers.
     last_part : float
         Share of the window's length, between 0 and 1.
@@ -92,12 +95,12 @@ def replay(frame: pd.DataFrame, *, last_part: float = 0.25) -> Replay:
     """
     if not 0 < last_part < 1:
         raise ParameterError(f"last_part is {last_part}", "give a share between 0 and 1, such as 0.25")
-    if frame.empty:
+    told = told_once(frame)
+    if not len(told.times):
         raise ParameterError("no traffic was observed", "choose a window with traffic")
-    first, last = frame["time"].min(), frame["time"].max()
-    cut = first + (last - first) * (1 - last_part)
-    proposal = propose(frame[frame["time"] <= cut])
-    tested = edges(frame[frame["time"] > cut])
+    cut_ms = int(told.times[0] + (told.times[-1] - told.times[0]) * (1 - last_part))
+    proposal = propose(told, cut_ms)
+    tested = edges(told.totals(told.time > cut_ms))
     closed = pd.MultiIndex.from_tuples([(ns, w) for ns, w, _ in proposal.targets()] or [("", "")], names=TARGET)
     allowed = pd.MultiIndex.from_tuples(
         [(g.namespace, g.workload, g.principal) for g in proposal.grants] or [("", "", "")], names=_EDGE
@@ -107,29 +110,33 @@ def replay(frame: pd.DataFrame, *, last_part: float = 0.25) -> Replay:
     named = tested["principal"].ne("").to_numpy()
     legitimate = named & ~tested["denied"].to_numpy()
     wrong = tested[legitimate & inside & ~let]
+    again = set(tested.loc[legitimate, list(_EDGE)].drop_duplicates().itertuples(index=False, name=None))
     requests, false = int(tested.loc[legitimate, "count"].sum()), int(wrong["count"].sum())
     denied = wrong.groupby(list(_EDGE), as_index=False)["count"].sum().rename(columns={"count": "requests"})
     return Replay(
         proposal=proposal,
-        cut=cut,
+        cut=pd.Timestamp(cut_ms, unit="ms", tz="UTC"),
         requests=requests,
         false_denials=false,
         share=false / requests if requests else None,
         interval=_wilson(false, requests) if requests else None,
         denied=denied.sort_values(["requests", *_EDGE], ascending=[False, True, True, True], ignore_index=True),
         unidentified=int(tested.loc[~named & inside, "count"].sum()),
+        unused=tuple(g for g in proposal.grants if (g.namespace, g.workload, g.principal) not in again),
     )
 
 
-def unused(current: str, frame: pd.DataFrame, *, selector: Selector | None = None) -> tuple[Unused, ...]:
+def unused(
+    current: str | tuple[Permitted, ...], frame: pd.DataFrame | Proposal, *, selector: Selector | None = None
+) -> tuple[Unused, ...]:
     """Principals that a policy allows and that were not seen.
 
     Parameters
     ----------
-    current : str
-        YAML of the AuthorizationPolicies in force.
-    frame : DataFrame
-        As `collect` answers.
+    current : str or tuple of Permitted
+        YAML of the AuthorizationPolicies in force, or what was read of it.
+    frame : DataFrame or Proposal
+        As `collect` answers, or what `propose` made of it.
     selector : Selector, optional
         How policies find workloads.
 
@@ -139,46 +146,18 @@ def unused(current: str, frame: pd.DataFrame, *, selector: Selector | None = Non
         The text is no YAML.
     """
     selector = selector or Selector()
-    seen = propose(frame)
+    seen = frame if isinstance(frame, Proposal) else propose(frame)
     used = {(g.namespace, selector.value(g), g.principal) for g in seen.grants}
     anywhere = {(g.namespace, g.principal) for g in seen.grants}
     found = set()
-    for name, namespace, value, principal in _allowed(current, selector.label):
-        limited = "*" not in principal
-        known = (namespace, value, bare(principal)) in used if value else (namespace, bare(principal)) in anywhere
-        if not limited or not known:
-            found.add(Unused(name, namespace, principal, limited))
+    for one in read(current, selector.label) if isinstance(current, str) else current:
+        for principal in one.principals:
+            limited = "*" not in principal
+            name = bare(principal)
+            known = (one.namespace, one.value, name) in used if one.value else (one.namespace, name) in anywhere
+            if not limited or not known:
+                found.add(Unused(one.policy, one.namespace, principal, limited))
     return tuple(sorted(found, key=lambda one: (one.namespace, one.policy, one.principal)))
-
-
-def _allowed(current: str, label: str) -> Iterator[tuple[str, str, str, str]]:
-    """Policy, namespace, value of the selector's label (empty for none), and principal."""
-    try:
-        documents = list(yaml.safe_load_all(current))
-    except yaml.YAMLError as error:
-        raise ParameterError(
-            f"the policy is no YAML: {error}", "give kubectl get authorizationpolicy -o yaml"
-        ) from None
-    for document in documents:
-        for one in _list(_at(document, "items")) or [document]:
-            if _at(one, "kind") != "AuthorizationPolicy" or _at(one, "spec", "action") not in (None, "ALLOW"):
-                continue
-            name, namespace = str(_at(one, "metadata", "name")), str(_at(one, "metadata", "namespace"))
-            value = _at(one, "spec", "selector", "matchLabels", label)
-            for rule in _list(_at(one, "spec", "rules")):
-                for source in _list(_at(rule, "from")):
-                    for principal in _list(_at(source, "source", "principals")):
-                        yield name, namespace, str(value or ""), str(principal)
-
-
-def _at(document: Any, *keys: str) -> Any:
-    for key in keys:
-        document = document.get(key) if isinstance(document, dict) else None
-    return document
-
-
-def _list(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else []
 
 
 def _wilson(events: int, total: int) -> tuple[float, float]:

@@ -1,0 +1,116 @@
+"""Ends of certificates as step functions: when a certificate was new, refused, or only looked new to a wrong clock."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["KEYS", "PROXY", "skew", "steps", "workload_of"]
+
+_SENTINEL: Final = 4294967295.0
+_LEAST: Final = 946_684_800.0
+"""2000: an end before this is no certificate's."""
+_STEP_S: Final = 5.0
+"""A relative series wanders by a scrape's delay; a rotation is more than that."""
+_STEP_SHARE: Final = 0.05
+"""And of what is left of the life: a clock that is set right is less than that."""
+
+PROXY: Final = ["cluster", "namespace", "pod", "instance"]
+KEYS: Final = [*PROXY, "name", "view"]
+
+
+def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The ends of certificates as step functions: a row a certificate that was seen.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `exported.certificates`.
+    rejections : DataFrame, optional
+        Of `exported.rejections`.
+
+    Returns
+    -------
+    DataFrame
+        `KEYS`, ``workload``, ``kind`` (leaf, intermediate or root), ``time`` (first seen), ``not_after`` (unix
+        seconds), ``rotation`` (whether it took the place of an earlier one) and ``refused`` (the proxy did not take
+        it). Sentinels are left out.
+
+    Notes
+    -----
+    Envoy's gauge shows the end of a new certificate also where its key does not fit and the old one is still served:
+    the proxy's count of failed rotations, which rises in the same scrape, tells. A clock that is set right moves what
+    an agent says by the same amount, so a step that is small against what is left of the life is no rotation.
+    """
+    real = frame[(frame["value"] < _SENTINEL) & (frame["value"] > _LEAST)]
+    if real.empty:
+        return pd.DataFrame(columns=[*KEYS, "workload", "kind", "time", "not_after", "rotation", "refused"])
+    real = real.sort_values([*KEYS, "time"]).reset_index(drop=True)
+    group = real.groupby(KEYS, sort=False)["value"]
+    before = group.shift()
+    first = before.isna()
+    left = real["value"] - _seconds(real["time"])
+    moved = first | ((real["value"] - before).abs() > np.maximum(_STEP_S, _STEP_SHARE * left))
+    table = real[moved].rename(columns={"value": "not_after"})
+    table["refused"] = (~first[moved]) & _refused(table, real, rejections)
+    table["rotation"] = (~first[moved]) & (real["value"] > before)[moved] & ~table["refused"]
+    name = table["name"].str.lower()
+    root, between = name.str.contains("root|ca$"), name.str.contains("issuer|intermediate")
+    table["kind"] = np.select([between, root], ["intermediate", "root"], "leaf")
+    table["workload"] = workload_of(table)
+    return table.reset_index(drop=True)
+
+
+def workload_of(frame: pd.DataFrame) -> pd.Series[str]:
+    """The workload that a pod belongs to, by the way Kubernetes names pods; a proxy without a pod is its instance."""
+    names = pd.Index(frame["pod"].unique())
+    bare = pd.Series(names.str.replace(r"-[a-f0-9]{6,10}-[a-z0-9]{5}$|-\d+$", "", regex=True), names)
+    workload = frame["pod"].map(bare).astype(str)
+    return workload.where(workload != "", frame["instance"])
+
+
+def _seconds(time: pd.Series) -> pd.Series[float]:
+    return time.astype("datetime64[ms, UTC]").astype("int64") / 1000
+
+
+def _refused(table: pd.DataFrame, real: pd.DataFrame, rejections: pd.DataFrame | None) -> pd.Series[bool]:
+    """Whether the proxy counted a failed rotation in the scrape that first showed an end."""
+    if rejections is None or rejections.empty:
+        return pd.Series(False, table.index)
+    rows = rejections[rejections["kind"] == "key_rotation_failed"].sort_values([*PROXY, "resource", "time"])
+    rise = rows.groupby([*PROXY, "resource"], sort=False)["value"].diff()
+    # A counter that is new in the store began at nothing.
+    bad = rows[(rise > 0) | (rise.isna() & (rows["value"] > 0) & (rows["time"] > real["time"].min()))]
+    apart = real.groupby(KEYS, sort=False)["time"].diff().median()
+    slack = pd.Timedelta(seconds=1 if pd.isna(apart) else pd.Timedelta(apart).total_seconds() / 2)
+    shown = table.reset_index().sort_values("time")
+    found = pd.merge_asof(
+        shown[["index", "time", *PROXY, "name"]],
+        bad.assign(failed=bad["time"])
+        .rename(columns={"resource": "name"})[["time", *PROXY, "name", "failed"]]
+        .sort_values("time"),
+        on="time",
+        by=[*PROXY, "name"],
+        direction="nearest",
+        tolerance=slack,
+    )
+    return pd.Series(found["failed"].notna().to_numpy(), found["index"]).reindex(table.index)
+
+
+def skew(found: pd.DataFrame) -> pd.DataFrame:
+    """How far each pod's clock is off, where its agent tells what is left of a life and its proxy tells the end.
+
+    Returns
+    -------
+    DataFrame
+        ``cluster, namespace, pod`` and ``skew_s``: positive where the pod's clock is behind.
+    """
+    keys = ["cluster", "namespace", "pod"]
+    leaf = found[(found["kind"] == "leaf") & ~found["refused"].astype(bool)]
+    last = leaf.sort_values("time").groupby([*keys, "view"], sort=True).tail(1)
+    agent = last[last["view"] == "agent"].groupby(keys)["not_after"].max()
+    proxy = last[last["view"].isin(["served", "presented"])].groupby(keys)["not_after"].max()
+    both = (agent - proxy).dropna()
+    return both.rename("skew_s").reset_index()

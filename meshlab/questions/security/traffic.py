@@ -1,0 +1,196 @@
+"""All that went over the mesh, each told once by whoever knows, and how it was protected."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.evidence import Evidence
+from meshlab.questions.security.compact import Compact, compact
+from meshlab.questions.security.connections import COLUMNS
+from meshlab.questions.security.evidence import WORDS
+from meshlab.questions.security.policy import Policy
+
+__all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_door", "refusals", "traffic"]
+
+PEERS: Final = ["source", "source_namespace", "destination_workload", "destination_service", "destination_namespace"]
+EDGE: Final = [*PEERS, "destination_cluster", "protocol"]
+"""The columns that tell one edge from another; an edge of bytes is never added to one of requests."""
+
+NOBODY: Final = frozenset({"", "unknown", "-"})
+
+_MUTUAL: Final = frozenset({"mutual_tls", "true"})
+_PLAIN: Final = frozenset({"none", "no_identity", "disabled", "false", "no_tls"})
+_TARGET: Final = ["destination_service", "destination_namespace"]
+_FORBIDDEN: Final = "403"
+_PERMISSION_DENIED: Final = "7"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traffic:
+    """Requests and connections.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        One row a combination of `WORDS`, ``unit`` (requests, connections or bytes), ``state`` (mtls, plaintext or
+        unverified), ``exposed`` (from outside the mesh into an ingress: not an edge of the mesh) and ``denied`` (empty,
+        ``policy`` or ``ext_authz``), with ``count``, ``first`` and ``last``.
+    samples : DataFrame
+        ``sid`` (row of `labels`), ``time`` (end of a block) and ``count``.
+    """
+
+    labels: pd.DataFrame
+    samples: pd.DataFrame
+
+
+def traffic(evidence: Evidence, policy: Policy) -> Traffic:
+    """All requests and connections, each told once by the reporter that knows, with how it was protected.
+
+    Notes
+    -----
+    Bytes of TCP speak only for edges and states of which no connection was opened in the window: those that live long.
+    """
+    seen, sent = (compact(evidence.frames[name], WORDS) for name in ("seen", "sent"))
+    opened, carried = (_connections(evidence, name) for name in ("connections", "bytes"))
+    parts = [
+        (seen, "requests", "called"),
+        (_alone(seen, sent), "requests", "calling"),
+        (opened, "connections", "called"),
+        (_unopened(opened, carried), "bytes", "called"),
+    ]
+    tables, samples, start = [], [], 0
+    for part, unit, side in parts:
+        if not len(part.sid):
+            continue
+        tables.append(_protected(part.totals(), side).assign(unit=unit))
+        # Rows without counts are gone from the totals, and their numbers with them.
+        place = np.cumsum(np.bincount(part.sid, minlength=len(part.labels)) > 0) - 1
+        samples.append(pd.DataFrame({"sid": place[part.sid] + start, "time": part.time, "count": part.count}))
+        start += len(tables[-1])
+    if not tables:
+        more = ["count", "first", "last", "state", "unit", "exposed", "denied"]
+        return Traffic(pd.DataFrame(columns=[*WORDS, *more]), pd.DataFrame(columns=["sid", "time", "count"]))
+    labels = pd.concat(tables, ignore_index=True)
+    labels = _sourced(_with_services(labels))
+    doors = {name: is_door(name, policy) for name in labels["destination_workload"].unique()}
+    outside = labels["source"].isin(NOBODY) & labels["source_principal"].isin(NOBODY)
+    door = labels["destination_workload"].map(doors).astype(bool)
+    labels["exposed"] = outside & door & (labels["state"] != "mtls")
+    external = labels["flags"].str.split(",").map(lambda flags: "UAEX" in flags).astype(bool)
+    refused = labels["code"].eq(_FORBIDDEN) | labels["grpc_status"].eq(_PERMISSION_DENIED)
+    labels["denied"] = np.select([external, refused], ["ext_authz", "policy"], "")
+    flow = pd.concat(samples, ignore_index=True)
+    flow["time"] = pd.DatetimeIndex(flow["time"].to_numpy().astype("datetime64[ms]")).tz_localize("UTC")
+    return Traffic(labels, flow)
+
+
+def refusals(evidence: Evidence) -> Traffic:
+    """What the mesh's own counters say that its policies allowed and denied.
+
+    Returns
+    -------
+    Traffic
+        ``denied`` is ``mesh`` or empty; all of it is ``own``: told by counters of its own, beside the traffic.
+    """
+    found = _connections(evidence, "refused", ("unit", "denied"))
+    if not len(found.sid):
+        return Traffic(pd.DataFrame(), pd.DataFrame(columns=["sid", "time", "count"]))
+    labels = _sourced(found.totals().reset_index(drop=True))
+    labels["denied"] = labels["denied"].eq("True").map({True: "mesh", False: ""}).astype(str)
+    labels["own"] = True
+    place = np.cumsum(np.bincount(found.sid, minlength=len(found.labels)) > 0) - 1
+    time = pd.DatetimeIndex(found.time.astype("datetime64[ms]")).tz_localize("UTC")
+    return Traffic(labels, pd.DataFrame({"sid": place[found.sid], "time": time, "count": found.count}))
+
+
+def is_door(name: str, policy: Policy) -> bool:
+    """Whether a workload takes traffic from outside the mesh."""
+    return any(fnmatchcase(name, pattern.strip()) for pattern in policy.ingresses.split(",") if pattern.strip())
+
+
+def _only(part: Compact, rows: pd.Series) -> Compact:
+    keep = rows.to_numpy(bool)[part.sid] if len(part.sid) else np.zeros(0, bool)
+    return dataclasses.replace(part, sid=part.sid[keep], time=part.time[keep], count=part.count[keep])
+
+
+def _alone(seen: Compact, sent: Compact) -> Compact:
+    """What only the caller's proxy reports: it never knows how the called one saw it, and else keeps silent."""
+    key = ["source", "source_namespace", *_TARGET]
+    known = pd.MultiIndex.from_frame(seen.labels[key])
+    told = pd.MultiIndex.from_frame(sent.labels[key]).isin(known)
+    # Linkerd's called side knows callers by their identity alone, so it cannot be matched by their names.
+    nameless = seen.labels["source"].isin(NOBODY) & ~seen.labels["source_principal"].isin(NOBODY)
+    whole = pd.MultiIndex.from_frame(seen.labels.loc[nameless, _TARGET])
+    told |= pd.MultiIndex.from_frame(sent.labels[_TARGET]).isin(whole)
+    return _only(sent, pd.Series(~told))
+
+
+def _connections(evidence: Evidence, name: str, more: tuple[str, ...] = ()) -> Compact:
+    frame, words = evidence.frames.get(name, pd.DataFrame()), [*WORDS, "proxy", *more]
+    if frame.empty:
+        return compact(pd.DataFrame(columns=[*words, "time", "count"]), words)
+    ends = evidence.window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * int(str(evidence.chosen))
+    frame = frame.rename(columns={"value": "count"}).assign(
+        time=pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
+        protocol=frame.get("protocol", "tcp"),
+        code="",
+        grpc_status="",
+    )
+    found = compact(frame.reindex(columns=[*words, "time", "count"], fill_value=""), words)
+    labels = found.labels.copy()
+    names = [word for word in COLUMNS if word.startswith(("source", "destination"))]
+    labels[names] = labels[names].replace("unknown", "")
+    # The node proxy has no word for plain text: what it calls unknown on the called side is plain.
+    node = (labels["proxy"] == "ztunnel") & labels["tls"].isin(NOBODY)
+    labels["tls"] = labels["tls"].mask(node, "none")
+    return dataclasses.replace(found, labels=labels)
+
+
+def _unopened(opened: Compact, carried: Compact) -> Compact:
+    key = [*PEERS, "destination_cluster", "tls"]
+    known = pd.MultiIndex.from_frame(opened.labels[key])
+    return _only(carried, pd.Series(~pd.MultiIndex.from_frame(carried.labels[key]).isin(known)))
+
+
+def _protected(labels: pd.DataFrame, side: str) -> pd.DataFrame:
+    """How each was protected, as far as who reports it can know."""
+    # Linkerd calls a connection without the client's certificate TLS as well: it is not mutual. Its callers know their
+    # own certificate, and name the server's.
+    other = "source_principal" if side == "called" else "destination_principal"
+    nameless = (labels["tls"] == "true") & labels[other].isin(NOBODY)
+    mutual = labels["tls"].isin(_MUTUAL) & ~nameless
+    plain = labels["tls"].isin(_PLAIN)
+    table = labels.drop(columns="proxy", errors="ignore")
+    return table.assign(state=np.select([mutual, plain], ["mtls", "plaintext"], "unverified"))
+
+
+def _with_services(labels: pd.DataFrame) -> pd.DataFrame:
+    """The service of a connection, where requests name it for the same workload."""
+    key = ["destination_namespace", "destination_workload"]
+    named = labels[(labels["destination_service"] != "") & (labels["unit"] == "requests")]
+    once = named.drop_duplicates(key).set_index(key)["destination_service"]
+    bare = (labels["destination_service"] == "") & (labels["unit"] != "requests")
+    if bare.any() and len(once):
+        found = once.reindex(pd.MultiIndex.from_frame(labels.loc[bare, key])).fillna("")
+        labels.loc[bare, "destination_service"] = found.to_numpy()
+    return labels
+
+
+def _sourced(labels: pd.DataFrame) -> pd.DataFrame:
+    """Callers that are known by their identity alone are called after their service account."""
+    bare = labels["source"].isin(NOBODY) & ~labels["source_principal"].isin(NOBODY)
+    if not bare.any():
+        return labels
+    text = labels.loc[bare, "source_principal"]
+    spiffe = text.str.extract(r"/ns/(?P<namespace>[^/]*)/sa/(?P<account>.*)$")
+    linkerd = text.str.extract(r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.")
+    both = spiffe.fillna(linkerd).fillna("")
+    labels.loc[bare, "source"] = both["account"].to_numpy()
+    labels.loc[bare, "source_namespace"] = both["namespace"].to_numpy()
+    return labels
