@@ -50,6 +50,7 @@ _READS: Final = 10
 """A whole answer, or a piece of a stream, may take so many times the time-out."""
 _CONNECTIONS: Final = 8
 _SECRET_HEADERS: Final = ("auth", "cookie", "key", "secret", "token")
+"""What is in these is hidden however short it is; in others when it is longer than `_TELLING`."""
 _TELLING: Final = 6
 """So many characters of a secret's beginning or end are hidden too: a message may have been cut inside it."""
 _ERROR_BYTES: Final = 1 << 20
@@ -467,7 +468,8 @@ def _secrets(auth: object, headers: Mapping[str, str]) -> tuple[str, ...]:
     elif auth is not None:
         found |= {value for name, value in vars(auth).items() if isinstance(value, str) and name != "username"}
     for name, value in headers.items():
-        if any(word in name.lower() for word in _SECRET_HEADERS):
+        # A short tenant is a name, and would tear holes into every sentence.
+        if any(word in name.lower() for word in _SECRET_HEADERS) or len(value) > _TELLING:
             found |= {value.split(" ", 1)[-1], value.split(" ", 1)[0] if " " not in value else ""}
     for secret in tuple(found):
         found |= {json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), quote(secret, safe="")}
