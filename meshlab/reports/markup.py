@@ -125,7 +125,7 @@ def code(source: str) -> str:
 
 def _finished(html: str, attributes: dict[str, list[str]]) -> str:
     safe = bleach.clean(
-        html,
+        escape.lines(html),
         tags=_TAGS,
         attributes=attributes,
         protocols={"http", "https", "mailto"},

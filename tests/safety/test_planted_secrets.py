@@ -102,7 +102,8 @@ def desk(tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Pat
     hooks = f"{stores.ear.url}/{SECRETS['the receiver']}", f"{stores.deaf.url}/{SECRETS['the receiver']}"
     reports = [
         f'[[report]]\nname = "{name}-{kind}"\nnotebook = "canary-verdict"\nsource = "{name}-{kind}"\n'
-        'cron = "0 * * * *"\nnotify = ["chat", "deaf", "away"]\n[report.parameters]\nservice = "catalog"\nbaseline = "v1"\ncanary = "v2"'
+        'cron = "0 * * * *"\nnotify = ["chat", "deaf", "away"]\n'
+        '[report.parameters]\nservice = "catalog"\nbaseline = "v1"\ncanary = "v2"'
         for name in stores.urls
         for kind in PROFILES
     ]
