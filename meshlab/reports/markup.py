@@ -151,7 +151,7 @@ def _mend_link(link: Tag) -> None:
 
 
 def _mend_table(tree: BeautifulSoup, table: Tag) -> None:
-    """Right-align columns of numbers, drop pandas's row numbers, and let a wide table scroll in a box of its own."""
+    """Right-align columns of numbers, drop pandas's row numbers, say what heads are of, and let it scroll in a box."""
     rows = [list(row.find_all(["td", "th"], recursive=False)) for row in table.find_all("tr")]
     body = [row for row in rows if any(c.name == "td" for c in row)]
     if "dataframe" in (table.get("class") or []) and body and _only_numbers_rows(body):
@@ -162,6 +162,9 @@ def _mend_table(tree: BeautifulSoup, table: Tag) -> None:
         if _numeric(row[column] for row in body):
             for row in rows:
                 row[column]["class"] = "n"
+    for row in rows:
+        for head in (c for c in row if c.name == "th" and not c.get("scope")):
+            head["scope"] = "row" if any(c.name == "td" for c in row) else "col"
     table.attrs.pop("class", None)
     caption = table.find("caption")
     label = caption.get_text() if isinstance(caption, Tag) else "Table"
