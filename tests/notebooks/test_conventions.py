@@ -22,6 +22,10 @@ def test_our_own_keep_to_all() -> None:
     assert len(list(NOTEBOOKS.glob("*.ipynb"))) >= 4
 
 
+def test_the_one_with_controls_keeps_to_all_that_it_can() -> None:
+    assert check_folder(NOTEBOOKS / "interactive", without=frozenset({"question", "verdict first"})) == {}
+
+
 def cell(notebook: Any, name: str) -> Any:
     (found,) = [c for c in notebook.cells if c.get("id") == name]
     return found
