@@ -157,6 +157,8 @@ def _mend_table(tree: BeautifulSoup, table: Tag) -> None:
     if "dataframe" in (table.get("class") or []) and body and _only_numbers_rows(body):
         for row in rows:
             row.pop(0).extract()
+    if rows and not body:
+        rows[-1][-1].parent.insert_after(_no_rows(tree, len(rows[-1])))  # type: ignore[union-attr]
     plain_grid = len({len(row) for row in rows}) == 1 and not table.find(colspan=True)
     for column in range(len(rows[0]) if plain_grid and body else 0):
         if _numeric(row[column] for row in body):
@@ -169,6 +171,13 @@ def _mend_table(tree: BeautifulSoup, table: Tag) -> None:
     caption = table.find("caption")
     label = caption.get_text() if isinstance(caption, Tag) else "Table"
     table.wrap(tree.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": label}))
+
+
+def _no_rows(tree: BeautifulSoup, columns: int) -> Tag:
+    row, cell = tree.new_tag("tr"), tree.new_tag("td", attrs={"colspan": str(columns)})
+    cell.string = "no rows"
+    row.append(cell)
+    return row
 
 
 def _only_numbers_rows(body: list[list[Tag]]) -> bool:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.browser
 
 LIMIT_BYTES = 400_000
 SIZES = {"wide": (1280, 800), "narrow": (360, 740)}
+A4_PX = 673
+"""Of a page in portrait, its margins left out."""
 CENSUS = """() => Object.entries([...document.querySelectorAll('*')].reduce(
     (seen, e) => ({...seen, [e.localName]: (seen[e.localName] || 0) + 1}), {}))"""
 OPEN = "() => document.querySelectorAll('details').forEach(d => d.open = true)"
@@ -118,6 +120,8 @@ def test_dark_and_print_are_readable(browser: Any, tame: Path) -> None:
     assert _light(ink) < 80
     assert shown.page.locator(".word").is_visible()
     assert not shown.page.locator("nav").is_visible()
+    shown.page.set_viewport_size({"width": A4_PX, "height": 1000})
+    assert shown.fits(), "nothing runs off the paper"
     assert shown.page.pdf(format="A4").count(b"/Type /Page\n") <= 12
     shown.page.close()
 
