@@ -121,7 +121,7 @@ class Explorer:
         self._page = widgets.VBox([*map(widgets.HBox, rows), self._verdict, self._figures])
         self._ask_anew(asked["service"])
         for control in (self.source, self.question, self.baseline, self.canary, self.start, self.end):
-            control.observe(lambda _: self._ask_anew(), "value")
+            control.observe(lambda _: None if self._filling else self._ask_anew(), "value")
         self.service.observe(lambda _: None if self._filling else self._show(), "value")
 
     def __repr__(self) -> str:
@@ -140,8 +140,8 @@ class Explorer:
         """The parameters that were typed, of those that the question's notebook has."""
         listed = [one for one in available(self._cwd) if one.question == self.question.value]
         names = {p.name for p in listed[0].parameters} if listed else set()
-        arms: dict[str, str] = {name: getattr(self, name).value.strip() for name in _ARMS}
-        return {name: value for name, value in arms.items() if value and name in names}
+        arms: dict[str, str] = {name: getattr(self, name).value for name in _ARMS}
+        return {name: value for name, value in arms.items() if value.strip() and name in names}
 
     def _ask_anew(self, service: str = "") -> None:
         """Ask the mesh, unless only what the judge takes has changed; then judge the same service again."""
@@ -160,6 +160,9 @@ class Explorer:
         except MeshlabError as error:
             self._asked, self._asks = (), {}
             self._tell("ERROR", str(error))
+            if "@" in self.source.value:
+                # A control's value is saved with the notebook, and an address with a user may hold a password.
+                self._filling, self.source.value, self._filling = True, "", False
             return
         self._asks = asks
         named = [key for key, ask in asks.items() if before in (key, ask.subject.service)]

@@ -144,6 +144,8 @@ def test_hostile_names_break_nothing_out(browser: Any, tame: Path, attacked: Pat
     # The one was run with parameters, which are marked, and tells when; in folded code, long texts are cut.
     for kind in ("span", "small", "dt", "dd"):
         del expected[kind], found[kind]
+    # What is proposed for names that cannot be named may be nothing.
+    assert found.pop("pre") <= expected.pop("pre")
     assert found == expected
     assert own.heard == shown.heard == []
     own.page.close()

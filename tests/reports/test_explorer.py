@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bs4 import BeautifulSoup
+from hostile import FORBIDDEN, hostile, hostile_copy
 
 pytest.importorskip("ipywidgets")
 
@@ -82,7 +84,7 @@ def test_a_wrong_choice_is_told_and_can_be_made_again(page: Explorer, control: s
     getattr(page, control).value = value
     assert (page.word, page.result) == ("ERROR", None)
     assert says in page.said
-    assert "secret" not in page.said + page._verdict.value
+    assert "secret" not in page.said + page._verdict.value + page.source.value
     getattr(page, control).value = before
     assert (page.word, page.service.value) == ("FAIL", "Kubernetes/shop/catalog")
 
@@ -93,6 +95,33 @@ def test_it_shows_controls_and_reads_as_text_without_them(page: Explorer) -> Non
     assert bundle["text/plain"] == repr(page) == page.result.to_text()
     assert {"canary-regression", "canary-healthy"} <= set(page.source.options), "sources are offered by name"
     assert meshlab.explore is explore
+
+
+def test_hostile_names_are_text(tmp_path: Path) -> None:
+    hostile_copy("canary-regression", tmp_path)
+    arms = {"baseline": hostile("v1"), "canary": hostile("v2")}
+    page = explore("canary-regression", service=hostile("catalog"), cwd=tmp_path, **arms)
+    assert page.word == "FAIL"
+    assert page.service.value == hostile("Kubernetes/shop/catalog")
+    assert not FORBIDDEN.search(page.said + "".join(label for label, _ in page.service.options))
+    for html in (page._verdict.value, page._figures.value):
+        tags = BeautifulSoup(html, "html.parser").find_all()
+        assert {tag.name for tag in tags} <= {
+            "section",
+            "p",
+            "strong",
+            "table",
+            "caption",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+            "br",
+            "em",
+            "img",
+        }
+        assert not [tag for tag in tags if any(name.startswith("on") for name in tag.attrs)]
 
 
 def test_what_cannot_be_asked_of_every_service_is_refused() -> None:
