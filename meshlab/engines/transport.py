@@ -51,6 +51,8 @@ _READS: Final = 10
 _CONNECTIONS: Final = 8
 _SECRET_HEADERS: Final = ("auth", "cookie", "key", "secret", "token")
 """What is in these is hidden however short it is; in others when it is longer than `_TELLING`."""
+_TENANTS: Final = ("x-scope-orgid", "thanos-tenant")
+"""A tenant's name is hidden as a whole: its beginning may be that of a host."""
 _TELLING: Final = 6
 """So many characters of a secret's beginning or end are hidden too: a message may have been cut inside it."""
 _ERROR_BYTES: Final = 1 << 20
@@ -132,6 +134,8 @@ class Transport:
             session.cert = check_own(*client_cert) if isinstance(client_cert, tuple) else check_own(client_cert, None)
         self._cert = session.cert
         self._secrets = _secrets(auth, headers or {})
+        named = {name: value for name, value in (headers or {}).items() if name.lower() not in _TENANTS}
+        self._telling = _secrets(auth, named)
         self._answered = False
         # urllib3 tries nothing again: what went wrong is judged here.
         patience = Retry(total=0, read=False, redirect=False, respect_retry_after_header=False)
@@ -219,7 +223,7 @@ class Transport:
         """The text without this transport's secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return _without_ends(text, self._secrets)
+        return _without_ends(text, self._telling)
 
     def _persist(self, path: str, form: Form, method: str, patient: bool, take: Callable[[requests.Response], T]) -> T:
         """Ask until an answer is there to be taken, or patience ends."""
