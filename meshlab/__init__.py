@@ -27,6 +27,7 @@ from meshlab.errors import (
 )
 
 if TYPE_CHECKING:
+    from meshlab.reports.explorer import explore as explore
     from meshlab.results import Finding as Finding
     from meshlab.results import Result as Result
     from meshlab.results import Verdict as Verdict
@@ -40,6 +41,7 @@ _HOMES = {
     "Verdict": "meshlab.results",
     "Window": "meshlab.window",
     "connect": "meshlab.source",
+    "explore": "meshlab.reports.explorer",
 }
 
 __version__ = "0.1.0"
@@ -63,6 +65,7 @@ __all__ = [
     "Verdict",
     "Window",
     "connect",
+    "explore",
 ]
 
 

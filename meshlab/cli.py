@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import typer
 from typer.core import TyperGroup
 
-from meshlab import __version__
+from meshlab import __version__, escape
 from meshlab.errors import Incomplete, MeshlabError, ParameterError
 from meshlab.escape import plain
 from meshlab.reports.exits import FAILED, INCONCLUSIVE, FailOn, exit_code, worst_code
@@ -264,7 +264,8 @@ def doctor(
 
     with _spinner(f"looking at {plain(source)}"):
         found = examine(source, here=datetime.now(UTC), longest_s=seconds)
-    _say(json.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n" if as_json else as_text(found))
+    text = json.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n" if as_json else as_text(found)
+    _say(escape.json(text) if as_json else text)
     raise typer.Exit(0 if found.can_answer else INCONCLUSIVE)
 
 
@@ -546,14 +547,14 @@ def _bar(text: str) -> Iterator[Callable[[int, int, str], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.markup import escape
+    from rich.markup import escape as literal
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(text, total=None)
 
         def told(done: int, total: int, what: str) -> None:
-            shown.update(task, completed=done, total=total, description=f"{text} {escape(what[:60])}")
+            shown.update(task, completed=done, total=total, description=f"{text} {literal(plain(what)[:60])}")
 
         yield told
 

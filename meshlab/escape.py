@@ -1,22 +1,33 @@
 """The one place that makes hostile text harmless.
 
-Label values come from whoever names a workload: they may hold markup, Markdown, mathtext or terminal escapes.
+Label values come from whoever names a workload: they may hold markup, Markdown, mathtext, formulas or terminal escapes.
 """
 
 from __future__ import annotations
 
 import html as _html
 import re
+from typing import Final
 
-__all__ = ["html", "markdown", "mathtext", "plain"]
+__all__ = ["cell", "html", "json", "lines", "markdown", "mathtext", "plain"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
+
+_FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
+_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]Inf|-")
+LONGEST_LABEL: Final = 56
+_MENTION = re.compile(r"(?<![\w@])@(?=\w)")
 
 
 def plain(text: object) -> str:
     """One printable line: control characters (newlines, terminal escapes, bidi overrides) become spaces."""
     return _CONTROL.sub(" ", str(text))
+
+
+def lines(text: str) -> str:
+    """The same for text of several lines, which stay."""
+    return "\n".join(map(plain, text.split("\n")))
 
 
 def html(text: object) -> str:
@@ -26,9 +37,32 @@ def html(text: object) -> str:
 
 def markdown(text: object) -> str:
     """Text for Markdown, table cells included."""
-    return _MARKDOWN.sub(r"\\\1", _html.escape(plain(text), quote=False))
+    safe = _MARKDOWN.sub(r"\\\1", _html.escape(plain(text), quote=False))
+    # Addresses become links and names become mentions whatever is escaped, unless they are no longer in one piece.
+    return _MENTION.sub("@\u2060", safe.replace("://", r":\/\/"))
 
 
 def mathtext(text: object) -> str:
-    """Text for matplotlib, which would read a pair of dollar signs as mathematics."""
-    return plain(text).replace("$", r"\$")
+    """Text for matplotlib, which would read a pair of dollar signs as mathematics.
+
+    At most `LONGEST_LABEL` characters, the middle left out: a label without end leaves no room for the figure.
+    """
+    one = plain(text)
+    if len(one) > LONGEST_LABEL:
+        half = LONGEST_LABEL // 2
+        one = f"{one[:half]}…{one[1 - half :]}"
+    return one.replace("$", r"\$")
+
+
+def cell(text: object) -> str:
+    """Text for a cell of a CSV file: a spreadsheet would compute what begins like a formula.
+
+    Numbers, ``+Inf`` and the lone dash that stands for "none" stay as they are.
+    """
+    one = plain(text)
+    return f"'{one}" if _FORMULA.match(one) and not _NUMBER.fullmatch(one) else one
+
+
+def json(text: str) -> str:
+    """A JSON text whose control characters are all escaped, those beyond ASCII included: it says the same."""
+    return re.sub(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", lambda c: f"\\u{ord(c[0]):04x}", text)

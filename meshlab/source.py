@@ -14,7 +14,7 @@ from meshlab.errors import ConfigError, ParameterError
 from meshlab.escape import plain
 from meshlab.mesh import Mesh
 
-__all__ = ["connect", "open_engine", "opened"]
+__all__ = ["connect", "known", "open_engine", "opened"]
 
 
 def connect(source: str, *, cwd: Path | None = None) -> Mesh:
@@ -68,12 +68,24 @@ def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions
         return _server(profile), options
     if source in folders:
         return _recording(folders[source]), PLAIN
-    known = sorted({*profiles, *folders})
-    near = difflib.get_close_matches(source, known, 1)
+    names = sorted({*profiles, *folders})
+    near = difflib.get_close_matches(source, names, 1)
     raise ParameterError(
         f"source {plain(source)!r} is neither a profile nor a recording",
-        f"did you mean {near[0]}?" if near else f"give a URL, a path with a /, or one of: {', '.join(known) or 'none'}",
+        f"did you mean {near[0]}?" if near else f"give a URL, a path with a /, or one of: {', '.join(names) or 'none'}",
     )
+
+
+def known(cwd: Path) -> list[str]:
+    """Profiles and recordings that can be named from a folder, sorted.
+
+    Raises
+    ------
+    ConfigError
+        meshlab.toml is wrong.
+    """
+    here = cwd.resolve()
+    return sorted({*config.load(here).profiles, *(folder.name for folder in _recordings(here))})
 
 
 def _recordings(here: Path) -> list[Path]:

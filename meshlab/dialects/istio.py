@@ -98,7 +98,10 @@ def istio(options: MeshOptions = PLAIN) -> Dialect:
             ("", (matches("__name__", "istio_.*"),)),
             ("", (matches("__name__", "envoy_cluster_.*"),)),
             # What tells of identities: certificates, handshakes, policies, and the authority that signs.
-            ("", (matches("__name__", "envoy_(listener_ssl|sds)_.*|envoy_http_(inbound_.*_)?rbac.*|citadel_server_.*"),)),
+            (
+                "",
+                (matches("__name__", "envoy_(listener_ssl|sds)_.*|envoy_http_(inbound_.*_)?rbac.*|citadel_server_.*"),),
+            ),
             ("up", ()),
         ),
         connections="istio_tcp_connections_opened_total",

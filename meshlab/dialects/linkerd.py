@@ -188,7 +188,15 @@ def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) 
                 ),
             ),
             ("", (matches("__name__", "(outbound|inbound)_(http|grpc|tcp)_.*"),)),
-            ("", (matches("__name__", "(control_)?identity_cert_.*|route_(request|actual_request|response|retryable)_total"),)),
+            (
+                "",
+                (
+                    matches(
+                        "__name__",
+                        "(control_)?identity_cert_.*|route_(request|actual_request|response|retryable)_total",
+                    ),
+                ),
+            ),
             ("up", ()),
         ),
         remedies=MappingProxyType(

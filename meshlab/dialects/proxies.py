@@ -219,9 +219,9 @@ def _named(raw: SeriesSet, workloads: pd.Series[str]) -> pd.DataFrame:
     # Linkerd's service profiles name the authority, with its port.
     cluster = cluster.where(cluster != "", _first(labels, ("dst",)).str.replace(r":\d+$", "", regex=True))
     # Istio writes direction|port|subset|host; plain Envoy's clusters bear whatever name they were given.
-    parts = cluster.str.extract(r"^(?P<way>[^|]*)\|\d*\|[^|]*\|(?P<host>.*)$").fillna("")
+    parts = cluster.str.extract(r"(?s)^(?P<way>[^|]*)\|\d*\|[^|]*\|(?P<host>.*)$").fillna("")
     host = parts["host"].where(parts["host"] != "", cluster)
-    names = host.str.extract(r"^(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc(\..*)?$").fillna("")
+    names = host.str.extract(r"(?s)^(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc(\..*)?$").fillna("")
     service = names["service"].where(names["service"] != "", host)
     parent = _first(labels, ("parent_name",))
     space = _first(labels, ("parent_namespace",))

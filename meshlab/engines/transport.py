@@ -50,6 +50,9 @@ _READS: Final = 10
 """A whole answer, or a piece of a stream, may take so many times the time-out."""
 _CONNECTIONS: Final = 8
 _SECRET_HEADERS: Final = ("auth", "cookie", "key", "secret", "token")
+"""What is in these is hidden however short it is; in others when it is longer than `_TELLING`."""
+_TENANTS: Final = ("x-scope-orgid", "thanos-tenant")
+"""A tenant's name is hidden as a whole: its beginning may be that of a host."""
 _TELLING: Final = 6
 """So many characters of a secret's beginning or end are hidden too: a message may have been cut inside it."""
 _ERROR_BYTES: Final = 1 << 20
@@ -131,6 +134,8 @@ class Transport:
             session.cert = check_own(*client_cert) if isinstance(client_cert, tuple) else check_own(client_cert, None)
         self._cert = session.cert
         self._secrets = _secrets(auth, headers or {})
+        named = {name: value for name, value in (headers or {}).items() if name.lower() not in _TENANTS}
+        self._telling = _secrets(auth, named)
         self._answered = False
         # urllib3 tries nothing again: what went wrong is judged here.
         patience = Retry(total=0, read=False, redirect=False, respect_retry_after_header=False)
@@ -218,7 +223,7 @@ class Transport:
         """The text without this transport's secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        return _without_ends(text, self._secrets)
+        return _without_ends(text, self._telling)
 
     def _persist(self, path: str, form: Form, method: str, patient: bool, take: Callable[[requests.Response], T]) -> T:
         """Ask until an answer is there to be taken, or patience ends."""
@@ -467,7 +472,8 @@ def _secrets(auth: object, headers: Mapping[str, str]) -> tuple[str, ...]:
     elif auth is not None:
         found |= {value for name, value in vars(auth).items() if isinstance(value, str) and name != "username"}
     for name, value in headers.items():
-        if any(word in name.lower() for word in _SECRET_HEADERS):
+        # A short tenant is a name, and would tear holes into every sentence.
+        if any(word in name.lower() for word in _SECRET_HEADERS) or len(value) > _TELLING:
             found |= {value.split(" ", 1)[-1], value.split(" ", 1)[0] if " " not in value else ""}
     for secret in tuple(found):
         found |= {json.dumps(secret)[1:-1], repr(secret)[1:-1], html.escape(secret), quote(secret, safe="")}

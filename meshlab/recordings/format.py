@@ -77,6 +77,8 @@ RESIDENT: Final = 1 << 22
 """A recording of up to so many samples is held in memory."""
 _LARGEST_IN_MEMORY: Final = 8 << 20
 """A file of up to so many bytes is read at once."""
+_LARGEST_GROUP: Final = 1 << 23
+"""Rows that are decoded at once: a small file may claim any number of equal ones."""
 _PIECE: Final = 1 << 20
 _AGAIN: Final = "fetch the recording again"
 
@@ -507,6 +509,9 @@ def _compare(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: obj
     found = file.schema_arrow
     if [(f.name, f.type) for f in found] != [(f.name, f.type) for f in wanted]:
         raise RecordingError(f"{plain(path)} has not the columns of a recording", "record anew")
+    largest = max((file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)), default=0)
+    if largest > _LARGEST_GROUP:
+        raise RecordingError(f"{plain(path)} has {largest:,} rows in one piece, which no recording has", "record anew")
     if file.metadata.num_rows != rows:
         raise RecordingError(
             f"{plain(path)} has {file.metadata.num_rows:,} rows and the manifest counts {rows:,}", _AGAIN

@@ -6,6 +6,7 @@ import json as _json
 import math
 from collections.abc import Iterator
 
+from meshlab import escape
 from meshlab.escape import plain
 from meshlab.series import SeriesSet
 
@@ -15,7 +16,7 @@ __all__ = ["csv", "json", "parquet", "table"]
 def table(answer: SeriesSet) -> str:
     """Aligned columns for people: labels, time (UTC) and value; one line a sample."""
     names = sorted(answer.labels.columns)
-    lines = [[*names, "time", "value"]]
+    lines = [[*map(plain, names), "time", "value"]]
     for labels, seconds, value in _samples(answer):
         lines.append([*(plain(labels[name]) for name in names), _clock(seconds), f"{value:.6g}"])
     if len(lines) == 1:
@@ -25,8 +26,15 @@ def table(answer: SeriesSet) -> str:
 
 
 def csv(answer: SeriesSet) -> str:
-    """Columns as in `SeriesSet.tidy`; times in RFC 3339, values in full."""
-    return answer.tidy().to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ", na_rep="NaN", lineterminator="\n")
+    """Columns as in `SeriesSet.tidy`; times in RFC 3339, values in full.
+
+    Labels are made harmless for terminals and spreadsheets; JSON and Parquet keep every character of them.
+    """
+    frame = answer.tidy()
+    labels = frame.columns.drop(["time", "value"])
+    harmless = {name: frame[name].astype("category").map(escape.cell).astype("str") for name in labels}
+    frame = frame.assign(**harmless).rename(columns={name: escape.cell(name) for name in labels})
+    return frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ", na_rep="NaN", lineterminator="\n")
 
 
 def json(answer: SeriesSet) -> str:
@@ -46,7 +54,7 @@ def json(answer: SeriesSet) -> str:
         "failed": list(answer.query.failed),
         "series": list(series.values()),
     }
-    return _json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return escape.json(_json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
 
 def parquet(answer: SeriesSet) -> bytes:

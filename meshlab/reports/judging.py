@@ -14,6 +14,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
 
+from meshlab import escape
 from meshlab.errors import MeshlabError
 from meshlab.escape import plain
 from meshlab.fleet import Ask
@@ -172,9 +173,10 @@ def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) ->
         figures = module.fleet.figures(result, task.policy)
     notebook = _as_notebook(task.title, result, figures)
     page = render(notebook, summary, name=task.question, given=task.given, tz=task.tz)
+    text = json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False)
     files = {
         "report.html": page.encode(),
-        "result.json": (json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode(),
+        "result.json": f"{escape.json(text)}\n".encode(),
         "message.md": message(summary, before=task.before).encode(),
         "mail.html": mail(summary, before=task.before).encode(),
     }

@@ -125,7 +125,7 @@ def code(source: str) -> str:
 
 def _finished(html: str, attributes: dict[str, list[str]]) -> str:
     safe = bleach.clean(
-        html,
+        escape.lines(html),
         tags=_TAGS,
         attributes=attributes,
         protocols={"http", "https", "mailto"},
@@ -151,21 +151,33 @@ def _mend_link(link: Tag) -> None:
 
 
 def _mend_table(tree: BeautifulSoup, table: Tag) -> None:
-    """Right-align columns of numbers, drop pandas's row numbers, and let a wide table scroll in a box of its own."""
+    """Right-align columns of numbers, drop pandas's row numbers, say what heads are of, and let it scroll in a box."""
     rows = [list(row.find_all(["td", "th"], recursive=False)) for row in table.find_all("tr")]
     body = [row for row in rows if any(c.name == "td" for c in row)]
     if "dataframe" in (table.get("class") or []) and body and _only_numbers_rows(body):
         for row in rows:
             row.pop(0).extract()
+    if rows and not body:
+        rows[-1][-1].parent.insert_after(_no_rows(tree, len(rows[-1])))  # type: ignore[union-attr]
     plain_grid = len({len(row) for row in rows}) == 1 and not table.find(colspan=True)
     for column in range(len(rows[0]) if plain_grid and body else 0):
         if _numeric(row[column] for row in body):
             for row in rows:
                 row[column]["class"] = "n"
+    for row in rows:
+        for head in (c for c in row if c.name == "th" and not c.get("scope")):
+            head["scope"] = "row" if any(c.name == "td" for c in row) else "col"
     table.attrs.pop("class", None)
     caption = table.find("caption")
     label = caption.get_text() if isinstance(caption, Tag) else "Table"
     table.wrap(tree.new_tag("div", attrs={"class": "scroll", "tabindex": "0", "role": "region", "aria-label": label}))
+
+
+def _no_rows(tree: BeautifulSoup, columns: int) -> Tag:
+    row, cell = tree.new_tag("tr"), tree.new_tag("td", attrs={"colspan": str(columns)})
+    cell.string = "no rows"
+    row.append(cell)
+    return row
 
 
 def _only_numbers_rows(body: list[list[Tag]]) -> bool:

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from nbformat.validator import normalize
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
-from meshlab import config
+from meshlab import config, escape
 from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
 from meshlab.files import atomic_folder
@@ -160,7 +160,7 @@ def _publish(
         with atomic_folder(target.resolve()) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
             (folder / "report.html").write_text(page, encoding="utf-8")
-            text = json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False)
+            text = escape.json(json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False))
             (folder / "result.json").write_text(text + "\n", encoding="utf-8")
             (folder / "message.md").write_text(message(result, before=before), encoding="utf-8")
             (folder / "mail.html").write_text(mail(result, before=before), encoding="utf-8")

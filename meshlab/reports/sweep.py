@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from meshlab import config
+from meshlab import config, escape
 from meshlab.errors import ParameterError, ReportError
 from meshlab.escape import plain
 from meshlab.files import atomic_folder, write_text
@@ -301,7 +301,7 @@ def _keep(work: Path, task: Task, done: Done) -> None:
         for name, content in done.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
-        text = json.dumps(done.record, sort_keys=True, indent=2, ensure_ascii=False)
+        text = escape.json(json.dumps(done.record, sort_keys=True, indent=2, ensure_ascii=False))
         (folder / "record.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chromium import Watched
 from tiny_notebooks import HOSTILE, PARAMETERS, executed
 
 from meshlab.reports import page
@@ -17,53 +16,11 @@ from meshlab.results import Verdict
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 LONG = (
     "Roll back v2: it fails 3.26 % of 22,372 requests against 0.38 % (+2.88 points, 98 % interval +2.49 to +3.43) and "
     "is slower with probability 0.54 (98 % interval 0.53 to 0.55), worse beyond doubt"
 )
 FOREIGN = '<img src="http://evil.example/x.png" onerror="alert(1)"><script src="//evil.example/x.js"></script>'
-
-
-@dataclass
-class Watched:
-    """A browser's page, and what it complained about or asked for."""
-
-    page: Any
-    heard: list[str] = field(default_factory=list)
-
-    def open(self, path: Path) -> None:
-        self.page.on("console", lambda message: self.heard.append(message.text))
-        self.page.on("pageerror", lambda error: self.heard.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.heard.append(dialog.message))
-        self.page.on("request", lambda request: self._request(request.url, path))
-        self.page.goto(path.as_uri())
-
-    def _request(self, url: str, path: Path) -> None:
-        if not url.startswith("data:") and url.partition("#")[0] != path.as_uri():
-            self.heard.append(url)
-
-    def fits(self) -> bool:
-        return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
-
-    def is_in_view(self, selector: str) -> bool:
-        box = self.page.locator(selector).bounding_box()
-        return bool(box and box["y"] >= 0 and box["y"] + box["height"] <= self.page.viewport_size["height"])
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_binary: str) -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium_binary, args=list(FLAGS))
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module", params=["tame", "hostile"])

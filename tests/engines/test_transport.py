@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from meshlab.config import Limits
+from meshlab.config import Kind, Limits
 from meshlab.engines import transport
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, ConfigError, Refused, Unreachable
@@ -280,6 +280,20 @@ def test_secrets_are_sent_and_never_said(serve: Serve, how: dict[str, object]) -
     for text in (str(caught.value), engine.description, repr(engine)):
         assert SECRET not in text
         assert "bWU6czNjcjN0" not in text, "nor the password in base64"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "says"),
+    [("team-a", "tenant team-a has"), ("customer-4711", r"tenant \*\*\* has"), ("127.0.0.100", "127.0.0.1:")],
+)
+def test_a_tenant_is_hidden_as_a_whole_and_when_it_is_no_mere_word(serve: Serve, tenant: str, says: str) -> None:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        told = f"tenant {handler.headers['X-Scope-OrgID']} has no such metric"
+        send(handler, json.dumps({"status": "error", "errorType": "bad_data", "error": told}).encode(), 400)
+
+    engine = PrometheusEngine(serve(reply), kind=Kind.MIMIR, tenant=tenant)
+    with pytest.raises(BadQuery, match=says):
+        engine.query("up")
 
 
 def test_a_header_that_cannot_be_sent_is_refused_without_its_value() -> None:

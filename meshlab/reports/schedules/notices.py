@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -107,11 +109,23 @@ def post(receiver: Receiver, address: str, body: object) -> None:
     """
     who = f"notify.{receiver.name}"
     try:
-        answer = requests.post(address, json=body, timeout=_TIMEOUT_S, allow_redirects=False)
+        with _unlogged():
+            answer = requests.post(address, json=body, timeout=_TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
         raise ReportError(f"{who} cannot be reached: {type(error).__name__}", "look at its address") from None
     if answer.status_code >= 300:
         raise ReportError(f"{who} answers {answer.status_code}", "look at its address, and at what it takes")
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """urllib3 logs the path of every address at its level DEBUG, and that of a webhook is its password."""
+    log = logging.getLogger("urllib3.connectionpool")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def _alerts(receiver: Receiver, notice: Notice) -> list[dict[str, Any]]:

@@ -1,0 +1,214 @@
+"""A page with controls: source, question, service, arms and window, over the calls that a sweep makes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshlab import escape
+from meshlab.errors import MeshlabError, ParameterError
+from meshlab.figures import Figure
+from meshlab.fleet import Ask
+from meshlab.reports.notebooks import available
+from meshlab.results import NOT_MEASURED, SHAPES, Result, Verdict
+from meshlab.source import connect, known
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Explorer", "explore"]
+
+_ARMS = ("baseline", "canary")
+
+
+def explore(
+    source: str,
+    *,
+    question: str = "canary",
+    service: str = "",
+    baseline: str = "",
+    canary: str = "",
+    start: str = "",
+    end: str = "",
+    cwd: Path | None = None,
+) -> Explorer:
+    """Look at one service after the other, in JupyterLab.
+
+    The mesh is asked once for all services; another service is judged from the same evidence.
+
+    Parameters
+    ----------
+    source : str
+        As in `meshlab.connect`.
+    question : str
+        One that can be asked of every service: ``canary`` or ``scaling``.
+    service : str
+        Which one to begin with; the first when empty.
+    baseline, canary : str
+        Versions to compare; empty: found by themselves where they can be. For questions about a canary.
+    start, end : str
+        RFC 3339, unix seconds or ``-30m``; as in the notebooks.
+    cwd : Path, optional
+        Where profiles, recordings and notebooks are looked for.
+
+    Returns
+    -------
+    Explorer
+        Shows itself.
+
+    Raises
+    ------
+    ParameterError
+        The package ipywidgets is missing, or no such question can be asked of every service. What is wrong with the
+        other choices is said on the page: they can be made again.
+    """
+    asked = {"source": source, "question": question, "service": service, "start": start, "end": end}
+    return Explorer({**asked, "baseline": baseline, "canary": canary}, (cwd or Path.cwd()).resolve())
+
+
+class Explorer:
+    """Controls, and the verdict that follows from them; see `explore`.
+
+    Attributes
+    ----------
+    source, question, service, baseline, canary, start, end : ipywidgets.Widget
+        Each has a ``value``; another value is judged at once.
+    result : Result or None
+        What is shown; None where there is nothing to judge.
+    word : str
+        Its verdict, ``NOT_MEASURED``, or ``ERROR``.
+    said : str
+        The same as text, with the reason where there is no result.
+    """
+
+    def __init__(self, asked: Mapping[str, str], cwd: Path) -> None:
+        try:
+            widgets = import_module("ipywidgets")
+        except ModuleNotFoundError:
+            raise ParameterError("the controls need the package ipywidgets", 'pip install "meshlab[jupyter]"') from None
+        self._cwd = cwd
+        self._questions = _questions()
+        if asked["question"] not in self._questions:
+            known_ones = ", ".join(sorted(self._questions)) or "none"
+            raise ParameterError(
+                f"the question {escape.plain(asked['question'])!r} cannot be asked of every service",
+                f"there are: {known_ones}",
+            )
+        self.result: Result | None = None
+        self.word, self.said = NOT_MEASURED, ""
+        self._asked: tuple[object, ...] = ()
+        self._asks: dict[str, Ask] = {}
+        self._filling = False
+
+        def text(name: str, hint: str) -> Any:
+            return widgets.Text(asked[name], description=name, placeholder=hint, continuous_update=False)
+
+        self.source = widgets.Combobox(
+            value=asked["source"], options=known(cwd), description="source", continuous_update=False
+        )
+        self.question = widgets.Dropdown(
+            options=sorted(self._questions), value=asked["question"], description="question"
+        )
+        self.service = widgets.Dropdown(options=[], description="service")
+        self.baseline, self.canary = text("baseline", "found by itself"), text("canary", "found by itself")
+        self.start, self.end = text("start", "-30m, or all"), text("end", "now, or the end")
+        self._verdict, self._figures = widgets.HTML(), widgets.HTML()
+        rows = [(self.source, self.question, self.service), (self.baseline, self.canary), (self.start, self.end)]
+        self._page = widgets.VBox([*map(widgets.HBox, rows), self._verdict, self._figures])
+        self._ask_anew(asked["service"])
+        for control in (self.source, self.question, self.baseline, self.canary, self.start, self.end):
+            control.observe(lambda _: None if self._filling else self._ask_anew(), "value")
+        self.service.observe(lambda _: None if self._filling else self._show(), "value")
+
+    def __repr__(self) -> str:
+        return self.said
+
+    def _repr_mimebundle_(self, **how: object) -> dict[str, object]:
+        shown: dict[str, object] = dict(self._page._repr_mimebundle_(**how))
+        return {**shown, "text/plain": self.said}
+
+    @property
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """The frames behind what is shown; none where there is no result."""
+        return self.result.tables if self.result else {}
+
+    def _given(self) -> dict[str, str]:
+        """The parameters that were typed, of those that the question's notebook has."""
+        listed = [one for one in available(self._cwd) if one.question == self.question.value]
+        names = {p.name for p in listed[0].parameters} if listed else set()
+        arms: dict[str, str] = {name: getattr(self, name).value for name in _ARMS}
+        return {name: value for name, value in arms.items() if value.strip() and name in names}
+
+    def _ask_anew(self, service: str = "") -> None:
+        """Ask the mesh, unless only what the judge takes has changed; then judge the same service again."""
+        before = service or str(self.service.value or "")
+        try:
+            module, given = self._questions[self.question.value], self._given()
+            policy = module.fleet.policy(given)
+            asked = (self.source.value, self.question.value, self.start.value, self.end.value, policy)
+            if asked != self._asked:
+                mesh = connect(self.source.value.strip(), cwd=self._cwd)
+                window = mesh.window(self.start.value, self.end.value)
+                self._evidence = module.collect(mesh, window, None, policy=policy)
+                self._asked = asked
+            self._policy = policy
+            asks = {str(ask.subject): ask for ask in module.fleet.asks(self._evidence, given)}
+        except MeshlabError as error:
+            self._asked, self._asks = (), {}
+            self._tell("ERROR", str(error))
+            if "@" in self.source.value:
+                # A control's value is saved with the notebook, and an address with a user may hold a password.
+                self._filling, self.source.value, self._filling = True, "", False
+            return
+        self._asks = asks
+        named = [key for key, ask in asks.items() if before in (key, ask.subject.service)]
+        self._filling = True  # with other options, the first one is chosen, and then the right one
+        self.service.options = [(escape.plain(key), key) for key in asks]
+        self.service.value = named[0] if named else next(iter(asks), None)
+        self._filling = False
+        self._show()
+
+    def _show(self) -> None:
+        ask = self._asks.get(str(self.service.value or ""))
+        if ask is None:
+            if self._asked:
+                self._tell(NOT_MEASURED, "no service is seen in this window")
+            return
+        if ask.scope is None:
+            self._tell(Verdict.INCONCLUSIVE.value if ask.lacking else NOT_MEASURED, f"{ask.subject} {ask.reason}")
+            return
+        module = self._questions[self.question.value]
+        try:
+            result = module.judge(ask.evidence, ask.scope, policy=self._policy, subject=ask.subject)
+            figures = module.fleet.figures(result, self._policy)
+        except MeshlabError as error:
+            self._tell("ERROR", str(error))
+            return
+        self.result, self.word, self.said = result, result.verdict.value, result.to_text()
+        self._verdict.value = result.to_html()
+        self._figures.value = "".join(map(_picture, figures))
+
+    def _tell(self, word: str, why: str) -> None:
+        """Say why there is no result."""
+        self.result, self.word = None, word
+        shape = SHAPES.get(word, "‼")
+        self.said = f"{shape} {word.replace('_', ' ')}  {escape.plain(why)}"
+        self._verdict.value = (
+            f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{escape.html(why)}</p>'
+        )
+        self._figures.value = ""
+
+
+def _questions() -> dict[str, Any]:
+    """Those that can be asked of every service at once."""
+    modules = {entry.name: import_module(entry.value) for entry in entry_points(group="meshlab.questions")}
+    return {name: module for name, module in modules.items() if hasattr(module, "fleet")}
+
+
+def _picture(figure: Figure) -> str:
+    data = base64.b64encode(figure.png).decode("ascii")
+    return f'<p><img style="max-width:100%" alt="{escape.html(figure.alt)}" src="data:image/png;base64,{data}"></p>'
