@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from meshlab import escape
 
@@ -71,8 +72,6 @@ def figure(alt: str) -> Iterator[tuple[Figure, Axes]]:
     Figure, Axes
         The picture (empty until the end) and where to draw.
     """
-    import io
-
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -82,9 +81,20 @@ def figure(alt: str) -> Iterator[tuple[Figure, Axes]]:
         canvas = Canvas(layout="constrained")
         FigureCanvasAgg(canvas)
         yield made, canvas.subplots()
-        sink = io.BytesIO()
+        sink = BytesIO()
         canvas.savefig(sink, format="png", metadata={"Software": None})
-    made.png = sink.getvalue()
+    made.png = _with_few_colours(sink)
+
+
+def _with_few_colours(png: BinaryIO) -> bytes:
+    """The same picture in a third of the bytes: lines and letters need no more colours than fit into a palette."""
+    from PIL import Image
+
+    sink = BytesIO()
+    with Image.open(png) as picture:
+        few = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    few.save(sink, "png", optimize=True)
+    return sink.getvalue()
 
 
 def show_time(ax: Axes) -> None:

@@ -5,6 +5,7 @@ from meshlab.questions.retries.evidence import collect
 from meshlab.questions.retries.judge import judge
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.ready import ready
+from meshlab.questions.retries.remedies import written
 from meshlab.questions.retries.scope import Scope
 
-__all__ = ["Policy", "Scope", "collect", "fleet", "judge", "plot", "ready"]
+__all__ = ["Policy", "Scope", "collect", "fleet", "judge", "plot", "ready", "written"]

@@ -12,9 +12,10 @@ from meshlab.questions.retries.advice import propose
 from meshlab.questions.retries.lint import Flaw
 from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.whatif import WhatIf
-from meshlab.results import Finding, Verdict
+from meshlab.results import Finding, Result, Verdict
+from meshlab.verbatim import Text
 
-__all__ = ["ends", "flaw_table", "flaws", "proposal", "stopped"]
+__all__ = ["ends", "flaw_table", "flaws", "proposal", "stopped", "written"]
 
 _LIKELY = 0.5
 
@@ -141,6 +142,17 @@ def proposal(said: WhatIf) -> pd.DataFrame:
 
 def _span(low_s: float, high_s: float) -> str:
     return f"{low_s:.0f} to {high_s:.0f} s" if math.isfinite(high_s) else f"{low_s:.0f} s and more"
+
+
+def written(result: Result) -> Text:
+    """The proposal for all hops as one text of YAML, for Istio; empty where there is none.
+
+    Parameters
+    ----------
+    result : Result
+        Of `judge`.
+    """
+    return Text("".join(result.tables["proposal"]["istio"]))
 
 
 def _refused(code: str, said: WhatIf, subject: str, what: str) -> Finding:

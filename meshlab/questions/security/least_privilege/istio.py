@@ -9,7 +9,7 @@ from typing import Final
 from meshlab.errors import ParameterError
 from meshlab.questions.security.least_privilege.names import comment, is_label_key, is_label_value
 from meshlab.questions.security.least_privilege.proposal import Grant, Proposal
-from meshlab.questions.security.least_privilege.text import Text
+from meshlab.verbatim import Text
 
 __all__ = ["Selector", "policies"]
 

@@ -1,4 +1,4 @@
-"""YAML that a notebook shows as it is."""
+"""Text of several lines that a notebook shows as it is, such as YAML."""
 
 from __future__ import annotations
 
