@@ -39,7 +39,8 @@ def certificates(
     -------
     DataFrame
         ``cluster, namespace, pod, workload, kind, not_after, rotations, refused, last_rotation, lifetime_s, due,
-        state`` (fine, overdue, expired, unknown) and ``overdue_s``. ``refused`` counts new certificates that the proxy
+        state`` (fine, overdue, expired, unknown), ``overdue_s``, and ``due`` and ``not_after`` (Unix seconds) as times:
+        ``renew_by`` and ``ends``. ``refused`` counts new certificates that the proxy
         did not take: the one before counts. Where views differ the one that ends first counts: a proxy may take a new
         certificate on one side only. What an agent says by its own clock counts only where no proxy tells.
     float
@@ -47,6 +48,7 @@ def certificates(
     """
     keys = ["cluster", "namespace", "pod", "workload", "kind"]
     columns = [*keys, "not_after", "rotations", "refused", "last_rotation", "lifetime_s", "due", "state", "overdue_s"]
+    columns += ["renew_by", "ends"]
     if found.empty:
         return pd.DataFrame(columns=columns), np.nan
     declined = found[found["refused"].astype(bool)]
@@ -77,6 +79,8 @@ def certificates(
     table["overdue_s"] = late.where(late > 0, 0.0)
     # An authority is renewed by hand, years apart: no rule of the mesh speaks of it.
     table.loc[(table["kind"] != "leaf") & (table["state"] == "unknown"), "state"] = "fine"
+    for told, seconds in (("renew_by", "due"), ("ends", "not_after")):
+        table[told] = pd.to_datetime(table[seconds].round(), unit="s", utc=True)
     return table[columns], life
 
 

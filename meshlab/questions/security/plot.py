@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import pandas as pd
-
 from meshlab.escape import mathtext
 from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
 from meshlab.questions.security.rows import shown
 from meshlab.results import Result
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 __all__ = ["certificates", "denials", "encryption"]
@@ -62,12 +61,13 @@ def certificates(result: Result) -> Figure:
             if len(own):
                 ax.plot(own["time"], own["workload"].map(place), "o", color=ink, markersize=6, label=label)
         late = ends[ends["workload"].isin(bad & set(names)) & (ends["kind"] == "leaf")]
-        for column, mark, label in (("due", "|", "due"), ("not_after", "X", "ends")):
+        if not leaf["rotation"].any() and late.empty:
+            _empty(ax, late, "no rotation was seen")
+            return fig
+        for column, mark, label in (("renew_by", "|", "due"), ("ends", "X", "ends")):
             if len(late):
-                moment = pd.to_datetime(late[column], unit="s", utc=True)
-                ax.plot(
-                    moment, late["workload"].map(place), mark, color="black", markersize=10, label=label, linestyle=""
-                )
+                where = late["workload"].map(place)
+                ax.plot(late[column], where, mark, color="black", markersize=10, label=label, linestyle="")
         ax.set_yticks([-k for k in range(len(names))], [mathtext(shown(name, _LONGEST)) for name in names], fontsize=8)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
@@ -107,9 +107,9 @@ def _names(table: pd.DataFrame) -> pd.Series[str]:
     )
 
 
-def _empty(ax: Axes, table: pd.DataFrame) -> bool:
+def _empty(ax: Axes, table: pd.DataFrame, said: str = "nothing was measured") -> bool:
     if len(table):
         return False
-    ax.text(0.5, 0.5, "nothing was measured", ha="center", va="center", transform=ax.transAxes)
+    ax.text(0.5, 0.5, said, ha="center", va="center", transform=ax.transAxes)
     ax.set_axis_off()
     return True
