@@ -49,7 +49,7 @@ live: $(VENV)/.dev ## real Prometheus, Envoy and Chromium over loopback
 
 execute: $(VENV)/.dev ## run the notebooks in place, to commit them with their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/interactive/*.ipynb
 
 jupyter: $(VENV)/.dev ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks

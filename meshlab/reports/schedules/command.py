@@ -18,7 +18,7 @@ from meshlab.reports.schedules.entries import Scheduled, named, scheduled
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Reports on a timer: [[report]] in meshlab.toml.", no_args_is_help=True)
+app = typer.Typer(help=r"Reports on a timer: [\[report]] in meshlab.toml.", no_args_is_help=True)
 
 
 class Target(StrEnum):
