@@ -12,9 +12,9 @@ from meshlab.mesh import Answer, Mesh
 from meshlab.selector import Matcher, differs, equal, matches
 from meshlab.window import Window
 
-__all__ = ["COLUMNS", "connections"]
+__all__ = ["COLUMNS", "ENDS", "connections"]
 
-COLUMNS: Final = (
+ENDS: Final = (
     "source",
     "source_namespace",
     "source_principal",
@@ -25,10 +25,10 @@ COLUMNS: Final = (
     "destination_principal",
     "destination_cluster",
     "destination_port",
-    "flags",
-    "tls",
-    "proxy",
 )
+"""Who speaks to whom."""
+
+COLUMNS: Final = (*ENDS, "flags", "tls", "proxy")
 """What is known of a connection; ``proxy`` is ``ztunnel`` for Istio's node proxy and ``linkerd`` for Linkerd's."""
 
 _ISTIO: Final = MappingProxyType(

@@ -13,7 +13,7 @@ from meshlab.evidence import Evidence, Missing
 from meshlab.kubernetes import Exporter
 from meshlab.mesh import Mesh
 from meshlab.questions.security import exported
-from meshlab.questions.security.connections import connections
+from meshlab.questions.security.connections import ENDS, connections
 from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.scope import Scope
 from meshlab.window import Window
@@ -21,16 +21,7 @@ from meshlab.window import Window
 __all__ = ["WORDS", "collect"]
 
 WORDS: Final = (
-    "source",
-    "source_namespace",
-    "source_principal",
-    "destination_workload",
-    "destination_service",
-    "destination_host",
-    "destination_namespace",
-    "destination_principal",
-    "destination_cluster",
-    "destination_port",
+    *ENDS,
     "protocol",
     "code",
     "grpc_status",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from istio_labels import istio_labels
 
 import meshlab
 from meshlab.mesh import Mesh
@@ -30,20 +31,7 @@ def counter(labels: dict[str, str], parts: Levels) -> Series:
 
 
 def istio(reporter: str, parts: Levels, *, code: str = "200", source: str = "a", service: str = "b") -> Series:
-    labels = {
-        "__name__": "istio_requests_total",
-        "reporter": reporter,
-        "source_workload": source,
-        "source_workload_namespace": "shop",
-        "destination_workload": service,
-        "destination_workload_namespace": "shop",
-        "destination_canonical_service": service,
-        "destination_service": f"{service}.shop.svc.cluster.local",
-        "response_code": code,
-        "response_flags": "-",
-        "pod": f"{source}-0" if reporter == "source" else f"{service}-0",
-        "namespace": "shop",
-    }
+    labels = istio_labels(reporter, source=source, service=service, code=code)
     return counter(labels, parts)
 
 

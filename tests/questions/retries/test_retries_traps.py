@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from istio_labels import istio_labels
 
 from meshlab.evidence import Evidence
 from meshlab.mesh import Mesh
@@ -29,20 +30,7 @@ def counter(labels: dict[str, str], total: float) -> Series:
 def istio(
     reporter: str, total: float, *, source: str = "a", service: str = "b", code: str = "200", flags: str = "-"
 ) -> Series:
-    labels = {
-        "__name__": "istio_requests_total",
-        "reporter": reporter,
-        "source_workload": source,
-        "source_workload_namespace": "shop",
-        "destination_workload": service,
-        "destination_workload_namespace": "shop",
-        "destination_canonical_service": service,
-        "destination_service": f"{service}.shop.svc.cluster.local",
-        "response_code": code,
-        "response_flags": flags,
-        "pod": f"{source}-0" if reporter == "source" else f"{service}-0",
-        "namespace": "shop",
-    }
+    labels = istio_labels(reporter, source=source, service=service, code=code, flags=flags)
     return counter(labels, total)
 
 
