@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ __all__ = ["certificates", "rule"]
 def rule(mesh: str, policy: Policy) -> float:
     """Share of its life after which a certificate should be renewed."""
     return policy.rotate_after or (0.7 if "Linkerd" in mesh and "Istio" not in mesh else 0.5)
+
+
+_WORST: Final = ("expired", "overdue", "unknown", "fine")
 
 
 def certificates(
@@ -81,7 +86,9 @@ def certificates(
     table.loc[(table["kind"] != "leaf") & (table["state"] == "unknown"), "state"] = "fine"
     for told, seconds in (("renew_by", "due"), ("ends", "not_after")):
         table[told] = pd.to_datetime(table[seconds].round(), unit="s", utc=True)
-    return table[columns], life
+    # What has to be looked at stands first.
+    table = table.sort_values("state", key=lambda states: states.map(_WORST.index), kind="stable")
+    return table[columns].reset_index(drop=True), life
 
 
 def _updates(table: pd.DataFrame, rejections: pd.DataFrame | None) -> NDArray[np.int64]:
