@@ -12,7 +12,10 @@ from typing import Final
 __all__ = ["cell", "html", "json", "lines", "markdown", "mathtext", "plain"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
+# What means something anywhere in a line, and a dot before a letter: it makes an address.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$]|\.(?=[^\W\d_])|(?<=\])\()")
+# What makes a list, a quotation or a heading of a line that begins with it.
+_BEGINS = re.compile(r"^(\s*(?:\d+(?=[.)](?:\s|$)))?)([-+=>.)])")
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff0b\uff0d\uff1d\uff20]")
 _NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]Inf|-")
@@ -37,7 +40,8 @@ def html(text: object) -> str:
 
 def markdown(text: object) -> str:
     """Text for Markdown, table cells included."""
-    safe = _MARKDOWN.sub(r"\\\1", _html.escape(plain(text), quote=False))
+    one = plain(text).replace("&", "&amp;").replace("<", "&lt;")
+    safe = _BEGINS.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", one))
     # Addresses become links and names become mentions whatever is escaped, unless they are no longer in one piece.
     return _MENTION.sub("@\u2060", safe.replace("://", r":\/\/"))
 

@@ -16,9 +16,16 @@ def test_a_message_says_what_matters_in_at_most_twelve_lines() -> None:
     assert len(lines) <= 12
     assert lines[0] == "✖ **FAIL** canary: a/b/c"
     told = [line.split()[2] for line in lines if line.startswith("- ")]
-    assert told == [r"ML\-X\-003", r"ML\-X\-005", r"ML\-X\-002"]
+    assert told == ["ML-X-003", "ML-X-005", "ML-X-002"]
     assert "the first report here" in text
     assert lines[-1] == "<https://reports.example.org/a%20b%3E>"
+
+
+def test_plain_sentences_stay_as_they_are() -> None:
+    said = "payments -> ledger: 25.9 attempts (0.5 %), since 20:04:35 UTC"
+    assert f"\n{said}\n" in message(summary(headline=said), before=None)
+    for begun in ("- x", "+ x", "1. x", "12) x", "> x", "=== x", "# x", "--- x"):
+        assert f"\n{begun}\n" not in message(summary(headline=begun), before=None)
 
 
 def test_what_changed_is_said() -> None:
