@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass
 
+from meshlab.checked import check_kinds
 from meshlab.errors import ParameterError
 
 __all__ = ["Policy"]
-
-_KINDS: Final[dict[type, tuple[tuple[type, ...], str]]] = {
-    float: ((int, float), "a number"),
-    int: ((int,), "a whole number"),
-    str: ((str,), "text"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +59,7 @@ class Policy:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, usual = getattr(self, field.name), field.default
-            kinds, wanted = _KINDS[type(usual)]
-            if not isinstance(value, kinds) or isinstance(value, bool):
-                raise ParameterError(f"{field.name} is {value!r}, and {wanted} was wanted", f"such as {usual!r}")
+        check_kinds(self)
         bounds = {
             "block_s": (0, 3600),
             "amplification": (1.01, 1000),

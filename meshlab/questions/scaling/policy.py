@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from meshlab.checked import check_kinds
 from meshlab.errors import ParameterError
 
 __all__ = ["Policy"]
@@ -57,17 +58,7 @@ class Policy:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, usual = getattr(self, field.name), field.default
-            number = isinstance(usual, float)
-            right = (
-                isinstance(value, (int, float)) and not isinstance(value, bool)
-                if number
-                else type(value) is type(usual)
-            )
-            if not right:
-                wanted = "a number" if number else {int: "a whole number", str: "text"}[type(usual)]
-                raise ParameterError(f"{field.name} is {value!r}, and {wanted} was wanted", f"such as {usual!r}")
+        check_kinds(self)
         shares = ("short_warn", "short_fail", "beyond_warn", "beyond_fail", "explained", "level")
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:

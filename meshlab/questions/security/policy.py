@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from meshlab.checked import check_kinds
 from meshlab.errors import ParameterError
 
 __all__ = ["Policy"]
@@ -58,12 +59,7 @@ class Policy:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, usual = getattr(self, field.name), field.default
-            wanted: tuple[type, ...] = (int, float) if isinstance(usual, float) else (type(usual),)
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                word = "text" if wanted == (str,) else "a number"
-                raise ParameterError(f"{field.name} is {value!r}, and {word} was wanted", f"such as {usual!r}")
+        check_kinds(self)
         for name in ("block_s", "recent_s", "lifetime_s"):
             if not 0 <= getattr(self, name) <= 86_400_000:
                 raise ParameterError(f"{name} is {getattr(self, name)!r}", "give 0 or more seconds")
