@@ -24,10 +24,10 @@ from scipy.stats import beta, norm
 
 from meshlab.questions.canary.arms import Durations, Outcomes
 from meshlab.questions.canary.error_rate import error_rate
-from meshlab.questions.canary.guards import failing
 from meshlab.questions.canary.kayenta import Classification, judge_metric
 from meshlab.questions.canary.latency import latency
-from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary.multiple_testing import failing
+from meshlab.questions.canary.settings import Policy
 from meshlab.questions.canary.slow import slow
 from meshlab.stats.blocks import Blocks
 

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from meshlab.mesh import Mesh
+from meshlab.core.window import Window
 from meshlab.questions import canary
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import writing
-from meshlab.window import Window
+from meshlab.telemetry.mesh import Mesh
 
 START, EVERY_S, COUNT = 1_769_860_800, 15, 261
 EDGES = ["0.5", "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000", "30000"]

@@ -22,9 +22,9 @@ import requests
 from prometheus_api_client import MetricRangeDataFrame, PrometheusConnect
 from prometheus_pandas.query import Prometheus
 
+from meshlab.core.window import Window
 from meshlab.engines.http import PrometheusEngine
 from meshlab.recordings.format import Stored, read_folder, write_folder
-from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from measure import best_s, resident_peak_mb

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from meshlab.core.window import Window
 from meshlab.recordings.engine import Recording
-from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from real_prometheus import openmetrics, serving

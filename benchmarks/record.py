@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from meshlab.core.window import Window
 from meshlab.engines.http import PrometheusEngine
 from meshlab.recordings.format import read_manifest
 from meshlab.recordings.recorder import record
-from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from measure import resident_peak_mb

@@ -9,10 +9,10 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.window import Window
 from meshlab.questions import retries
 from meshlab.questions.retries.evidence import Grid
-from meshlab.window import Window
 
 SERVICES, EDGES, STEP_MS, HOURS = 1_000, 5_000, 15_000, 6
 # The finest grid there is, a block for each scrape: left to itself `collect` takes two.

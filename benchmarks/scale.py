@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from meshlab.core.window import Window
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import writing
-from meshlab.window import Window
 
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import resident_peak_mb

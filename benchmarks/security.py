@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from measure import resident_peak_mb
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.window import Window
 from meshlab.questions import security
 from meshlab.questions.security.evidence import WORDS
-from meshlab.window import Window
 
 WORKLOADS, EDGES, HOURS = 1_000, 5_000, 24
 BLOCK_MS = 864_000

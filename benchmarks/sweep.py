@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from meshlab.core.series import SeriesSet
 from meshlab.recordings.format import Stored, read_folder, write_folder
-from meshlab.reports.sweep import Swept, executors, sweep
-from meshlab.series import SeriesSet
+from meshlab.reports.sweep.sweep import Swept, executors, sweep
 
 ROOT = Path(__file__).parents[1]
 ARMS = {"baseline": "v1", "canary": "v2"}

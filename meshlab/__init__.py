@@ -27,20 +27,20 @@ from meshlab.errors import (
 )
 
 if TYPE_CHECKING:
+    from meshlab.core.results import Finding as Finding
+    from meshlab.core.results import Result as Result
+    from meshlab.core.results import Verdict as Verdict
+    from meshlab.core.window import Window as Window
     from meshlab.reports.explorer import explore as explore
-    from meshlab.results import Finding as Finding
-    from meshlab.results import Result as Result
-    from meshlab.results import Verdict as Verdict
-    from meshlab.source import connect as connect
-    from meshlab.window import Window as Window
+    from meshlab.telemetry.source import connect as connect
 
 # Resolved when first used: `import meshlab` brings no pandas.
 _HOMES = {
-    "Finding": "meshlab.results",
-    "Result": "meshlab.results",
-    "Verdict": "meshlab.results",
-    "Window": "meshlab.window",
-    "connect": "meshlab.source",
+    "Finding": "meshlab.core.results",
+    "Result": "meshlab.core.results",
+    "Verdict": "meshlab.core.results",
+    "Window": "meshlab.core.window",
+    "connect": "meshlab.telemetry.source",
     "explore": "meshlab.reports.explorer",
 }
 

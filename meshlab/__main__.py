@@ -1,6 +1,6 @@
 """``python -m meshlab``."""
 
-from meshlab.cli import main
+from meshlab.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher, parse_matcher
 from meshlab.errors import ConfigError, ParameterError
-from meshlab.escape import plain
-from meshlab.selector import Matcher, parse_matcher
 
 __all__ = ["Config", "Kind", "Limits", "Profile", "cache_folder", "known_keys", "load", "secret", "zone"]
 
@@ -181,7 +181,7 @@ class Config:
     receivers : mapping of str to mapping
         The ``[notify.NAME]`` tables, likewise.
     waivers : tuple of mapping
-        The ``[[waiver]]`` tables, likewise; `meshlab.reports.waivers` reads them.
+        The ``[[waiver]]`` tables, likewise; `meshlab.reports.waivers.entries` reads them.
     owner_label : str
         The label of Kubernetes' objects that says whose they are; empty for none.
     owners : mapping of str to str

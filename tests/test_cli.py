@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ import pandas as pd
 import pytest
 from tiny_notebooks import SHOW, result, written
 
-from meshlab import cli, errors
-from meshlab.reports import answers, exits
-from meshlab.reports.runner import Outcome
-from meshlab.results import Verdict
-from meshlab.series import Query, SeriesSet
+from meshlab import errors
+from meshlab.cli import answers, app
+from meshlab.core.results import Verdict
+from meshlab.core.series import Query, SeriesSet
+from meshlab.reports.run import exits
+from meshlab.reports.run.runner import Outcome
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -34,7 +36,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         monkeypatch.setattr(sys, "argv", ["meshlab", *arguments])
         code = 0
         try:
-            cli.main()
+            app.main()
         except SystemExit as e:
             code = int(e.code or 0)
         shown = capsys.readouterr()
@@ -94,7 +96,7 @@ def _when_written(path: Path) -> int:
 
 
 def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
-    code = "import sys; from meshlab import cli\nsys.stdin.read(); cli._say('x' * 1_000_000); sys.exit(10)"
+    code = "import sys; from meshlab.cli import app\nsys.stdin.read(); app._say('x' * 1_000_000); sys.exit(10)"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
         assert running.stdin is not None
@@ -118,7 +120,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
         page = out / "report.html"
         return Outcome(verdict=Verdict.INCONCLUSIVE, result=summary, folder=out, page=page, seconds=1.0)
 
-    monkeypatch.setattr("meshlab.reports.runner.run", run)
+    monkeypatch.setattr("meshlab.reports.run.runner.run", run)
     return seen
 
 
@@ -201,7 +203,7 @@ def test_what_main_makes_of_an_exception(
     def fail(_cwd: Path) -> list[object]:
         raise error
 
-    monkeypatch.setattr("meshlab.reports.notebooks.available", fail)
+    monkeypatch.setattr("meshlab.reports.run.notebooks.available", fail)
     got, out, err = call("notebooks")
     assert (got, out) == (code, "")
     assert err.startswith(sentence)
@@ -223,14 +225,14 @@ def test_the_small_commands(call: Call) -> None:
 
 def test_a_missing_extra_is_named(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "meshlab.lab.command", raising=False)
-    real = cli.import_module
+    real = import_module
 
     def missing(name: str) -> object:
         if name == "meshlab.lab.command":
             raise ModuleNotFoundError("No module named 'aiohttp'", name="aiohttp")
         return real(name)
 
-    monkeypatch.setattr(cli, "import_module", missing)
+    monkeypatch.setattr("meshlab.cli.app.import_module", missing)
     for arguments in (("lab",), ("lab", "run", "x", "--seed", "3")):
         code, out, err = call(*arguments)
         assert (code, out) == (3, "")
@@ -240,7 +242,7 @@ def test_a_missing_extra_is_named(call: Call, monkeypatch: pytest.MonkeyPatch) -
 
 def test_starting_is_cheap() -> None:
     slow = ("pandas", "numpy", "papermill", "matplotlib", "nbformat", "requests", "scipy", "aiohttp")
-    code = f"import sys, meshlab.cli; print([m for m in {slow!r} if m in sys.modules])"
+    code = f"import sys, meshlab.cli.app; print([m for m in {slow!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ})
     assert done.stdout == "[]\n"
 
@@ -294,7 +296,7 @@ def test_a_query_answers_and_tells_what_is_missing(call: Call, monkeypatch: pyte
         def query_range(self, promql: str, window: object) -> SeriesSet:
             return ANSWER.with_query(Query(promql=promql, engine=str(window)))
 
-    monkeypatch.setattr("meshlab.source.open_engine", lambda _: Engine())
+    monkeypatch.setattr("meshlab.telemetry.source.open_engine", lambda _: Engine())
     code, out, err = call("query", "up", "--source", "x", "--format", "json")
     assert code == 3
     assert json.loads(out)["failed"] == ["one shard"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from meshlab.config import Kind, Limits, cache_folder, load
+from meshlab.core.selector import equal, matches
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import ConfigError
-from meshlab.selector import equal, matches
-from meshlab.source import open_engine
+from meshlab.telemetry.source import open_engine
 
 WHOLE = """
 [profile.prod]

@@ -26,4 +26,4 @@ def test_importing_meshlab_imports_nothing_heavy() -> None:
 
 
 def test_connecting_does_not_import_what_only_figures_and_reports_need() -> None:
-    assert not {"scipy", "matplotlib", "papermill", "statsmodels"} & imported("meshlab.source")
+    assert not {"scipy", "matplotlib", "papermill", "statsmodels"} & imported("meshlab.telemetry.source")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Any, Final
 
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.errors import Unreachable
-from meshlab.series import SeriesSet
-from meshlab.window import Window
 
 __all__ = ["Frugal", "Spent"]
 

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 import pandas as pd
 
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
 from meshlab.doctor.budget import Frugal, Spent
 from meshlab.doctor.store import Scrapes, Store, look, scrapes
 from meshlab.errors import BadQuery, ParameterError, Refused
-from meshlab.escape import plain
-from meshlab.mesh import Mesh
-from meshlab.readiness import Readiness, State
-from meshlab.reports.notebooks import Listed, available
-from meshlab.source import opened
-from meshlab.subject import IDENTITY, Subject
-from meshlab.window import Window
+from meshlab.reports.run.notebooks import Listed, available
+from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.source import opened
 
 __all__ = ["Asked", "Examination", "Service", "examine"]
 

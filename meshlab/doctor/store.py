@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from meshlab.core.sanitize import plain
+from meshlab.core.selector import equal, selector
+from meshlab.core.window import Window, format_duration
 from meshlab.doctor.budget import Frugal
 from meshlab.errors import BadQuery, Refused
-from meshlab.escape import plain
-from meshlab.selector import equal, selector
-from meshlab.window import Window, format_duration
 
 __all__ = ["Scrapes", "Store", "look", "scrapes"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from meshlab.core.sanitize import plain
+from meshlab.core.window import format_duration
 from meshlab.doctor.examination import Examination, Service
-from meshlab.escape import plain
-from meshlab.window import format_duration
 
 __all__ = ["as_dict", "as_text"]
 

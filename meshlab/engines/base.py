@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
 
-from meshlab.series import SeriesSet
-from meshlab.window import Window
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 
 __all__ = ["LOOKBACK_MS", "Engine"]
 

@@ -20,8 +20,8 @@ from typing import Final
 
 import numpy as np
 
+from meshlab.core.series import Query, SeriesSet
 from meshlab.engines.matrix import label_table
-from meshlab.series import Query, SeriesSet
 
 __all__ = ["Cache", "identity_of"]
 

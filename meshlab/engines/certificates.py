@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError, EngineError, Refused, Unreachable
-from meshlab.escape import plain
 
 __all__ = ["check_authorities", "check_own", "tls_alert", "tls_failure"]
 

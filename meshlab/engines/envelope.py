@@ -7,8 +7,8 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from meshlab.core.sanitize import plain
 from meshlab.errors import BadQuery, Refused, TooMuch
-from meshlab.escape import plain
 
 __all__ = ["Envelope", "open_envelope"]
 

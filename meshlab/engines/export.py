@@ -14,11 +14,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.engines.joining import join
+from meshlab.core.sanitize import plain
+from meshlab.core.series import Query, SeriesSet
+from meshlab.engines.chunk_join import join
 from meshlab.engines.matrix import label_table
 from meshlab.errors import Refused, TooManySeries, TooMuch
-from meshlab.escape import plain
-from meshlab.series import Query, SeriesSet
 
 __all__ = ["decode_export"]
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from meshlab.config import Kind, Limits
-from meshlab.engines import kinds
+from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher
+from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window, format_duration
+from meshlab.engines import backends
 from meshlab.engines.cache import Cache, identity_of
+from meshlab.engines.chunk_join import join
+from meshlab.engines.chunks import Cut, Gathered, Piece, gather
+from meshlab.engines.enforced_matchers import forced
 from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.engines.export import decode_export
-from meshlab.engines.forcing import forced
-from meshlab.engines.joining import join
 from meshlab.engines.links import link
 from meshlab.engines.matrix import LabelTables, decode, read_series
-from meshlab.engines.pieces import Cut, Gathered, Piece, gather
 from meshlab.engines.tokens import longest_range_ms, pinned
 from meshlab.engines.transport import Form, Transport
 from meshlab.errors import BadQuery, EngineError, ParameterError, Refused, TooMuch, Unreachable
-from meshlab.escape import plain
-from meshlab.selector import Matcher
-from meshlab.series import Query, SeriesSet
-from meshlab.window import Window, format_duration
 
 if TYPE_CHECKING:
     from requests.auth import AuthBase
@@ -108,7 +108,7 @@ class PrometheusEngine:
         ui_url: str = "",
     ) -> None:
         self._limits = limits = limits or Limits()
-        address, tenant_header = kinds.address(url, kind, tenant)
+        address, tenant_header = backends.address(url, kind, tenant)
         self._transport = Transport(
             address,
             timeout_s=limits.timeout_s,
@@ -130,7 +130,7 @@ class PrometheusEngine:
     @property
     def description(self) -> str:
         """Kind and address, no secret; the version is known after the first question."""
-        name = kinds.NAMES[self._kind] if self._kind else "Prometheus API"
+        name = backends.NAMES[self._kind] if self._kind else "Prometheus API"
         return f"{name} {self._version}".rstrip() + f" at {self.url}"
 
     @property
@@ -255,8 +255,8 @@ class PrometheusEngine:
     def _forced(self, promql: str) -> str:
         return forced(promql, self._match)
 
-    def _ways(self) -> kinds.Ways:
-        return kinds.ways(self._kind)
+    def _ways(self) -> backends.Ways:
+        return backends.ways(self._kind)
 
     def _gathered(self, cut: Cut, ask: Callable[[Piece], SeriesSet], *question: str, what: str) -> Gathered:
         settled_ms = self._settled_ms() if self._cache else 0
@@ -356,7 +356,7 @@ class PrometheusEngine:
             return
         except EngineError:
             return
-        kind, version = kinds.introduced(told, self._speaks_metricsql)
+        kind, version = backends.introduced(told, self._speaks_metricsql)
         self._version = self._transport.hide(version)
         self._kind = self._kind or kind
 

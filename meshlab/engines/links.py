@@ -7,8 +7,8 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from meshlab.config import Kind
-from meshlab.series import Query
-from meshlab.window import format_duration
+from meshlab.core.series import Query
+from meshlab.core.window import format_duration
 
 __all__ = ["link"]
 

@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.sanitize import plain
+from meshlab.core.series import Query, SeriesSet
 from meshlab.engines.envelope import Envelope, open_envelope
 from meshlab.errors import BadQuery, Refused, TooManySeries
-from meshlab.escape import plain
-from meshlab.series import Query, SeriesSet
 
 __all__ = ["MAX_SERIES", "LabelTables", "decode", "label_table", "read_series"]
 

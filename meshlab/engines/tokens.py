@@ -6,8 +6,8 @@ import re
 from itertools import pairwise
 from typing import Final
 
+from meshlab.core.window import parse_duration
 from meshlab.errors import ParameterError
-from meshlab.window import parse_duration
 
 __all__ = ["longest_range_ms", "pinned", "tokens"]
 

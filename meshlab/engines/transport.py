@@ -24,12 +24,12 @@ from prometheus_api_client import PrometheusConnect
 from urllib3 import exceptions as wire
 from urllib3.util import Retry
 
+from meshlab.core.sanitize import plain
 from meshlab.engines.certificates import check_authorities, check_own, tls_alert, tls_failure
 from meshlab.engines.deadline import PunctualAdapter, within
+from meshlab.engines.decompression import CutOff, UnknownPacking, unpacked
 from meshlab.engines.envelope import Envelope, open_envelope
-from meshlab.engines.unpacking import CutOff, UnknownPacking, unpacked
 from meshlab.errors import ConfigError, EngineError, Refused, TooMuch, Unreachable
-from meshlab.escape import plain
 
 __all__ = ["MAX_BYTES", "Form", "Transport"]
 

@@ -16,11 +16,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from meshlab.core.window import parse_duration
 from meshlab.errors import LabError
 from meshlab.lab.scenario import Scenario, bundled
 from meshlab.lab.waiting import Watch
 from meshlab.lab.workspace import owners
-from meshlab.window import parse_duration
 
 if TYPE_CHECKING:
     from meshlab.lab.lab import Lab, Run

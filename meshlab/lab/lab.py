@@ -379,9 +379,9 @@ class Lab:
             return self._written(start_s, end_s, out, command, truth)
 
     def _written(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
+        from meshlab.core.window import Window
         from meshlab.engines.http import PrometheusEngine
         from meshlab.recordings.recorder import record
-        from meshlab.window import Window
 
         engine = PrometheusEngine(self.prometheus_url)
         window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())

@@ -18,7 +18,7 @@ from meshlab.errors import LabError
 
 __all__ = ["Processes"]
 
-_LEASH: Final = Path(__file__).with_name("leash.py")
+_LEASH: Final = Path(__file__).with_name("parent_death_signal.py")
 _GRACE_S: Final = 3.0
 _TAIL_CHARACTERS: Final = 300
 
@@ -34,7 +34,7 @@ class Processes:
     Notes
     -----
     Each child runs in a session of its own, so that Ctrl-C reaches the lab alone, which ends its children in order.
-    Each asks the kernel to be killed when its parent dies (`meshlab.lab.leash`), so that not even SIGKILL leaves one.
+    Each asks the kernel to be killed when its parent dies (`parent_death_signal`): not even SIGKILL leaves one.
     """
 
     def __init__(self, folder: Path) -> None:

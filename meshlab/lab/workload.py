@@ -23,7 +23,7 @@ from aiohttp import web
 from meshlab.lab import control
 from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.behaviour import Behaviour
-from meshlab.lab.station import Station
+from meshlab.lab.service_queue import Station
 
 __all__ = ["BEHAVIOUR", "CONCURRENCY", "COUNTS", "REST", "application"]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from meshlab.escape import plain
+from meshlab.core.sanitize import plain
 from meshlab.recordings.format import open_folder
 from meshlab.recordings.redaction import NO_NAMES
 

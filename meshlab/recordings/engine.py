@@ -14,17 +14,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from meshlab.core.sanitize import plain
+from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
-from meshlab.escape import plain
-from meshlab.recordings.promql.evaluate import Evaluator
-from meshlab.recordings.promql.store import Selected, Store
-from meshlab.recordings.promql.syntax import is_plain_selector, parse, selector_conditions
-from meshlab.recordings.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
-from meshlab.recordings.shelf import Resident, Shelf
-from meshlab.series import Query, SeriesSet
-from meshlab.window import Window
+from meshlab.promql.evaluate import Evaluator
+from meshlab.promql.sample_store import Resident, Shelf
+from meshlab.promql.store import Selected, Store
+from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
+from meshlab.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
 
 __all__ = ["Recording"]
 

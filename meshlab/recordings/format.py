@@ -38,11 +38,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.files import atomic_folder, write_text
+from meshlab.core.sanitize import plain
+from meshlab.core.series import Query, SeriesSet
 from meshlab.errors import ParameterError, RecordingError
-from meshlab.escape import plain
-from meshlab.files import atomic_folder, write_text
-from meshlab.recordings.shelf import OnDisk, Resident, Shelf
-from meshlab.series import Query, SeriesSet
+from meshlab.promql.sample_store import OnDisk, Resident, Shelf
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.sanitize import plain
 from meshlab.errors import RecordingError
-from meshlab.escape import plain
+from meshlab.promql.sample_store import Floats, Ints, OnDisk
 from meshlab.recordings.format import writing
 from meshlab.recordings.pieces import Piece, WorkFolder
-from meshlab.recordings.shelf import Floats, Ints, OnDisk
 
 if TYPE_CHECKING:
     import pyarrow as pa

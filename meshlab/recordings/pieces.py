@@ -30,11 +30,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.files import write_text
+from meshlab.core.sanitize import plain
+from meshlab.core.series import SeriesSet
 from meshlab.errors import ParameterError, RecordingError
-from meshlab.escape import plain
-from meshlab.files import write_text
 from meshlab.recordings.format import SamplesWriter, checksum
-from meshlab.series import SeriesSet
 
 __all__ = ["JOURNAL", "Piece", "WorkFolder", "ordered", "work_folder"]
 

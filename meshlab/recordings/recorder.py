@@ -10,15 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from meshlab.core.sanitize import plain
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
-from meshlab.escape import plain
 from meshlab.recordings.format import as_json, check_target
 from meshlab.recordings.merging import merge
 from meshlab.recordings.pieces import Piece, WorkFolder, ordered, work_folder
 from meshlab.recordings.redaction import Redaction, check_redacted, new_key
-from meshlab.series import SeriesSet
-from meshlab.window import Window
 
 __all__ = ["Progress", "record"]
 

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import pandas as pd
 
+from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher, Op
+from meshlab.core.selector import selector as written
 from meshlab.errors import ParameterError
-from meshlab.escape import plain
-from meshlab.selector import Matcher, Op
-from meshlab.selector import selector as written
 
 __all__ = ["NO_NAMES", "Redaction", "check_redacted", "new_key"]
 
@@ -119,7 +119,7 @@ class Redaction:
     def _read(self, text: str) -> Any:
         if not self.labels:
             return None
-        from meshlab.recordings.promql.syntax import is_plain_selector, parse
+        from meshlab.promql.syntax import is_plain_selector, parse
 
         node = parse(text)
         if not is_plain_selector(node):
@@ -131,7 +131,7 @@ class Redaction:
 
     @staticmethod
     def _conditions(node: Any) -> Any:
-        from meshlab.recordings.promql.syntax import selector_conditions
+        from meshlab.promql.syntax import selector_conditions
 
         return selector_conditions(node)
 

@@ -9,13 +9,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from meshlab import escape
+from meshlab.core import sanitize
+from meshlab.core.results import NOT_MEASURED, SHAPES, Result, Verdict
+from meshlab.display.figures import Figure
 from meshlab.errors import MeshlabError, ParameterError
-from meshlab.figures import Figure
-from meshlab.fleet import Ask
-from meshlab.reports.notebooks import available
-from meshlab.results import NOT_MEASURED, SHAPES, Result, Verdict
-from meshlab.source import connect, known
+from meshlab.questions.base import Ask
+from meshlab.reports.run.notebooks import available
+from meshlab.telemetry.source import connect, known
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +95,7 @@ class Explorer:
         if asked["question"] not in self._questions:
             known_ones = ", ".join(sorted(self._questions)) or "none"
             raise ParameterError(
-                f"the question {escape.plain(asked['question'])!r} cannot be asked of every service",
+                f"the question {sanitize.plain(asked['question'])!r} cannot be asked of every service",
                 f"there are: {known_ones}",
             )
         self.result: Result | None = None
@@ -167,7 +167,7 @@ class Explorer:
         self._asks = asks
         named = [key for key, ask in asks.items() if before in (key, ask.subject.service)]
         self._filling = True  # with other options, the first one is chosen, and then the right one
-        self.service.options = [(escape.plain(key), key) for key in asks]
+        self.service.options = [(sanitize.plain(key), key) for key in asks]
         self.service.value = named[0] if named else next(iter(asks), None)
         self._filling = False
         self._show()
@@ -196,9 +196,9 @@ class Explorer:
         """Say why there is no result."""
         self.result, self.word = None, word
         shape = SHAPES.get(word, "‼")
-        self.said = f"{shape} {word.replace('_', ' ')}  {escape.plain(why)}"
+        self.said = f"{shape} {word.replace('_', ' ')}  {sanitize.plain(why)}"
         self._verdict.value = (
-            f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{escape.html(why)}</p>'
+            f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{sanitize.html(why)}</p>'
         )
         self._figures.value = ""
 
@@ -211,4 +211,4 @@ def _questions() -> dict[str, Any]:
 
 def _picture(figure: Figure) -> str:
     data = base64.b64encode(figure.png).decode("ascii")
-    return f'<p><img style="max-width:100%" alt="{escape.html(figure.alt)}" src="data:image/png;base64,{data}"></p>'
+    return f'<p><img style="max-width:100%" alt="{sanitize.html(figure.alt)}" src="data:image/png;base64,{data}"></p>'

@@ -13,14 +13,14 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import meshlab
-from meshlab import escape
+from meshlab.core import sanitize
+from meshlab.core.files import write_text
+from meshlab.core.results import SCHEMA, SHAPES
 from meshlab.errors import ParameterError
-from meshlab.files import write_text
-from meshlab.reports.judging import ERROR
-from meshlab.reports.judging import SCHEMA as SWEPT
-from meshlab.reports.page import templates
-from meshlab.reports.waiving import count_line, in_words, notes
-from meshlab.results import SCHEMA, SHAPES
+from meshlab.reports.render.page import templates
+from meshlab.reports.sweep.judging import ERROR
+from meshlab.reports.sweep.judging import SCHEMA as SWEPT
+from meshlab.reports.waivers.waiving import count_line, in_words, notes
 
 __all__ = ["NOTES", "Run", "runs", "write_index"]
 
@@ -98,10 +98,12 @@ def write_index(folder: Path) -> Path:
         There is no such folder, or no run in it.
     """
     if not folder.is_dir():
-        raise ParameterError(f"there is no folder {escape.plain(folder)}", "name the folder of reports or of a sweep")
+        raise ParameterError(f"there is no folder {sanitize.plain(folder)}", "name the folder of reports or of a sweep")
     subjects = _by_subject(runs(folder))
     if not subjects and not any(folder.glob("*/sweep.json")):
-        raise ParameterError(f"no report lies below {escape.plain(folder)}", "name the folder of reports or of a sweep")
+        raise ParameterError(
+            f"no report lies below {sanitize.plain(folder)}", "name the folder of reports or of a sweep"
+        )
     last = [subject["last"].word for subject in subjects]
     counts = [(word, last.count(word)) for word in _WORST if word in last]
     env = templates()
@@ -128,7 +130,7 @@ def _notes(folder: Path) -> list[str]:
         if not any(part.startswith(".") for part in path.relative_to(folder).parts):
             last[path.parent.with_name(path.parent.name.rpartition("-")[0])] = path
     found = [note for path in last.values() for note in _read_list(path)]
-    return list(dict.fromkeys(escape.plain(note) for note in found))
+    return list(dict.fromkeys(sanitize.plain(note) for note in found))
 
 
 def _read_list(path: Path) -> list[object]:
@@ -174,14 +176,14 @@ def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
     text = found.get("error") or found.get("headline", "")
     summary = _summary(found)
     return Run(
-        question=escape.plain(found.get("question", "")),
-        subject=escape.plain(found.get("subject", "")),
+        question=sanitize.plain(found.get("question", "")),
+        subject=sanitize.plain(found.get("subject", "")),
         word=str(found["verdict"]),
-        headline=escape.plain(text),
+        headline=sanitize.plain(text),
         at=end.group(1) if end else "",
         page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
-        owner=escape.plain(found.get("owner", "")),
-        without=escape.plain(in_words(summary)),
+        owner=sanitize.plain(found.get("owner", "")),
+        without=sanitize.plain(in_words(summary)),
         waivers=tuple(text for text in (count_line(summary), *notes(summary, brief=True)) if text),
     )
 

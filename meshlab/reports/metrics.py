@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshlab import escape
-from meshlab.results import SHAPES, Verdict
+from meshlab.core import sanitize
+from meshlab.core.results import SHAPES, Verdict
 
 __all__ = ["exposition", "sweep_exposition"]
 
@@ -98,4 +98,4 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    return escape.plain(value).replace("\\", "\\\\").replace('"', '\\"')
+    return sanitize.plain(value).replace("\\", "\\\\").replace('"', '\\"')

@@ -19,7 +19,7 @@ import nbformat
 import pytest
 from committed import NOTEBOOKS, REPORTED, committed
 
-from meshlab.results import MIME_TYPE
+from meshlab.core.results import MIME_TYPE
 
 pytest.importorskip("jupyterlab")
 pytestmark = pytest.mark.browser

@@ -9,10 +9,10 @@ import pytest
 from chromium import Watched
 from tiny_notebooks import HOSTILE, PARAMETERS, executed
 
-from meshlab.reports import page
-from meshlab.reports.extraction import the_result
-from meshlab.reports.parameters import declared
-from meshlab.results import Verdict
+from meshlab.core.results import Verdict
+from meshlab.reports.render import page
+from meshlab.reports.run.extraction import the_result
+from meshlab.reports.run.parameters import declared
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ from committed import REPORTED, page_of
 from hostile import hostile, hostile_copy, hostile_report
 
 from meshlab.reports.index import write_index
-from meshlab.reports.sweep import executors, sweep
+from meshlab.reports.sweep.sweep import executors, sweep
 
 pytestmark = pytest.mark.browser
 

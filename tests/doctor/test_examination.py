@@ -12,15 +12,15 @@ import pytest
 from istio_series import START, Series, canary, times
 from mesh_series import linkerd
 
-from meshlab.dialects.base import PLAIN
+from meshlab.core.readiness import State
+from meshlab.core.series import SeriesSet
 from meshlab.doctor import examination
 from meshlab.doctor.budget import Frugal, Spent
 from meshlab.doctor.examination import Examination, examine
 from meshlab.doctor.text import as_dict, as_text
 from meshlab.errors import ParameterError, Unreachable
-from meshlab.readiness import State
 from meshlab.recordings.engine import Recording
-from meshlab.series import SeriesSet
+from meshlab.telemetry.dialects.base import PLAIN
 
 NOW = datetime.fromtimestamp(START + 305, UTC)
 

@@ -21,7 +21,7 @@ from meshlab.config import Limits
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
 from meshlab.errors import EngineError
-from meshlab.window import Window
+from meshlab.core.window import Window
 
 def peak():
     # Not getrusage: its maximum is inherited from the process that started this one.

@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 
 from meshlab.config import Limits
+from meshlab.core.selector import equal
+from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.cache import Cache, identity_of
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
 from meshlab.errors import Refused
-from meshlab.selector import equal
-from meshlab.series import Query, SeriesSet
-from meshlab.window import Window
 
 STEP = 15_000
 NOW_S = 1_769_900_000

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshlab.core.series import Query, SeriesSet
 from meshlab.engines import export
 from meshlab.engines.export import decode_export
 from meshlab.errors import Refused, TooMuch
-from meshlab.series import Query, SeriesSet
 
 LINES = (
     b'{"metric":{"__name__":"m","a":"],\\"values\\":[1"},"values":[1,+Inf,2.5e-7],"timestamps":[1000,2000,3000]}\n'

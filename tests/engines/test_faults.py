@@ -16,10 +16,10 @@ import pytest
 from fault_server import GOOD, Authority, Fault, FaultServer, answer
 from limited import engine_at
 
+from meshlab.core.window import Window
 from meshlab.engines import transport
 from meshlab.engines.transport import Transport
 from meshlab.errors import BadQuery, ConfigError, EngineError, Refused, TooManySeries, TooMuch, Unreachable
-from meshlab.window import Window
 
 QUICK = 0.25
 """Seconds: the time-out where it is met."""

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
 from meshlab.errors import ParameterError, Refused, Unreachable
-from meshlab.window import Window
 
 HOUR = 3_600_000
 Reply = Callable[[str, Mapping[str, str]], object]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from meshlab.config import Kind
+from meshlab.core.series import Query
+from meshlab.core.window import Window
 from meshlab.engines.links import link
-from meshlab.series import Query
-from meshlab.window import Window
 
 HOUR = Window(1_769_860_800_000, 1_769_864_400_000, 15_000)
 QUERY = Query('sum(rate(m{a="x&y #1"}[5m]))', "", window=HOUR)

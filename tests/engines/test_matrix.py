@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.matrix import decode, label_table, read_series
 from meshlab.errors import BadQuery, EngineError, Refused
-from meshlab.series import Query, SeriesSet
-from meshlab.window import Window
 
 WINDOW = Window(0, 60_000, 15_000)
 QUESTION = Query("m", "test", window=WINDOW)

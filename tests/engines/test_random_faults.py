@@ -9,12 +9,12 @@ import pytest
 from fault_server import FaultServer
 from limited import engine_at
 
+from meshlab.core.sanitize import plain
+from meshlab.core.series import Query
+from meshlab.core.window import Window
 from meshlab.engines import transport
 from meshlab.engines.matrix import decode, read_series
 from meshlab.errors import EngineError
-from meshlab.escape import plain
-from meshlab.series import Query
-from meshlab.window import Window
 
 WINDOW = Window(0, 60_000, 15_000)
 QUESTION = Query("m", "test", window=WINDOW)

@@ -15,7 +15,7 @@ from meshlab.lab.scenario import Scenario, bundled
 from meshlab.lab.truth import scenario_truth
 from meshlab.questions.scaling.hpa import Pod, Sample, Tolerance, average_replicas
 from meshlab.recordings.format import read_folder
-from meshlab.source import open_engine
+from meshlab.telemetry.source import open_engine
 
 DATA = Path(__file__).parents[2] / "data"
 RECORDED = sorted(folder.name for folder in DATA.iterdir() if (folder / "manifest.json").is_file())

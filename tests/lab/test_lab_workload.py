@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from served import Client
 
 from meshlab.lab.behaviour import Behaviour
-from meshlab.lab.station import Station
+from meshlab.lab.service_queue import Station
 from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS, application
 
 

@@ -12,14 +12,14 @@ from agreement import COUNT, EVERY, QUERIES, START, WINDOW, Series, dataset, dis
 from real_prometheus import openmetrics, serving
 from remote_write import write_request, written_to
 
-from meshlab.dialects.dialect import every_query
-from meshlab.dialects.istio import istio
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery
+from meshlab.promql.store import STALE_BITS
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.promql.store import STALE_BITS
-from meshlab.series import SeriesSet
-from meshlab.window import Window
+from meshlab.telemetry.dialects.dialect import every_query
+from meshlab.telemetry.dialects.istio import istio
 
 pytestmark = pytest.mark.live
 

@@ -14,20 +14,20 @@ from istio_series import START, Series, canary
 from real_prometheus import openmetrics, serving
 from real_victoria import serving_victoria
 
-from meshlab.dialects.base import MeshOptions, Reporter
-from meshlab.dialects.detection import detect
-from meshlab.dialects.dialect import Dialect, every_query
-from meshlab.dialects.envoy import SPELLINGS, envoy
-from meshlab.dialects.istio import istio
-from meshlab.dialects.linkerd import LEGACY, ROUTES, linkerd
+from meshlab.core.selector import equal
+from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import ParameterError
-from meshlab.mesh import Mesh
 from meshlab.questions.canary import Scope, collect, judge
 from meshlab.recordings.engine import Recording
-from meshlab.selector import equal
-from meshlab.window import Window
+from meshlab.telemetry.dialects.base import MeshOptions, Reporter
+from meshlab.telemetry.dialects.detection import detect
+from meshlab.telemetry.dialects.dialect import Dialect, every_query
+from meshlab.telemetry.dialects.envoy import SPELLINGS, envoy
+from meshlab.telemetry.dialects.istio import istio
+from meshlab.telemetry.dialects.linkerd import LEGACY, ROUTES, linkerd
+from meshlab.telemetry.mesh import Mesh
 
 pytestmark = pytest.mark.live
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from istio_series import START, canary
 from real_prometheus import openmetrics, serving
 
+from meshlab.core.selector import equal, one_of, selector
+from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, ParameterError, Refused, Unreachable
 from meshlab.recordings.format import read_folder
 from meshlab.recordings.recorder import record
-from meshlab.selector import equal, one_of, selector
-from meshlab.window import Window
 
 pytestmark = pytest.mark.live
 

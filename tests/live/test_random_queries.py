@@ -12,13 +12,13 @@ from agreement import disagreement
 from random_queries import COUNT, EVERY, START, Series, drawn, queries, series_sets
 from remote_write import write_request, written_to
 
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery
+from meshlab.promql.evaluate import Evaluator
+from meshlab.promql.values import Ranges, Scalar, Vector
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.promql.evaluate import Evaluator
-from meshlab.recordings.promql.values import Ranges, Scalar, Vector
-from meshlab.series import SeriesSet
-from meshlab.window import Window
 
 pytestmark = pytest.mark.live
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.live
 
 # What is in the file beside it is the verdict; "broken" is none.
 CELL = """from pathlib import Path
-from meshlab.results import Finding, Result, Verdict
+from meshlab.core.results import Finding, Result, Verdict
 word = Path("world", source).read_text()
 finding = Finding(code="ML-TST-001", verdict=Verdict(word), subject=source, statement=word)
 Result(question="test", subject=source, verdict=Verdict(word), headline=f"it is {word}", findings=[finding])"""

@@ -13,15 +13,15 @@ from real_prometheus import openmetrics, serving
 from real_victoria import serving_victoria
 
 from meshlab.config import Kind, Limits
+from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, EngineError, TooMuch
-from meshlab.mesh import Mesh
 from meshlab.questions.canary.evidence import collect
 from meshlab.questions.canary.judge import judge
 from meshlab.questions.canary.scope import Scope
 from meshlab.recordings.engine import Recording
-from meshlab.window import Window
+from meshlab.telemetry.mesh import Mesh
 
 pytestmark = pytest.mark.live
 

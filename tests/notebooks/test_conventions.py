@@ -10,9 +10,9 @@ import nbformat
 import pytest
 from committed import NOTEBOOKS, committed
 
+from meshlab.core.results import MIME_TYPE
 from meshlab.errors import ReportError
-from meshlab.reports.conventions import RULES, Broken, check, check_folder
-from meshlab.results import MIME_TYPE
+from meshlab.reports.run.conventions import RULES, Broken, check, check_folder
 
 Change = Callable[[Any], None]
 
@@ -87,7 +87,7 @@ def _two_results(notebook: Any) -> None:
 
 
 def _nothing_as_text(notebook: Any) -> None:
-    _shown(notebook, "image/png").data["text/plain"] = "<meshlab.figures.Figure at 0x7f3a12>"
+    _shown(notebook, "image/png").data["text/plain"] = "<meshlab.display.figures.Figure at 0x7f3a12>"
 
 
 def _verdict_by_colour(notebook: Any) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from live_store import START, LiveStore
 
+from meshlab.core.window import Window
 from meshlab.errors import RecordingError
 from meshlab.recordings.contents import contents
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.recorder import record
-from meshlab.window import Window
 
 WINDOW = Window(START * 1000, (START + 6_000) * 1000, 600_000)
 

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from meshlab.core.files import atomic_folder
+from meshlab.core.series import SeriesSet
 from meshlab.errors import ParameterError, RecordingError
-from meshlab.files import atomic_folder
 from meshlab.recordings import format as module
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import Stored, check_target, read_folder, read_manifest, write_folder
-from meshlab.series import SeriesSet
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 

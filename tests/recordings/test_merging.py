@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_store import START, LiveStore
 
+from meshlab.core.window import Window
 from meshlab.errors import Unreachable
 from meshlab.recordings import merging
 from meshlab.recordings import recorder as module
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import read_folder
 from meshlab.recordings.recorder import record
-from meshlab.window import Window
 
 NAMES = ("a", "__name__", "zone")
 VALUES = ("", "x", "y", "a,b", "\n", "Z", "z", "é", "😀")

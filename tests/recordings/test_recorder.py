@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import read_folder, read_manifest
 from meshlab.recordings.recorder import record
-from meshlab.series import Query, SeriesSet
-from meshlab.window import Window
 
 START = 1_769_860_800
 EVERY = 15

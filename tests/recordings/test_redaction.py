@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from live_store import START, LiveStore, stops_at
 
+from meshlab.core.window import Window
 from meshlab.errors import BadQuery, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import read_folder, read_manifest
 from meshlab.recordings.pieces import work_folder
 from meshlab.recordings.recorder import record
 from meshlab.recordings.redaction import Redaction, check_redacted, new_key
-from meshlab.window import Window
 
 WINDOW = Window((START + 600) * 1000, (START + 24_600) * 1000, 600_000)
 SECRETS = ("payments-prod", "acme-bank", "alice@example.org", "spiffe://acme/ns/pay/sa/till")

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from live_store import START, LiveStore, memory, stops_at
 
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, RecordingError, TooMuch, Unreachable
 from meshlab.recordings import recorder as module
 from meshlab.recordings.format import read_folder, read_manifest
 from meshlab.recordings.pieces import JOURNAL, WorkFolder, work_folder
 from meshlab.recordings.recorder import record
-from meshlab.series import SeriesSet
-from meshlab.window import Window
 
 WINDOW = Window((START + 600) * 1000, (START + 24_600) * 1000, 600_000)
 SELECTORS = ["up", '{__name__=~"up|late"}', "nothing"]

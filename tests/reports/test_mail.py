@@ -5,7 +5,7 @@ from __future__ import annotations
 from bs4 import BeautifulSoup
 from summaries import finding, summary
 
-from meshlab.reports.mail import LIMIT_BYTES, mail
+from meshlab.reports.render.mail import LIMIT_BYTES, mail
 
 HOSTILE = "<img src=x onerror=alert(1)> \"quoted\" & 'more' \x1b[31m"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from summaries import finding, summary
 
-from meshlab.reports.message import changes, message
 from meshlab.reports.metrics import exposition
+from meshlab.reports.render.message import changes, message
 
 HOSTILE = '<script>alert(1)</script> [x](javascript:1) "quoted" \\ back\nnew line \x1b[31m'
 

@@ -6,7 +6,7 @@ import pytest
 from tiny_notebooks import written
 
 from meshlab.errors import ParameterError
-from meshlab.reports.notebooks import available, find
+from meshlab.reports.run.notebooks import available, find
 
 
 def test_a_name_is_found_near_before_it_is_found_in_the_package(tmp_path: Path) -> None:

@@ -11,19 +11,19 @@ from bs4 import BeautifulSoup
 from summaries import finding, summary
 from tiny_notebooks import SHOW, written
 
-from meshlab import source
 from meshlab.config import Config, load
-from meshlab.dialects.base import PLAIN
 from meshlab.errors import ConfigError, Unreachable
 from meshlab.recordings.engine import Recording
 from meshlab.reports.index import write_index
-from meshlab.reports.mail import mail
-from meshlab.reports.message import message
-from meshlab.reports.owners import Owners, owned, owners
-from meshlab.reports.runner import run
+from meshlab.reports.render.mail import mail
+from meshlab.reports.render.message import message
+from meshlab.reports.run.runner import run
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, Receiver, Scheduled
 from meshlab.reports.schedules.notices import Notice, _alerts, _slack
+from meshlab.reports.waivers.owners import Owners, owned, owners
+from meshlab.telemetry import source
+from meshlab.telemetry.dialects.base import PLAIN
 
 KNOWN = Owners(
     {"catalog": [("east", "shop", "label-a"), ("west", "shop", "label-b")], "web": [("", "front", "label-c")]},

@@ -7,12 +7,12 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from tiny_notebooks import HOSTILE, PARAMETERS, executed
 
-from meshlab import results
-from meshlab.reports import markup, page
-from meshlab.reports.extraction import the_result
-from meshlab.reports.local import local
-from meshlab.reports.parameters import declared
-from meshlab.results import Verdict
+from meshlab.core import results
+from meshlab.core.results import Verdict
+from meshlab.reports.render import markup, page
+from meshlab.reports.render.local import local
+from meshlab.reports.run.extraction import the_result
+from meshlab.reports.run.parameters import declared
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 CSS = Path(page.__file__).with_name("page.css").read_text()

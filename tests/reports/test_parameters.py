@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from meshlab.errors import ParameterError, ReportError
-from meshlab.reports.parameters import Parameter, convert, declared
+from meshlab.reports.run.parameters import Parameter, convert, declared
 
 SOURCE = """text = "a = 1 # no comment"  # of "text", a # b
 empty = ""

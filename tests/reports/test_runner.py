@@ -8,10 +8,10 @@ import nbformat
 import pytest
 from tiny_notebooks import SHOW, executed, written
 
+from meshlab.core.results import Verdict
 from meshlab.errors import ConfigError, ParameterError, ReportError, Unreachable
-from meshlab.reports.extraction import the_result
-from meshlab.reports.runner import _read, run
-from meshlab.results import Verdict
+from meshlab.reports.run.extraction import the_result
+from meshlab.reports.run.runner import _read, run
 
 VALUE = 'a"b\\n\\\n{x}\'"""; raise SystemExit # é$'
 

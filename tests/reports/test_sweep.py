@@ -17,13 +17,13 @@ import pytest
 from typer.testing import CliRunner
 
 import meshlab
-from meshlab.cli import FailOn, app, worst_code
+from meshlab.cli.app import FailOn, app, worst_code
 from meshlab.errors import ParameterError
-from meshlab.fleet import parts
 from meshlab.questions import canary, scaling
-from meshlab.reports import sweep as module
-from meshlab.reports.judging import folder_of
-from meshlab.reports.sweep import executors, sweep
+from meshlab.questions.base import parts
+from meshlab.reports.sweep import sweep as module
+from meshlab.reports.sweep.judging import folder_of
+from meshlab.reports.sweep.sweep import executors, sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,7 +150,7 @@ def test_another_question_does_not_go_on_with_it(tmp_path: Path, monkeypatch: py
 
 def test_a_kill_in_the_middle_loses_nothing(whole: module.Swept, tmp_path: Path) -> None:
     code = (
-        "import sys, os, signal; from pathlib import Path; from meshlab.reports import sweep as m\n"
+        "import sys, os, signal; from pathlib import Path; from meshlab.reports.sweep import sweep as m\n"
         "keep = m._keep\n"
         "def once(work, task, done):\n    keep(work, task, done); os.kill(os.getpid(), signal.SIGKILL)\n"
         "m._keep = once\n"

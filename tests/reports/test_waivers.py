@@ -16,18 +16,18 @@ from summaries import finding, summary
 from tiny_notebooks import SHOW, written
 from typer.testing import CliRunner
 
-from meshlab.cli import app
+from meshlab.cli.app import app
 from meshlab.config import load
+from meshlab.core.results import Finding, Verdict, overall
 from meshlab.errors import ConfigError
-from meshlab.reports import sweep as sweeping
-from meshlab.reports.mail import mail
-from meshlab.reports.message import changes, message
 from meshlab.reports.metrics import exposition
-from meshlab.reports.runner import run
-from meshlab.reports.sweep import Swept, executors, sweep
-from meshlab.reports.waivers import Waiver, waivers
-from meshlab.reports.waiving import count_line, in_words, notes, waive
-from meshlab.results import Finding, Verdict, overall
+from meshlab.reports.render.mail import mail
+from meshlab.reports.render.message import changes, message
+from meshlab.reports.run.runner import run
+from meshlab.reports.sweep import sweep as sweeping
+from meshlab.reports.sweep.sweep import Swept, executors, sweep
+from meshlab.reports.waivers.entries import Waiver, waivers
+from meshlab.reports.waivers.waiving import count_line, in_words, notes, waive
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from meshlab.core.results import Verdict
 from meshlab.errors import EngineError, ParameterError, ReportError, Unreachable
-from meshlab.reports.runner import Outcome
-from meshlab.reports.watching import watch
-from meshlab.results import Verdict
+from meshlab.reports.run.runner import Outcome
+from meshlab.reports.run.watching import watch
 
 
 class Clock:

@@ -21,14 +21,15 @@ from hostile import FORBIDDEN, REPORTS, hostile, hostile_copy, hostile_report
 from prometheus_client.parser import text_string_to_metric_families
 
 import meshlab
-from meshlab import cli, escape
-from meshlab.progress import report as progress
+from meshlab.cli import app
+from meshlab.core import sanitize
+from meshlab.core.progress import report as progress
+from meshlab.core.results import MIME_TYPE
 from meshlab.questions.security import least_privilege as least
-from meshlab.reports.runner import Outcome
+from meshlab.reports.run.runner import Outcome
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, Receiver, Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
-from meshlab.results import MIME_TYPE
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +56,7 @@ def said(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     def typed(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["meshlab", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         out, err = capsys.readouterr()
         assert not FORBIDDEN.search(err), words
         return int(ended.value.code or 0), out
@@ -123,7 +124,7 @@ def test_metrics_are_parsed_as_they_were_meant(done: Outcome) -> None:
     text = (done.folder / "metrics.prom").read_text(encoding="utf-8")
     families = list(text_string_to_metric_families(text))
     assert len(families) == 5
-    assert {s.labels["subject"] for f in families for s in f.samples} == {escape.plain(done.result["subject"])}
+    assert {s.labels["subject"] for f in families for s in f.samples} == {sanitize.plain(done.result["subject"])}
 
 
 def test_tables_keep_every_character(done: Outcome) -> None:
@@ -229,12 +230,12 @@ def test_rules_are_proposed_for_names_that_can_be_named_alone(place: Path) -> No
 
 @pytest.mark.parametrize("text", ["-", "-1", "+1.5e3", "+Inf", "-Inf", "catalog", "", "a=b", "1-2"])
 def test_cells_that_are_no_formulas_stay(text: str) -> None:
-    assert escape.cell(text) == text
+    assert sanitize.cell(text) == text
 
 
 @pytest.mark.parametrize("text", ["=1", "+a", "-a", "@a", "\t=1", " =1", "\r\n=1", "-1+1", "+1;2", "--1", "＝1"])
 def test_cells_that_are_formulas_become_text(text: str) -> None:
-    assert escape.cell(text).startswith("'")
+    assert sanitize.cell(text).startswith("'")
 
 
 def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,9 +246,9 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("TERM", "xterm")
-    from meshlab.progress import reporting
+    from meshlab.core.progress import reporting
 
-    with cli._bar("sweeping") as bar:
+    with app._bar("sweeping") as bar:
         assert bar is not None
         with reporting(bar):
             progress(1, 2, f"[red]{hostile('batch')}")

@@ -15,13 +15,13 @@ import pytest
 from pyarrow import parquet
 from tiny_notebooks import SHOW, written
 
-from meshlab import cli
+from meshlab.cli import app
+from meshlab.core.window import Window
 from meshlab.errors import ParameterError, RecordingError
 from meshlab.recordings import format as module
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.format import checksum
-from meshlab.reports.runner import run
-from meshlab.window import Window
+from meshlab.reports.run.runner import run
 
 ROOT = Path(__file__).parents[2]
 OPENED = "open('owned', 'w').close()"
@@ -87,7 +87,7 @@ def test_the_same_by_the_command_line_and_by_a_schedule(
     ):
         monkeypatch.setattr(sys, "argv", ["meshlab", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         assert ended.value.code == 2, words
         assert "has no parameter" in capsys.readouterr().err
     assert not list(tmp_path.rglob("owned"))

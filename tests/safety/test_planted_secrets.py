@@ -26,7 +26,7 @@ from pyarrow import parquet
 from store_of import refusing, store_of
 from tiny_notebooks import SHOW, notebook
 
-from meshlab import cli
+from meshlab.cli import app
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -156,7 +156,7 @@ def run(
     def typed(*words: str) -> int:
         monkeypatch.setattr(sys, "argv", ["meshlab", "--debug", *words])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         return int(ended.value.code or 0)
 
     try:

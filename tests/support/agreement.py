@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from meshlab.series import SeriesSet
-from meshlab.window import Window
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 
 START = 1_769_860_800
 EVERY = 15

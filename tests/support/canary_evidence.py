@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meshlab.evidence import Evidence, Missing
+from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.series import Query
+from meshlab.core.subject import Subject
+from meshlab.core.window import Window
 from meshlab.questions.canary import Scope
-from meshlab.series import Query
-from meshlab.subject import Subject
-from meshlab.window import Window
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 SUBJECT = Subject("east", "shop", "catalog")

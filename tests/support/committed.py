@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import nbformat
 
-from meshlab.reports import page
-from meshlab.reports.extraction import the_result
-from meshlab.reports.parameters import declared
+from meshlab.reports.render import page
+from meshlab.reports.run.extraction import the_result
+from meshlab.reports.run.parameters import declared
 
 __all__ = ["NOTEBOOKS", "REPORTED", "committed", "page_of"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from meshlab.core.series import SeriesSet
 from meshlab.recordings.format import Stored, read_folder, write_folder
-from meshlab.reports.runner import Outcome, run
-from meshlab.series import SeriesSet
+from meshlab.reports.run.runner import Outcome, run
 
 __all__ = ["FORBIDDEN", "REPORTS", "hostile", "hostile_copy", "hostile_report"]
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.errors import TooMuch
 from meshlab.recordings.engine import Recording
-from meshlab.series import Query, SeriesSet
-from meshlab.window import Window
 
 START, EVERY, COUNT = 1_769_860_800, 15, 2_000
 

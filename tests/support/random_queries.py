@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from meshlab.recordings.promql.store import STALE_BITS
+from meshlab.promql.store import STALE_BITS
 
 START: Final = 1_769_860_800
 EVERY: Final = 15

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from istio_series import Series, engine
 
-from meshlab.mesh import Mesh
+from meshlab.core.results import Finding, Result
 from meshlab.questions import security as question
-from meshlab.results import Finding, Result
+from meshlab.telemetry.mesh import Mesh
 
 SA = "spiffe://cluster.local/ns/shop/sa/"
 

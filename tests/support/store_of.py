@@ -10,10 +10,10 @@ from pathlib import Path
 import fault_server as fault
 from fault_server import Exchange, Fault
 
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
 from meshlab.errors import MeshlabError
 from meshlab.recordings.engine import Recording
-from meshlab.series import SeriesSet
-from meshlab.window import Window
 
 __all__ = ["refusing", "store_of"]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from meshlab.results import Finding, Result, Verdict
+from meshlab.core.results import Finding, Result, Verdict
 
 PARAMETERS = (
     'source = ""  # what to ask\ncanary = "v2"  # version that is tried\nalpha = 0.02  # risk\nloud = False  # or not'
 )
-SHOW = """from meshlab.results import Finding, Result, Verdict
+SHOW = """from meshlab.core.results import Finding, Result, Verdict
 finding = Finding(code="ML-TST-001", verdict=Verdict.FAIL, subject="c/n/s", statement=f"tried {canary}", value=1.5)
 Result(question="test", subject="c/n/s", verdict=Verdict.FAIL, headline=f"{canary} {source}", findings=[finding])"""
 HOSTILE = """"><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>\x1b[31m{{ 7*7 }} `*_$"""

@@ -4,9 +4,9 @@ from meshlab.questions.canary import fleet, plot
 from meshlab.questions.canary.calibration import Calibration, calibrate
 from meshlab.questions.canary.evidence import collect
 from meshlab.questions.canary.judge import judge
-from meshlab.questions.canary.kayenta.beside import beside
-from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary.kayenta.comparison import beside
 from meshlab.questions.canary.ready import ready
 from meshlab.questions.canary.scope import Scope
+from meshlab.questions.canary.settings import Policy
 
 __all__ = ["Calibration", "Policy", "Scope", "beside", "calibrate", "collect", "fleet", "judge", "plot", "ready"]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.subject import Subject
 from meshlab.questions.canary.scope import Scope
 from meshlab.stats.blocks import Blocks
-from meshlab.subject import Subject
 
 __all__ = ["Durations", "Outcomes", "durations", "is_error", "is_fault", "outcomes", "ways"]
 

@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from meshlab.evidence import Evidence
-from meshlab.questions.canary.choice import Chosen
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.subject import Subject
+from meshlab.core.window import Window
+from meshlab.questions.canary.arm_selection import Chosen
 from meshlab.questions.canary.judge import judge
-from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.scope import Mode, Scope
+from meshlab.questions.canary.settings import Policy
 from meshlab.questions.canary.warm_up import served
-from meshlab.results import Finding, Verdict
-from meshlab.subject import Subject
-from meshlab.window import Window
 
 __all__ = ["Calibration", "calibrate"]
 

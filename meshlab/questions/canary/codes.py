@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.subject import Subject
 from meshlab.questions.canary.arms import is_fault, ways
 from meshlab.questions.canary.scope import Scope
-from meshlab.subject import Subject
 
 __all__ = ["codes"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.canary.arms import Outcomes
-from meshlab.questions.canary.guards import judged
-from meshlab.questions.canary.policy import Policy
-from meshlab.results import Finding, Verdict
+from meshlab.questions.canary.multiple_testing import judged
+from meshlab.questions.canary.settings import Policy
 from meshlab.stats.ratios import log_ratio_above, ratio_interval
 from meshlab.stats.scatter import at_every_look, deflation
 from meshlab.stats.shares import difference_interval, log_evidence_below

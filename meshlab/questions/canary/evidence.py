@@ -9,16 +9,16 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.dialects.base import Reporter
+from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence, Missing
-from meshlab.mesh import Answer, Mesh
-from meshlab.questions.canary import choice
-from meshlab.questions.canary.policy import Policy
+from meshlab.questions.canary import arm_selection
 from meshlab.questions.canary.scope import Scope
 from meshlab.questions.canary.segments import SEGMENTS
-from meshlab.subject import IDENTITY, Subject
-from meshlab.window import Window
+from meshlab.questions.canary.settings import Policy
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.mesh import Answer, Mesh
 
 __all__ = ["collect", "subject_of"]
 
@@ -46,7 +46,7 @@ def subject_of(mesh: Mesh, window: Window, scope: Scope) -> Subject:
         if (first.cluster, first.namespace) != (second.cluster, second.namespace):
             raise
         return dataclasses.replace(first, service=scope.service, spans=(*first.services, *second.services))
-    return mesh.kin(subject, choice.kin(scope, subject), window)
+    return mesh.kin(subject, arm_selection.kin(scope, subject), window)
 
 
 def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: Policy | None = None) -> Evidence:
@@ -77,7 +77,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     block_ms = (policy or Policy()).block_ms
     subject = subject_of(mesh, window, scope) if scope else None
     where = mesh.where(subject) if subject else []
-    words: Sequence[str] = choice.WORDS if scope else (_ALL,)
+    words: Sequence[str] = arm_selection.WORDS if scope else (_ALL,)
     by = tuple(dict.fromkeys((*IDENTITY, *words)))
 
     def counts(reporter: Reporter) -> Answer:
@@ -92,10 +92,10 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
 
     chosen = None
     if scope and subject and scope.baseline:
-        chosen = choice.named(mesh.seen(subject, window, choice.WORDS), scope, subject, mesh.source)
+        chosen = arm_selection.named(mesh.seen(subject, window, arm_selection.WORDS), scope, subject, mesh.source)
     answers = {"source": counts(Reporter.SOURCE), "destination": counts(Reporter.DESTINATION)}
     if scope and subject and chosen is None:
-        chosen = choice.found((a.frame for a in answers.values()), scope, subject, mesh.source)
+        chosen = arm_selection.found((a.frame for a in answers.values()), scope, subject, mesh.source)
     word = chosen.word if chosen else _ALL
     answers["latency"] = buckets(Reporter.DESTINATION)
     notes: dict[str, str] = {}
@@ -122,13 +122,13 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     )
 
 
-def _has_arms(frame: pd.DataFrame, word: str, chosen: choice.Chosen | None) -> bool:
+def _has_arms(frame: pd.DataFrame, word: str, chosen: arm_selection.Chosen | None) -> bool:
     return bool(frame[word].isin([chosen.baseline, chosen.canary]).any()) if chosen else not frame.empty
 
 
 def _by_arm(frame: pd.DataFrame, word: str) -> pd.DataFrame:
     """Counts by service and arm, without the other words that might have told arms apart."""
-    keys = [c for c in frame.columns if c not in (*choice.WORDS, "count") or c in (*IDENTITY, word)]
+    keys = [c for c in frame.columns if c not in (*arm_selection.WORDS, "count") or c in (*IDENTITY, word)]
     if len(keys) < len(frame.columns) - 1:
         frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
     frame.insert(len(IDENTITY), "arm", frame[word])

@@ -1,20 +1,20 @@
-"""Every canary of a mesh at once: see `meshlab.fleet`."""
+"""Every canary of a mesh at once: see `meshlab.questions.base`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import Subject
+from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
-from meshlab.figures import Figure
-from meshlab.fleet import Ask, parts
-from meshlab.questions.canary import choice, plot
-from meshlab.questions.canary.policy import Policy
+from meshlab.questions.base import Ask, parts
+from meshlab.questions.canary import arm_selection, plot
 from meshlab.questions.canary.scope import Mode, Scope
-from meshlab.results import Result
-from meshlab.subject import Subject
+from meshlab.questions.canary.settings import Policy
 
 __all__ = ["asks", "figures", "policy"]
 
@@ -81,11 +81,11 @@ def figures(result: Result, policy: Policy) -> list[Figure]:
 def _found(subject: Subject, part: Evidence, about: Scope) -> Ask:
     # Of all services at once only versions were asked for.
     counted = [
-        frame.assign(**{word: "" for word in choice.WORDS if word not in frame.columns})
+        frame.assign(**{word: "" for word in arm_selection.WORDS if word not in frame.columns})
         for frame in (part.frames["source"], part.frames["destination"])
     ]
     try:
-        chosen = choice.found(counted, about, subject, part.source)
+        chosen = arm_selection.found(counted, about, subject, part.source)
     except ParameterError as error:
         return Ask(subject=subject, evidence=part, reason=str(error), lacking=True)
     arms = {"baseline": chosen.baseline, "canary": chosen.canary}

@@ -7,26 +7,26 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict, overall
+from meshlab.core.subject import Subject
 from meshlab.errors import ContractError
-from meshlab.evidence import Evidence
+from meshlab.questions.canary.arm_selection import Chosen
 from meshlab.questions.canary.arms import Outcomes, durations, outcomes
-from meshlab.questions.canary.beliefs import beliefs
-from meshlab.questions.canary.choice import Chosen
+from meshlab.questions.canary.bayesian import beliefs
 from meshlab.questions.canary.codes import codes
 from meshlab.questions.canary.error_rate import ErrorRate, burst_finding, error_finding, error_rate
-from meshlab.questions.canary.guards import failing
 from meshlab.questions.canary.latency import Latency, latency, latency_finding
 from meshlab.questions.canary.modes import aligned, mode_finding
+from meshlab.questions.canary.multiple_testing import failing
 from meshlab.questions.canary.pods import pods, pods_finding
-from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.power import power, power_finding
 from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
 from meshlab.questions.canary.scope import Mode, Scope
 from meshlab.questions.canary.segments import segment_finding, segments
+from meshlab.questions.canary.settings import Policy
 from meshlab.questions.canary.slow import slow, slow_finding
 from meshlab.questions.canary.warm_up import warmed_up
-from meshlab.results import Finding, Result, Verdict, overall
-from meshlab.subject import Subject
 
 __all__ = ["judge"]
 

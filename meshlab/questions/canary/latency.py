@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Missing
+from meshlab.core.evidence import Missing
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.canary.arms import Durations
-from meshlab.questions.canary.guards import judged
-from meshlab.questions.canary.policy import Policy
-from meshlab.results import Finding, Verdict
+from meshlab.questions.canary.multiple_testing import judged
+from meshlab.questions.canary.settings import Policy
 from meshlab.stats.buckets import quantile_bucket, superiority
 from meshlab.stats.paired import log_evidence_above, mean_interval
 

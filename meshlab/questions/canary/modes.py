@@ -9,11 +9,11 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.subject import Subject
 from meshlab.questions.canary.arms import Outcomes
 from meshlab.questions.canary.scope import Mode, Scope
 from meshlab.questions.canary.warm_up import served
-from meshlab.results import Finding, Verdict
-from meshlab.subject import Subject
 
 __all__ = ["Aligned", "aligned", "mode_finding"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
-from meshlab.questions.canary.policy import Policy
-from meshlab.results import Result
+from meshlab.core.results import Result
+from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.questions.canary.settings import Policy
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.questions.canary.policy import Policy
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.subject import Subject
 from meshlab.questions.canary.scope import Scope
+from meshlab.questions.canary.settings import Policy
 from meshlab.questions.canary.warm_up import Warm
-from meshlab.results import Finding, Verdict
-from meshlab.subject import Subject
 
 __all__ = ["pods", "pods_finding"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.canary.arms import Durations, Outcomes
 from meshlab.questions.canary.latency import latency
-from meshlab.questions.canary.policy import Policy
-from meshlab.results import Finding, Verdict
+from meshlab.questions.canary.settings import Policy
 from meshlab.stats.paired import half_width
 
 __all__ = ["power", "power_finding"]

@@ -6,11 +6,11 @@ import math
 
 from scipy.stats import binomtest
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.canary.arms import Outcomes
-from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.scope import Scope
-from meshlab.results import Finding, Verdict
+from meshlab.questions.canary.settings import Policy
 
 __all__ = ["coverage_finding", "reporters_finding", "split_finding"]
 

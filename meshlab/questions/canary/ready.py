@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from meshlab.escape import plain
-from meshlab.evidence import Missing
-from meshlab.mesh import Mesh
-from meshlab.questions.canary.choice import WORDS
-from meshlab.readiness import Readiness, State
-from meshlab.subject import IDENTITY, Subject
-from meshlab.window import Window
+from meshlab.core.evidence import Missing
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
+from meshlab.questions.canary.arm_selection import WORDS
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["ready"]
 

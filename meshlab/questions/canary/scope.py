@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from meshlab.checked import check_texts
+from meshlab.core.settings import check_texts
 from meshlab.errors import ParameterError
 
 __all__ = ["ARM_BY", "Mode", "Scope"]

@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.subject import Subject
 from meshlab.questions.canary.arms import Outcomes, outcomes
-from meshlab.questions.canary.policy import Policy
 from meshlab.questions.canary.scope import Scope
-from meshlab.results import Finding, Verdict
+from meshlab.questions.canary.settings import Policy
 from meshlab.stats.ratios import log_ratio_above
 from meshlab.stats.scatter import at_every_look, deflation
-from meshlab.subject import Subject
 
 __all__ = ["SEGMENTS", "Segments", "segment_finding", "segments"]
 

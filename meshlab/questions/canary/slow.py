@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.canary.arms import Durations
-from meshlab.questions.canary.guards import judged
-from meshlab.questions.canary.policy import Policy
-from meshlab.results import Finding, Verdict
+from meshlab.questions.canary.multiple_testing import judged
+from meshlab.questions.canary.settings import Policy
 from meshlab.stats.blocks import Blocks
 from meshlab.stats.buckets import share_above
 from meshlab.stats.paired import log_evidence_above, mean_interval

@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from meshlab.questions.canary.policy import Policy
+from meshlab.core.subject import Subject
 from meshlab.questions.canary.scope import Mode, Scope
-from meshlab.subject import Subject
+from meshlab.questions.canary.settings import Policy
 
 __all__ = ["Warm", "served", "warmed_up"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from meshlab.escape import plain
+from meshlab.core.sanitize import plain
 from meshlab.questions.retries.simulate.policy import Concurrency, Hop
 
 __all__ = ["Proposal", "propose"]

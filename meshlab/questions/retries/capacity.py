@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from meshlab.questions.retries.cube import CHUNK, Bools, Cube, Floats, Sorted, total
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.settings import Policy
 from meshlab.questions.retries.storm import Storm
 
 __all__ = ["OVERLOADED", "STABLE", "UNKNOWN", "VULNERABLE", "capacity"]

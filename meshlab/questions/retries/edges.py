@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.dialects.base import ABSENT
-from meshlab.dialects.proxies import COUNTERS
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
 from meshlab.questions.retries.counted import Counted, counted, ratio
 from meshlab.questions.retries.cube import EDGE, Cells, Cube, Floats, cube, total
 from meshlab.questions.retries.evidence import Grid
+from meshlab.telemetry.dialects.base import ABSENT
+from meshlab.telemetry.dialects.proxies import COUNTERS
 
 __all__ = ["Edges", "edges"]
 

@@ -8,13 +8,13 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.dialects.base import Reporter
-from meshlab.evidence import Evidence, Missing
-from meshlab.mesh import Answer, Mesh
+from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.window import Window
 from meshlab.questions.retries.cube import EDGE, wide
-from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.scope import Scope
-from meshlab.window import Window
+from meshlab.questions.retries.settings import Policy
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.mesh import Answer, Mesh
 
 __all__ = ["LASTING", "WORDS", "Grid", "collect"]
 

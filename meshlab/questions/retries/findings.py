@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.sanitize import plain
 from meshlab.questions.retries.capacity import OVERLOADED, STABLE, VULNERABLE
 from meshlab.questions.retries.capacity import UNKNOWN as UNMEASURED
 from meshlab.questions.retries.cube import total
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.protection import UNKNOWN, WORSE
+from meshlab.questions.retries.settings import Policy
 from meshlab.questions.retries.storm import State, Storm
-from meshlab.results import Finding, Verdict
 
 __all__ = [
     "amplifiers",

@@ -1,4 +1,4 @@
-"""Retries on the ways to every service of a mesh at once: see `meshlab.fleet`."""
+"""Retries on the ways to every service of a mesh at once: see `meshlab.questions.base`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.evidence import Evidence
-from meshlab.figures import Figure
-from meshlab.fleet import Ask
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result
+from meshlab.core.subject import Subject
+from meshlab.display.figures import Figure
+from meshlab.questions.base import Ask
 from meshlab.questions.retries import plot
 from meshlab.questions.retries.edges import Edges, edges
 from meshlab.questions.retries.graph import above
-from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.scope import Scope
-from meshlab.results import Result
-from meshlab.subject import Subject
+from meshlab.questions.retries.settings import Policy
 
 __all__ = ["asks", "figures", "policy"]
 

@@ -9,22 +9,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict, overall
+from meshlab.core.sanitize import plain
 from meshlab.questions.retries import findings as say
 from meshlab.questions.retries import remedies
 from meshlab.questions.retries.capacity import capacity
 from meshlab.questions.retries.edges import Edges, edges
+from meshlab.questions.retries.effective_policy import COLUMNS
 from meshlab.questions.retries.graph import above
-from meshlab.questions.retries.inforce import COLUMNS
 from meshlab.questions.retries.lint import EdgePolicy, lint, read
 from meshlab.questions.retries.paths import paths
-from meshlab.questions.retries.policy import Policy
 from meshlab.questions.retries.protection import gauges, protection
 from meshlab.questions.retries.scope import Scope
+from meshlab.questions.retries.settings import Policy
 from meshlab.questions.retries.storm import State, Storm, storm
 from meshlab.questions.retries.whatif import what_if
-from meshlab.results import Finding, Result, Verdict, overall
 
 __all__ = ["judge"]
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import yaml
 
+from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
-from meshlab.escape import plain
-from meshlab.kubernetes.manifests import read_manifest
+from meshlab.telemetry.kubernetes.manifests import read_manifest
 
 __all__ = ["EdgePolicy", "Fault", "Flaw", "lint", "parse", "read"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from meshlab import escape
-from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
-from meshlab.results import Finding, Result
+from meshlab.core import sanitize
+from meshlab.core.results import Finding, Result
+from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def edges(result: Result) -> Figure:
         ax.barh(at + 0.2, shown["attempts"], 0.38, color=CANARY, label="attempts")
         ax.barh(at - 0.2, shown["logical"], 0.38, color=BASELINE, label="requests")
         pairs = zip(shown["source"], shown["destination_service"], strict=True)
-        ax.set_yticks(at, [escape.mathtext(f"{a} > {b}") for a, b in pairs])
+        ax.set_yticks(at, [sanitize.mathtext(f"{a} > {b}") for a, b in pairs])
         for y, row in zip(at, shown.itertuples(index=False), strict=True):
             ax.annotate(f" {row.amplification:.2f}", (float(row.attempts), y + 0.2), va="center", size=9)
         ax.xaxis.set_major_formatter("{x:,.0f}")
@@ -135,7 +135,7 @@ def policies(result: Result) -> Figure:
         at = np.arange(len(shown))
         for part, ink, word in ((back, BASELINE, "comes back"), (~back, CANARY, "does not come back")):
             ax.barh(at[part], shown["peak_per_s"].to_numpy(np.float64)[part], 0.7, color=ink, label=word)
-        ax.set_yticks(at, [escape.mathtext(str(name)) for name in shown["policy"]])
+        ax.set_yticks(at, [sanitize.mathtext(str(name)) for name in shown["policy"]])
         for y, row in zip(at, shown.itertuples(index=False), strict=True):
             after = f" after {row.recovery_s:.0f} s" if row.recovered else " does not"
             ax.annotate(after, (float(row.peak_per_s), y), va="center", size=9)  # type: ignore[arg-type]

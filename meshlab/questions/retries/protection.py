@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
 from meshlab.questions.retries.cube import CHUNK, EDGE, Bools, Cells, Cube, Floats, Sorted, cube, quantile
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.settings import Policy
 
 __all__ = ["BETTER", "NOTHING", "UNKNOWN", "WORSE", "gauges", "protection"]
 

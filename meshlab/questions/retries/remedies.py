@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from meshlab.escape import plain
+from meshlab.core.results import Finding, Result, Verdict
+from meshlab.core.sanitize import plain
+from meshlab.display.preformatted import Text
 from meshlab.questions.retries.advice import propose
 from meshlab.questions.retries.lint import Flaw
-from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.settings import Policy
 from meshlab.questions.retries.whatif import WhatIf
-from meshlab.results import Finding, Result, Verdict
-from meshlab.verbatim import Text
 
 __all__ = ["ends", "flaw_table", "flaws", "proposal", "stopped", "written"]
 

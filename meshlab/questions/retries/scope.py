@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from meshlab.checked import check_texts
+from meshlab.core.settings import check_texts
 
 __all__ = ["Scope"]
 

@@ -14,7 +14,7 @@ from meshlab.questions.retries.changes import rise, usual
 from meshlab.questions.retries.cube import CHUNK, Bools, Cells, Floats, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import above, below
-from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.settings import Policy
 
 __all__ = ["State", "Storm", "depths", "storm"]
 

@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
 from meshlab.questions.retries.cube import Floats, long
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.inforce import InForce, in_force
+from meshlab.questions.retries.effective_policy import InForce, in_force
 from meshlab.questions.retries.lint import EdgePolicy
 from meshlab.questions.retries.outcomes import failed
-from meshlab.questions.retries.policy import Policy
+from meshlab.questions.retries.settings import Policy
 from meshlab.questions.retries.simulate import (
     Blocks,
     Calibrated,

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.subject import Subject
 from meshlab.questions.scaling.hpa import Behaviour, HpaSpec, Manifest, Target, TargetKind, Ticks, replay
 from meshlab.questions.scaling.hpa import ticks as periods
-from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.samples import place_mask, seconds
-from meshlab.subject import Subject
+from meshlab.questions.scaling.settings import Policy
 
 __all__ = ["Autoscaler", "autoscaler"]
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.sanitize import plain
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.hpa import Reason
 from meshlab.questions.scaling.lags import start_s, summary
-from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.provisioning import Provisioning
 from meshlab.questions.scaling.reversals import churn
+from meshlab.questions.scaling.settings import Policy
 from meshlab.questions.scaling.what_if import WhatIf
-from meshlab.results import Finding, Verdict
 
 __all__ = ["bounds", "explained", "flapping", "lag_chain", "provisioned"]
 

@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from meshlab.questions.scaling import knee as knees
 from meshlab.questions.scaling.knee import Knee
-from meshlab.questions.scaling.policy import Policy
+from meshlab.questions.scaling.settings import Policy
 from meshlab.questions.scaling.slo_knee import slo_knee
 from meshlab.questions.scaling.usl import Answer, Conditions, Estimate, Fit, Reason, Refusal, fit_samples
 

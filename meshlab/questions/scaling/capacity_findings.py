@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.sanitize import plain
 from meshlab.questions.scaling.capacity import Capacity
-from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.samples import Samples
+from meshlab.questions.scaling.settings import Policy
 from meshlab.questions.scaling.usl import Comparison, Reason
-from meshlab.results import Finding, Verdict
 
 __all__ = ["cost", "little", "objective", "operating_point", "sustained", "versions"]
 

@@ -8,16 +8,16 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.dialects.base import Reporter
-from meshlab.evidence import Evidence, Missing
-from meshlab.kubernetes import Autoscalers, Exporter, Workloads
-from meshlab.mesh import Answer, Mesh
-from meshlab.questions.scaling.policy import Policy
+from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.selector import literal, matches
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
 from meshlab.questions.scaling.samples import seconds
 from meshlab.questions.scaling.scope import Scope
-from meshlab.selector import literal, matches
-from meshlab.subject import IDENTITY, Subject
-from meshlab.window import Window
+from meshlab.questions.scaling.settings import Policy
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.kubernetes import Autoscalers, Exporter, Workloads
+from meshlab.telemetry.mesh import Answer, Mesh
 
 __all__ = ["COPY", "collect"]
 

@@ -1,18 +1,18 @@
-"""The scaling of every service of a mesh at once: see `meshlab.fleet`."""
+"""The scaling of every service of a mesh at once: see `meshlab.questions.base`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result
+from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
-from meshlab.figures import Figure
-from meshlab.fleet import Ask, parts
+from meshlab.questions.base import Ask, parts
 from meshlab.questions.scaling import plot
-from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.scope import Scope
-from meshlab.results import Result
+from meshlab.questions.scaling.settings import Policy
 
 __all__ = ["asks", "figures", "policy"]
 

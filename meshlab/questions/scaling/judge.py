@@ -8,23 +8,23 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict, overall
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import Subject
 from meshlab.questions.scaling import autoscaling_findings as scaled
 from meshlab.questions.scaling import capacity_findings as loaded
 from meshlab.questions.scaling.autoscaler import Autoscaler, autoscaler
 from meshlab.questions.scaling.capacity import Capacity, capacity, carried, tails_of
 from meshlab.questions.scaling.lags import lags, start_s, summary
 from meshlab.questions.scaling.overhead import overhead
-from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.provisioning import provisioning
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import Samples, arrivals, samples
 from meshlab.questions.scaling.scope import Scope
+from meshlab.questions.scaling.settings import Policy
 from meshlab.questions.scaling.usl import Comparison, compare
 from meshlab.questions.scaling.what_if import WhatIf, what_if
-from meshlab.results import Finding, Result, Verdict, overall
-from meshlab.subject import Subject
 
 __all__ = ["judge"]
 

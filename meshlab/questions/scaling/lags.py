@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.subject import Subject
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.samples import place_mask, seconds
-from meshlab.subject import Subject
 
 __all__ = ["STAGES", "lags", "start_s", "summary"]
 

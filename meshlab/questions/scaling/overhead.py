@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.subject import Subject
 from meshlab.questions.scaling.samples import block_s, place_mask
-from meshlab.subject import Subject
 
 __all__ = ["PROXIES", "overhead"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
-from meshlab.results import Finding, Result
+from meshlab.core.results import Finding, Result
+from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
 
 if TYPE_CHECKING:
     import pandas as pd

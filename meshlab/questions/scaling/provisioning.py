@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.subject import Subject
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.capacity import Capacity, carried
 from meshlab.questions.scaling.elasticity import demand, elasticity
 from meshlab.questions.scaling.lags import start_s
-from meshlab.questions.scaling.policy import Policy
 from meshlab.questions.scaling.samples import block_s, place_mask, seconds
+from meshlab.questions.scaling.settings import Policy
 from meshlab.questions.scaling.what_if import WhatIf
-from meshlab.subject import Subject
 
 __all__ = ["Provisioning", "provisioning"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from meshlab.escape import plain
-from meshlab.evidence import Missing
-from meshlab.kubernetes import Autoscalers, Exporter
-from meshlab.mesh import Mesh
-from meshlab.readiness import Readiness, State
-from meshlab.subject import IDENTITY, Subject
-from meshlab.window import Window
+from meshlab.core.evidence import Missing
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
+from meshlab.telemetry.kubernetes import Autoscalers, Exporter
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["ready"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.evidence import Evidence
-from meshlab.subject import Subject
+from meshlab.core.evidence import Evidence
+from meshlab.core.subject import Subject
 
 __all__ = ["Samples", "arrivals", "block_s", "place_mask", "samples", "seconds"]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.evidence import Evidence
-from meshlab.questions.security.policy import Policy
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
-from meshlab.results import Finding, Verdict
+from meshlab.questions.security.settings import Policy
 
 __all__ = ["decided_by", "denied"]
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.rows import MOST, each_row, shown
-from meshlab.results import Finding, Verdict
 
 __all__ = ["clocks", "renewals", "signed"]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import KEYS, PROXY
-from meshlab.questions.security.policy import Policy
-from meshlab.window import Window
+from meshlab.questions.security.settings import Policy
 
 __all__ = ["certificates", "rule"]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.kubernetes import Exporter
-from meshlab.mesh import Answer, Mesh
-from meshlab.selector import Matcher, differs, equal, matches
-from meshlab.window import Window
+from meshlab.core.selector import Matcher, differs, equal, matches
+from meshlab.core.window import Window
+from meshlab.telemetry.kubernetes import Exporter
+from meshlab.telemetry.mesh import Answer, Mesh
 
 __all__ = ["COLUMNS", "ENDS", "connections"]
 

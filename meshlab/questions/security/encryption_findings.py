@@ -6,9 +6,9 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
-from meshlab.results import Finding, Verdict
 
 __all__ = ["encrypted", "plain_edges", "strict_run"]
 

@@ -7,16 +7,16 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.dialects.base import Reporter
-from meshlab.dialects.columns import Condition
-from meshlab.evidence import Evidence, Missing
-from meshlab.kubernetes import Exporter
-from meshlab.mesh import Mesh
+from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.window import Window
 from meshlab.questions.security import exported
 from meshlab.questions.security.connections import ENDS, connections
-from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.scope import Scope
-from meshlab.window import Window
+from meshlab.questions.security.settings import Policy
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.columns import Condition
+from meshlab.telemetry.kubernetes import Exporter
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["WORDS", "collect"]
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.kubernetes import Exporter
-from meshlab.mesh import Answer
-from meshlab.selector import matches
-from meshlab.window import Window
+from meshlab.core.selector import matches
+from meshlab.core.window import Window
+from meshlab.telemetry.kubernetes import Exporter
+from meshlab.telemetry.mesh import Answer
 
 __all__ = ["CERTIFICATES", "certificates", "ciphers", "decisions", "rejections", "signing", "versions"]
 

@@ -1,4 +1,4 @@
-"""The security of every called service of a mesh at once: see `meshlab.fleet`."""
+"""The security of every called service of a mesh at once: see `meshlab.questions.base`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result
+from meshlab.core.subject import Subject
+from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
-from meshlab.figures import Figure
-from meshlab.fleet import Ask, parts
+from meshlab.questions.base import Ask, parts
 from meshlab.questions.security import plot
 from meshlab.questions.security.certificate_steps import workload_of
-from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.scope import Scope
+from meshlab.questions.security.settings import Policy
 from meshlab.questions.security.traffic import traffic
-from meshlab.results import Result
-from meshlab.subject import Subject
 
 __all__ = ["asks", "figures", "policy"]
 

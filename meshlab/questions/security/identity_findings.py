@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.rows import MOST, each_row, place_name, shown
-from meshlab.results import Finding, Verdict
 
 __all__ = ["accounts", "crossed", "nameless", "radius"]
 

@@ -7,9 +7,10 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.escape import plain
-from meshlab.evidence import Evidence
-from meshlab.kubernetes.manifests import read_manifest
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result, overall
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import Subject
 from meshlab.questions.security.authorization_findings import decided_by, denied
 from meshlab.questions.security.certificate_findings import clocks, renewals, signed
 from meshlab.questions.security.certificate_steps import skew, steps
@@ -27,17 +28,16 @@ from meshlab.questions.security.least_privilege.proposal import propose
 from meshlab.questions.security.least_privilege.replay import replay, unused
 from meshlab.questions.security.least_privilege.tables import denied as falsely
 from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
-from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.privilege_findings import proposed, tried, unneeded, unused_table
 from meshlab.questions.security.reach import reach
 from meshlab.questions.security.scope import Scope
 from meshlab.questions.security.score import changes, score
 from meshlab.questions.security.score_findings import changed, headline, scored
+from meshlab.questions.security.settings import Policy
 from meshlab.questions.security.strict import blind, breaks, workloads
 from meshlab.questions.security.tls_findings import ciphers, versions
 from meshlab.questions.security.traffic import refusals, traffic
-from meshlab.results import Result, overall
-from meshlab.subject import Subject
+from meshlab.telemetry.kubernetes.manifests import read_manifest
 
 __all__ = ["judge"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from meshlab.escape import mathtext
-from meshlab.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.core.results import Result
+from meshlab.core.sanitize import mathtext
+from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
 from meshlab.questions.security.rows import shown
-from meshlab.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd

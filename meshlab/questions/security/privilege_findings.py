@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.least_privilege.proposal import Proposal, Why
 from meshlab.questions.security.least_privilege.replay import Replay, Unused
-from meshlab.questions.security.policy import Policy
 from meshlab.questions.security.rows import MOST, shown
+from meshlab.questions.security.settings import Policy
 from meshlab.questions.security.traffic import is_door
-from meshlab.results import Finding, Verdict
 
 __all__ = ["proposed", "tried", "unneeded", "unused_table"]
 

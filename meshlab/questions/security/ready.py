@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from meshlab.evidence import Missing
-from meshlab.mesh import Mesh
-from meshlab.readiness import Readiness, State
-from meshlab.window import Window
+from meshlab.core.evidence import Missing
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.window import Window
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["ready"]
 

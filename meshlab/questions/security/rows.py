@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from meshlab.escape import plain
+from meshlab.core.sanitize import plain
 
 __all__ = ["MOST", "each_row", "edge_name", "place_name", "shown"]
 

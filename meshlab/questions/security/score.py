@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.results import Finding
 from meshlab.errors import ParameterError
-from meshlab.results import Finding
 
 __all__ = ["FORMULA", "changes", "score"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.rows import each_row
 from meshlab.questions.security.score import FORMULA
-from meshlab.results import Finding, Verdict
 
 __all__ = ["changed", "headline", "scored"]
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions.security.rows import MOST, shown
-from meshlab.results import Finding, Verdict
 
 __all__ = ["ciphers", "versions"]
 

@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
 from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.connections import COLUMNS
 from meshlab.questions.security.evidence import WORDS
-from meshlab.questions.security.policy import Policy
+from meshlab.questions.security.settings import Policy
 
 __all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_door", "refusals", "traffic"]
 

@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from meshlab import config
+from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError
-from meshlab.escape import plain
-from meshlab.reports.exits import FailOn, exit_code, worst_code
+from meshlab.reports.run.exits import FailOn, exit_code, worst_code
 from meshlab.reports.schedules.entries import Scheduled, named, scheduled
 
 __all__ = ["app"]
@@ -88,7 +88,7 @@ def run(
     if report.sweep:
         raise typer.Exit(_swept(report, out))
     from meshlab.reports.schedules.running import run_once
-    from meshlab.reports.waiving import in_words
+    from meshlab.reports.waivers.waiving import in_words
 
     done = run_once(report, out=out, cwd=Path.cwd(), timeout_s=timeout)
     verdict = done.outcome.verdict.value

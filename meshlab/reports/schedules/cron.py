@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from meshlab import config
+from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError
-from meshlab.escape import plain
 
 __all__ = ["Cron", "parse"]
 

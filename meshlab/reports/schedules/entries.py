@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from meshlab import config
 from meshlab.config import Config, known_keys
+from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError
-from meshlab.escape import plain
 from meshlab.reports.schedules.cron import Cron, parse
 
 __all__ = ["Kind", "On", "Receiver", "Scheduled", "Sweep", "named", "scheduled"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from meshlab.escape import plain
-from meshlab.reports.judging import ERROR, folder_of
+from meshlab.core.results import NOT_MEASURED, SHAPES
+from meshlab.core.sanitize import plain
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
 from meshlab.reports.schedules.notices import SEVERITY, last_until, post, written
-from meshlab.reports.waiving import in_words
-from meshlab.results import NOT_MEASURED, SHAPES
+from meshlab.reports.sweep.judging import ERROR, folder_of
+from meshlab.reports.waivers.waiving import in_words
 
 __all__ = ["News", "Said", "tell"]
 

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import requests
 
+from meshlab.core.results import SHAPES
+from meshlab.core.sanitize import plain
 from meshlab.errors import ReportError
-from meshlab.escape import plain
-from meshlab.reports.message import changes
+from meshlab.reports.render.message import changes
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
-from meshlab.reports.waiving import in_words
-from meshlab.results import SHAPES
+from meshlab.reports.waivers.waiving import in_words
 
 __all__ = ["SEVERITY", "Notice", "last_until", "post", "tell", "written"]
 

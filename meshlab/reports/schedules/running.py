@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from meshlab.core.files import write_text
 from meshlab.errors import MeshlabError
-from meshlab.files import write_text
-from meshlab.reports.runner import Outcome, run
+from meshlab.reports.run.runner import Outcome, run
 from meshlab.reports.schedules.entries import Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
 

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import pandas as pd
 
+from meshlab.core.files import write_text
 from meshlab.errors import MeshlabError
-from meshlab.files import write_text
 from meshlab.reports.index import write_index
-from meshlab.reports.judging import ERROR
 from meshlab.reports.metrics import sweep_exposition
 from meshlab.reports.schedules.entries import Scheduled
 from meshlab.reports.schedules.news import News, Said, tell
-from meshlab.reports.sweep import Swept, executors, sweep
+from meshlab.reports.sweep.judging import ERROR
+from meshlab.reports.sweep.sweep import Swept, executors, sweep
 
 __all__ = ["RanSweep", "known_before", "sweep_once"]
 

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from canary_evidence import SCOPE, MakeEvidence
 
+from meshlab.core.results import Verdict
 from meshlab.questions.canary import beside, judge
-from meshlab.results import Verdict
 
 
 def test_both_judges_see_a_bad_canary(make_evidence: MakeEvidence) -> None:

@@ -9,13 +9,13 @@ import mesh_series
 import pytest
 from istio_series import Series, canary, engine
 
-from meshlab.dialects.base import MeshOptions
+from meshlab.core.results import Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.mesh import Mesh
 from meshlab.questions.canary import Scope, collect, judge
-from meshlab.questions.canary.choice import Chosen
-from meshlab.results import Result, Verdict
-from meshlab.source import open_engine
+from meshlab.questions.canary.arm_selection import Chosen
+from meshlab.telemetry.dialects.base import MeshOptions
+from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.source import open_engine
 
 ROOT = Path(__file__).parents[3]
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from canary_evidence import SCOPE, SUBJECT, MakeEvidence, identity
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.questions.canary import Policy, calibrate, judge
-from meshlab.results import Finding, Result, Verdict
 
 
 def one(result: Result, code: str) -> Finding:

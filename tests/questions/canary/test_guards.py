@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError
 from meshlab.questions.canary import Policy
-from meshlab.questions.canary.guards import failing, judged
-from meshlab.results import Verdict
+from meshlab.questions.canary.multiple_testing import failing, judged
 
 STAKES = {"errors": 0.5, "latency": 0.25, "slow": 0.25}
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from canary_evidence import SCOPE, MakeEvidence, counts_frame, evidence_of
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.questions.canary import Policy, judge
-from meshlab.results import Finding, Result, Verdict
 
 
 def one(result: Result, code: str) -> Finding:

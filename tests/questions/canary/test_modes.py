@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from canary_evidence import SCOPE, MakeEvidence
 
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
 from meshlab.questions.canary import Scope, judge
-from meshlab.results import Finding, Result, Verdict
 
 MIRROR = dataclasses.replace(SCOPE, mode="mirror")
 BLUE_GREEN = dataclasses.replace(SCOPE, mode="blue-green")

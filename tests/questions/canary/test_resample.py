@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from meshlab.core.results import Verdict
 from meshlab.questions.canary import Scope, collect, judge
 from meshlab.questions.canary.resample import resample
-from meshlab.results import Verdict
-from meshlab.source import connect
+from meshlab.telemetry.source import connect
 
 ROOT = Path(__file__).parent.parent.parent.parent
 SCOPE = Scope(service="catalog", baseline="v1", canary="v2")

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from canary_evidence import SCOPE, MakeEvidence, counts_frame
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.questions.canary import judge
-from meshlab.results import Finding, Result, Verdict
 
 
 def one(result: Result, code: str) -> Finding:

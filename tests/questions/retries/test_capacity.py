@@ -12,10 +12,10 @@ import pytest
 from istio_labels import istio_labels
 
 import meshlab
-from meshlab.mesh import Mesh
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.questions import retries as question
 from meshlab.recordings.engine import Recording
-from meshlab.results import Finding, Result, Verdict
+from meshlab.telemetry.mesh import Mesh
 
 DATA = Path(__file__).parents[3] / "data"
 START, EVERY, BLOCK, BLOCKS = 1_700_000_000, 5, 10, 30

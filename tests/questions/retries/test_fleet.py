@@ -9,10 +9,10 @@ from types import MappingProxyType
 import pytest
 
 import meshlab
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
 from meshlab.questions import retries as question
-from meshlab.results import Verdict
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 import meshlab
-from meshlab.mesh import Mesh
+from meshlab.core.results import Finding, Result
 from meshlab.questions import retries as question
 from meshlab.questions.retries.protection import BETTER, NOTHING, UNKNOWN, WORSE
 from meshlab.recordings.engine import Recording
-from meshlab.results import Finding, Result
+from meshlab.telemetry.mesh import Mesh
 
 DATA = Path(__file__).parents[3] / "data"
 START, EVERY, BLOCK, BLOCKS = 1_700_000_000, 5, 10, 30

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from meshlab.mesh import Mesh
+from meshlab.core.results import Result, Verdict
 from meshlab.questions import retries as question
 from meshlab.recordings.engine import Recording
-from meshlab.results import Result, Verdict
+from meshlab.telemetry.mesh import Mesh
 
 START, SECONDS, EVERY = 1_700_000_000, 300, 5
 TIMES = np.arange(START, START + SECONDS + 1, EVERY, dtype=np.float64)

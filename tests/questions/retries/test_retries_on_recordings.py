@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import meshlab
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.questions import retries as question
-from meshlab.results import Finding, Result, Verdict
 
 DATA = Path(__file__).parents[3] / "data"
 

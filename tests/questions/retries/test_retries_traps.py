@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from istio_labels import istio_labels
 
-from meshlab.evidence import Evidence
-from meshlab.mesh import Mesh
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Verdict
 from meshlab.questions import retries as question
 from meshlab.recordings.engine import Recording
-from meshlab.results import Finding, Verdict
+from meshlab.telemetry.mesh import Mesh
 
 START, SECONDS, EVERY = 1_700_000_000, 300, 5
 TIMES = np.arange(START, START + SECONDS + 1, EVERY, dtype=np.float64)

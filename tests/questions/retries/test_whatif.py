@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 import meshlab
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
 from meshlab.questions import retries as question
-from meshlab.results import Finding, Result, Verdict
 
 DATA = Path(__file__).parents[3] / "data"
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 import meshlab
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.questions import scaling as question
-from meshlab.results import Finding, Result, Verdict
 
 DATA = Path(__file__).parents[3] / "data"
 CATALOG = question.Scope(service="catalog")

@@ -9,8 +9,8 @@ from istio_series import START, Series, times
 from mesh_series import rising
 from security_series import finding, http
 
+from meshlab.core.results import Result, Verdict
 from meshlab.questions import security as question
-from meshlab.results import Result, Verdict
 
 HOUR = 3600.0
 END = START + 300

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import meshlab
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
-from meshlab.fleet import Ask
 from meshlab.questions import security as question
-from meshlab.reports.sweep import executors, sweep
-from meshlab.results import Result
+from meshlab.questions.base import Ask
+from meshlab.reports.sweep.sweep import executors, sweep
 
 ROOT = Path(__file__).parents[3]
 

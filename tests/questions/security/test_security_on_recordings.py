@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import meshlab
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result, Verdict
 from meshlab.questions import security as question
-from meshlab.results import Result, Verdict
 
 DATA = Path(__file__).parents[3] / "data"
 

@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 import meshlab
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Finding, Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.evidence import Evidence
 from meshlab.questions import security as question
 from meshlab.questions.security import least_privilege as least
 from meshlab.questions.security.least_privilege.current import read
 from meshlab.questions.security.reach import reach
-from meshlab.results import Finding, Result, Verdict
 
 DATA = Path(__file__).parents[3] / "data"
 SA = "cluster.local/ns/shop/sa/"

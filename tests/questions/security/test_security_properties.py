@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshlab.evidence import Evidence
+from meshlab.core.evidence import Evidence
+from meshlab.core.results import Result, Verdict
+from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import steps
 from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.connections import COLUMNS
@@ -16,10 +18,8 @@ from meshlab.questions.security.denials import changes, rbac
 from meshlab.questions.security.encryption import edges, percent, shares
 from meshlab.questions.security.evidence import WORDS
 from meshlab.questions.security.judge import judge
-from meshlab.questions.security.policy import Policy
+from meshlab.questions.security.settings import Policy
 from meshlab.questions.security.traffic import traffic
-from meshlab.results import Result, Verdict
-from meshlab.window import Window
 
 END = 1_800_000_000
 WINDOW = Window.parse(str(END - 3600), str(END), "10s", now=pd.Timestamp(END, unit="s", tz="UTC").to_pydatetime())

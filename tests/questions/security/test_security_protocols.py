@@ -8,9 +8,9 @@ from istio_series import START, Series, engine, times
 from mesh_series import linkerd, rising
 from security_series import SA, finding, http, judged, tcp
 
-from meshlab.mesh import Mesh
+from meshlab.core.results import Verdict
 from meshlab.questions import security as question
-from meshlab.results import Verdict
+from meshlab.telemetry.mesh import Mesh
 
 CLIENT = "storefront.shop.serviceaccount.identity.linkerd.cluster.local"
 

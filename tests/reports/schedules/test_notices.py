@@ -14,8 +14,8 @@ from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
 from meshlab.reports.schedules.running import run_once
-from meshlab.reports.waivers import Waiver
-from meshlab.reports.waiving import waive
+from meshlab.reports.waivers.entries import Waiver
+from meshlab.reports.waivers.waiving import waive
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOSTILE = "<!channel> <https://evil.example|ok> & \x1b[31m\nnew line"

@@ -12,14 +12,14 @@ import pytest
 from ears import listening
 from typer.testing import CliRunner
 
-from meshlab.cli import app
+from meshlab.cli.app import app
 from meshlab.config import load
 from meshlab.errors import ParameterError
-from meshlab.reports.judging import folder_of
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled, Sweep, named
 from meshlab.reports.schedules.news import News, Said, tell
 from meshlab.reports.schedules.sweeping import known_before, sweep_once
+from meshlab.reports.sweep.judging import folder_of
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import yaml
 
+from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
-from meshlab.escape import plain
-from meshlab.kubernetes.manifests import read_manifest
 from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
 from meshlab.questions.scaling.hpa.target import Target, TargetKind
+from meshlab.telemetry.kubernetes.manifests import read_manifest
 
 __all__ = ["Manifest"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshlab.display.preformatted import Text
 from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.envoy import accounts, rbac
 from meshlab.questions.security.least_privilege.istio import Selector, policies
@@ -9,7 +10,6 @@ from meshlab.questions.security.least_privilege.observed import WORDS, collect
 from meshlab.questions.security.least_privilege.proposal import Grant, Leftover, Proposal, Why, propose
 from meshlab.questions.security.least_privilege.replay import Replay, Unused, replay, unused
 from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
-from meshlab.verbatim import Text
 
 __all__ = [
     "WORDS",

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
+from meshlab.display.preformatted import Text
 from meshlab.errors import ParameterError
 from meshlab.questions.security.least_privilege.names import comment, is_label_key, is_label_value
 from meshlab.questions.security.least_privilege.proposal import Grant, Proposal
-from meshlab.verbatim import Text
 
 __all__ = ["Selector", "policies"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from meshlab.escape import plain
+from meshlab.core.sanitize import plain
 
 __all__ = ["bare", "comment", "is_label_key", "is_label_value", "is_namespace", "is_principal", "is_workload"]
 

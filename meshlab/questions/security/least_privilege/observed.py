@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.dialects.base import ABSENT, Reporter
-from meshlab.mesh import Answer, Mesh
+from meshlab.core.window import Window
 from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.least_privilege.names import bare
-from meshlab.window import Window
+from meshlab.telemetry.dialects.base import ABSENT, Reporter
+from meshlab.telemetry.mesh import Answer, Mesh
 
 __all__ = ["TARGET", "WORDS", "collect", "edges", "told_once"]
 

@@ -1,0 +1,65 @@
+"""What a question collected, before anything is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import pandas as pd
+
+from meshlab.core.series import Query
+from meshlab.core.subject import Subject
+from meshlab.core.window import Window
+
+__all__ = ["Evidence", "Missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that this mesh does not export.
+
+    Parameters
+    ----------
+    what : str
+        What is missing, such as ``request durations``.
+    remedy : str
+        How to switch it on.
+    """
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """All that a question asked the mesh, for every subject in scope.
+
+    Parameters
+    ----------
+    frames : mapping of str to DataFrame
+        By name; a missing row is a missing point, never a zero.
+    window : Window
+        The span asked about.
+    subjects : tuple of Subject
+        The services that were asked about by name; empty when it was all of them.
+    source : str
+        What answered: free of secrets and paths.
+    queries : mapping of str to Query
+        The query behind each frame, with its completeness.
+    missing : mapping of str to Missing
+        What could not be asked, by the name of the frame it would have made.
+    notes : mapping of str to str
+        What a reader must know of a frame, by its name, such as where it was measured instead.
+    chosen : object or None
+        What the question chose by itself: as text, one plain sentence.
+    """
+
+    frames: Mapping[str, pd.DataFrame]
+    window: Window
+    source: str
+    subjects: tuple[Subject, ...] = ()
+    queries: Mapping[str, Query] = field(default_factory=lambda: MappingProxyType({}))
+    missing: Mapping[str, Missing] = field(default_factory=lambda: MappingProxyType({}))
+    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    chosen: object = None

@@ -1,0 +1,261 @@
+"""What a question answers: a verdict, the findings that carry it, and the tables behind them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import pandas as pd
+
+from meshlab.core import sanitize
+from meshlab.errors import ContractError
+
+__all__ = ["INKS", "MIME_TYPE", "SCHEMA", "SHAPES", "Finding", "Result", "Verdict", "overall"]
+
+SCHEMA: Final = "meshlab.result/1"
+MIME_TYPE: Final = "application/vnd.meshlab.result+json"
+_LIMIT_BYTES: Final = 64 * 1024
+
+
+class Verdict(StrEnum):
+    """What a question's evidence says."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+NOT_MEASURED: Final = "NOT_MEASURED"
+
+# A verdict is a word, a shape and a colour: never the colour alone. All inks reach 7:1 on white.
+SHAPES: Final = {"PASS": "✔", "WARN": "▲", "FAIL": "✖", "INCONCLUSIVE": "◆", NOT_MEASURED: "○"}
+INKS: Final = {
+    "PASS": "#00563f",
+    "WARN": "#7a4b00",
+    "FAIL": "#9c2a00",
+    "INCONCLUSIVE": "#3d3d5c",
+    NOT_MEASURED: "#555555",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that the evidence says.
+
+    Parameters
+    ----------
+    code : str
+        Stable and documented, such as ``ML-CAN-001``.
+    verdict : Verdict or None
+        What this finding alone says; None (``NOT_MEASURED``) when an optional part of the evidence is missing.
+    subject : str
+        What it is about: ``cluster/namespace/service``, an edge, a metric.
+    statement : str
+        One plain sentence with its numbers.
+    required : bool
+        Whether the verdict rests on it. Others inform.
+    value, threshold : float or None
+        In `unit`. None when there is none.
+    interval : tuple of float or None
+        Lower and upper end, in `unit`.
+    level : float or None
+        Confidence level of the interval, 0..1.
+    unit : str
+        Such as ``points`` (percentage points), ``ms``, ``share``.
+    advice : str
+        What to do, one sentence; empty when nothing is to be done.
+    query : str
+        PromQL or selector that proves it.
+    """
+
+    code: str
+    verdict: Verdict | None
+    subject: str
+    statement: str
+    required: bool = True
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    level: float | None = None
+    threshold: float | None = None
+    unit: str = ""
+    advice: str = ""
+    query: str = ""
+
+    def __post_init__(self) -> None:
+        if self.required and self.verdict is None:
+            raise ContractError(f"finding {self.code} is required, so it cannot be NOT_MEASURED: say INCONCLUSIVE")
+
+    @property
+    def word(self) -> str:
+        """The verdict's word, ``NOT_MEASURED`` for none."""
+        return NOT_MEASURED if self.verdict is None else self.verdict.value
+
+    def to_dict(self) -> dict[str, object]:
+        """The finding as JSON values."""
+        return {
+            "code": self.code,
+            "verdict": self.word,
+            "required": self.required,
+            "subject": self.subject,
+            "statement": self.statement,
+            "value": _number(self.value),
+            "interval": None if self.interval is None else [_number(x) for x in self.interval],
+            "level": _number(self.level),
+            "threshold": _number(self.threshold),
+            "unit": self.unit,
+            "advice": self.advice,
+            "query": self.query,
+        }
+
+
+def overall(findings: Iterable[Finding]) -> Verdict:
+    """Join findings: FAIL, else INCONCLUSIVE, else WARN, else PASS. No required finding at all is INCONCLUSIVE.
+
+    A finding that is not required can warn, and cannot fail or settle anything.
+    """
+    known = list(findings)
+    required = {f.verdict for f in known if f.required}
+    if not required:
+        return Verdict.INCONCLUSIVE
+    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+        if verdict in required:
+            return verdict
+    return Verdict.WARN if any(f.verdict in (Verdict.WARN, Verdict.FAIL) for f in known) else Verdict.PASS
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """A question's answer about one subject.
+
+    Parameters
+    ----------
+    question : str
+        The question's name, such as ``canary``.
+    subject : str
+        ``cluster/namespace/service``.
+    verdict : Verdict
+    headline : str
+        One plain sentence with the numbers and their uncertainty.
+    findings : sequence of Finding
+    window : str
+        The window, in words (UTC).
+    source : str
+        What the evidence was read from, free of secrets and paths.
+    tables : mapping of str to DataFrame
+        The frames behind the findings and figures.
+    """
+
+    question: str
+    subject: str
+    verdict: Verdict
+    headline: str
+    findings: Sequence[Finding]
+    window: str = ""
+    source: str = ""
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
+
+    def to_dict(self) -> dict[str, object]:
+        """The summary: no tables, no versions, no run time, no paths; floats at 6 significant digits.
+
+        Raises
+        ------
+        ContractError
+            The JSON text is longer than 64 kB.
+        """
+        summary: dict[str, object] = {
+            "schema": SCHEMA,
+            "question": self.question,
+            "subject": self.subject,
+            "verdict": self.verdict.value,
+            "headline": self.headline,
+            "window": self.window,
+            "source": self.source,
+            "findings": [f.to_dict() for f in self.findings],
+        }
+        size = len(json.dumps(summary).encode())
+        if size > _LIMIT_BYTES:
+            raise ContractError(
+                f"the result of {self.question} on {self.subject} has {size} bytes, over {_LIMIT_BYTES}"
+            )
+        return summary
+
+    def to_text(self) -> str:
+        """Verdict, headline and a line a finding, for a terminal."""
+        lines = [f"{SHAPES[self.verdict]} {self.verdict.value}  {sanitize.plain(self.headline)}"]
+        for f in self.findings:
+            lines.append(f"  {SHAPES[f.word]} {f.word:<12} {f.code}  {sanitize.plain(f.statement)}")
+            if f.advice:
+                lines.append(f"{'':29}-> {sanitize.plain(f.advice)}")
+        return "\n".join(lines)
+
+    def to_html(self) -> str:
+        """Verdict, headline and table of findings; still readable with style and classes stripped."""
+        ink = INKS[self.verdict]
+        rows = "".join(_row(f) for f in self.findings)
+        return (
+            f'<section class="ml-result" role="status" style="border-left:8px solid {ink};padding:0.5em 1em">'
+            f'<p class="ml-verdict" style="color:{ink};font-size:1.6em;margin:0"><strong>{SHAPES[self.verdict]} '
+            f"{self.verdict.value}</strong></p>"
+            f'<p class="ml-headline" style="font-size:1.15em">{sanitize.html(self.headline)}</p>'
+            f'<table class="ml-findings"><caption>Findings for {sanitize.html(self.subject)}'
+            f"{', ' + sanitize.html(self.window) if self.window else ''}</caption><thead><tr>"
+            '<th scope="col" style="text-align:left">verdict</th><th scope="col" style="text-align:left">code</th>'
+            '<th scope="col" style="text-align:left">finding</th>'
+            '<th scope="col">value</th><th scope="col">interval</th><th scope="col">threshold</th>'
+            f"</tr></thead><tbody>{rows}</tbody></table></section>"
+        )
+
+    def write_tables(self, folder: Path) -> None:
+        """Write every table as a Parquet file of its name.
+
+        Parameters
+        ----------
+        folder : Path
+            Made if need be. A runner names it in ``MESHLAB_OUT``, and displaying the result writes them.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in self.tables.items():
+            table.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+
+    def __repr__(self) -> str:
+        return f"Result({self.question}, {self.subject}: {self.verdict.value}, {sanitize.plain(self.headline)!r})"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        if folder := os.environ.get("MESHLAB_OUT", ""):
+            self.write_tables(Path(folder))
+        return {"text/plain": self.to_text(), "text/html": self.to_html(), MIME_TYPE: self.to_dict()}
+
+
+def _row(f: Finding) -> str:
+    unit = f" {sanitize.html(f.unit)}" if f.unit else ""
+    interval = ""
+    if f.interval is not None:
+        level = f" ({100 * f.level:g} %)" if f.level is not None else ""
+        interval = f"{_text(f.interval[0])} to {_text(f.interval[1])}{unit}{level}"
+    advice = f"<br><em>{sanitize.html(f.advice)}</em>" if f.advice else ""
+    note = "" if f.required else " (informs)"
+    return (
+        f'<tr><td style="text-align:left;white-space:nowrap">{SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
+        f'<td style="text-align:left;white-space:nowrap">{sanitize.html(f.code)}</td>'
+        f'<td style="text-align:left">{sanitize.html(f.statement)}{advice}</td>'
+        f"<td>{'' if f.value is None else _text(f.value) + unit}</td><td>{interval}</td>"
+        f"<td>{'' if f.threshold is None else _text(f.threshold) + unit}</td></tr>"
+    )
+
+
+def _text(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "not bounded"
+
+
+def _number(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.6g}")

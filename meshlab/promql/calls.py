@@ -1,0 +1,294 @@
+"""Calls of functions: their arguments, evaluated and handed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import promql_parser as ast
+
+from meshlab.errors import BadQuery
+from meshlab.promql import labels, range_functions, selectors
+from meshlab.promql.functions import CALENDAR, ELEMENTWISE, clamp, greatest, least, round_to, scalar_of
+from meshlab.promql.histograms import histogram_fraction, histogram_quantile, histogram_quantiles
+from meshlab.promql.names import drops_name
+from meshlab.promql.range_functions import RANGE_FUNCTIONS, range_function
+from meshlab.promql.store import Selected
+from meshlab.promql.syntax import selector_conditions, unsupported
+from meshlab.promql.values import (
+    METRIC,
+    Bools,
+    Floats,
+    Ints,
+    Labels,
+    Ranges,
+    SameLabels,
+    Scalar,
+    Text,
+    Value,
+    Vector,
+    merged,
+)
+
+__all__ = ["Evaluation", "call", "nested", "of_scalar", "scalar", "text", "vector"]
+
+
+class Evaluation(Protocol):
+    """What a call needs of the evaluator."""
+
+    @property
+    def at(self) -> Ints:
+        """Unix milliseconds of each step."""
+
+    @property
+    def left_open(self) -> bool:
+        """Whether Prometheus 3's rules hold."""
+
+    def evaluate(self, node: Any) -> Value:
+        """Evaluate a node of the syntax tree."""
+
+    def moments(self, node: Any) -> Ints:
+        """Where a selector looks."""
+
+    def chosen(self, node: Any) -> Selected:
+        """The samples that a selector chooses."""
+
+    def needs_names(self, *nodes: Any) -> None:
+        """Refuse what looks at metric names that an expression may have dropped."""
+
+    def asked(self, name: str) -> int:
+        """``start``, ``end``, ``step`` or ``range`` of the whole query, milliseconds."""
+
+
+Arguments = Sequence[Any]
+
+
+def vector(value: Value) -> Vector:
+    """An instant vector, or `BadQuery`."""
+    if not isinstance(value, Vector):
+        raise BadQuery(f"an instant vector was wanted, not a {type(value).__name__.lower()}", "correct the expression")
+    return value
+
+
+def scalar(value: Value) -> Floats:
+    """A scalar's numbers, or `BadQuery`."""
+    if not isinstance(value, Scalar):
+        raise BadQuery("a scalar was wanted", "write a number, or scalar(...)")
+    return value.value
+
+
+def text(value: Value) -> str:
+    """A string, or `BadQuery`."""
+    if not isinstance(value, Text):
+        raise BadQuery("a string was wanted", "put it into quotes")
+    return value.value
+
+
+def of_scalar(value: Value) -> Vector:
+    """``vector``: one series without labels, at every step."""
+    number = scalar(value)
+    return Vector([{}], number[None, :], np.ones((1, len(number)), np.bool_))
+
+
+def nested(ev: Evaluation, node: Any) -> Vector:
+    """An instant vector inside of what could tell its series apart by a name that was dropped.
+
+    Raises
+    ------
+    UnsupportedQuery
+        Under Prometheus 3, series are alike without their names: a switch says whether that is an error already.
+    """
+    try:
+        return vector(ev.evaluate(node))
+    except SameLabels:
+        if ev.left_open and drops_name(node):
+            raise unsupported(
+                "an expression over series that are alike without their metrics' names "
+                "(Prometheus 3 answers by its switch promql-delayed-name-removal)"
+            ) from None
+        raise
+
+
+def call(ev: Evaluation, name: str, args: Arguments) -> Value:
+    """Call a function.
+
+    Raises
+    ------
+    BadQuery
+        The arguments or the series do not allow it.
+    UnsupportedQuery
+        A function that is not known here.
+    """
+    if name in RANGE_FUNCTIONS:
+        return range_function(name, _windows(ev, args[0]), left_open=ev.left_open)
+    if name in ELEMENTWISE:
+        return merged(vector(ev.evaluate(args[0])).map(ELEMENTWISE[name]))
+    if name in CALENDAR:
+        inner = vector(ev.evaluate(args[0])) if args else of_scalar(Scalar(ev.at / 1000.0))
+        return merged(inner.map(CALENDAR[name]))
+    if name not in _CALLS:
+        raise unsupported(f"the function {name}")
+    return _CALLS[name](ev, args)
+
+
+def _windows(ev: Evaluation, node: Any) -> Ranges:
+    value = ev.evaluate(node)
+    if not isinstance(value, Ranges):
+        raise BadQuery("a range vector was wanted", "add a range, such as [5m]")
+    return value
+
+
+def _number(ev: Evaluation, args: Arguments, at: int, default: float = np.nan) -> Floats:
+    return scalar(ev.evaluate(args[at])) if at < len(args) else np.full(len(ev.at), default)
+
+
+def _asked(name: str) -> Callable[[Evaluation, Arguments], Scalar]:
+    return lambda ev, _: Scalar(np.full(len(ev.at), ev.asked(name) / 1000.0))
+
+
+def _timestamp(ev: Evaluation, args: Arguments) -> Vector:
+    node = args[0]
+    while isinstance(node, ast.ParenExpr):
+        node = node.expr
+    if isinstance(node, ast.VectorSelector):
+        found = selectors.sample_times(ev.chosen(node), ev.moments(node), left_open=ev.left_open)
+    else:
+        found = vector(ev.evaluate(node))
+        found = Vector(found.labels, np.broadcast_to(ev.at / 1000.0, found.value.shape), found.present)
+    return merged(found.map(np.asarray))
+
+
+def _predict_linear(ev: Evaluation, args: Arguments) -> Vector:
+    return range_functions.predict_linear(_windows(ev, args[0]), _number(ev, args, 1), ev.at)
+
+
+def _quantile_over_time(ev: Evaluation, args: Arguments) -> Vector:
+    return range_functions.quantile_over_time(_number(ev, args, 0), _windows(ev, args[1]))
+
+
+def _smoothing(ev: Evaluation, args: Arguments) -> Vector:
+    factors = _number(ev, args, 1), _number(ev, args, 2)
+    return range_functions.double_exponential_smoothing(_windows(ev, args[0]), *factors)
+
+
+def _histogram_quantile(ev: Evaluation, args: Arguments) -> Vector:
+    return histogram_quantile(_number(ev, args, 0), vector(ev.evaluate(args[1])))
+
+
+def _histogram_quantiles(ev: Evaluation, args: Arguments) -> Vector:
+    phis = [scalar(ev.evaluate(arg)) for arg in args[2:]]
+    return histogram_quantiles(phis, text(ev.evaluate(args[1])), vector(ev.evaluate(args[0])))
+
+
+def _histogram_fraction(ev: Evaluation, args: Arguments) -> Vector:
+    return histogram_fraction(_number(ev, args, 0), _number(ev, args, 1), vector(ev.evaluate(args[2])))
+
+
+def _clamp(ev: Evaluation, args: Arguments) -> Vector:
+    return merged(clamp(vector(ev.evaluate(args[0])), _number(ev, args, 1), _number(ev, args, 2)))
+
+
+def _clamp_min(ev: Evaluation, args: Arguments) -> Vector:
+    low = _number(ev, args, 1)
+    return merged(vector(ev.evaluate(args[0])).map(lambda x: greatest(low, x)))
+
+
+def _clamp_max(ev: Evaluation, args: Arguments) -> Vector:
+    high = _number(ev, args, 1)
+    return merged(vector(ev.evaluate(args[0])).map(lambda x: least(high, x)))
+
+
+def _min_of(ev: Evaluation, args: Arguments) -> Scalar:
+    return Scalar(least(_number(ev, args, 0), _number(ev, args, 1)))
+
+
+def _max_of(ev: Evaluation, args: Arguments) -> Scalar:
+    return Scalar(greatest(_number(ev, args, 0), _number(ev, args, 1)))
+
+
+def _round(ev: Evaluation, args: Arguments) -> Vector:
+    return merged(round_to(vector(ev.evaluate(args[0])), _number(ev, args, 1, 1.0)))
+
+
+def _sort(ev: Evaluation, args: Arguments) -> Vector:
+    # Answers are ordered by their labels, whatever the query says: order is for people to ask of the frame.
+    for arg in args[1:]:
+        text(ev.evaluate(arg))
+    return vector(ev.evaluate(args[0]))
+
+
+def _label_replace(ev: Evaluation, args: Arguments) -> Vector:
+    target, replacement, source, pattern = (text(ev.evaluate(arg)) for arg in args[1:])
+    if METRIC in (target, source):
+        ev.needs_names(args[0])
+    inner = nested(ev, args[0])
+    return labels.label_replace(inner, target, replacement, source, pattern, left_open=ev.left_open)
+
+
+def _label_join(ev: Evaluation, args: Arguments) -> Vector:
+    target, separator, *sources = (text(ev.evaluate(arg)) for arg in args[1:])
+    if METRIC in (target, *sources):
+        ev.needs_names(args[0])
+    return labels.label_join(nested(ev, args[0]), target, separator, sources, left_open=ev.left_open)
+
+
+def _absent(ev: Evaluation, args: Arguments) -> Vector:
+    return _absence(args[0], nested(ev, args[0]).present)
+
+
+def _absent_over_time(ev: Evaluation, args: Arguments) -> Vector:
+    return _absence(args[0], _windows(ev, args[0]).present())
+
+
+def _absence(node: Any, there: Bools) -> Vector:
+    """One series where nothing is, with the labels that the selector pins (``createLabelsForAbsentFunction``)."""
+    while isinstance(node, ast.ParenExpr):
+        node = node.expr
+    node = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
+    pinned: Labels = {}
+    if isinstance(node, ast.VectorSelector):
+        seen: set[str] = set()
+        for condition in selector_conditions(node):
+            if condition.op == "=" and condition.name not in seen:
+                seen.add(condition.name)
+                pinned[condition.name] = condition.value
+            else:
+                pinned.pop(condition.name, None)
+        pinned = {name: value for name, value in pinned.items() if value and name != METRIC}
+    missing = np.logical_not(there.any(axis=0))[None, :]
+    return Vector([pinned], np.ones(missing.shape), missing)
+
+
+_CALLS: Final[dict[str, Callable[[Evaluation, Arguments], Value]]] = {
+    "time": lambda ev, _: Scalar(ev.at / 1000.0),
+    "pi": lambda ev, _: Scalar(np.full(len(ev.at), np.pi)),
+    "start": _asked("start"),
+    "end": _asked("end"),
+    "step": _asked("step"),
+    "range": _asked("range"),
+    "vector": lambda ev, args: of_scalar(ev.evaluate(args[0])),
+    "scalar": lambda ev, args: scalar_of(vector(ev.evaluate(args[0]))),
+    "timestamp": _timestamp,
+    "predict_linear": _predict_linear,
+    "quantile_over_time": _quantile_over_time,
+    "double_exponential_smoothing": _smoothing,
+    "histogram_quantile": _histogram_quantile,
+    "histogram_quantiles": _histogram_quantiles,
+    "histogram_fraction": _histogram_fraction,
+    "clamp": _clamp,
+    "clamp_min": _clamp_min,
+    "clamp_max": _clamp_max,
+    "min_of": _min_of,
+    "max_of": _max_of,
+    "round": _round,
+    "sort": _sort,
+    "sort_desc": _sort,
+    "sort_by_label": _sort,
+    "sort_by_label_desc": _sort,
+    "label_replace": _label_replace,
+    "label_join": _label_join,
+    "absent": _absent,
+    "absent_over_time": _absent_over_time,
+}
+"""By name: what is neither a function of one range nor of each number."""

@@ -1,0 +1,59 @@
+"""What a Bayesian would believe of the error shares: for people, beside the evidence that the verdict rests on.
+
+Beta(1/2, 1/2) before (Jeffreys), the counts of the whole window after. It is not proof against peeking: who looks
+until it says what is hoped for will see it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import beta
+
+from meshlab.questions.canary.arms import Outcomes
+from meshlab.questions.canary.settings import Policy
+
+__all__ = ["beliefs"]
+
+_POINTS = 600
+
+
+def beliefs(outcomes: Outcomes, phi: float, policy: Policy) -> pd.DataFrame:
+    """Beliefs about the error shares.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+    phi : float
+        Dispersion by which the counts are divided.
+    policy : Policy
+
+    Returns
+    -------
+    DataFrame
+        ``belief, value`` and ``unit``, one row each; empty without requests in both arms. The ratio's interval holds
+        the ratio with the policy's level.
+    """
+    if not all(outcomes.requests):
+        return pd.DataFrame(columns=["belief", "value", "unit"])
+    at = (np.arange(_POINTS) + 0.5) / _POINTS
+    drawn = [
+        beta.ppf(at, 0.5 + k / phi, 0.5 + (n - k) / phi)
+        for n, k in zip(outcomes.requests, outcomes.errors, strict=True)
+    ]
+    # All pairs of evenly spaced quantiles: an integral without chance.
+    base, other = drawn[0][:, None], drawn[1][None, :]
+    margin = np.maximum(policy.error_margin.absolute, policy.error_margin.relative * base)
+    ratio = np.quantile((other / base).ravel(), [policy.alpha / 2, 0.5, 1 - policy.alpha / 2])
+    level = f"{100 * policy.level:g} %"
+    return pd.DataFrame(
+        [
+            ("the canary fails more often", float((other > base).mean()), "probability"),
+            ("by more than is tolerated", float((other > base + margin).mean()), "probability"),
+            ("loss expected from promoting it", 100 * float(np.maximum(other - base, 0).mean()), "points"),
+            ("ratio of the shares", float(ratio[1]), "times"),
+            (f"ratio, lower end ({level})", float(ratio[0]), "times"),
+            (f"ratio, upper end ({level})", float(ratio[2]), "times"),
+        ],
+        columns=["belief", "value", "unit"],
+    )

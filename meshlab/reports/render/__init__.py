@@ -1,0 +1,1 @@
+"""A page, a message and a mail from a result."""

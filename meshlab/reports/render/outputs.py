@@ -1,0 +1,83 @@
+"""What a cell displayed, as HTML for the page."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any, Final
+
+from nbformat import NotebookNode
+
+from meshlab.core import sanitize
+from meshlab.core.results import MIME_TYPE
+from meshlab.reports.render import markup
+
+__all__ = ["html"]
+
+_PICTURES: Final = ("image/png", "image/jpeg")
+_TERMINAL_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+def html(output: NotebookNode, *, result: str, taken: set[str]) -> str:
+    """Render one output.
+
+    Parameters
+    ----------
+    output : NotebookNode
+    result : str
+        What stands where the Result was displayed.
+    taken : set of str
+        Anchors that the page has.
+
+    Returns
+    -------
+    str
+        Safe HTML; empty for nothing to show.
+    """
+    if output.output_type == "stream":
+        return _text(output.text, output.name)
+    if output.output_type == "error":
+        return _text(f"{output.ename}: {output.evalue}", "stderr")
+    data: Mapping[str, Any] = output.data
+    if MIME_TYPE in data:
+        return result
+    for kind in _PICTURES:
+        if kind in data:
+            return _picture(kind, str(data[kind]), output.get("metadata", {}), str(data.get("text/plain", "")))
+    if "text/html" in data:
+        return f'<div class="output">{markup.sanitised(_joined(data["text/html"]))}</div>'
+    if "text/markdown" in data:
+        return f'<div class="output">{markup.markdown(_joined(data["text/markdown"]), taken)[0]}</div>'
+    return _text(_joined(data.get("text/plain", "")), "stdout")
+
+
+def _text(text: str, stream: str) -> str:
+    lines = _TERMINAL_COLOURS.sub("", text).rstrip().split("\n")
+    shown = "\n".join(sanitize.html(line.expandtabs(4)) for line in lines)
+    return f'<pre class="text {sanitize.html(stream)}" tabindex="0">{shown}</pre>' if shown.strip() else ""
+
+
+def _picture(kind: str, encoded: str, metadata: Mapping[str, Any], instead: str) -> str:
+    try:
+        raw = base64.b64decode("".join(encoded.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return _text(instead, "stdout")
+    own = metadata.get(kind, {})
+    alt = str(own.get("alt") or metadata.get("alt") or instead or "A figure without a description")
+    size = ""
+    if raw.startswith(_PNG) and len(raw) >= 24:
+        width, height = struct.unpack(">II", raw[16:24])
+        size = f' width="{width}" height="{height}"'
+    safe = base64.b64encode(raw).decode("ascii")
+    return (
+        '<figure tabindex="0" role="group" aria-label="Figure">'
+        f'<img src="data:{kind};base64,{safe}" alt="{sanitize.html(alt)}"{size}></figure>'
+    )
+
+
+def _joined(text: Any) -> str:
+    return "".join(text) if isinstance(text, list) else str(text)

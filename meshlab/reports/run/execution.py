@@ -1,0 +1,144 @@
+"""Run a notebook to its end, or say in one sentence why it did not get there."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import nbformat
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from meshlab.core.sanitize import plain
+from meshlab.errors import MeshlabError, ReportError, error_named
+from meshlab.reports.run.parameters import Value
+
+__all__ = ["execute"]
+
+_NOT_THE_AUTHORS: Final = {"injected-parameters", "papermill-error-cell-tag"}
+_LONGEST_MESSAGE: Final = 1_000
+
+
+def execute(
+    notebook: NotebookNode,
+    parameters: Mapping[str, Value],
+    *,
+    name: str,
+    timeout_s: float,
+    cwd: Path,
+    tables: Path,
+) -> NotebookNode:
+    """Execute a notebook in a kernel of its own.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Not changed.
+    parameters : mapping of str to value
+        Put into a cell after the ``parameters`` cell.
+    name : str
+        What the notebook is called, for messages.
+    timeout_s : float
+        Longest time that one cell may take.
+    cwd : Path
+        The kernel's working folder.
+    tables : Path
+        Where the result's tables are written.
+
+    Returns
+    -------
+    NotebookNode
+        With outputs, and papermill's metadata on times and parameters.
+
+    Raises
+    ------
+    MeshlabError
+        What the notebook raised, when it is one of meshlab's errors.
+    ReportError
+        Another exception, a time-out, or a kernel that died.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    from meshlab.reports.run.kernel import managers, settings
+
+    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers(tables) as manager:
+        saved = Path(folder) / "notebook.ipynb"
+        try:
+            done: NotebookNode = papermill.execute_notebook(
+                notebook,
+                None if "{" in folder else saved,  # papermill would fill in braces
+                parameters=dict(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=cwd,
+                start_timeout=60,
+                execution_timeout=max(1, round(timeout_s)),
+                kernel_manager_class=manager,
+                config=settings(Path(folder)),
+            )
+        except PapermillExecutionError as e:
+            raise _raised(e, name, saved) from None
+        except CellTimeoutError:
+            raise ReportError(
+                f"notebook {name} did not finish {_stopped_in(saved)} within {timeout_s:g} s",
+                "ask about a shorter window, or allow more time with --timeout",
+            ) from None
+        except DeadKernelError:
+            raise ReportError(
+                f"the kernel of notebook {name} died in {_stopped_in(saved)}",
+                "the machine may be short of memory: ask about a shorter window",
+            ) from None
+        except RuntimeError as e:
+            if "Kernel" not in str(e):
+                raise
+            raise ReportError(
+                f"no kernel could be started for notebook {name}: {plain(e)}", "check the installation of ipykernel"
+            ) from None
+        done.metadata.papermill.input_path = name
+        done.metadata.papermill.output_path = ""  # paths are a matter of this machine
+        return done
+
+
+def _raised(error: Any, name: str, saved: Path) -> MeshlabError:
+    own = error_named(error.ename)
+    if own is not None:
+        return own(error.evalue)
+    message = plain(error.evalue)[:_LONGEST_MESSAGE] or "no message"
+    return ReportError(f"notebook {name} stopped in {_stopped_in(saved)}: {plain(error.ename)}: {message}")
+
+
+def _stopped_in(saved: Path) -> str:
+    """The last cell that was begun, counted as its author sees it."""
+    try:
+        cells = nbformat.read(saved, as_version=4).cells  # type: ignore[no-untyped-call]
+    except (OSError, ValueError):
+        return "a cell"
+    authors = [cell for cell in cells if not _NOT_THE_AUTHORS & set(cell.metadata.get("tags", ()))]
+    begun = [n for n, c in enumerate(authors, 1) if c.cell_type == "code" and _began(c)]
+    if not begun:
+        return "a cell"
+    number = begun[-1]
+    return f"cell {number} ({plain(authors[number - 1].get('id', 'without an id'))})"
+
+
+def _began(cell: NotebookNode) -> bool:
+    return bool(cell.metadata.get("papermill", {}).get("start_time"))
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Papermill and the kernel's client log what is also raised; a report has one voice."""
+    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets", "asyncio")]
+    before = [(log, log.disabled) for log in loggers]
+    for log in loggers:
+        log.disabled = True
+    try:
+        yield
+    finally:
+        for log, was in before:
+            log.disabled = was

@@ -1,0 +1,101 @@
+"""Which notebooks there are, and where."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meshlab.core import resources
+from meshlab.core.sanitize import plain
+from meshlab.errors import ParameterError, ReportError
+from meshlab.reports.run.parameters import Parameter, declared
+
+__all__ = ["Listed", "available", "find"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A notebook that can be asked for by its bare name.
+
+    Parameters
+    ----------
+    name : str
+        The file's name without ``.ipynb``.
+    title : str
+        Its first heading, which is the question; empty when it has none.
+    parameters : tuple of Parameter
+        What it may be asked with; empty when its file cannot be read.
+    path : Path
+    question : str
+        Which question it answers, as its metadata says; empty when it says none.
+    """
+
+    name: str
+    title: str
+    parameters: tuple[Parameter, ...]
+    path: Path
+    question: str = ""
+
+
+def available(cwd: Path) -> list[Listed]:
+    """The notebooks known by name from a folder, sorted by name; the nearest of each name."""
+    return [_listed(name, path) for name, path in sorted(_by_name(cwd).items())]
+
+
+def find(notebook: str | Path, cwd: Path) -> Path:
+    """Find a notebook's file.
+
+    Parameters
+    ----------
+    notebook : str or Path
+        A path (with a ``/`` or ending in ``.ipynb``), or a bare name.
+    cwd : Path
+        What a relative path starts from, and where the search for a name begins.
+
+    Raises
+    ------
+    ParameterError
+        There is none.
+    """
+    text = str(notebook)
+    if isinstance(notebook, Path) or "/" in text or text.endswith(".ipynb"):
+        path = (cwd / notebook).resolve()
+        if not path.is_file():
+            raise ParameterError(f"there is no notebook at {plain(text)!r}", "check the path")
+        return path
+    known = _by_name(cwd)
+    if text in known:
+        return known[text]
+    near = difflib.get_close_matches(text, known, 3)
+    raise ParameterError(
+        f"there is no notebook called {plain(text)!r}",
+        f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}",
+    )
+
+
+def _by_name(cwd: Path) -> dict[str, Path]:
+    places = list(resources.places("notebooks", cwd.resolve()))
+    return {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb")}
+
+
+def _listed(name: str, path: Path) -> Listed:
+    """Read without nbformat, which takes longer to import than a listing may take."""
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        cells, about = notebook["cells"], notebook.get("metadata", {}).get("meshlab", {})
+        return Listed(name, _title(cells[0]), _parameters(cells), path, str(about.get("question", "")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ReportError):
+        return Listed(name, "", (), path)
+
+
+def _title(cell: dict[str, Any]) -> str:
+    lines = "".join(cell["source"]).splitlines()
+    return next((line.lstrip("# ").strip() for line in lines if line.startswith("# ")), "")
+
+
+def _parameters(cells: list[dict[str, Any]]) -> tuple[Parameter, ...]:
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
+    return declared("".join(tagged[0]["source"])) if tagged else ()

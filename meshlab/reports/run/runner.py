@@ -1,0 +1,217 @@
+"""From a notebook and its parameters to a published folder with a verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.validator import normalize
+from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
+
+from meshlab import config
+from meshlab.core import sanitize
+from meshlab.core.files import atomic_folder
+from meshlab.core.results import Verdict
+from meshlab.core.sanitize import plain
+from meshlab.errors import ParameterError, ReportError
+from meshlab.reports.metrics import exposition
+from meshlab.reports.render.mail import mail
+from meshlab.reports.render.message import message
+from meshlab.reports.render.page import render
+from meshlab.reports.run.execution import execute
+from meshlab.reports.run.extraction import the_result
+from meshlab.reports.run.notebooks import find
+from meshlab.reports.run.parameters import Parameter, convert, declared
+from meshlab.reports.waivers.entries import waivers
+from meshlab.reports.waivers.owners import owned, owners
+from meshlab.reports.waivers.waiving import waive
+
+__all__ = ["Outcome", "run"]
+
+_FILES: Final = frozenset(
+    {"report.ipynb", "report.html", "result.json", "message.md", "mail.html", "metrics.prom", "tables"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run gave.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    result : mapping
+        The summary, as in ``result.json``.
+    folder, page : Path
+        Where ``report.html`` (the page), ``report.ipynb``, ``result.json``, ``message.md``, ``mail.html``,
+        ``metrics.prom`` and ``tables/`` are.
+    seconds : float
+        Wall time of the whole run.
+    source : str
+        The value of the notebook's ``source`` parameter; empty when it has none.
+    """
+
+    verdict: Verdict
+    result: Mapping[str, Any]
+    folder: Path
+    page: Path
+    seconds: float
+    source: str = ""
+
+
+def run(
+    notebook: str | Path,
+    *,
+    parameters: Mapping[str, str],
+    out: Path,
+    timeout_s: float = 600.0,
+    cwd: Path | None = None,
+    before: Path | None = None,
+    report: str = "",
+    clock: Callable[[], datetime] | None = None,
+    tz: str = "",
+) -> Outcome:
+    """Run a notebook and publish it.
+
+    Parameters
+    ----------
+    notebook : str or Path
+        A path, or the bare name of a notebook that is near or comes with meshlab.
+    parameters : mapping of str to str
+        As typed; each is read as the type that the notebook declares for it.
+    out : Path
+        The report's folder. An older report there is replaced when the run went well, and stays when not.
+    timeout_s : float
+        Longest time that one cell may take.
+    cwd : Path, optional
+        The kernel's working folder and where names are looked up; the working folder when not given.
+    before : Path, optional
+        The folder of the report that the message compares with; what stands in `out` when not given.
+    report : str
+        The name of a report on a timer, for its metrics.
+    clock : callable, optional
+        Says what time it is: when the report ran, and which waivers hold.
+    tz : str
+        The time zone that the page shows beside UTC; that of meshlab.toml when not given.
+
+    Raises
+    ------
+    ConfigError
+        meshlab.toml is wrong.
+    ParameterError
+        No such notebook, an unknown parameter, a value of the wrong type, or a folder that holds other things.
+    MeshlabError
+        What the notebook itself raised.
+    ReportError
+        The notebook did not run to its end, or displayed no result, or several.
+    """
+    begun = monotonic()
+    here = (cwd or Path.cwd()).resolve()
+    path = find(notebook, here)
+    told = config.load(here)
+    known_waivers = waivers(told)
+    clock = clock or (lambda: datetime.now(UTC))
+    target = here / out
+    _check_is_ours(target)
+    source = _read(path)
+    known = _parameters(source, path.stem)
+    given = convert(known, parameters)
+    asked_of = str({**{p.name: p.default for p in known}, **given}.get("source", ""))
+    with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
+        done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
+        result = waive(the_result(done, path.stem), known_waivers, at=clock())
+        result = owned(result, owners(told, asked_of, here))
+        page = render(done, result, name=path.stem, parameters=known, given=given, tz=tz or told.tz)
+        seconds = monotonic() - begun
+        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
+        _publish(target, done, result, page, Path(tables), metrics=metrics, before=_before(before or target))
+    return Outcome(
+        verdict=Verdict(result["verdict"]),
+        result=result,
+        folder=out,
+        page=out / "report.html",
+        seconds=monotonic() - begun,
+        source=asked_of,
+    )
+
+
+def _publish(
+    target: Path,
+    done: NotebookNode,
+    result: dict[str, Any],
+    page: str,
+    tables: Path,
+    *,
+    metrics: str,
+    before: dict[str, Any] | None,
+) -> None:
+    """Write the whole folder, or nothing of it."""
+    try:
+        with atomic_folder(target.resolve()) as folder:
+            nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
+            (folder / "report.html").write_text(page, encoding="utf-8")
+            text = sanitize.json(json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False))
+            (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+            (folder / "message.md").write_text(message(result, before=before), encoding="utf-8")
+            (folder / "mail.html").write_text(mail(result, before=before), encoding="utf-8")
+            (folder / "metrics.prom").write_text(metrics, encoding="utf-8")
+            shutil.copytree(tables, folder / "tables")
+    except OSError as e:
+        raise ReportError(
+            f"the report could not be written to {plain(target)}: {e.strerror or e}", "choose another folder with -o"
+        ) from None
+
+
+def _before(target: Path) -> dict[str, Any] | None:
+    """The summary of the report that stands there, if one does that can be read."""
+    try:
+        found = json.loads((target / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _check_is_ours(target: Path) -> None:
+    """A report replaces a whole folder, so it must not be one that holds anything else."""
+    if target.is_dir():
+        others = sorted(set(os.listdir(target)) - _FILES)
+        if others:
+            raise ParameterError(
+                f"the folder {plain(target)} holds more than a report ({plain(others[0])})",
+                "choose a new folder, or an older report's, with -o",
+            )
+    elif target.exists():
+        raise ParameterError(f"{plain(target)} is a file, not a folder", "choose another folder with -o")
+
+
+def _read(path: Path) -> NotebookNode:
+    try:
+        with warnings.catch_warnings():
+            # Notebooks made by hand lack cell ids or have one twice. Reading mends that; a job's stderr stays empty.
+            for kind in (MissingIDFieldWarning, DuplicateCellId):
+                warnings.simplefilter("ignore", category=kind)
+            found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+            found = normalize(found)[1]
+            nbformat.validate(found)
+    except (OSError, ValueError, nbformat.ValidationError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise ReportError(f"{plain(path)} is no notebook: {plain(reason)}", "open it in JupyterLab") from None
+    return found
+
+
+def _parameters(notebook: NotebookNode, name: str) -> tuple[Parameter, ...]:
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "parameters" in c.metadata.get("tags", ())]
+    if len(cells) > 1:
+        raise ReportError(f"notebook {name} has {len(cells)} cells tagged parameters, not one", "mend the notebook")
+    return declared(cells[0].source) if cells else ()

@@ -1,0 +1,1 @@
+"""One question about every service at once."""

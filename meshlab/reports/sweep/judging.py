@@ -1,0 +1,225 @@
+"""One subject of a sweep, from its evidence to the files of its report: in a worker, with nothing shared."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Final
+
+from meshlab.core import sanitize
+from meshlab.core.results import MIME_TYPE, NOT_MEASURED, Result, Verdict
+from meshlab.core.sanitize import plain
+from meshlab.errors import MeshlabError
+from meshlab.questions.base import Ask
+from meshlab.reports.waivers.entries import Waiver
+from meshlab.reports.waivers.owners import NOBODY, Owners, owned
+from meshlab.reports.waivers.waiving import waive
+
+__all__ = ["ERROR", "SCHEMA", "Done", "Task", "failed", "folder_of", "judged"]
+
+SCHEMA: Final = "meshlab.swept/1"
+ERROR: Final = "ERROR"
+"""The word of a subject that could not be judged because something broke."""
+
+_ROWS: Final = 20
+_LONGEST: Final = 1_000
+# Figures are drawn with matplotlib's global settings, which threads would take from each other.
+_DRAWING: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a worker is given.
+
+    Parameters
+    ----------
+    module : str
+        Where the question is.
+    question : str
+    title : str
+        The question in words.
+    ask : Ask
+    policy : object
+    given : mapping of str to value
+        Parameters, for the page.
+    pages : str
+        ``all``, ``failing`` (what is not PASS) or ``none``.
+    at : datetime
+        Aware: which waivers hold.
+    before : mapping or None
+        The summary of the run before.
+    waivers : tuple of Waiver
+    owners : Owners
+    tz : str
+        The time zone that pages show beside UTC; empty for none.
+    """
+
+    module: str
+    question: str
+    title: str
+    ask: Ask
+    policy: Any
+    given: Mapping[str, Any]
+    pages: str
+    at: datetime
+    before: Mapping[str, Any] | None = None
+    waivers: tuple[Waiver, ...] = ()
+    owners: Owners = NOBODY
+    tz: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a worker gives back.
+
+    Parameters
+    ----------
+    record : mapping
+        The subject's row: JSON values.
+    files : mapping of str to bytes
+        The report, by its files' names.
+    """
+
+    record: Mapping[str, Any]
+    files: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def judged(task: Task) -> Done:
+    """Judge one subject; whatever goes wrong becomes its row."""
+    if task.ask.scope is None:
+        word = Verdict.INCONCLUSIVE.value if task.ask.lacking else NOT_MEASURED
+        return Done(_record(task, word, task.ask.reason))
+    try:
+        return _judged(task)
+    except MeshlabError as error:
+        return failed(task, str(error))
+    except Exception as error:  # noqa: BLE001 - one subject's failure never ends the sweep
+        return failed(task, f"{type(error).__name__}: {error}; this is a bug in meshlab: run the subject's own report")
+
+
+def failed(task: Task, why: str) -> Done:
+    """The row of a subject that could not be judged.
+
+    Parameters
+    ----------
+    task : Task
+    why : str
+        One sentence.
+    """
+    return Done(_record(task, ERROR, "could not be judged", error=plain(why)[:_LONGEST]))
+
+
+def folder_of(subject: object) -> str:
+    """A folder's name for a subject: legible, and no other subject's."""
+    text = str(subject)
+    legible = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._-")[:80]
+    return f"{legible}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+
+
+def _judged(task: Task) -> Done:
+    module = import_module(task.module)
+    ask = task.ask
+    result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy)
+    summary = waive(result.to_dict(), task.waivers, at=task.at, tell_idle=False)
+    summary = owned(summary, task.owners)
+    # What passes by a waiver alone is looked at all the same.
+    shown = task.pages == "all" or (task.pages == "failing" and result.verdict is not Verdict.PASS)
+    files = _report(task, module, result, summary) if shown else {}
+    return Done(_record(task, summary["verdict"], result.headline, result=summary, page=shown), files)
+
+
+def _record(
+    task: Task,
+    word: str,
+    headline: str,
+    *,
+    error: str = "",
+    result: Mapping[str, Any] | None = None,
+    page: bool = False,
+) -> dict[str, Any]:
+    subject = task.ask.subject
+    return {
+        "schema": SCHEMA,
+        "question": task.question,
+        "subject": str(subject),
+        "cluster": subject.cluster,
+        "namespace": subject.namespace,
+        "service": subject.service,
+        "window": str(task.ask.evidence.window),
+        "source": task.ask.evidence.source,
+        "verdict": word,
+        "headline": headline,
+        "error": error,
+        "page": page,
+        "owner": task.owners.of(subject),
+        "result": result,
+    }
+
+
+def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
+    from meshlab.reports.render.mail import mail
+    from meshlab.reports.render.message import message
+    from meshlab.reports.render.page import render
+
+    with _DRAWING:
+        figures = module.fleet.figures(result, task.policy)
+    notebook = _as_notebook(task.title, result, figures)
+    page = render(notebook, summary, name=task.question, given=task.given, tz=task.tz)
+    text = json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False)
+    files = {
+        "report.html": page.encode(),
+        "result.json": f"{sanitize.json(text)}\n".encode(),
+        "message.md": message(summary, before=task.before).encode(),
+        "mail.html": mail(summary, before=task.before).encode(),
+    }
+    for name, table in result.tables.items():
+        sink = io.BytesIO()
+        table.to_parquet(sink, index=False, compression="zstd")
+        files[f"tables/{name}.parquet"] = sink.getvalue()
+    return files
+
+
+def _as_notebook(title: str, result: Result, figures: list[Any]) -> Any:
+    """The result, its figures and the heads of its tables, in the form that the page is made from."""
+    from nbformat.v4 import new_markdown_cell, new_notebook
+
+    cells = [new_markdown_cell(f"# {title}"), new_markdown_cell("## Verdict"), _cell(result)]  # type: ignore[no-untyped-call]
+    if figures:
+        cells += [new_markdown_cell("## Figures"), *map(_cell, figures)]  # type: ignore[no-untyped-call]
+    tables = [(name, table) for name, table in result.tables.items() if len(table)]
+    if tables:
+        cells.append(new_markdown_cell("## Tables"))  # type: ignore[no-untyped-call]
+    for name, table in tables:
+        more = f"\n\nThe first {_ROWS} of {len(table):,} rows." if len(table) > _ROWS else ""
+        cells += [new_markdown_cell(f"### {name.replace('_', ' ')}{more}"), _cell(_head(table))]  # type: ignore[no-untyped-call]
+    return new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+
+
+def _head(table: Any) -> Any:
+    """The first rows, with numbers that can be read."""
+    shown = table.head(_ROWS)
+    numbers = shown.select_dtypes("floating")
+    return shown.assign(**{str(name): numbers[name].round(4) for name in numbers.columns})
+
+
+def _cell(shown: Any) -> Any:
+    from nbformat.v4 import new_code_cell, new_output
+
+    data: Any
+    metadata: Any = {}
+    if isinstance(shown, Result):
+        # Displaying a result where MESHLAB_OUT is set would write its tables there.
+        data = {"text/plain": shown.to_text(), MIME_TYPE: shown.to_dict()}
+    elif hasattr(shown, "_repr_mimebundle_"):
+        data, metadata = shown._repr_mimebundle_()
+    else:
+        data = {"text/html": shown._repr_html_(), "text/plain": ""}
+    return new_code_cell("", outputs=[new_output("display_data", data=data, metadata=metadata)])  # type: ignore[no-untyped-call]

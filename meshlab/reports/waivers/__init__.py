@@ -1,0 +1,1 @@
+"""What somebody accepts for a while, and whose a service is."""

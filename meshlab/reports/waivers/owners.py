@@ -1,0 +1,99 @@
+"""Whose a report is: by a label of the telemetry (``owner_label``), else by the table ``[owners]`` of meshlab.toml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from meshlab.config import Config
+from meshlab.core.sanitize import plain
+from meshlab.errors import EngineError
+
+__all__ = ["NOBODY", "Owners", "owned", "owners"]
+
+# An edge is its callee's, whose operator can do something about it.
+_ARROW: Final = re.compile(r".*(?:->|→)\s*", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who owns what.
+
+    Parameters
+    ----------
+    labelled : mapping of str to tuples
+        From a name to the cluster, the namespace and the label's value of each thing that is called so.
+    table : mapping of str to str
+        From a service, ``namespace/service`` or ``cluster/namespace/service``, each with ``*`` if need be.
+    """
+
+    labelled: Mapping[str, Sequence[tuple[str, str, str]]] = field(default_factory=lambda: MappingProxyType({}))
+    table: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def of(self, subject: object) -> str:
+        """Whose a subject or the end of an edge is; empty when nobody says.
+
+        Parameters
+        ----------
+        subject : object
+            ``cluster/namespace/service``, or less of it; of an edge (``a -> b``) its end counts.
+        """
+        name = _ARROW.sub("", str(subject)).strip()
+        return plain(self._by_label(name) or next(self._by_table(name), ""))
+
+    def _by_label(self, name: str) -> str:
+        cluster, namespace, service = ["", "", *name.split("/")][-3:]
+        same = [one for one in self.labelled.get(service, ()) if namespace in ("", "-") or one[1] == namespace]
+        # A Prometheus of one cluster rarely labels its own, and a mesh has names of its own for clusters.
+        here = {one[2] for one in same if one[0] == cluster} or {one[2] for one in same}
+        return next(iter(here)) if len(here) == 1 else ""
+
+    def _by_table(self, name: str) -> Iterator[str]:
+        parts = name.split("/")
+        names = ["/".join(parts[n:]) for n in range(len(parts))]
+        yield from (self.table[one] for one in names if one in self.table)
+        for pattern, owner in self.table.items():
+            if any(fnmatchcase(one, pattern.replace("[", "[[]")) for one in names):
+                yield owner
+
+
+NOBODY: Final = Owners()
+
+
+def owners(told: Config, source: str, cwd: Path) -> Owners:
+    """Who owns what, as a source and a configuration say; the source is asked only where a label is named.
+
+    Parameters
+    ----------
+    told : Config
+    source : str
+        As in `meshlab.connect`. One that does not answer leaves the table: a report is not lost for want of an owner.
+    cwd : Path
+    """
+    labelled: dict[str, list[tuple[str, str, str]]] = {}
+    if told.owner_label and source:
+        from meshlab.telemetry.kubernetes.owners import owners as asked
+        from meshlab.telemetry.source import opened
+
+        try:
+            engine, options = opened(source, cwd=cwd)
+            for (cluster, namespace, name), owner in asked(engine, told.owner_label, options.forced).items():
+                labelled.setdefault(name, []).append((cluster, namespace, owner))
+        except EngineError:
+            pass
+    return Owners(labelled, told.owners)
+
+
+def owned(result: Mapping[str, Any], known: Owners) -> dict[str, Any]:
+    """A summary with ``owner``, in itself and in each finding, wherever one is known."""
+    whose = known.of(result["subject"])
+    findings = []
+    for finding in result["findings"]:
+        own = known.of(finding.get("subject", "")) or whose
+        findings.append({**finding, "owner": own} if own else dict(finding))
+    return {**result, "findings": findings, **({"owner": whose} if whose else {})}

@@ -1,0 +1,1 @@
+"""What a mesh's telemetry says, in frames of one vocabulary."""

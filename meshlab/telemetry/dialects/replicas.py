@@ -1,0 +1,230 @@
+"""Replicas of one Prometheus in one store: every series twice but for a label, every count twice as certain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher, equal, selector
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
+from meshlab.engines.base import Engine
+from meshlab.errors import ParameterError
+from meshlab.telemetry.dialects import envoy, istio, linkerd
+
+__all__ = ["doubled", "glance", "of_a_mesh", "replica_label", "replicas", "same_counters", "without_replicas"]
+
+_OWN: Final = re.compile("|".join((istio.OWN, linkerd.OWN, envoy.OWN)))
+_NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
+_LEAST_SHARE: Final = 0.2
+"""Part of the series that must coincide: one cluster of several may be scraped twice."""
+_MOST_PAIRS: Final = 200
+_GLANCED: Final = 40
+_FOLLOWED: Final = 4
+_GLANCE_MS: Final = 300_000
+_AGREE: Final = 0.95
+"""Part of the samples that must agree: a counter that restarts between two replicas' scrapes does not."""
+
+
+def of_a_mesh(label: str) -> bool:
+    """Whether any mesh that is known sets a label."""
+    return _OWN.fullmatch(label) is not None
+
+
+Owns = Callable[[str], bool]
+"""Whether the mesh itself sets a label."""
+
+
+def replicas(labels: pd.DataFrame, owns: Owns = of_a_mesh) -> str:
+    """The label that seems to tell replicas apart: without it, series coincide with others; empty where there is none.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        One row a series.
+    owns : function of str to bool
+        Whether the mesh itself sets a label; those are never looked at.
+
+    Returns
+    -------
+    str
+        Whether the values agree as well is for `same_counters` to say.
+    """
+    return next(iter(_candidates(labels, owns)), "")
+
+
+def same_counters(series: SeriesSet, label: str) -> bool:
+    """Whether series that differ in one label only carry the same counts at the same times.
+
+    Two scrapes of one counter interleave: what one replica read lies between what the other read just before and just
+    after. Different counters with like values do not, and have other ends.
+
+    Parameters
+    ----------
+    series : SeriesSet
+        Raw samples of counters.
+    label : str
+    """
+    starts = series.starts
+    grown = False
+    group = _groups(series.labels, label)
+    shared = group[group.duplicated(keep=False)]
+    for _, rows in list(shared.groupby(shared))[:_MOST_PAIRS]:
+        cuts = [slice(int(starts[row]), int(starts[row + 1])) for row in rows.index[:2]]
+        first, second = ((series.time[c].astype(np.int64), series.value[c]) for c in cuts)
+        if min(len(first[0]), len(second[0])) < 2:
+            continue
+        agree = np.concatenate([_between(*first, *second), _between(*second, *first)])
+        if not len(agree):
+            continue
+        if agree.mean() < _AGREE:
+            return False
+        grown |= bool(first[1][-1] != first[1][0])
+    return grown
+
+
+def glance(
+    engine: Engine,
+    selected: str,
+    window: Window,
+    owns: Owns = of_a_mesh,
+    forced: Sequence[Matcher] = (),
+) -> str:
+    """The label that tells replicas apart, from a few of the largest counters; empty where there are none.
+
+    One small query where nothing is suspicious, however big the store is; replicas of a counter are alike in size, so
+    that they stand together among the largest.
+
+    Parameters
+    ----------
+    engine : Engine
+    selected : str
+        Selector of counters.
+    window : Window
+        Its end is looked at.
+    owns : function of str to bool
+        Whether the mesh itself sets a label.
+    forced : sequence of Matcher
+        What must stand in every selector.
+    """
+    labels = engine.query(f"topk({_GLANCED}, {selected})", window.end).labels
+    last = Window.aligned(window.end - timedelta(milliseconds=_GLANCE_MS), window.end, 1000)
+    for label in _candidates(labels, owns):
+        group = _groups(labels, label)
+        firsts = labels[group.duplicated(keep=False) & ~group.duplicated()].head(_FOLLOWED)
+        raw = []
+        for row in firsts.drop(columns=label).to_dict("records"):
+            matchers = [equal(str(name), str(value)) for name, value in row.items() if name != "__name__"]
+            raw.append(engine.samples(selector(str(row["__name__"]), *matchers, forced=forced), last))
+        told = [same_counters(found, label) for found in raw if _moves(found)]
+        if told and all(told):
+            return label
+    return ""
+
+
+def doubled(source: str, label: str) -> ParameterError:
+    """The error for a store that holds replicas."""
+    return ParameterError(
+        f"series of {plain(source)} are there more than once, apart by the label {label}: each replica of a Prometheus "
+        "would count the same requests again",
+        f'write replica_label = "{label}" into the profile in meshlab.toml',
+    )
+
+
+def replica_label(series: SeriesSet, owns: Owns = of_a_mesh) -> str:
+    """The label that tells replicas of one Prometheus apart; empty where there are none.
+
+    Parameters
+    ----------
+    series : SeriesSet
+        Raw samples of counters.
+    owns : function of str to bool
+        Whether the mesh itself sets a label.
+    """
+    return next((label for label in _candidates(series.labels, owns) if same_counters(series, label)), "")
+
+
+def without_replicas(series: SeriesSet, label: str, owns: Owns = of_a_mesh) -> SeriesSet:
+    """One replica of each scraped target: the one with more samples. Its gaps are not filled from the other.
+
+    Parameters
+    ----------
+    series : SeriesSet
+    label : str
+        Tells the replicas apart.
+    owns : function of str to bool
+        Whether the mesh itself sets a label; the others tell the target.
+    """
+    if label not in series.labels or not len(series):
+        return series
+    target = [c for c in series.labels.columns if c != label and not owns(str(c))]
+    samples = pd.Series(np.diff(series.starts), series.labels.index)
+    # All series of a target come from one replica: its counters and buckets were read at the same moments.
+    whose = series.labels[[*target, label]]
+    total = samples.groupby([whose[c] for c in whose.columns], sort=False).transform("sum")
+    table = (
+        whose.assign(total=total)
+        .drop_duplicates([*target, label])
+        .sort_values(["total", label], ascending=[False, True])
+    )
+    chosen = table.drop_duplicates(target)[[*target, label]] if target else table.head(1)[[label]]
+    keep = (
+        pd.MultiIndex.from_frame(whose).isin(pd.MultiIndex.from_frame(chosen))
+        if target
+        else whose[label].isin(chosen[label])
+    )
+    return _only(series, np.asarray(keep, np.bool_))
+
+
+def _candidates(labels: pd.DataFrame, owns: Owns) -> list[str]:
+    """Labels without which series coincide with others, the likeliest first."""
+    found = []
+    for label in labels.columns:
+        if label in _NEVER or owns(str(label)) or labels[label].nunique() < 2:
+            continue
+        share = float(_groups(labels, label).duplicated(keep=False).mean())
+        if share >= _LEAST_SHARE:
+            found.append((-share, str(label)))
+    return [label for _, label in sorted(found)]
+
+
+def _groups(labels: pd.DataFrame, label: str) -> pd.Series[int]:
+    """Number of the series that each one coincides with, but for a label; shape (series,)."""
+    keys = [labels[c] for c in labels.columns if c != label] or [pd.Series(0, labels.index)]
+    return labels[label].groupby(keys, sort=False).ngroup()
+
+
+def _between(
+    time: NDArray[np.int64], value: NDArray[np.float64], at: NDArray[np.int64], other: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether each sample of the other counter lies between this one's neighbours; where those exist."""
+    before, after = np.searchsorted(time, at, "left") - 1, np.searchsorted(time, at, "right")
+    inside = (before >= 0) & (after < len(time))
+    low, high = value[before[inside]], value[after[inside]]
+    seen = other[inside]
+    return (seen >= low) & (seen <= high)
+
+
+def _moves(series: SeriesSet) -> bool:
+    """Whether any of its counters changed: where none did, like values tell nothing."""
+    same = series.sid[1:] == series.sid[:-1]
+    return bool((same & (series.value[1:] != series.value[:-1])).any())
+
+
+def _only(series: SeriesSet, keep: NDArray[np.bool_]) -> SeriesSet:
+    number = np.cumsum(keep) - 1
+    rows = keep[series.sid]
+    return SeriesSet(
+        series.labels[keep].reset_index(drop=True),
+        number[series.sid[rows]].astype(np.int32),
+        series.time[rows],
+        series.value[rows],
+        series.query,
+    )

@@ -1,0 +1,120 @@
+"""Gauges and counters of exporters as frames: named columns, each thing once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.core.selector import Matcher, equal, matches, selector
+from meshlab.core.series import SeriesSet
+from meshlab.core.window import Window
+from meshlab.engines.base import LOOKBACK_MS
+from meshlab.stats.counters import increments
+from meshlab.telemetry.dialects.base import MeshOptions
+from meshlab.telemetry.kubernetes.owners import METRICS as OWNERS
+from meshlab.telemetry.mesh import Answer, Mesh
+
+__all__ = ["PLACE", "Exporter", "recorded"]
+
+PLACE: Final = {"cluster": "cluster", "namespace": "namespace"}
+"""From columns to labels: where a thing is. A store of one cluster has no label for it, and the column is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """An exporter of one namespace's things, or of all.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        Whose engine is asked, with what its profile demands of every selector.
+    namespace : str
+        Empty for all.
+    """
+
+    mesh: Mesh
+    namespace: str = ""
+
+    def gauge(self, metric: str, window: Window, columns: Mapping[str, str], *matchers: Matcher) -> Answer:
+        """A gauge as it was scraped.
+
+        Parameters
+        ----------
+        metric : str
+        window : Window
+        columns : mapping of str to str
+            From the frame's columns to labels; an absent label is the empty text.
+        *matchers : Matcher
+
+        Returns
+        -------
+        Answer
+            The columns, ``time`` (datetime64[ms, UTC]) and ``value``. What is scraped twice is there once.
+        """
+        raw = self.mesh.engine.samples(self._selector(metric, matchers), window.with_lead(LOOKBACK_MS))
+        labels = _named(raw, columns)
+        frame = labels.iloc[raw.sid].reset_index(drop=True)
+        frame["time"] = pd.DatetimeIndex(raw.time.astype("datetime64[ms]")).tz_localize("UTC")
+        frame["value"] = raw.value
+        # Two scrapers of one exporter say the same: the larger one is the later one of a thing that grows.
+        frame = frame.dropna(subset=["value"]).groupby([*columns, "time"], sort=True)["value"].max().reset_index()
+        return Answer(frame, raw.query)
+
+    def last(self, metric: str, window: Window, columns: Mapping[str, str], *matchers: Matcher) -> Answer:
+        """The last value of each thing in the window; the columns and ``value``."""
+        answer = self.gauge(metric, window, columns, *matchers)
+        frame = answer.frame.drop_duplicates(list(columns), keep="last")
+        return Answer(frame.drop(columns="time").reset_index(drop=True), answer.query)
+
+    def labels(self, metric: str, window: Window, columns: Mapping[str, str]) -> Answer:
+        """The labels of a metric that says nothing by its value."""
+        found = self.mesh.engine.series(self._selector(metric, ()), window)
+        return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
+
+    def there(self, metric: str, window: Window, columns: Mapping[str, str]) -> Answer:
+        """The labels of what a metric speaks of at the window's end; a server groups them."""
+        found = self.mesh.engine.query(
+            f"count by ({', '.join(columns.values())}) ({self._selector(metric, ())})", window.end
+        )
+        return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
+
+    def risen(
+        self, metric: str, window: Window, columns: Mapping[str, str], block_ms: int, *matchers: Matcher
+    ) -> Answer:
+        """How much a counter rose, in blocks of time: the columns, ``block`` and ``value``."""
+        raw = self.mesh.engine.samples(self._selector(metric, matchers), window.with_lead(LOOKBACK_MS))
+        target = np.zeros(len(raw), np.int64)
+        sid, time_ms, rise = increments(raw.sid, raw.time.astype(np.int64), raw.value, target)
+        block = (time_ms - window.start_ms - 1) // block_ms
+        keep = (time_ms > window.start_ms) & (block < (window.end_ms - window.start_ms) // block_ms)
+        frame = _named(raw, columns).iloc[sid[keep]].reset_index(drop=True)
+        frame["block"], frame["value"], frame["sid"] = block[keep], rise[keep], sid[keep]
+        each = frame.groupby([*columns, "sid", "block"], sort=True)["value"].sum().reset_index()
+        twice = each.groupby([*columns, "block"], sort=True)["value"].max().reset_index()
+        return Answer(twice, raw.query)
+
+    def _selector(self, metric: str, matchers: Sequence[Matcher]) -> str:
+        own = (equal("namespace", self.namespace),) if self.namespace else ()
+        return selector(metric, *own, *matchers, forced=self.mesh.dialect.options.forced)
+
+
+def recorded(options: MeshOptions) -> tuple[str, ...]:
+    """Selectors of all that the notebooks read of Kubernetes' exporters."""
+    names = (
+        "kube_horizontalpodautoscaler_(info|(spec|status)_.*)|"
+        "kube_deployment_(spec_replicas|status_replicas_ready)|"
+        "kube_pod_(created|deletion_timestamp|owner|status_scheduled_time|status_ready_time)|"
+        "container_cpu_usage_seconds_total|"
+        f"{OWNERS}"
+    )
+    return (selector("", matches("__name__", names), forced=options.forced),)
+
+
+def _named(found: SeriesSet, columns: Mapping[str, str]) -> pd.DataFrame:
+    labels = found.labels
+    nothing = pd.Series("", labels.index, dtype=str)
+    return pd.DataFrame({c: labels[name].astype(str) if name in labels else nothing for c, name in columns.items()})

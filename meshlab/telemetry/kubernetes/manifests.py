@@ -1,0 +1,40 @@
+"""Kubernetes' YAML, as a file that a user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from meshlab.core.sanitize import plain
+from meshlab.errors import ParameterError
+
+__all__ = ["read_manifest"]
+
+_LONGEST_BYTES: Final = 1 << 20
+
+
+def read_manifest(path: str | Path, whose: str, command: str) -> str:
+    """The text of a file of YAML.
+
+    Parameters
+    ----------
+    path : str or Path
+    whose : str
+        What it describes, such as ``the autoscaler's``.
+    command : str
+        What writes such a file.
+
+    Raises
+    ------
+    ParameterError
+        There is no such file, it is no text, or it is larger than 1 MB.
+    """
+    place, shown = Path(path), plain(str(path))
+    try:
+        if place.stat().st_size > _LONGEST_BYTES:
+            raise ParameterError(f"{shown} is larger than 1 MB", f"give {whose} own YAML")
+        return place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(
+            f"{whose} file {shown} cannot be read: {plain(str(error))}", f"{command} > FILE writes one"
+        ) from None

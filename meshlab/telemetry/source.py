@@ -1,0 +1,130 @@
+"""From what a user types as `source` to a mesh."""
+
+from __future__ import annotations
+
+import difflib
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from meshlab import config
+from meshlab.core import resources
+from meshlab.core.sanitize import plain
+from meshlab.engines.base import Engine
+from meshlab.errors import ConfigError, ParameterError
+from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
+from meshlab.telemetry.mesh import Mesh
+
+__all__ = ["connect", "known", "open_engine", "opened"]
+
+
+def connect(source: str, *, cwd: Path | None = None) -> Mesh:
+    """Open a telemetry store or a recording, and find out which mesh it speaks of.
+
+    Parameters
+    ----------
+    source : str
+        ``http(s)://...``, a profile of meshlab.toml, a recording's bare name, or a path with a ``/``.
+    cwd : Path, optional
+        Where the search for meshlab.toml and ``data/`` begins; the working folder when not given.
+
+    Raises
+    ------
+    ParameterError
+        No such source, or no mesh in it.
+    ConfigError
+        meshlab.toml is wrong, or the name is both a profile and a recording.
+    RecordingError, Unreachable, Refused
+        The recording is damaged, or the store does not answer.
+    """
+    engine, options = opened(source, cwd=cwd)
+    return Mesh.detect(engine, source, options=options)
+
+
+def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
+    """Open a telemetry store or a recording as an engine; see `connect`."""
+    return opened(source, cwd=cwd)[0]
+
+
+def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions]:
+    """Open a telemetry store or a recording, with what its profile says about the mesh; see `connect`."""
+    if not isinstance(source, str):
+        raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
+    here = (cwd or Path.cwd()).resolve()
+    if source.startswith(("http://", "https://")):
+        return _server(config.Profile(source, source, cache=False)), PLAIN
+    if "/" in source:
+        return _recording(here / source), PLAIN
+    profiles = config.load(here).profiles
+    folders = {folder.name: folder for folder in reversed(_recordings(here))}
+    if source in profiles and source in folders:
+        raise ConfigError(
+            f"{source!r} is both a profile in meshlab.toml and a recording at {folders[source]}", "rename one of them"
+        )
+    if source in profiles:
+        profile = profiles[source]
+        options = MeshOptions(
+            metrics=profile.metrics, labels=profile.labels, replica_label=profile.replica_label, mesh=profile.mesh
+        )
+        return _server(profile), options
+    if source in folders:
+        return _recording(folders[source]), PLAIN
+    names = sorted({*profiles, *folders})
+    near = difflib.get_close_matches(source, names, 1)
+    raise ParameterError(
+        f"source {plain(source)!r} is neither a profile nor a recording",
+        f"did you mean {near[0]}?" if near else f"give a URL, a path with a /, or one of: {', '.join(names) or 'none'}",
+    )
+
+
+def known(cwd: Path) -> list[str]:
+    """Profiles and recordings that can be named from a folder, sorted.
+
+    Raises
+    ------
+    ConfigError
+        meshlab.toml is wrong.
+    """
+    here = cwd.resolve()
+    return sorted({*config.load(here).profiles, *(folder.name for folder in _recordings(here))})
+
+
+def _recordings(here: Path) -> list[Path]:
+    """Folders of recordings, the nearest first."""
+    return [f.parent for place in resources.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
+
+
+def _server(profile: config.Profile) -> Engine:
+    from meshlab.engines.http import PrometheusEngine
+
+    cert, key = profile.client_cert, profile.client_key
+    kept = not _is_here(profile.url) if profile.cache is None else profile.cache
+    return PrometheusEngine(
+        profile.url,
+        kind=profile.kind,
+        tenant=profile.tenant,
+        limits=profile.limits,
+        match=profile.match,
+        compression=profile.compression,
+        auth=profile.auth(),
+        headers=profile.headers(),
+        ca_file=profile.ca_file,
+        client_cert=(cert, key) if cert and key else cert,
+        cache=config.cache_folder() if kept else None,
+        ui_url=profile.ui_url,
+    )
+
+
+def _is_here(url: str) -> bool:
+    """Whether an address is this machine's own: tomorrow something else may answer there (a port-forward)."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _recording(folder: Path) -> Engine:
+    from meshlab.recordings.engine import Recording
+
+    return Recording.open(folder)
