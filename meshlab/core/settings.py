@@ -1,13 +1,229 @@
-"""What was set from outside is of the type that it must be: papermill, TOML and YAML turn text into numbers."""
+"""Settings declared once: type, range, default and meaning of each in a msgspec struct, faults in our own words.
+
+::
+
+    class BurnSettings(Settings):
+        objective: Annotated[float, Meta(gt=0, lt=1, description="Share of good requests.")] = 0.999
+
+    BurnSettings.of(objective=5)  # ParameterError: objective is 5; give a number above 0 and below 1, such as 0.999
+
+msgspec checks in its `convert` only, not in constructors: settings from outside are made by `Settings.of` or `convert`.
+``Meta(title=...)`` says in words what a pattern wants, ``Meta(examples=[...])`` what to show where no default helps.
+"""
 
 from __future__ import annotations
 
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from typing import Any, Final
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from meshlab.errors import ParameterError
+import msgspec
+import numpy as np
 
-__all__ = ["check_kinds", "check_texts"]
+from meshlab.core.declarations import bare, declaration
+from meshlab.core.sanitize import plain
+from meshlab.core.suggest import suggest
+from meshlab.errors import MeshlabError, ParameterError
+
+__all__ = ["Settings", "check_kinds", "check_texts", "convert", "read"]
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+_LONGEST_SHOWN: Final = 80
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all settings; a subclass with required fields after optional ones repeats ``kw_only=True``.
+
+    Checks of several fields together go into ``__post_init__`` and raise `ParameterError`.
+    """
+
+    @classmethod
+    def of(cls, **values: object) -> Self:
+        """Make settings from values, all of them checked.
+
+        Raises
+        ------
+        ParameterError
+            An unknown name, a missing one, a wrong type, or a value out of range.
+        """
+        return convert(cls, values)
+
+    def changed(self, **values: object) -> Self:
+        """The same settings but for some, all of them checked.
+
+        Raises
+        ------
+        ParameterError
+            As of `of`.
+        """
+        return convert(type(self), {**{name: getattr(self, name) for name in self.__struct_fields__}, **values})
+
+
+def convert(
+    cls: type[_S],
+    given: object,
+    *,
+    what: str = "",
+    error: type[MeshlabError] = ParameterError,
+    texts: bool = False,
+) -> _S:
+    """Make settings from a mapping, such as a table of a TOML document or a notebook's parameters.
+
+    Parameters
+    ----------
+    cls : type
+        A struct, usually a `Settings`.
+    given : mapping of str to object
+        Enum members and numpy's scalars count as the text and numbers that they are.
+    what : str
+        What is read, for messages: ``[profile.prod] in meshlab.toml``; empty for a notebook's or function's parameters.
+    error : type
+        What is raised.
+    texts : bool
+        Whether numbers and flags may be given as text, as they are typed: ``"0.05"``, ``"true"``.
+
+    Raises
+    ------
+    MeshlabError
+        Of the class `error`: what is wrong with which key, and what to give.
+    """
+    values = _native(given)
+    try:
+        made = msgspec.convert(values, cls, strict=not texts)
+    except (msgspec.ValidationError, ParameterError) as fault:
+        found = _locate(_Fault("", values, cls, fault), strict=not texts)
+    else:
+        infinite = next(_infinite(made, cls, ""), None)
+        if infinite is None:
+            return made
+        found = infinite
+    raise error(*_words(found, what)) from None
+
+
+def read(cls: type[_S], path: str | Path, what: str = "settings", **changes: object) -> _S:
+    """Make settings from a TOML file.
+
+    Parameters
+    ----------
+    cls : type
+    path : str or Path
+        Keys that it leaves out keep their defaults.
+    what : str
+        What the file holds, for messages.
+    **changes : object
+        Values that stand above those of the file.
+
+    Raises
+    ------
+    ParameterError
+        The file cannot be read or is no TOML; or as of `convert`.
+    """
+    shown = plain(str(path))
+    try:
+        found = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise ParameterError(f"the {what} {shown} cannot be read: {reason}", "give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"the {what} {shown} is no TOML: {error}", "write lines like name = 0.02") from None
+    convert(cls, found, what=f"the {what} {shown}")
+    return convert(cls, {**found, **changes})
+
+
+class _Fault(NamedTuple):
+    """A value that does not fit, where it stands (``limits.parallel``), its field or type, and what was raised."""
+
+    path: str
+    value: Any
+    declared: Any
+    error: Exception | None
+
+    @property
+    def hint(self) -> Any:
+        return getattr(self.declared, "type", self.declared)
+
+
+def _native(value: object) -> object:
+    """The value in types that msgspec knows."""
+    match value:
+        case Mapping():
+            return {key: _native(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_native(item) for item in value]
+        case StrEnum():
+            return str(value)
+        case np.generic():
+            return value.item()
+    return value
+
+
+def _parts(fault: _Fault) -> Iterator[_Fault]:
+    """The values inside a value, each with its type."""
+    path, value, error = fault.path, fault.value, fault.error
+    inner = bare(fault.hint)
+    arguments: tuple[Any, ...] = getattr(inner, "__args__", ())
+    if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+        for field in msgspec.structs.fields(inner):
+            name = field.name
+            if isinstance(value, Mapping) and name in value:
+                yield _Fault(f"{path}.{name}" if path else name, value[name], field, error)
+            elif isinstance(value, inner):
+                yield _Fault(f"{path}.{name}" if path else name, getattr(value, name), field, error)
+    elif isinstance(value, Mapping) and len(arguments) == 2:
+        yield from (_Fault(f"{path}.{key}", item, arguments[1], error) for key, item in value.items())
+    elif isinstance(value, list | tuple) and arguments:
+        yield from (_Fault(f"{path}[{at}]", item, arguments[0], error) for at, item in enumerate(value))
+
+
+def _locate(fault: _Fault, *, strict: bool) -> _Fault:
+    """The innermost value that does not fit."""
+    for part in _parts(fault):
+        try:
+            msgspec.convert(part.value, part.hint, strict=strict)
+        except (msgspec.ValidationError, ParameterError) as error:
+            return _locate(part._replace(error=error), strict=strict)
+    return fault
+
+
+def _infinite(value: Any, hint: Any, path: str) -> Iterator[_Fault]:
+    """The numbers that are none, or without end: msgspec lets them through where there is no range."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield _Fault(path, value, hint, None)
+    for part in _parts(_Fault(path, value, hint, None)):
+        yield from _infinite(part.value, part.hint, part.path)
+
+
+def _words(fault: _Fault, what: str) -> tuple[str, str]:
+    """What is wrong, and what to try."""
+    if isinstance(fault.error, ParameterError):
+        return (f"{what}: {fault.error.what}" if what else fault.error.what), fault.error.hint
+    of_what = f"{fault.path} of {what}" if what and fault.path else fault.path or what
+    inner, value = bare(fault.hint), fault.value
+    if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, Mapping):
+        declared = {field.name: declaration(field) for field in msgspec.structs.fields(inner)}
+        for name in value:
+            if name not in declared:
+                who = f"{of_what} has an unknown key" if of_what else "there is no setting"
+                return f"{who} {plain(name)!r}", suggest(name, declared)
+        for name, setting in declared.items():
+            if setting.required and name not in value:
+                return f"{of_what} has no {name}" if of_what else f"{name} is not given", setting.example_line
+    setting = declaration(fault.declared, fault.path.rpartition(".")[2])
+    if value == "" and not setting.choices:
+        return f"{of_what} is empty", setting.example_line
+    shown = plain(repr(value))
+    shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
+    if setting.choices:
+        return f"{of_what} is {shown}", suggest(value, setting.choices)
+    if setting.kind == "text" and not what and isinstance(value, bool | int | float):
+        hint = f"with papermill write -r {fault.path} {value}: -p turns 1.10 into a number"
+        return f"{of_what} is the {type(value).__name__} {shown}, not text", hint
+    return f"{of_what} is {shown}{'' if setting.is_kind(value) else f', not {setting.kind}'}", setting.remedy
+
 
 _KINDS: Final[dict[type, tuple[tuple[type, ...], str]]] = {
     float: ((int, float), "a number"),
@@ -17,18 +233,7 @@ _KINDS: Final[dict[type, tuple[tuple[type, ...], str]]] = {
 
 
 def check_kinds(settings: Any) -> None:
-    """Check that every field of a dataclass is of its default's kind: a number, a whole number, or text.
-
-    Parameters
-    ----------
-    settings : dataclass instance
-        Each field has a default.
-
-    Raises
-    ------
-    ParameterError
-        A field is something else.
-    """
+    """Check that every field of a dataclass is of its default's kind; `convert` replaces it."""
     for field in fields(settings):
         value, usual = getattr(settings, field.name), field.default
         kinds, wanted = _KINDS[type(usual)]
@@ -37,21 +242,11 @@ def check_kinds(settings: Any) -> None:
 
 
 def check_texts(settings: Any) -> None:
-    """Check that every field of a dataclass is text.
-
-    Parameters
-    ----------
-    settings : dataclass instance
-
-    Raises
-    ------
-    ParameterError
-        A field is something else.
-    """
+    """Check that every field of a dataclass is text; `convert` replaces it."""
     for field in fields(settings):
         value = getattr(settings, field.name)
         if not isinstance(value, str):
             raise ParameterError(
-                f"{field.name} is the {type(value).__name__} {value!r}, and text was wanted",
+                f"{field.name} is the {type(value).__name__} {value!r}, not text",
                 f"with papermill write -r {field.name} {value}: -p turns 1.10 into a number",
             )

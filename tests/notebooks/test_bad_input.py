@@ -124,7 +124,7 @@ def test_plain_papermill_works_and_refuses_a_version_that_became_a_number(tmp_pa
         [*papermill, "-p", "canary", "1.10"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "canary is the float 1.1, and text was wanted; with papermill write -r canary" in done.stderr
+    assert "canary is the float 1.1, not text; with papermill write -r canary" in done.stderr
     done = subprocess.run(
         [*papermill, "-p", "source", "canary-healthy"], cwd=tmp_path, capture_output=True, check=False
     )
