@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,9 @@ from measure import resident_peak_mb
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.window import Window
-from meshlab.questions import security
-from meshlab.questions.security.evidence import WORDS
+from meshlab.questions.security import Security
+from meshlab.questions.security.needs import WORDS
+from meshlab.questions.security.question import Facts
 
 WORKLOADS, EDGES, HOURS = 1_000, 5_000, 24
 BLOCK_MS = 864_000
@@ -74,15 +74,15 @@ def main() -> None:
     window = Window(1_767_225_600_000, 1_767_225_600_000 + HOURS * 3_600_000, 60_000)
     edge = edges(rng)
     frames = {
-        "seen": counts(edge, window, rng, called=True),
-        "sent": counts(edge, window, rng, called=False),
+        "destination": counts(edge, window, rng, called=True),
+        "source": counts(edge, window, rng, called=False),
         "certificates": ends(window),
         **dict.fromkeys(EMPTY, pd.DataFrame()),
     }
-    evidence = Evidence(frames=MappingProxyType(frames), window=window, source="benchmark", chosen=BLOCK_MS)
+    evidence = Evidence(frames=frames, window=window, source="benchmark", block_ms=BLOCK_MS, facts=Facts("Istio"))
     rows = sum(len(frame) for frame in frames.values())
     before, began, own = resident_peak_mb(), time.perf_counter(), time.process_time()
-    result = security.judge(evidence)
+    result = Security().answer(evidence)
     took, worked = time.perf_counter() - began, time.process_time() - own
     print(f"{len(edge):,} edges, {HOURS} hours, {rows:,} rows: {result.verdict.value}")
     print(f"judged in {took:.2f} s ({worked:.2f} s of processor), asked: under 5 s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -51,15 +51,28 @@ class Evidence:
         What could not be asked, by the name of the frame it would have made.
     notes : mapping of str to str
         What a reader must know of a frame, by its name, such as where it was measured instead.
-    chosen : object or None
-        What the question chose by itself: as text, one plain sentence.
+    block_ms : int
+        Length of a block, milliseconds; 0 where nothing is counted in blocks.
+    facts : object or None
+        What the question found out while it asked, as its own type.
+    documents : mapping of str to object
+        The files that were given, read.
     """
 
     frames: Mapping[str, pd.DataFrame]
     window: Window
     source: str
     subjects: tuple[Subject, ...] = ()
-    queries: Mapping[str, Query] = field(default_factory=lambda: MappingProxyType({}))
-    missing: Mapping[str, Missing] = field(default_factory=lambda: MappingProxyType({}))
-    notes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    queries: Mapping[str, Query] = field(default_factory=dict)
+    missing: Mapping[str, Missing] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+    block_ms: int = 0
+    facts: Any = None
+    documents: Mapping[str, Any] = field(default_factory=dict)
     chosen: object = None
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against the evidence being whole: the store's own warnings, and answers that came in part."""
+        partial = [f"{name}: {text}" for name, query in self.queries.items() for text in query.failed]
+        return tuple(dict.fromkeys(partial))

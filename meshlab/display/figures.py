@@ -12,10 +12,12 @@ from meshlab.core import sanitize
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BASELINE", "CANARY", "Figure", "figure", "show_time"]
+__all__ = ["BASELINE", "BLUE", "CANARY", "ORANGE", "Figure", "figure", "show_time"]
 
-BASELINE: Final = "#0072B2"
-CANARY: Final = "#D55E00"
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#D55E00"
+BASELINE: Final = BLUE
+CANARY: Final = ORANGE
 
 _STYLE: Final[dict[Any, Any]] = {
     "figure.figsize": (8.0, 4.0),

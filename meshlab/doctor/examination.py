@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -18,6 +17,7 @@ from meshlab.core.window import Window
 from meshlab.doctor.budget import Frugal, Spent
 from meshlab.doctor.store import Scrapes, Store, look, scrapes
 from meshlab.errors import BadQuery, ParameterError, Refused
+from meshlab.questions.base import installed, question
 from meshlab.reports.run.notebooks import Listed, available
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.source import opened
@@ -159,11 +159,10 @@ def _traffic(found: Examination, mesh: Mesh, engine: Frugal, cwd: Path) -> Exami
     found = replace(found, services=_services(table))
     questions, unseen = [], []
     for notebook in available(cwd):
-        module = _question(notebook)
-        if module is None or not hasattr(module, "ready"):
+        if notebook.question not in installed():
             continue
         try:
-            readiness = module.ready(mesh, found.window)
+            readiness = question(notebook.question).suggest(mesh, found.window)
         except Spent as error:
             unseen.append(f"{notebook.name} was not looked at: {error.what}")
             continue
@@ -182,12 +181,6 @@ def _services(table: pd.DataFrame) -> tuple[Service, ...]:
     sums = sums.sort_values("requests", ascending=False, kind="stable")
     rows = sums.reset_index()[[*IDENTITY, "destination_host", "requests"]].itertuples(index=False, name=None)
     return tuple(Service(Subject(*row[:3]), str(row[3]), float(row[4])) for row in rows)
-
-
-def _question(notebook: Listed) -> Any:
-    """The module behind a notebook's question: what its metadata names, among those that are installed."""
-    found = [e for e in entry_points(group="meshlab.questions") if e.name == notebook.question]
-    return found[0].load() if found else None
 
 
 def _command(found: Examination, notebook: Listed, readiness: Readiness) -> str:

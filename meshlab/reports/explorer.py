@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from meshlab.core import sanitize
 from meshlab.core.results import NOT_MEASURED, SHAPES, Result, Verdict
 from meshlab.display.figures import Figure
 from meshlab.errors import MeshlabError, ParameterError
-from meshlab.questions.base import Ask
+from meshlab.questions.base import Case, installed
+from meshlab.questions.base import question as named
 from meshlab.reports.run.notebooks import available
 from meshlab.telemetry.source import connect, known
 
@@ -91,17 +91,11 @@ class Explorer:
         except ModuleNotFoundError:
             raise ParameterError("the controls need the package ipywidgets", 'pip install "meshlab[jupyter]"') from None
         self._cwd = cwd
-        self._questions = _questions()
-        if asked["question"] not in self._questions:
-            known_ones = ", ".join(sorted(self._questions)) or "none"
-            raise ParameterError(
-                f"the question {sanitize.plain(asked['question'])!r} cannot be asked of every service",
-                f"there are: {known_ones}",
-            )
+        named(asked["question"])
         self.result: Result | None = None
         self.word, self.said = NOT_MEASURED, ""
         self._asked: tuple[object, ...] = ()
-        self._asks: dict[str, Ask] = {}
+        self._cases: dict[str, Case] = {}
         self._filling = False
 
         def text(name: str, hint: str) -> Any:
@@ -110,9 +104,7 @@ class Explorer:
         self.source = widgets.Combobox(
             value=asked["source"], options=known(cwd), description="source", continuous_update=False
         )
-        self.question = widgets.Dropdown(
-            options=sorted(self._questions), value=asked["question"], description="question"
-        )
+        self.question = widgets.Dropdown(options=installed(), value=asked["question"], description="question")
         self.service = widgets.Dropdown(options=[], description="service")
         self.baseline, self.canary = text("baseline", "found by itself"), text("canary", "found by itself")
         self.start, self.end = text("start", "-30m, or all"), text("end", "now, or the end")
@@ -147,44 +139,43 @@ class Explorer:
         """Ask the mesh, unless only what the judge takes has changed; then judge the same service again."""
         before = service or str(self.service.value or "")
         try:
-            module, given = self._questions[self.question.value], self._given()
-            policy = module.fleet.policy(given)
-            asked = (self.source.value, self.question.value, self.start.value, self.end.value, policy)
+            question = named(self.question.value)
+            settings = question.settings_of_all(**self._given())
+            asked = (self.source.value, self.question.value, self.start.value, self.end.value, settings)
             if asked != self._asked:
                 mesh = connect(self.source.value.strip(), cwd=self._cwd)
                 window = mesh.window(self.start.value, self.end.value)
-                self._evidence = module.collect(mesh, window, None, policy=policy)
+                self._evidence = question.collect(mesh, window, settings)
                 self._asked = asked
-            self._policy = policy
-            asks = {str(ask.subject): ask for ask in module.fleet.asks(self._evidence, given)}
+            cases = {case.about: case for case in question.cases(self._evidence, settings)}
         except MeshlabError as error:
-            self._asked, self._asks = (), {}
+            self._asked, self._cases = (), {}
             self._tell("ERROR", str(error))
             if "@" in self.source.value:
                 # A control's value is saved with the notebook, and an address with a user may hold a password.
                 self._filling, self.source.value, self._filling = True, "", False
             return
-        self._asks = asks
-        named = [key for key, ask in asks.items() if before in (key, ask.subject.service)]
+        self._cases = cases
+        wanted = [key for key, case in cases.items() if case.subject and before in (key, case.subject.service)]
         self._filling = True  # with other options, the first one is chosen, and then the right one
-        self.service.options = [(sanitize.plain(key), key) for key in asks]
-        self.service.value = named[0] if named else next(iter(asks), None)
+        self.service.options = [(sanitize.plain(key), key) for key in cases]
+        self.service.value = wanted[0] if wanted else next(iter(cases), None)
         self._filling = False
         self._show()
 
     def _show(self) -> None:
-        ask = self._asks.get(str(self.service.value or ""))
-        if ask is None:
+        case = self._cases.get(str(self.service.value or ""))
+        if case is None:
             if self._asked:
                 self._tell(NOT_MEASURED, "no service is seen in this window")
             return
-        if ask.scope is None:
-            self._tell(Verdict.INCONCLUSIVE.value if ask.lacking else NOT_MEASURED, f"{ask.subject} {ask.reason}")
+        if case.unjudged:
+            self._tell(Verdict.INCONCLUSIVE.value if case.due else NOT_MEASURED, f"{case.subject} {case.unjudged}")
             return
-        module = self._questions[self.question.value]
+        question = named(self.question.value)
         try:
-            result = module.judge(ask.evidence, ask.scope, policy=self._policy, subject=ask.subject)
-            figures = module.fleet.figures(result, self._policy)
+            result = question.answer(case.evidence, case.settings, case.subject)
+            figures = question.draw(result, case.settings)
         except MeshlabError as error:
             self._tell("ERROR", str(error))
             return
@@ -201,12 +192,6 @@ class Explorer:
             f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{sanitize.html(why)}</p>'
         )
         self._figures.value = ""
-
-
-def _questions() -> dict[str, Any]:
-    """Those that can be asked of every service at once."""
-    modules = {entry.name: import_module(entry.value) for entry in entry_points(group="meshlab.questions")}
-    return {name: module for name, module in modules.items() if hasattr(module, "fleet")}
 
 
 def _picture(figure: Figure) -> str:

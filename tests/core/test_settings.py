@@ -38,7 +38,7 @@ class Sample(Settings, kw_only=True):
     arm_by: Literal["", "version", "workload"] = ""
     slo_ms: Annotated[tuple[Annotated[float, Meta(gt=0)], ...], Meta(description="Objectives.")] = ()
     limits: Limits = Limits()
-    others: dict[str, Limits] = {}  # noqa: RUF012 - msgspec copies it
+    others: dict[str, Limits] = {}
     share: Annotated[float, Meta(ge=0, le=1)] | None = None
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from istio_series import Series, engine
 
 from meshlab.core.results import Finding, Result
-from meshlab.questions import security as question
+from meshlab.questions.security import Security
 from meshlab.telemetry.mesh import Mesh
 
 SA = "spiffe://cluster.local/ns/shop/sa/"
@@ -38,9 +38,10 @@ def http(**more: str) -> dict[str, str]:
     return tcp("istio_requests_total", request_protocol="http", response_code="200", **more)
 
 
-def judged(*series: Iterable[Series], policy: question.Policy | None = None) -> Result:
-    mesh = Mesh.detect(engine(*series), "a test")
-    return question.judge(question.collect(mesh, mesh.window(), policy=policy), policy=policy)
+def judged(*series: Iterable[Series], **settings: object) -> Result:
+    mesh, question = Mesh.detect(engine(*series), "a test"), Security()
+    chosen = question.settings(**settings)
+    return question.answer(question.collect(mesh, mesh.window(), chosen), chosen)
 
 
 def finding(result: Result, code: str) -> Finding:

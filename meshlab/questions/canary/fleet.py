@@ -11,7 +11,7 @@ from meshlab.core.sanitize import plain
 from meshlab.core.subject import Subject
 from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
-from meshlab.questions.base import Ask, parts
+from meshlab.questions.base.legacy import Ask, parts
 from meshlab.questions.canary import arm_selection, plot
 from meshlab.questions.canary.scope import Mode, Scope
 from meshlab.questions.canary.settings import Policy

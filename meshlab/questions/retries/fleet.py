@@ -16,7 +16,7 @@ from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result
 from meshlab.core.subject import Subject
 from meshlab.display.figures import Figure
-from meshlab.questions.base import Ask
+from meshlab.questions.base.legacy import Ask
 from meshlab.questions.retries import plot
 from meshlab.questions.retries.edges import Edges, edges
 from meshlab.questions.retries.graph import above

@@ -9,7 +9,7 @@ from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result
 from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
-from meshlab.questions.base import Ask, parts
+from meshlab.questions.base.legacy import Ask, parts
 from meshlab.questions.scaling import plot
 from meshlab.questions.scaling.scope import Scope
 from meshlab.questions.scaling.settings import Policy

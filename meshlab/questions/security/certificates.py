@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import KEYS, PROXY
-from meshlab.questions.security.settings import Policy
+from meshlab.questions.security.settings import SecuritySettings
 
 __all__ = ["certificates", "rule"]
 
 
-def rule(mesh: str, policy: Policy) -> float:
+def rule(mesh: str, settings: SecuritySettings) -> float:
     """Share of its life after which a certificate should be renewed."""
-    return policy.rotate_after or (0.7 if "Linkerd" in mesh and "Istio" not in mesh else 0.5)
+    return settings.rotate_after or (0.7 if "Linkerd" in mesh and "Istio" not in mesh else 0.5)
 
 
 _WORST: Final = ("expired", "overdue", "unknown", "fine")
 
 
 def certificates(
-    found: pd.DataFrame, window: Window, mesh: str, policy: Policy, rejections: pd.DataFrame | None = None
+    found: pd.DataFrame, window: Window, mesh: str, settings: SecuritySettings, rejections: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, float]:
     """Each identity's certificate at the window's end.
 
@@ -36,7 +36,7 @@ def certificates(
         Its end is the only clock: a laptop's own is never looked at.
     mesh : str
         Its name, for its own rule.
-    policy : Policy
+    settings : SecuritySettings
     rejections : DataFrame, optional
         Of `exported.rejections`.
 
@@ -62,7 +62,7 @@ def certificates(
     turned = found[found["rotation"] & (found["kind"] == "leaf")]
     lives = turned["not_after"] - turned["time"].astype("datetime64[ms, UTC]").astype("int64") / 1000
     # What a scrape saw first is a little younger than it is: the longest of the usual lives is nearest.
-    life = policy.lifetime_s or (float(lives.quantile(0.9)) if len(lives) else np.nan)
+    life = settings.lifetime_s or (float(lives.quantile(0.9)) if len(lives) else np.nan)
     last = found.sort_values("time").groupby(KEYS, sort=False).tail(1)
     table = last.groupby(keys, sort=True)["not_after"].min().to_frame()
     each = found[found["rotation"]].groupby([*keys, "name", "view"]).size().groupby(keys).max()
@@ -73,10 +73,10 @@ def certificates(
     table["last_rotation"] = found[found["rotation"]].groupby(keys)["time"].max().reindex(table.index)
     table = table.reset_index()
     table["lifetime_s"] = np.where(table["kind"] == "leaf", life, np.nan)
-    share = rule(mesh, policy)
+    share = rule(mesh, settings)
     table["due"] = table["not_after"] - (1 - share) * table["lifetime_s"]
     late = end - table["due"]
-    slack = policy.slack * table["lifetime_s"]
+    slack = settings.slack * table["lifetime_s"]
     known = table["due"].notna()
     table["state"] = np.select(
         [table["not_after"] <= end, known & (late > slack), known], ["expired", "overdue", "fine"], "unknown"

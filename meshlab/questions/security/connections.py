@@ -8,11 +8,11 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.selector import Matcher, differs, equal, matches
-from meshlab.core.window import Window
+from meshlab.questions.base import Asking
 from meshlab.telemetry.kubernetes import Exporter
-from meshlab.telemetry.mesh import Answer, Mesh
+from meshlab.telemetry.mesh import Answer
 
-__all__ = ["COLUMNS", "ENDS", "connections"]
+__all__ = ["COLUMNS", "ENDS", "carried", "opened", "refused"]
 
 ENDS: Final = (
     "source",
@@ -75,40 +75,44 @@ _AUTHZ: Final = MappingProxyType(
 )
 
 
-def connections(mesh: Mesh, window: Window, namespace: str, block_ms: int) -> dict[str, Answer]:
-    """Ask for connections, their bytes, and refusals.
+def opened(asking: Asking) -> Answer:
+    """Connections that were opened: `COLUMNS`, ``block`` and ``value``."""
+    inbound = (equal("direction", "inbound"), equal("peer", "src"), differs("no_tls_reason", "loopback"))
+    return _both(_istio(asking, "istio_tcp_connections_opened_total"), _linkerd(asking, "tcp_open_total", *inbound))
+
+
+def carried(asking: Asking) -> Answer:
+    """Bytes that connections carried: `COLUMNS`, ``block`` and ``value``."""
+    return _both(_istio(asking, "istio_tcp_sent_bytes_total"), _istio(asking, "istio_tcp_received_bytes_total"))
+
+
+def refused(asking: Asking) -> Answer:
+    """What a mesh's own counters say that its policies did.
 
     Returns
     -------
-    dict
-        ``connections`` and ``bytes``: `COLUMNS`, ``block`` and ``value``. ``refused``: the same with ``unit`` (requests
-        or connections), ``protocol`` and ``denied`` (bool): what a mesh's own counters say that its policies did.
+    Answer
+        `COLUMNS`, ``block`` and ``value``, with ``unit`` (requests or connections), ``protocol`` and ``denied`` (bool).
     """
-    there = (equal("destination_workload_namespace", namespace),) if namespace else ()
-    anywhere, own = Exporter(mesh), Exporter(mesh, namespace)
-
-    def istio(metric: str, *more: Matcher) -> Answer:
-        answer = anywhere.risen(metric, window, _ISTIO, block_ms, _CALLED, *there, *more)
-        return Answer(_of_istio(answer.frame), answer.query)
-
-    def linkerd(metric: str, *more: Matcher) -> Answer:
-        answer = own.risen(metric, window, _LINKERD, block_ms, *more)
-        return Answer(_of_linkerd(answer.frame), answer.query)
-
-    inbound = (equal("direction", "inbound"), equal("peer", "src"), differs("no_tls_reason", "loopback"))
-    failed = istio("istio_tcp_connections_failed_total", equal("response_flags", "DENY"))
-    denials = [failed.frame.assign(unit="connections", denied=True, protocol="tcp")]
+    failed = _istio(asking, "istio_tcp_connections_failed_total", equal("response_flags", "DENY"))
+    frames = [failed.frame.assign(unit="connections", denied=True, protocol="tcp")]
     for metric, (unit, denied) in _AUTHZ.items():
         protocol = "http" if unit == "requests" else "tcp"
-        denials.append(linkerd(metric).frame.assign(unit=unit, denied=denied, protocol=protocol))
-    return {
-        "connections": _both(
-            istio("istio_tcp_connections_opened_total"),
-            linkerd("tcp_open_total", *inbound),
-        ),
-        "bytes": _both(istio("istio_tcp_sent_bytes_total"), istio("istio_tcp_received_bytes_total")),
-        "refused": Answer(_joined(denials), failed.query),
-    }
+        frames.append(_linkerd(asking, metric).frame.assign(unit=unit, denied=denied, protocol=protocol))
+    return Answer(_joined(frames), failed.query)
+
+
+def _istio(asking: Asking, metric: str, *more: Matcher) -> Answer:
+    namespace = asking.settings.namespace
+    there = (equal("destination_workload_namespace", namespace),) if namespace else ()
+    answer = Exporter(asking.mesh).risen(metric, asking.window, _ISTIO, asking.block_ms, _CALLED, *there, *more)
+    return Answer(_of_istio(answer.frame), answer.query)
+
+
+def _linkerd(asking: Asking, metric: str, *more: Matcher) -> Answer:
+    exporter = Exporter(asking.mesh, asking.settings.namespace)
+    answer = exporter.risen(metric, asking.window, _LINKERD, asking.block_ms, *more)
+    return Answer(_of_linkerd(answer.frame), answer.query)
 
 
 def _both(first: Answer, second: Answer) -> Answer:

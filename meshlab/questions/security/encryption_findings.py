@@ -2,108 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
 
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import plural
+from meshlab.questions.base import Case
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
 
-__all__ = ["encrypted", "plain_edges", "strict_run"]
-
-_NOBODY: Final = "encryption was not measured: no called workload's proxy reported a request"
-_OUTSIDE: Final = "encryption was not measured: all requests came in from outside, and none went on inside of the mesh"
+__all__ = ["encrypted", "plaintext_edges", "strict_run"]
 
 
-def encrypted(
-    ladder: pd.DataFrame, found: pd.DataFrame, border: pd.DataFrame, about: str, asked: dict[str, str]
-) -> Finding:
+def encrypted(case: Case, shares: pd.DataFrame, edges: pd.DataFrame, exposure: pd.DataFrame) -> Finding:
     """ML-SEC-001: the share that was encrypted."""
-    code, query = "ML-SEC-001", asked.get("seen", "")
-    main = ladder[ladder["by"] == ladder["unit"]]
+    main = shares[shares["by"] == shares["unit"]]
     known = main[main["share"].notna()]
-    outside = main.empty and (border["kind"] == "ingress").any()
     if known.empty:
-        return Finding(
-            code=code,
-            verdict=Verdict.INCONCLUSIVE,
-            subject=about,
-            statement=_OUTSIDE if outside else _NOBODY,
-            advice="give the called workloads a proxy and let Prometheus scrape it, or ask about a longer window",
-            query=query,
+        outside = main.empty and (exposure["kind"] == "ingress").any()
+        return case.finding(
+            "001",
+            "encryption.only_ingress" if outside else "encryption.not_measured",
+            Verdict.INCONCLUSIVE,
+            "Encryption was not measured: all requests entered from outside, and none continued inside the mesh."
+            if outside
+            else "Encryption was not measured: no called workload's proxy reported a request.",
+            required=True,
+            action="Add a proxy to the called workloads and let Prometheus scrape it, or ask about a longer window.",
+            query="destination",
         )
     parts = [
-        f"{percent(row.encrypted, row.plaintext)} of the {row.unit} were mutually authenticated and encrypted"
-        + (f" ({int(row.plaintext):,} were plain text)" if row.plaintext else "")
+        f"{percent(row.encrypted, row.plaintext)} of {row.unit} used mTLS"
+        + (f" ({int(row.plaintext):,} in plaintext)" if row.plaintext else "")
         for row in each_row(known)
     ]
     hidden = int(main["unverified"].sum())
     if hidden:
-        parts.append(f"{hidden:,} more are known from their callers alone and not verified")
-    going, past = int(found["now"].sum()), int((~found["now"] & (found["plaintext"] > 0)).sum())
-    verdict = Verdict.FAIL if going else Verdict.WARN if past or hidden else Verdict.PASS
-    if going or past:
-        parts.append(f"{going} edges still carry plain text, {past} did so earlier")
-    # What was plain text, and not what was encrypted: a share near 1 would be shown as 1.
+        parts.append(f"{hidden:,} more were reported by their source alone and are not verified")
+    ongoing, past = int(edges["now"].sum()), int((~edges["now"] & (edges["plaintext"] > 0)).sum())
+    if ongoing:
+        parts.append(f"{plural(ongoing, 'edge')} still {'sends' if ongoing == 1 else 'send'} plaintext")
+    if past:
+        parts.append(f"{plural(past, 'edge')} sent plaintext earlier in the window, none recently")
+    verdict = Verdict.FAIL if ongoing else Verdict.WARN if past or hidden else Verdict.PASS
+    # What was plaintext, and not what was encrypted: a share near 1 would be shown as 1.
     plaintext = known["plaintext"] / (known["encrypted"] + known["plaintext"])
-    return Finding(
-        code=code,
-        verdict=verdict,
-        subject=about,
-        statement="; ".join(parts),
+    return case.finding(
+        "001",
+        f"encryption.{verdict.lower()}",
+        verdict,
+        "; ".join(parts) + ".",
+        required=True,
         value=100 * float(plaintext.max()),
         threshold=0.0,
-        unit="% plain text",
-        advice="mend the callers that ML-SEC-002 names before only mutual TLS is accepted" if going or past else "",
-        query=query,
+        unit="% plaintext",
+        action="Move the sources that ML-SEC-002 names to mTLS before STRICT is enforced." if ongoing or past else "",
+        query="destination",
     )
 
 
-def plain_edges(strict: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
-    """ML-SEC-002: an edge with plain text."""
-    out = []
+def plaintext_edges(case: Case, strict: pd.DataFrame) -> Iterator[Finding]:
+    """ML-SEC-002: an edge with plaintext."""
     for row in each_row(strict.head(MOST)):
         when = f"first {row.first_plaintext:%H:%M:%S}, last {row.last_plaintext:%Y-%m-%d %H:%M:%S} UTC"
-        state = "speaks plain text" if row.now else "spoke plain text, and has not of late"
-        out.append(
-            Finding(
-                code="ML-SEC-002",
-                verdict=Verdict.FAIL if row.now else Verdict.WARN,
-                subject=edge_name(row),
-                required=False,
-                statement=f"{edge_name(row)} {state}: {row.per_s:.3g} {row.unit} a second over the window ({when})",
-                value=float(row.per_s),
-                unit="1/s",
-                advice="give the caller a proxy, or let it speak mutual TLS",
-                query=asked.get("seen", ""),
-            )
+        what = "sends plaintext" if row.now else "sent plaintext earlier in the window, none recently"
+        yield case.finding(
+            "002",
+            f"plaintext.{'ongoing' if row.now else 'over'}",
+            Verdict.FAIL if row.now else Verdict.WARN,
+            f"{edge_name(row)} {what}: {row.per_s:.3g} {row.unit} per second over the window ({when}).",
+            subject=edge_name(row),
+            value=float(row.per_s),
+            unit="1/s",
+            action="Add a proxy to the source workload, or let it use mTLS.",
+            query="destination",
         )
-    return out
 
 
-def strict_run(each: pd.DataFrame, strict: pd.DataFrame, unseen: str, about: str) -> Finding:
+def strict_run(case: Case, workloads: pd.DataFrame, strict: pd.DataFrame, blind_spots: str) -> Finding:
     """ML-SEC-003: what STRICT would break."""
-    if each.empty:
-        return Finding(
-            code="ML-SEC-003",
-            verdict=None,
-            subject=about,
-            required=False,
-            statement="a STRICT dry run: nothing was seen",
-        )
-    count = each["strict"].value_counts()
-    bad = [shown(name) for name in each.loc[each["strict"] == "unsafe", "destination_workload"]]
-    n = int(strict["now"].sum())
-    return Finding(
-        code="ML-SEC-003",
-        verdict=Verdict.WARN if bad or count.get("unknown", 0) else Verdict.PASS,
-        subject=about,
-        required=False,
-        statement=(
-            f"STRICT would break {n} edges now; {count.get('safe', 0)} workloads are safe, {len(bad)} unsafe"
-            f"{' (' + ', '.join(bad[:5]) + ')' if bad else ''}, {count.get('unknown', 0)} unknown; {unseen}"
-        ),
-        value=float(n),
-        advice="switch the safe workloads first, one namespace at a time" if bad else "",
+    if workloads.empty:
+        return case.not_measured("003", "strict", "No traffic was seen to try STRICT on.")
+    count = workloads["strict"].value_counts()
+    unsafe = [shown(name) for name in workloads.loc[workloads["strict"] == "unsafe", "destination_workload"]]
+    broken, unknown = int(strict["now"].sum()), int(count.get("unknown", 0))
+    return case.finding(
+        "003",
+        "strict.unsafe" if unsafe else "strict.unknown" if unknown else "strict.safe",
+        Verdict.WARN if unsafe or unknown else Verdict.PASS,
+        f"STRICT would break {plural(broken, 'edge')} now; {plural(int(count.get('safe', 0)), 'workload')} safe, "
+        f"{len(unsafe)} unsafe{' (' + ', '.join(unsafe[:5]) + ')' if unsafe else ''}, {unknown} unknown. "
+        f"{blind_spots}.",
+        value=float(broken),
+        action="Enforce STRICT on the safe workloads first, one namespace at a time." if unsafe else "",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-__all__ = ["exposure", "nobodies"]
+__all__ = ["anonymous_callers", "exposure"]
 
 
 def exposure(table: pd.DataFrame) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def exposure(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found.reset_index()[columns])
 
 
-def nobodies(table: pd.DataFrame) -> pd.DataFrame:
+def anonymous_callers(table: pd.DataFrame) -> pd.DataFrame:
     """Callers without any identity inside of the mesh: what they called, how often, and when last.
 
     Parameters

@@ -1,133 +1,122 @@
-"""Findings ML-SEC-010 to 012: who calls, under which name, and over the mesh"s border."""
+"""Findings ML-SEC-010 to 012 and 019: who calls, under which identity, how far it reaches, and over the border."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import plural
+from meshlab.questions.base import Case
 from meshlab.questions.security.rows import MOST, each_row, place_name, shown
 
-__all__ = ["accounts", "crossed", "nameless", "radius"]
+__all__ = ["accounts", "anonymous_callers", "border", "radius"]
+
+_CROSSED: Final = {
+    "ingress": "entered from outside without mTLS",
+    "passthrough": "left for hosts that the mesh does not know",
+    "blackhole": "were sent to no destination (BlackHoleCluster)",
+}
 
 
-def accounts(who: pd.DataFrame, about: str) -> Finding:
+def accounts(case: Case, identities: pd.DataFrame) -> Finding:
     """ML-SEC-010: shared and default accounts."""
-    code = "ML-SEC-010"
-    if who.empty:
-        return Finding(
-            code=code, verdict=None, subject=about, required=False, statement="no caller's identity is known"
-        )
+    if identities.empty:
+        return case.not_measured("010", "identity", "No caller's identity is known.")
     kinds = {
-        "shared by workloads that are no versions of one another": who["shared"],
-        "default accounts": who["default"],
-        "used from another namespace than their own": who["foreign"],
+        "shared by unrelated workloads": identities["shared"],
+        "default service accounts": identities["default"],
+        "used from another namespace than their own": identities["foreign"],
     }
-    told = [f"{int(own.sum())} are {what}" for what, own in kinds.items() if own.any()]
-    flawed = who[np.logical_or.reduce(list(kinds.values()))]
-    names = "; ".join(
-        f"{shown(r.principal, 160)} is used by {shown(r.workloads, 160)}" for r in each_row(flawed.head(5))
-    )
-    domains = sorted(set(who["trust_domain"]) - {""})
+    flaws = [f"{int(own.sum())} {what}" for what, own in kinds.items() if own.any()]
+    flawed = identities[np.logical_or.reduce(list(kinds.values()))]
+    names = [f"{shown(r.principal, 160)} is used by {shown(r.workloads, 160)}" for r in each_row(flawed.head(5))]
+    domains = sorted(set(identities["trust_domain"]) - {""})
     several = f" ({', '.join(map(shown, domains[:5]))})" if len(domains) > 1 else ""
-    advice = ["give each workload a service account of its own, in its own namespace"] if len(flawed) else []
+    actions = ["Give each workload its own service account, in its own namespace."] if len(flawed) else []
     if several:
-        advice.append("make sure that every trust domain is meant to call here")
-    return Finding(
-        code=code,
-        verdict=Verdict.WARN if len(flawed) or several else Verdict.PASS,
-        subject=about,
-        required=False,
-        statement=(
-            f"{len(who)} identities of {len(domains)} trust {'domain' if len(domains) == 1 else 'domains'}{several}; "
-            + ("; ".join([*told, names]) if told else "none is shared, a default account, or away from its namespace")
-        ),
+        actions.append("Check that every trust domain is meant to call here.")
+    warns = bool(len(flawed)) or bool(several)
+    return case.finding(
+        "010",
+        f"identity.{'flawed' if warns else 'pass'}",
+        Verdict.WARN if warns else Verdict.PASS,
+        f"{plural(len(identities), 'identity', 'identities')} in {plural(len(domains), 'trust domain')}{several}: "
+        + ("; ".join([*flaws, *names]) if flaws else "none is shared, a default account, or away from its namespace")
+        + ".",
         value=float(len(flawed)),
         unit="identities",
-        advice="; ".join(advice),
+        action=" ".join(actions),
     )
 
 
-def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
+def anonymous_callers(case: Case, unknown: pd.DataFrame) -> Iterator[Finding]:
     """ML-SEC-011: callers without any identity."""
-    out = []
     for row in each_row(unknown.sort_values("count", ascending=False).head(MOST)):
         name = place_name(row)
-        out.append(
-            Finding(
-                code="ML-SEC-011",
-                verdict=Verdict.WARN,
-                subject=name,
-                required=False,
-                statement=f"{name} had {int(row.count):,} {row.unit} of a caller without any identity, last "
-                f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC",
-                value=float(row.count),
-                advice="find the caller by its address (access log) and bring it into the mesh; no rule can name it",
-                query=asked.get("seen", ""),
-            )
+        yield case.finding(
+            "011",
+            "identity.anonymous",
+            Verdict.WARN,
+            f"{name} received {int(row.count):,} {row.unit} from a caller without any identity, last "
+            f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC.",
+            subject=name,
+            value=float(row.count),
+            action="Find the caller by its address (access log) and bring it into the mesh; no rule can match it.",
+            query="destination",
         )
-    return out
 
 
-def crossed(border: pd.DataFrame, found: pd.DataFrame, about: str) -> Finding:
+def border(case: Case, exposure: pd.DataFrame, edges: pd.DataFrame) -> Finding:
     """ML-SEC-012: what crossed the mesh's border."""
-    sums = border.groupby(["kind", "unit"], sort=True)["count"].sum().reset_index()
-    words = {
-        "ingress": "entered from outside without mutual TLS",
-        "passthrough": "left for hosts that the mesh does not know",
-        "blackhole": "were sent to nowhere",
-    }
-    told = [f"{int(n):,} {unit} {words[kind]}" for kind, unit, n in zip(*(sums[c] for c in sums), strict=True)]
-    if border.empty and found.empty:
-        return Finding(
-            code="ML-SEC-012", verdict=None, subject=about, required=False, statement="no traffic at all was counted"
-        )
+    if exposure.empty and edges.empty:
+        return case.not_measured("012", "border", "No traffic was counted.")
+    sums = exposure.groupby(["kind", "unit"], sort=True)["count"].sum().reset_index()
+    parts = [f"{int(n):,} {unit} {_CROSSED[kind]}" for kind, unit, n in zip(*(sums[c] for c in sums), strict=True)]
     out = {"passthrough", "blackhole"} & set(sums["kind"])
-    return Finding(
-        code="ML-SEC-012",
-        verdict=Verdict.WARN if out else Verdict.PASS,
-        subject=about,
-        required=False,
-        statement="; ".join(told) if told else "nothing that was counted entered or left the mesh",
-        advice="register what is called outside as a ServiceEntry" if out else "",
+    return case.finding(
+        "012",
+        f"border.{'egress' if out else 'pass'}",
+        Verdict.WARN if out else Verdict.PASS,
+        f"{'; '.join(parts) if parts else 'No counted traffic entered or left the mesh'}.",
+        action="Register the external hosts with a ServiceEntry." if out else "",
     )
 
 
-def radius(found: pd.DataFrame, about: str) -> Finding:
+def radius(case: Case, reach: pd.DataFrame) -> Finding:
     """ML-SEC-019: how far the farthest identity reaches, observed against allowed."""
-    code = "ML-SEC-019"
-    if found.empty:
-        return Finding(
-            code=code, verdict=None, subject=about, required=False, statement="no identity was seen to call anything"
+    if reach.empty:
+        return case.not_measured("019", "reach", "No identity was seen calling.")
+    first = reach.iloc[0]
+    reached = (
+        f"{shown(first['principal'], 160)} reached {plural(int(first['observed']), 'workload')}, "
+        f"{first['direct']} of them directly"
+    )
+    if reach["allowed"].isna().all():
+        return case.not_measured(
+            "019",
+            "reach",
+            f"{reached}; what is allowed is not measured, and without any policy it is every workload.",
+            action="Set `policies_file` to the output of kubectl get authorizationpolicy -A -o yaml.",
         )
-    first = found.iloc[0]
-    name = shown(first["principal"], 160)
-    seen = f"{name} was seen to reach {first['observed']} workloads, {first['direct']} of them itself"
-    if found["allowed"].isna().all():
-        return Finding(
-            code=code,
-            verdict=None,
-            subject=about,
-            required=False,
-            statement=f"{seen}; what is allowed is not measured, and where no policy is in force it is every workload",
-            advice="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
-        )
-    beyond = found[found["excess"] > 0].sort_values(["excess", "principal"], ascending=[False, True])
+    beyond = reach[reach["excess"] > 0].sort_values(["excess", "principal"], ascending=[False, True])
     worst = (
-        f"; {len(beyond)} of {len(found)} identities may reach more than they use, the most "
+        f"{len(beyond)} of {plural(len(reach), 'identity', 'identities')} may reach more than they use, the most "
         f"{shown(beyond['principal'].iloc[0], 160)} with {int(beyond['allowed'].iloc[0])} allowed and "
         f"{beyond['observed'].iloc[0]} observed"
         if len(beyond)
-        else f"; none of {len(found)} identities may reach more than it uses"
+        else f"none of {plural(len(reach), 'identity', 'identities')} may reach more than it uses"
     )
-    return Finding(
-        code=code,
-        verdict=Verdict.WARN if len(beyond) else Verdict.PASS,
-        subject=about,
-        required=False,
-        statement=f"{seen}{worst}",
-        value=float(found["excess"].max()),
+    return case.finding(
+        "019",
+        f"reach.{'excess' if len(beyond) else 'pass'}",
+        Verdict.WARN if len(beyond) else Verdict.PASS,
+        f"{reached}; {worst}.",
+        value=float(reach["excess"].max()),
         threshold=0.0,
         unit="workloads in excess",
-        advice="narrow the policies to the proposal's rules" if len(beyond) else "",
+        action="Narrow the policies to the proposal's rules." if len(beyond) else "",
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from meshlab.core.results import Result
 from meshlab.core.sanitize import mathtext
-from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
 from meshlab.questions.security.rows import shown
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["certificates", "denials", "encryption"]
 
 _GREY: Final = "#888888"
-_INKS: Final = {"mtls": (BASELINE, "s"), "plaintext": (CANARY, "X"), "unverified": (_GREY, "o")}
+_INKS: Final = {"mtls": (BLUE, "s"), "plaintext": (ORANGE, "X"), "unverified": (_GREY, "o")}
 _LONGEST: Final = 160
 _MOST: Final = 16
 """Edges in a figure: the ones with plain text first."""
@@ -54,8 +54,8 @@ def certificates(result: Result) -> Figure:
         names = sorted(set(leaf["workload"]), key=lambda name: (name not in bad, name))[:_MOST]
         place = {name: -k for k, name in enumerate(names)}
         for ink, own, label in (
-            (BASELINE, leaf[leaf["rotation"] & ~leaf["workload"].isin(bad)], "renewed"),
-            (CANARY, leaf[leaf["rotation"] & leaf["workload"].isin(bad)], "renewed, and no more"),
+            (BLUE, leaf[leaf["rotation"] & ~leaf["workload"].isin(bad)], "renewed"),
+            (ORANGE, leaf[leaf["rotation"] & leaf["workload"].isin(bad)], "renewed, and no more"),
         ):
             own = own[own["workload"].isin(names)]
             if len(own):
@@ -88,7 +88,7 @@ def denials(result: Result) -> Figure:
             at,
             xerr=[(share - 100 * table["low"]).clip(lower=0), (100 * table["high"] - share).clip(lower=0)],
             fmt="o",
-            color=CANARY,
+            color=ORANGE,
             capsize=4,
         )
         ax.set_yticks(at, [mathtext(shown(name, _LONGEST)) for name in _names(table)], fontsize=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ import pandas as pd
 from meshlab.core.results import Finding
 from meshlab.errors import ParameterError
 
-__all__ = ["FORMULA", "changes", "score"]
+__all__ = ["FORMULA", "changes", "earlier", "score"]
 
 FORMULA: Final = "sum(weight x share) / sum(weight) over what was measured, times 100, rounded down, then the caps"
 
@@ -25,7 +25,7 @@ _WEIGHTS: Final = {
 }
 _EXPIRED_CAP: Final = 40.0
 _PLAIN_CAP: Final = 99.0
-_WORSE: Final = {"PASS": 0, "NOT_MEASURED": 1, "INCONCLUSIVE": 2, "WARN": 3, "FAIL": 4}
+_WORSE: Final = {"PASS": 0, "INFO": 0, "NOT_MEASURED": 1, "INCONCLUSIVE": 2, "WARN": 3, "FAIL": 4}
 
 
 def score(
@@ -72,19 +72,13 @@ def _least(values: Iterable[float]) -> float:
     return min(known) if known else np.nan
 
 
-def changes(findings: Iterable[Finding], against: str) -> pd.DataFrame:
-    """What is new, fixed or worse since an earlier result; code and subject together are a finding's stable name.
+def earlier(against: str) -> dict[tuple[str, str], str]:
+    """The verdicts of an earlier result, by code and subject: together a finding's stable name.
 
     Parameters
     ----------
-    findings : iterable of Finding
     against : str
         The path of a ``result.json``.
-
-    Returns
-    -------
-    DataFrame
-        ``change``, ``code``, ``subject``, ``before``, ``after``.
 
     Raises
     ------
@@ -92,13 +86,30 @@ def changes(findings: Iterable[Finding], against: str) -> pd.DataFrame:
         There is no such file, or it is no result of this question.
     """
     try:
-        told = json.loads(Path(against).read_text(encoding="utf-8"))
-        right = told["question"] == "security"
-        before = {(str(f["code"]), str(f["subject"])): str(f["verdict"]) for f in told["findings"]}
+        result = json.loads(Path(against).read_text(encoding="utf-8"))
+        right = result["question"] == "security"
+        verdicts = {(str(f["code"]), str(f["subject"])): str(f["verdict"]) for f in result["findings"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{against} cannot be read as a result", "give a result.json of this question") from error
     if not right:
         raise ParameterError(f"{against} is a result of another question", "give one of security")
+    return verdicts
+
+
+def changes(findings: Iterable[Finding], before: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """What is new, fixed or worse since an earlier result.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+    before : mapping of (str, str) to str
+        Of `earlier`.
+
+    Returns
+    -------
+    DataFrame
+        ``change``, ``code``, ``subject``, ``before``, ``after``.
+    """
     now: dict[tuple[str, str], str] = {}
     for f in findings:
         key = (f.code, f.subject)
@@ -109,7 +120,7 @@ def changes(findings: Iterable[Finding], against: str) -> pd.DataFrame:
         bad_then, bad_now = _WORSE.get(was, 0) > 2, _WORSE.get(is_, 0) > 2
         if bad_now and not bad_then:
             rows.append(("new", *key, was, is_))
-        elif bad_then and is_ in ("", "PASS"):
+        elif bad_then and is_ in ("", "PASS", "INFO"):
             rows.append(("fixed", *key, was, is_))
         elif bad_then and _WORSE.get(is_, 0) > _WORSE.get(was, 0):
             rows.append(("worse", *key, was, is_))

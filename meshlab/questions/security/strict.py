@@ -9,11 +9,11 @@ import pandas as pd
 
 from meshlab.questions.security.traffic import EDGE, Traffic
 
-__all__ = ["blind", "breaks", "workloads"]
+__all__ = ["blind_spots", "breaks", "workloads"]
 
 _BLIND: Final = (
-    "telemetry cannot see ports that the proxy leaves out, health probes that bypass it, pods without a proxy, and "
-    "jobs that run more rarely than the window is long"
+    "Telemetry cannot see ports that the proxy leaves out, health probes that bypass it, pods without a proxy, and "
+    "jobs rarer than the window is long"
 )
 
 
@@ -81,7 +81,7 @@ def workloads(found: pd.DataFrame) -> pd.DataFrame:
     return table.reset_index()[[*keys, "callers", "strict", "last_plaintext"]]
 
 
-def blind(table: Traffic) -> str:
+def blind_spots(table: Traffic) -> str:
     """What this dry run could not see, in words: what never is in telemetry, and what this mesh does not export."""
     labels = table.labels
     more = [_BLIND]

@@ -13,10 +13,9 @@ import pandas as pd
 from meshlab.core.evidence import Evidence
 from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.connections import COLUMNS
-from meshlab.questions.security.evidence import WORDS
-from meshlab.questions.security.settings import Policy
+from meshlab.questions.security.needs import WORDS
 
-__all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_door", "refusals", "traffic"]
+__all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_ingress", "refusals", "traffic"]
 
 PEERS: Final = ["source", "source_namespace", "destination_workload", "destination_service", "destination_namespace"]
 EDGE: Final = [*PEERS, "destination_cluster", "protocol"]
@@ -49,14 +48,14 @@ class Traffic:
     samples: pd.DataFrame
 
 
-def traffic(evidence: Evidence, policy: Policy) -> Traffic:
+def traffic(evidence: Evidence, ingresses: str) -> Traffic:
     """All requests and connections, each told once by the reporter that knows, with how it was protected.
 
     Notes
     -----
     Bytes of TCP speak only for edges and states of which no connection was opened in the window: those that live long.
     """
-    seen, sent = (compact(evidence.frames[name], WORDS) for name in ("seen", "sent"))
+    seen, sent = (compact(evidence.frames[name], WORDS) for name in ("destination", "source"))
     opened, carried = (_connections(evidence, name) for name in ("connections", "bytes"))
     parts = [
         (seen, "requests", "called"),
@@ -78,9 +77,9 @@ def traffic(evidence: Evidence, policy: Policy) -> Traffic:
         return Traffic(pd.DataFrame(columns=[*WORDS, *more]), pd.DataFrame(columns=["sid", "time", "count"]))
     labels = pd.concat(tables, ignore_index=True)
     labels = _sourced(_with_services(labels))
-    doors = {name: is_door(name, policy) for name in labels["destination_workload"].unique()}
+    entries = {name: is_ingress(name, ingresses) for name in labels["destination_workload"].unique()}
     outside = labels["source"].isin(NOBODY) & labels["source_principal"].isin(NOBODY)
-    door = labels["destination_workload"].map(doors).astype(bool)
+    door = labels["destination_workload"].map(entries).astype(bool)
     labels["exposed"] = outside & door & (labels["state"] != "mtls")
     external = labels["flags"].str.split(",").map(lambda flags: "UAEX" in flags).astype(bool)
     refused = labels["code"].eq(_FORBIDDEN) | labels["grpc_status"].eq(_PERMISSION_DENIED)
@@ -109,9 +108,9 @@ def refusals(evidence: Evidence) -> Traffic:
     return Traffic(labels, pd.DataFrame({"sid": place[found.sid], "time": time, "count": found.count}))
 
 
-def is_door(name: str, policy: Policy) -> bool:
+def is_ingress(name: str, ingresses: str) -> bool:
     """Whether a workload takes traffic from outside the mesh."""
-    return any(fnmatchcase(name, pattern.strip()) for pattern in policy.ingresses.split(",") if pattern.strip())
+    return any(fnmatchcase(name, pattern.strip()) for pattern in ingresses.split(",") if pattern.strip())
 
 
 def _only(part: Compact, rows: pd.Series) -> Compact:
@@ -135,7 +134,7 @@ def _connections(evidence: Evidence, name: str, more: tuple[str, ...] = ()) -> C
     frame, words = evidence.frames.get(name, pd.DataFrame()), [*WORDS, "proxy", *more]
     if frame.empty:
         return compact(pd.DataFrame(columns=[*words, "time", "count"]), words)
-    ends = evidence.window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * int(str(evidence.chosen))
+    ends = evidence.window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * evidence.block_ms
     frame = frame.rename(columns={"value": "count"}).assign(
         time=pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
         protocol=frame.get("protocol", "tcp"),

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,7 +17,8 @@ from meshlab.core import sanitize
 from meshlab.core.results import MIME_TYPE, NOT_MEASURED, Result, Verdict
 from meshlab.core.sanitize import plain
 from meshlab.errors import MeshlabError
-from meshlab.questions.base import Ask
+from meshlab.questions.base import Case, Question
+from meshlab.questions.base import question as named
 from meshlab.reports.waivers.entries import Waiver
 from meshlab.reports.waivers.owners import NOBODY, Owners, owned
 from meshlab.reports.waivers.waiving import waive
@@ -41,13 +41,10 @@ class Task:
 
     Parameters
     ----------
-    module : str
-        Where the question is.
     question : str
     title : str
         The question in words.
-    ask : Ask
-    policy : object
+    case : Case
     given : mapping of str to value
         Parameters, for the page.
     pages : str
@@ -62,11 +59,9 @@ class Task:
         The time zone that pages show beside UTC; empty for none.
     """
 
-    module: str
     question: str
     title: str
-    ask: Ask
-    policy: Any
+    case: Case
     given: Mapping[str, Any]
     pages: str
     at: datetime
@@ -94,9 +89,9 @@ class Done:
 
 def judged(task: Task) -> Done:
     """Judge one subject; whatever goes wrong becomes its row."""
-    if task.ask.scope is None:
-        word = Verdict.INCONCLUSIVE.value if task.ask.lacking else NOT_MEASURED
-        return Done(_record(task, word, task.ask.reason))
+    if task.case.unjudged:
+        word = Verdict.INCONCLUSIVE.value if task.case.due else NOT_MEASURED
+        return Done(_record(task, word, task.case.unjudged))
     try:
         return _judged(task)
     except MeshlabError as error:
@@ -125,14 +120,13 @@ def folder_of(subject: object) -> str:
 
 
 def _judged(task: Task) -> Done:
-    module = import_module(task.module)
-    ask = task.ask
-    result: Result = module.judge(ask.evidence, ask.scope, policy=task.policy)
+    question, case = named(task.question), task.case
+    result = question.answer(case.evidence, case.settings, case.subject)
     summary = waive(result.to_dict(), task.waivers, at=task.at, tell_idle=False)
     summary = owned(summary, task.owners)
     # What passes by a waiver alone is looked at all the same.
     shown = task.pages == "all" or (task.pages == "failing" and result.verdict is not Verdict.PASS)
-    files = _report(task, module, result, summary) if shown else {}
+    files = _report(task, question, result, summary) if shown else {}
     return Done(_record(task, summary["verdict"], result.headline, result=summary, page=shown), files)
 
 
@@ -145,7 +139,8 @@ def _record(
     result: Mapping[str, Any] | None = None,
     page: bool = False,
 ) -> dict[str, Any]:
-    subject = task.ask.subject
+    subject = task.case.subject
+    assert subject is not None
     return {
         "schema": SCHEMA,
         "question": task.question,
@@ -153,8 +148,8 @@ def _record(
         "cluster": subject.cluster,
         "namespace": subject.namespace,
         "service": subject.service,
-        "window": str(task.ask.evidence.window),
-        "source": task.ask.evidence.source,
+        "window": str(task.case.evidence.window),
+        "source": task.case.evidence.source,
         "verdict": word,
         "headline": headline,
         "error": error,
@@ -164,13 +159,13 @@ def _record(
     }
 
 
-def _report(task: Task, module: Any, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
+def _report(task: Task, question: Question, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
     from meshlab.reports.render.mail import mail
     from meshlab.reports.render.message import message
     from meshlab.reports.render.page import render
 
     with _DRAWING:
-        figures = module.fleet.figures(result, task.policy)
+        figures = question.draw(result, task.case.settings)
     notebook = _as_notebook(task.title, result, figures)
     page = render(notebook, summary, name=task.question, given=task.given, tz=task.tz)
     text = json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False)

@@ -11,7 +11,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from meshlab.core.files import atomic_folder, write_text
 from meshlab.core.progress import report as tell
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError, ReportError
+from meshlab.questions.base import question as named
 from meshlab.reports.index import NOTES, write_index
 from meshlab.reports.run.notebooks import Listed, available
 from meshlab.reports.run.parameters import convert
@@ -129,11 +129,11 @@ def sweep(
     if pages not in PAGES:
         raise ParameterError(f"pages is {plain(pages)!r}", f"write one of {', '.join(PAGES)}")
     here = (cwd or Path.cwd()).resolve()
-    entry = _entry(question)
-    module, notebook = _sweepable(entry), _notebook(question, here)
+    asked_of = named(question)
+    notebook = _notebook(question, here)
     given = _given(notebook, parameters or {})
     times: dict[str, str] = {name: str(given.pop(name)) for name in _ITS_OWN if name in given}
-    policy = module.fleet.policy(given)
+    settings = asked_of.settings_of_all(**given)
     told = config.load(here)
     known_waivers = waivers(told)
     now = (clock or (lambda: datetime.now(UTC)))()
@@ -153,56 +153,38 @@ def sweep(
         span = json.loads((work / _ASKED).read_text(encoding="utf-8"))["window"]
         window = mesh.window(**span)
     tell(0, 0, "asking the mesh")
-    evidence = module.collect(mesh, window, None, policy=policy)
-    asks = list(module.fleet.asks(evidence, given))
+    cases = list(asked_of.cases(asked_of.collect(mesh, window, settings), settings))
     _begin(work, {"asked": asked, "window": _span(window)})
     whose = owners(told, source, here)
     target = out / work.name.removeprefix(".").removesuffix(".partial")
     before = _run_before(target)
     tasks = [
         Task(
-            module=entry.value,
             question=question,
             title=notebook.title or question,
-            ask=ask,
-            policy=policy,
+            case=case,
             given=given,
             pages=pages,
-            before=_summary(before, ask.subject),
+            before=_summary(before, case.subject),
             waivers=known_waivers,
             owners=whose,
             tz=tz or told.tz,
             at=now,
         )
-        for ask in asks
+        for case in cases
     ]
     known = _records(work)
-    left = [task for task in tasks if str(task.ask.subject) not in known]
+    left = [task for task in tasks if str(task.case.subject) not in known]
     for at, (task, done) in enumerate(_all_done(left, executor), 1):
         _keep(work, task, done)
-        known[str(task.ask.subject)] = done.record
-        tell(len(tasks) - len(left) + at, len(tasks), str(task.ask.subject))
+        known[str(task.case.subject)] = done.record
+        tell(len(tasks) - len(left) + at, len(tasks), str(task.case.subject))
     records = [known[key] for key in sorted(known)]
     notes = idle(known_waivers, [record["result"] for record in records if record["result"]], at=now)
     write_text(work / NOTES, json.dumps(notes, indent=2, ensure_ascii=False) + "\n")
     _table(records, work / "results.parquet")
     _publish(work, target)
     return Swept(records=records, folder=target, index=write_index(out), went_on=len(tasks) - len(left), notes=notes)
-
-
-def _entry(question: str) -> EntryPoint:
-    entries = {entry.name: entry for entry in entry_points(group="meshlab.questions")}
-    if question not in entries:
-        known = ", ".join(sorted(entries)) or "none"
-        raise ParameterError(f"there is no question {plain(question)!r}", f"there are: {known}")
-    return entries[question]
-
-
-def _sweepable(entry: EntryPoint) -> Any:
-    module = import_module(entry.value)
-    if not hasattr(module, "fleet"):
-        raise ParameterError(f"the question {entry.name} cannot be swept", "use meshlab report for one service")
-    return module
 
 
 def _notebook(question: str, here: Path) -> Listed:
@@ -298,7 +280,7 @@ def _alone(task: Task, executor: Callable[[], Executor]) -> Done:
 
 def _keep(work: Path, task: Task, done: Done) -> None:
     """Write a subject down: its folder is there as a whole, or not at all."""
-    with atomic_folder(work / "subjects" / folder_of(task.ask.subject)) as folder:
+    with atomic_folder(work / "subjects" / folder_of(task.case.subject)) as folder:
         for name, content in done.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)

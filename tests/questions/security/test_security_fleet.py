@@ -10,34 +10,35 @@ import meshlab
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result
 from meshlab.errors import ParameterError
-from meshlab.questions import security as question
-from meshlab.questions.base import Ask
+from meshlab.questions.base import Case
+from meshlab.questions.security import Security
 from meshlab.reports.sweep.sweep import executors, sweep
 
 ROOT = Path(__file__).parents[3]
+question = Security()
 
 
 @pytest.fixture(scope="module")
 def evidence() -> Evidence:
     mesh = meshlab.connect(str(ROOT / "data" / "mtls-migration"))
-    return question.collect(mesh, mesh.window(), None)
+    return question.collect(mesh, mesh.window())
 
 
 @pytest.fixture(scope="module")
-def asks(evidence: Evidence) -> dict[str, Ask]:
-    return {str(ask.subject): ask for ask in question.fleet.asks(evidence, {})}
+def cases(evidence: Evidence) -> dict[str, Case]:
+    return {case.about: case for case in question.cases(evidence, question.settings())}
 
 
-def judged(ask: Ask) -> Result:
-    return question.judge(ask.evidence, ask.scope, subject=ask.subject)
+def judged(case: Case) -> Result:
+    return question.answer(case.evidence, case.settings, case.subject)
 
 
-def test_each_service_has_its_own_part_and_nothing_is_lost(evidence: Evidence, asks: dict[str, Ask]) -> None:
-    for name in ("seen", "sent"):
+def test_each_service_has_its_own_part_and_nothing_is_lost(evidence: Evidence, cases: dict[str, Case]) -> None:
+    for name in ("destination", "source"):
         total = evidence.frames[name]["count"].sum()
-        assert sum(ask.evidence.frames[name]["count"].sum() for ask in asks.values()) == total
-    ends = {pod for ask in asks.values() for pod in ask.evidence.frames["certificates"]["pod"]}
-    seen = evidence.frames["seen"].drop_duplicates(["destination_workload", "destination_cluster"])
+        assert sum(case.evidence.frames[name]["count"].sum() for case in cases.values()) == total
+    ends = {pod for case in cases.values() for pod in case.evidence.frames["certificates"]["pod"]}
+    seen = evidence.frames["destination"].drop_duplicates(["destination_workload", "destination_cluster"])
     called = set(seen["destination_workload"]) | set(
         seen["destination_workload"].astype(str) + "-" + seen["destination_cluster"].astype(str)
     )
@@ -47,11 +48,11 @@ def test_each_service_has_its_own_part_and_nothing_is_lost(evidence: Evidence, a
     assert pods - ends >= {"batch-0"}
 
 
-def test_plain_text_is_the_called_services_and_nobody_elses(asks: dict[str, Ask]) -> None:
-    results = {name: judged(ask) for name, ask in asks.items() if ask.scope is not None}
+def test_plaintext_is_the_called_services_and_nobody_elses(evidence: Evidence, cases: dict[str, Case]) -> None:
+    results = {name: judged(case) for name, case in cases.items() if not case.unjudged}
     plain = {name for name, result in results.items() if len(result.tables["strict"])}
     assert {name.rpartition("/")[2] for name in plain} == {"inventory"}
-    whole = question.judge(next(iter(asks.values())).evidence)
+    whole = question.answer(evidence)
     assert whole.subject == "mesh"
     for name, result in results.items():
         assert result.subject == name
@@ -61,21 +62,21 @@ def test_plain_text_is_the_called_services_and_nobody_elses(asks: dict[str, Ask]
 
 
 def test_a_namespace_is_all_that_is_asked_about(evidence: Evidence) -> None:
-    assert list(question.fleet.asks(evidence, {"namespace": "nowhere"})) == []
+    assert list(question.cases(evidence, question.settings(namespace="nowhere"))) == []
 
 
 def test_an_earlier_result_is_one_subjects() -> None:
     with pytest.raises(ParameterError, match="one subject"):
-        question.fleet.policy({"against": "result.json"})
-    assert question.fleet.policy({"recent_s": 5.0, "namespace": "shop"}).recent_s == 5
+        question.settings_of_all(against="result.json")
+    assert question.settings_of_all(recent_s=5.0, namespace="shop").recent_s == 5
 
 
-def test_a_sweep_writes_a_row_and_tables_for_each_service(tmp_path: Path, asks: dict[str, Ask]) -> None:
+def test_a_sweep_writes_a_row_and_tables_for_each_service(tmp_path: Path, cases: dict[str, Case]) -> None:
     swept = sweep(
         "security", source="mtls-migration", out=tmp_path, cwd=ROOT, pages="all", executor=executors("threads", 1)
     )
     told = {record["subject"]: record["verdict"] for record in swept.records}
-    assert set(told) == set(asks)
+    assert set(told) == set(cases)
     assert told["east/shop/ingress"] == "NOT_MEASURED"
     assert {name.rpartition("/")[2] for name, word in told.items() if word == "WARN"} >= {"inventory", "payments"}
     assert "FAIL" not in told.values()

@@ -14,14 +14,15 @@ import pytest
 import meshlab
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result, Verdict
-from meshlab.questions import security as question
+from meshlab.questions.security import Security, plot
 
 DATA = Path(__file__).parents[3] / "data"
+question = Security()
 
 
-def judged(name: str, policy: question.Policy | None = None) -> Result:
-    mesh = meshlab.connect(str(DATA / name))
-    return question.judge(question.collect(mesh, mesh.window(), policy=policy), policy=policy)
+def judged(name: str, **settings: object) -> Result:
+    mesh, chosen = meshlab.connect(str(DATA / name)), question.settings(**settings)
+    return question.answer(question.collect(mesh, mesh.window(), chosen), chosen)
 
 
 def truth(name: str) -> Mapping[str, Any]:
@@ -127,7 +128,7 @@ def test_an_earlier_result_shows_what_changed(migration: Result, tmp_path: Path)
     gone = {**told[0], "code": "ML-SEC-002", "subject": "old → edge", "verdict": "FAIL"}
     kept = [f for f in told if f["code"] != "ML-SEC-007"]
     (tmp_path / "result.json").write_text(json.dumps({**earlier, "findings": [*kept, gone]}))
-    result = judged("mtls-migration", question.Policy(against=str(tmp_path / "result.json")))
+    result = judged("mtls-migration", against=str(tmp_path / "result.json"))
     changes = result.tables["changes"]
     assert set(zip(changes["change"], changes["code"], strict=True)) == {
         ("new", "ML-SEC-007"),
@@ -138,13 +139,12 @@ def test_an_earlier_result_shows_what_changed(migration: Result, tmp_path: Path)
 def test_what_warned_and_now_fails_is_worse(migration: Result, tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps(migration.to_dict()))
     # All plain text within the window's last five minutes still goes on.
-    policy = question.Policy(against=str(tmp_path / "result.json"), recent_s=300.0)
-    changes = judged("mtls-migration", policy).tables["changes"]
+    changes = judged("mtls-migration", against=str(tmp_path / "result.json"), recent_s=300.0).tables["changes"]
     assert set(changes["change"]) == {"worse"}
     assert set(changes["code"]) == {"ML-SEC-001", "ML-SEC-002"}
     assert set(changes["before"]) == {"WARN"}
     assert set(changes["after"]) == {"FAIL"}
-    same = judged("mtls-migration", question.Policy(against=str(tmp_path / "result.json"))).tables["changes"]
+    same = judged("mtls-migration", against=str(tmp_path / "result.json")).tables["changes"]
     assert same.empty
 
 
@@ -156,7 +156,7 @@ def evidence() -> Evidence:
 
 def test_the_order_of_all_rows_changes_no_table(evidence: Evidence, migration: Result) -> None:
     mixed = {name: frame.sample(frac=1, random_state=5) for name, frame in evidence.frames.items()}
-    result = question.judge(dataclasses.replace(evidence, frames=mixed))
+    result = question.answer(dataclasses.replace(evidence, frames=mixed))
     assert result.to_dict() == migration.to_dict()
     for name, table in migration.tables.items():
         pd.testing.assert_frame_equal(result.tables[name], table, obj=name)
@@ -169,12 +169,12 @@ def test_the_order_of_all_rows_changes_no_table(evidence: Evidence, migration: R
         (["rbac"], ["ML-SEC-009"]),
         (["versions"], ["ML-SEC-013"]),
         (["ciphers"], ["ML-SEC-021"]),
-        (["seen", "sent"], ["ML-SEC-010", "ML-SEC-014", "ML-SEC-016", "ML-SEC-017", "ML-SEC-019"]),
+        (["destination", "source"], ["ML-SEC-010", "ML-SEC-014", "ML-SEC-016", "ML-SEC-017", "ML-SEC-019"]),
     ],
 )
 def test_what_is_not_exported_is_not_measured(evidence: Evidence, names: list[str], codes: list[str]) -> None:
     frames = {**evidence.frames, **{name: evidence.frames[name].iloc[:0] for name in names}}
-    told = {f.code: f for f in question.judge(dataclasses.replace(evidence, frames=frames)).findings}
+    told = {f.code: f for f in question.answer(dataclasses.replace(evidence, frames=frames)).findings}
     assert {told[code].word for code in codes} == {"NOT_MEASURED"}
     assert all(told[code].value is None for code in codes)
 
@@ -182,4 +182,4 @@ def test_what_is_not_exported_is_not_measured(evidence: Evidence, names: list[st
 @pytest.mark.parametrize("name", ["encryption", "certificates", "denials"])
 def test_figures_are_drawn(name: str, migration: Result, rotation: Result) -> None:
     for result in (migration, rotation):
-        assert getattr(question.plot, name)(result).png.startswith(b"\x89PNG")
+        assert getattr(plot, name)(result).png.startswith(b"\x89PNG")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +13,13 @@ import meshlab
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.questions import security as question
+from meshlab.questions.security import Security
 from meshlab.questions.security import least_privilege as least
 from meshlab.questions.security.least_privilege.current import read
 from meshlab.questions.security.reach import reach
 
 DATA = Path(__file__).parents[3] / "data"
+question = Security()
 SA = "cluster.local/ns/shop/sa/"
 
 
@@ -29,7 +31,12 @@ def evidence() -> Evidence:
 
 @pytest.fixture(scope="module")
 def migration(evidence: Evidence) -> Result:
-    return question.judge(evidence)
+    return question.answer(evidence)
+
+
+def with_policies(evidence: Evidence, path: Path) -> Result:
+    settings = question.settings(policies_file=str(path))
+    return question.answer(dataclasses.replace(evidence, documents=question.documents(settings)), settings)
 
 
 def finding(result: Result, code: str) -> Finding:
@@ -49,7 +56,7 @@ def test_rules_stand_with_their_traffic_and_the_unattributable_beside_them(migra
     # Every request that was counted stands behind a rule or among the leftovers: once.
     seen = edges["mtls"].sum() + edges["plaintext"].sum() + migration.tables["exposure"]["count"].sum()
     assert rules["requests"].sum() + left["requests"].sum() == seen
-    assert "no rule can name them" in finding(migration, "ML-SEC-016").statement
+    assert finding(migration, "ML-SEC-016").key == "security.proposal.pass"
 
 
 def test_the_replay_is_a_figure_with_its_interval(migration: Result) -> None:
@@ -64,28 +71,28 @@ def test_the_replay_is_a_figure_with_its_interval(migration: Result) -> None:
 
 
 def test_a_caller_mended_late_is_what_a_long_replay_denies(evidence: Evidence) -> None:
-    result = question.judge(evidence, policy=question.Policy(last_part=0.75))
+    result = question.answer(evidence, question.settings(last_part=0.75))
     assert finding(result, "ML-SEC-017").verdict is Verdict.WARN
     denied = result.tables["replay_denied"]
     assert list(zip(denied["destination_workload"], denied["principal"], strict=True)) == [("inventory", SA + "cart")]
 
 
 def test_policies_in_force_show_what_is_allowed_and_unused(evidence: Evidence, tmp_path: Path) -> None:
-    offer = least.propose(evidence.frames["seen"])
+    offer = least.propose(evidence.frames["destination"])
     text = least.policies(offer, dry_run=False)
     own = tmp_path / "own.yaml"
     own.write_text(text)
-    tight = question.judge(evidence, policy=question.Policy(policies_file=str(own)))
+    tight = with_policies(evidence, own)
     assert finding(tight, "ML-SEC-018").verdict is Verdict.PASS
     wide = tmp_path / "wide.yaml"
     wide.write_text(text.replace(f'["{SA}checkout"]', f'["{SA}checkout", "{SA}gone", "*"]'))
-    result = question.judge(evidence, policy=question.Policy(policies_file=str(wide)))
+    result = with_policies(evidence, wide)
     unused = result.tables["unused"]
     assert set(zip(unused["principal"], unused["limited"], strict=True)) == {(f"{SA}gone", True), ("*", False)}
     assert finding(result, "ML-SEC-018").verdict is Verdict.WARN
     assert result.tables["reach"]["excess"].max() > 0
     with pytest.raises(ParameterError, match="cannot be read"):
-        question.judge(evidence, policy=question.Policy(policies_file=str(tmp_path / "none.yaml")))
+        with_policies(evidence, tmp_path / "none.yaml")
 
 
 def test_without_policies_what_is_allowed_is_not_measured(migration: Result) -> None:

@@ -16,13 +16,16 @@ from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.connections import COLUMNS
 from meshlab.questions.security.denials import changes, rbac
 from meshlab.questions.security.encryption import edges, percent, shares
-from meshlab.questions.security.evidence import WORDS
-from meshlab.questions.security.judge import judge
-from meshlab.questions.security.settings import Policy
+from meshlab.questions.security.needs import WORDS
+from meshlab.questions.security.question import Facts, Security
+from meshlab.questions.security.settings import SecuritySettings
 from meshlab.questions.security.traffic import traffic
 
 END = 1_800_000_000
 WINDOW = Window.parse(str(END - 3600), str(END), "10s", now=pd.Timestamp(END, unit="s", tz="UTC").to_pydatetime())
+
+answer = Security().answer
+INGRESSES = SecuritySettings().ingresses
 
 rows = st.lists(
     st.tuples(
@@ -51,14 +54,18 @@ def requests(made: list[tuple[str, str, str, int, int]]) -> pd.DataFrame:
 def evidence(seen: pd.DataFrame, sent: pd.DataFrame | None = None, ends: pd.DataFrame | None = None) -> Evidence:
     empty = pd.DataFrame()
     frames = {
-        "seen": seen,
-        "sent": requests([]) if sent is None else sent,
+        "destination": seen,
+        "source": requests([]) if sent is None else sent,
         **dict.fromkeys(("connections", "bytes", "refused", "rejections", "signing", "ciphers"), empty),
         "certificates": pd.DataFrame(columns=["value", "time"]) if ends is None else ends,
         "rbac": empty,
         "versions": empty,
     }
-    return Evidence(frames=frames, window=WINDOW, source="test", chosen=10_000)
+    return evidence_of(frames)
+
+
+def evidence_of(frames: dict[str, pd.DataFrame]) -> Evidence:
+    return Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts("Istio"))
 
 
 def points(result: Result) -> float | None:
@@ -70,8 +77,8 @@ def points(result: Result) -> float | None:
 def test_plain_text_never_raises_the_score(
     made: list[tuple[str, str, str, int, int]], source: str, called: str, count: int
 ) -> None:
-    before = points(judge(evidence(requests(made))))
-    after = points(judge(evidence(requests([*made, (source, called, "none", 200, count)]))))
+    before = points(answer(evidence(requests(made))))
+    after = points(answer(evidence(requests([*made, (source, called, "none", 200, count)]))))
     assert after is not None
     assert before is None or after <= before
     assert after < 100
@@ -97,7 +104,9 @@ def test_plain_connections_and_bytes_never_raise_the_score(
 
     def judged(more: list[tuple[str, str, str, int, int]]) -> float | None:
         frames = {**whole.frames, kind: connections([*opened, *more])}
-        return points(judge(Evidence(frames=frames, window=WINDOW, source="test", chosen=10_000)))
+        return points(
+            answer(Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts("Istio")))
+        )
 
     before, after = judged([]), judged([("a", called, "none", 200, count)])
     assert after is not None
@@ -110,13 +119,13 @@ def test_plain_connections_and_bytes_never_raise_the_score(
 def test_the_order_of_rows_changes_nothing(made: list[tuple[str, str, str, int, int]], random: object) -> None:
     mixed = list(made)
     random.shuffle(mixed)  # type: ignore[attr-defined]
-    assert judge(evidence(requests(made))).to_dict() == judge(evidence(requests(mixed))).to_dict()
+    assert answer(evidence(requests(made))).to_dict() == answer(evidence(requests(mixed))).to_dict()
 
 
 def test_nothing_exported_is_not_measured() -> None:
-    result = judge(evidence(requests([])))
+    result = answer(evidence(requests([])))
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "not measured" in result.headline
+    assert result.findings[0].key == "security.encryption.not_measured"
     # Nothing that was not measured has a figure, and nothing passes.
     assert [f.value for f in result.findings if f.value is not None] == []
     assert {f.word for f in result.findings if f.code != "ML-SEC-001"} == {"NOT_MEASURED"}
@@ -126,7 +135,7 @@ def test_nothing_exported_is_not_measured() -> None:
 def test_the_callers_side_alone_is_unverified_and_reporters_are_not_added() -> None:
     both = [("a", "x", "mutual_tls", 5, 10)]
     sent = requests([("a", "x", "unknown", 5, 10), ("a", "y", "unknown", 5, 7)])
-    found = edges(traffic(evidence(requests(both), sent), Policy()), pd.Timestamp(WINDOW.end))
+    found = edges(traffic(evidence(requests(both), sent), INGRESSES), pd.Timestamp(WINDOW.end))
     told = found.set_index("destination_workload")
     assert told.loc["x", ["mtls", "unverified"]].tolist() == [10, 0]
     assert told.loc["y", "state"] == "unverified"
@@ -152,7 +161,8 @@ def test_requests_and_connections_are_never_in_one_share() -> None:
     told = shares(
         edges(
             traffic(
-                Evidence(frames={**whole.frames, "connections": tcp}, window=WINDOW, source="", chosen=10_000), Policy()
+                Evidence(frames={**whole.frames, "connections": tcp}, window=WINDOW, source="", block_ms=10_000),
+                INGRESSES,
             ),
             pd.Timestamp(WINDOW.end),
         )
@@ -198,7 +208,7 @@ def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
     found = steps(frame)
     assert found["rotation"].tolist() == [False, True]
     assert found["workload"].unique().tolist() == ["cart"]
-    table, life = certificates(found, WINDOW, "Istio", Policy())
+    table, life = certificates(found, WINDOW, "Istio", SecuritySettings())
     assert life == 1200
     assert table["due"].tolist() == [END + 400]
     assert table["state"].tolist() == ["fine"]
@@ -206,14 +216,16 @@ def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
 
 def test_linkerd_renews_later() -> None:
     found = steps(ends((-600, END + 200.0)))
-    istio, _ = certificates(found, WINDOW, "Istio", Policy(lifetime_s=1000))
-    linkerd, _ = certificates(found, WINDOW, "Linkerd", Policy(lifetime_s=1000))
+    istio, _ = certificates(found, WINDOW, "Istio", SecuritySettings(lifetime_s=1000))
+    linkerd, _ = certificates(found, WINDOW, "Linkerd", SecuritySettings(lifetime_s=1000))
     assert istio["due"].tolist() == [END - 300]
     assert linkerd["due"].tolist() == [pytest.approx(END - 100)]
 
 
 def test_an_authority_is_no_leaf() -> None:
-    table, _ = certificates(steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", Policy(lifetime_s=1000))
+    table, _ = certificates(
+        steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", SecuritySettings(lifetime_s=1000)
+    )
     assert table["kind"].tolist() == ["root"]
     assert table["state"].tolist() == ["fine"]
 
@@ -248,7 +260,7 @@ def test_hostile_labels_neither_break_out_nor_break_the_limit(name: str, edges_o
     frame["code"] = ["403", "200"] * edges_of_each
     frame["source_principal"] = "spiffe://" + name
     frame["destination_namespace"] = name
-    result = judge(evidence(frame))
+    result = answer(evidence(frame))
     assert result.to_dict()["question"] == "security"
     assert "<script" not in result.to_html()
     assert all("\n" not in f.statement and "\x1b" not in f.statement for f in result.findings)

@@ -9,7 +9,7 @@ from mesh_series import linkerd, rising
 from security_series import SA, finding, http, judged, tcp
 
 from meshlab.core.results import Verdict
-from meshlab.questions import security as question
+from meshlab.questions.security import Security
 from meshlab.telemetry.mesh import Mesh
 
 CLIENT = "storefront.shop.serviceaccount.identity.linkerd.cluster.local"
@@ -306,7 +306,7 @@ def test_a_recording_keeps_what_the_question_reads(requests: list[Series], own: 
     kept = {name for one in mesh.recorded for name in store.series(one, mesh.window()).labels["__name__"]}
     assert kept >= {who["__name__"] for who in own}
     # And it reads all of them: none of these series is there for nothing.
-    evidence = question.collect(mesh, mesh.window())
+    evidence = Security().collect(mesh, mesh.window())
     read = ["connections", "bytes", "refused", "certificates", "rejections", "signing", "rbac", "versions", "ciphers"]
     wanted = read if own is ISTIO_OWN else ["connections", "refused", "certificates", "signing"]
     assert [name for name in wanted if evidence.frames[name].empty] == []

@@ -1,0 +1,173 @@
+"""What a question asks of a mesh, and what its tables hold: declared once, used everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import pandas as pd
+
+from meshlab.core.evidence import Missing
+from meshlab.core.subject import Subject
+from meshlab.core.window import Window
+from meshlab.errors import ContractError
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.columns import Condition
+from meshlab.telemetry.dialects.dialect import Where
+from meshlab.telemetry.mesh import Answer, Mesh
+
+__all__ = ["Asking", "Need", "Table"]
+
+_DTYPES: Final = {
+    "text": "str",
+    "int": "int64",
+    "float": "float64",
+    "bool": "bool",
+    "time": "datetime64[ms, UTC]",
+    "any": "object",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What is asked of a mesh, while it is asked.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    window : Window
+    settings : QuestionSettings
+    subject : Subject or None
+        None: all subjects at once.
+    block_ms : int
+        Length of a block, milliseconds.
+    answers : dict of str to Answer
+        What has been answered so far, by the needs' names.
+    """
+
+    mesh: Mesh
+    window: Window
+    settings: Any
+    subject: Subject | None = None
+    block_ms: int = 0
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+    @property
+    def where(self) -> Where:
+        """Conditions that keep the subject, or the namespace that the settings name, alone."""
+        if self.subject:
+            return self.mesh.where(self.subject)
+        namespace = getattr(self.settings, "namespace", "")
+        return (Condition("destination_namespace", (namespace,)),) if namespace else ()
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """What a need was answered; an empty frame where it was not asked."""
+        return self.answers[name].frame if name in self.answers else pd.DataFrame()
+
+    def with_block(self, block_ms: int) -> Asking:
+        """The same with another length of a block."""
+        return replace(self, block_ms=block_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One thing that a question asks of a mesh: a frame of its evidence.
+
+    Parameters
+    ----------
+    ask : str or callable
+        A method of `Mesh` that counts in blocks (``request_counts``, ``latency_buckets``, ``durations``), or a function
+        of `Asking` to an answer.
+    what : str
+        What it is, for people: ``requests as the callers' proxies count them``. Empty where nobody misses it.
+    remedy : str
+        How to switch it on: a key of the dialects' remedies, or a sentence.
+    by : sequence of str
+        Dimensions, where `ask` is a method's name.
+    reporter : Reporter, optional
+        The side that counts, where `ask` is a method's name.
+    required : bool
+        Without it nothing is judged: the verdict is INCONCLUSIVE.
+    any_of : str
+        Required needs with the same word here stand in for each other: one of them is enough.
+    code : str
+        Number of the finding that says that it is missing; ``000`` else.
+    when : callable, optional
+        From the settings to whether it is asked at all.
+    subject_only : bool
+        Asked only where one subject is asked about.
+    """
+
+    ask: str | Callable[[Asking], Answer]
+    what: str = ""
+    remedy: str = ""
+    by: Sequence[str] = ()
+    reporter: Reporter | None = None
+    required: bool = False
+    any_of: str = ""
+    code: str = "000"
+    when: Callable[[Any], bool] | None = None
+    subject_only: bool = False
+
+    def wanted(self, asking: Asking) -> bool:
+        """Whether it is asked here."""
+        if self.subject_only and asking.subject is None:
+            return False
+        return self.when is None or self.when(asking.settings)
+
+    def answer(self, asking: Asking) -> Answer:
+        """Ask the mesh."""
+        if not isinstance(self.ask, str):
+            return self.ask(asking)
+        method: Callable[..., Answer] = getattr(asking.mesh, self.ask)
+        return method(asking.window, tuple(self.by), asking.where, reporter=self.reporter, block_ms=asking.block_ms)
+
+    def missing(self, mesh: Mesh) -> Missing:
+        """What to say where the mesh does not export it."""
+        return Missing(self.what, mesh.dialect.remedies.get(self.remedy, self.remedy))
+
+
+class Table:
+    """The schema of a result's table: the same columns in the same order, whether it is empty or full.
+
+    Parameters
+    ----------
+    **columns : str
+        What each column holds: ``text``, ``int``, ``float``, ``bool``, ``time`` or ``any``, and after a colon what it
+        means, with its unit: ``"float: times the budget"``.
+
+    Raises
+    ------
+    ContractError
+        A column holds something else.
+    """
+
+    def __init__(self, **columns: str) -> None:
+        parts = {name: text.partition(":") for name, text in columns.items()}
+        unknown = sorted(name for name, (kind, _, _) in parts.items() if kind.strip() not in _DTYPES)
+        if unknown:
+            raise ContractError(f"columns {', '.join(unknown)} hold none of {', '.join(_DTYPES)}")
+        self.dtypes: Mapping[str, str] = {name: _DTYPES[kind.strip()] for name, (kind, _, _) in parts.items()}
+        self.meanings: Mapping[str, str] = {name: rest.strip() for name, (_, _, rest) in parts.items()}
+
+    def empty(self) -> pd.DataFrame:
+        """The table without a row."""
+        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in self.dtypes.items()})
+
+    def shaped(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """A judge's frame in this schema.
+
+        Raises
+        ------
+        ContractError
+            It has other columns.
+        """
+        if frame.empty:
+            return self.empty()
+        given, wanted = set(frame.columns), set(self.dtypes)
+        if given != wanted:
+            lacking, more = sorted(wanted - given), sorted(map(str, given - wanted))
+            raise ContractError(f"table {name} lacks the columns {lacking} of its schema, and has {more} beside it")
+        ordered = frame[list(self.dtypes)].reset_index(drop=True)
+        return ordered.astype({c: dtype for c, dtype in self.dtypes.items() if str(ordered[c].dtype) != dtype})

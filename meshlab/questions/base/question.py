@@ -1,0 +1,355 @@
+"""The contract of a question: what it declares, and the one way in which it is asked and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from meshlab.core.evidence import Evidence
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.results import Action, Finding, Result, Verdict, overall
+from meshlab.core.settings import Settings
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
+from meshlab.display.figures import Figure
+from meshlab.errors import ParameterError
+from meshlab.questions.base.case import Case
+from meshlab.questions.base.needs import Asking, Need, Table
+from meshlab.telemetry.mesh import Mesh
+
+__all__ = ["Question", "QuestionSettings"]
+
+
+class QuestionSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of a question: type, range, default and meaning of each, declared once."""
+
+    of_one_subject: ClassVar[tuple[str, ...]] = ("service",)
+    """Settings that speak of one subject: a sweep over all refuses them."""
+
+
+class Question:
+    """A question about a mesh. A subclass declares; everything else is done here.
+
+    Attributes
+    ----------
+    name : str
+        As the command line knows it, such as ``canary``.
+    prefix : str
+        Of its findings' codes, such as ``ML-CAN``.
+    subject_kind : str
+        ``service``: each is judged by itself. ``mesh``: the whole mesh (or a namespace) may be asked about as well.
+    Settings : type of QuestionSettings
+    needs : mapping of str to Need
+        From the evidence's frames to what is asked of the mesh.
+    tables : mapping of str to Table
+        The schemas of the result's tables.
+    figures : sequence of callable
+        From a result to a `Figure`; the first is the page's hero.
+    examples : mapping of str to value
+        Defaults of the notebook's parameters, where those of the settings are no good example.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+    subject_kind: ClassVar[str] = "service"
+    Settings: ClassVar[type[QuestionSettings]] = QuestionSettings
+    needs: ClassVar[Mapping[str, Need]] = {}
+    tables: ClassVar[Mapping[str, Table]] = {}
+    figures: ClassVar[Sequence[Callable[[Result], Figure]]] = ()
+    examples: ClassVar[Mapping[str, Any]] = {}
+
+    # ---- declared by a question ----
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        """Say what the evidence says about one subject; asks nothing, and fills `Case.tables`.
+
+        Only called where every required need was answered.
+        """
+        raise NotImplementedError
+
+    # ---- hooks with defaults ----
+
+    @property
+    def title(self) -> str:
+        """The question in words: the first line of the class's docstring."""
+        return (self.__doc__ or self.name).strip().splitlines()[0]
+
+    def subject(self, mesh: Mesh, window: Window, settings: Any) -> Subject | None:
+        """The subject that the settings name; None for all.
+
+        Raises
+        ------
+        ParameterError
+            It was never seen in this store, or the name is ambiguous.
+        """
+        service = getattr(settings, "service", "")
+        return mesh.find(service, window, getattr(settings, "namespace", "")) if service else None
+
+    def block_ms(self, asking: Asking) -> int:
+        """The length of a block, milliseconds."""
+        given = 1000 * int(getattr(asking.settings, "block_s", 0))
+        return given or 1000 * min(max((asking.window.end_ms - asking.window.start_ms) // 100_000, 10), 900)
+
+    def stages(self, asking: Asking) -> Iterator[Mapping[str, Need]]:
+        """What to ask, and what to ask after that: `asking.answers` holds what came of the earlier stages."""
+        yield self.needs
+
+    def facts(self, asking: Asking) -> Any:
+        """What was found out while asking, as the question's own type; None for nothing."""
+        return None
+
+    def documents(self, settings: Any) -> Mapping[str, object]:
+        """The files that the settings name, read: only collect reads files."""
+        return {}
+
+    def frames(self, asking: Asking) -> dict[str, pd.DataFrame]:
+        """The evidence's frames, from the answers."""
+        return {name: answer.frame for name, answer in asking.answers.items()}
+
+    def cases(self, evidence: Evidence, settings: Any) -> Iterator[Case]:
+        """Whom to judge, where everybody was asked about: each called service with its own part, sorted by name.
+
+        Frames that do not speak of services (autoscalers, pods) are left whole: only a question knows what is whose.
+        """
+        keys = list(IDENTITY)
+        own = {name: frame for name, frame in evidence.frames.items() if set(keys) <= set(frame.columns)}
+        rows: dict[str, dict[Any, Any]] = {
+            name: dict(frame.groupby(keys, sort=False, observed=True).indices) if len(frame) else {}
+            for name, frame in own.items()
+        }
+        for key in sorted({key for places in rows.values() for key in places}):
+            cluster, place, service = map(str, key)
+            subject = Subject(cluster, place, service)
+            if getattr(settings, "namespace", "") not in ("", subject.namespace):
+                continue
+            cut = {name: frame.iloc[rows[name].get(key, [])].reset_index(drop=True) for name, frame in own.items()}
+            yield self.case(replace(evidence, frames={**evidence.frames, **cut}, subjects=(subject,)), settings)
+
+    def headline(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
+        """The result in one sentence: what the worst required finding says."""
+        worst = _worst(findings)
+        return worst.statement if worst else "Nothing was measured."
+
+    def action(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> Action | str:
+        """What to do, from the worst required finding."""
+        worst = _worst(findings)
+        return worst.action if worst else ""
+
+    def state(self, findings: Sequence[Finding], case: Case) -> tuple[str, str]:
+        """Whether what the headline says is ``ongoing``, ``over`` or ``upcoming``, and since when."""
+        return "", ""
+
+    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
+        """Whether the question can be asked of a store, and with which parameters: for the doctor."""
+        asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.end_ms - window.start_ms)
+        required = {name: need for name, need in self.needs.items() if need.required and need.wanted(asking)}
+        asking.answers.update({name: need.answer(asking) for name, need in required.items()})
+        lacking = self._lacking(required, {name for name in required if asking.frame(name).empty})
+        if lacking:
+            missing = tuple(required[name].missing(mesh) for name in lacking)
+            return Readiness(State.LACKING, f"{missing[0].what} are missing", missing)
+        return Readiness(State.READY, "everything that it needs is exported")
+
+    # ---- the mechanism ----
+
+    def settings(self, **values: Any) -> Any:
+        """Settings from values as typed, in a notebook, by papermill or in a file; checked.
+
+        Raises
+        ------
+        ParameterError
+            No such setting, a value of another type, or one out of its range.
+        """
+        return self.Settings.of(**values)
+
+    def settings_from(self, names: Mapping[str, Any]) -> Any:
+        """Settings from a notebook's names: ``question.settings_from(globals())``."""
+        return self.settings(**{n: names[n] for n in self.Settings.__struct_fields__ if n in names})
+
+    def settings_of_all(self, **values: Any) -> Any:
+        """Settings of a sweep.
+
+        Raises
+        ------
+        ParameterError
+            A setting speaks of one subject.
+        """
+        for name in self.Settings.of_one_subject:
+            if values.get(name):
+                raise ParameterError(
+                    f"{name} is about one subject, and a sweep asks about all",
+                    "leave it out, or use meshlab report for one service",
+                )
+        return self.settings(**values)
+
+    def collect(self, mesh: Mesh, window: Window, settings: Any = None) -> Evidence:
+        """Ask the mesh, once for every subject in scope; judges nothing.
+
+        Parameters
+        ----------
+        mesh : Mesh
+        window : Window
+        settings : QuestionSettings, optional
+            Those that name a service ask about it alone.
+
+        Returns
+        -------
+        Evidence
+            A frame for every need that was asked.
+
+        Raises
+        ------
+        ParameterError
+            The subject was never seen in this store, its name is ambiguous, or a file cannot be read.
+        EngineError
+            The store did not answer.
+        """
+        settings = self.settings() if settings is None else settings
+        documents = self.documents(settings)
+        subject = self.subject(mesh, window, settings)
+        asking = Asking(mesh=mesh, window=window, settings=settings, subject=subject)
+        asking = asking.with_block(self.block_ms(asking))
+        asked: dict[str, Need] = {}
+        for needs in self.stages(asking):
+            for name, need in needs.items():
+                if need.wanted(asking):
+                    asked[name] = need
+                    asking.answers[name] = need.answer(asking)
+        frames = self.frames(asking)
+        return Evidence(
+            frames=frames,
+            window=window,
+            subjects=(subject,) if subject else (),
+            source=f"{mesh.source} ({mesh.name})",
+            block_ms=asking.block_ms,
+            queries={name: answer.query for name, answer in asking.answers.items()},
+            missing={n: need.missing(mesh) for n, need in asked.items() if need.what and frames[n].empty},
+            facts=self.facts(asking),
+            documents=documents,
+        )
+
+    def case(self, evidence: Evidence, settings: Any, **more: Any) -> Case:
+        """Evidence about one subject (or the whole mesh) as a case."""
+        subject = evidence.subjects[0] if evidence.subjects else None
+        given = {"subject": subject, **more}
+        return Case(question=self.name, prefix=self.prefix, evidence=evidence, settings=settings, **given)
+
+    def case_of(self, evidence: Evidence, settings: Any, subject: Subject | None = None) -> Case:
+        """The case of one subject.
+
+        Raises
+        ------
+        ParameterError
+            The evidence does not speak of it, or no subject is named and the question is about one.
+        """
+        if subject is not None and evidence.subjects != (subject,):
+            found = next((case for case in self.cases(evidence, settings) if case.subject == subject), None)
+            if found is None:
+                raise ParameterError(f"{subject} was not seen in this window", "ask about a longer window")
+            return found
+        if not evidence.subjects and self.subject_kind == "service":
+            raise ParameterError("service is not given", 'write service = "..."')
+        return self.case(evidence, settings)
+
+    def answer(self, evidence: Evidence, settings: Any = None, subject: Subject | None = None) -> Result:
+        """The result: what notebook, report, sweep, explorer and tests all call.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        settings : QuestionSettings, optional
+        subject : Subject, optional
+            Of the evidence about all; the one that was asked about (or the mesh) where it is not given.
+
+        Raises
+        ------
+        ParameterError
+            No such subject, or a file that was given says nothing of this question.
+        """
+        return self.result(self.case_of(evidence, self.settings() if settings is None else settings, subject))
+
+    def result(self, case: Case) -> Result:
+        """Judge a case; where required evidence is missing or partial, the verdict is INCONCLUSIVE."""
+        findings = [*self._unanswered(case)]
+        if not findings:
+            findings = [*self.judge(case), *_partial(case, self.needs)]
+        verdict = overall(findings)
+        if case.evidence.doubts and verdict is Verdict.PASS:
+            verdict = Verdict.INCONCLUSIVE
+        state, since = self.state(findings, case)
+        return Result(
+            question=self.name,
+            subject=case.about,
+            verdict=verdict,
+            headline=self.headline(verdict, findings, case),
+            findings=findings,
+            window=str(case.evidence.window),
+            source=case.evidence.source,
+            action=self.action(verdict, findings, case),
+            state=state,
+            since=since,
+            doubts=case.evidence.doubts,
+            tables=self._tables(case),
+        )
+
+    def draw(self, result: Result, settings: Any = None) -> list[Figure]:
+        """The figures of a result; the first is the page's hero."""
+        del settings  # what figures mark is in the tables
+        return [make(result) for make in self.figures]
+
+    def _tables(self, case: Case) -> dict[str, pd.DataFrame]:
+        undeclared = {name: frame for name, frame in case.tables.items() if name not in self.tables}
+        shaped = {
+            name: table.shaped(case.tables[name], name) if name in case.tables else table.empty()
+            for name, table in self.tables.items()
+        }
+        return {**shaped, **undeclared}
+
+    def _unanswered(self, case: Case) -> Iterator[Finding]:
+        """An INCONCLUSIVE finding for what is required and missing, or where there is nothing to judge."""
+        if case.unjudged:
+            yield case.finding("000", "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
+            return
+        required = {name: need for name, need in self.needs.items() if need.required and name in case.evidence.frames}
+        for name in self._lacking(required, {name for name in required if case.frame(name).empty}):
+            need, lack = required[name], case.missing(name)
+            yield case.finding(
+                need.code,
+                f"{name}.missing",
+                Verdict.INCONCLUSIVE,
+                f"There are no {need.what or name} in this window.",
+                required=True,
+                query=name,
+                action=lack.remedy if lack else "",
+            )
+
+    @staticmethod
+    def _lacking(required: Mapping[str, Need], empty: set[str]) -> list[str]:
+        """Which required needs are not met: all of those that stand in for each other must be empty."""
+        met = {need.any_of for name, need in required.items() if need.any_of and name not in empty}
+        return [name for name, need in required.items() if name in empty and need.any_of not in met]
+
+
+def _worst(findings: Sequence[Finding]) -> Finding | None:
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS)
+    required = [finding for finding in findings if finding.required]
+    return next((finding for verdict in order for finding in required if finding.verdict is verdict), None)
+
+
+def _partial(case: Case, needs: Mapping[str, Need]) -> Iterator[Finding]:
+    """What came back in part only of what the verdict rests on: it may have looked otherwise as a whole."""
+    for name, query in case.evidence.queries.items():
+        need = needs.get(name)
+        if query.failed and need is not None and need.required:
+            yield case.finding(
+                "000",
+                f"{name}.partial",
+                Verdict.INCONCLUSIVE,
+                f"The query for {need.what or name} returned a partial result: {'; '.join(query.failed)}.",
+                required=True,
+                query=name,
+                action="Ask again later, or about a shorter window.",
+            )

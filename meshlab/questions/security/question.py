@@ -1,0 +1,222 @@
+"""The security question: how it is asked, and what is judged in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+import pandas as pd
+
+from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.subject import Subject
+from meshlab.core.window import Window
+from meshlab.questions.base import Asking, Case, Question
+from meshlab.questions.security import (
+    authorization_findings,
+    certificate_findings,
+    encryption_findings,
+    identity_findings,
+    plot,
+    privilege_findings,
+    score_findings,
+    tls_findings,
+)
+from meshlab.questions.security.certificate_steps import skew, steps, workload_of
+from meshlab.questions.security.certificates import certificates
+from meshlab.questions.security.denials import denials, rbac
+from meshlab.questions.security.encryption import edges, protocols, shares, timeline
+from meshlab.questions.security.exposure import anonymous_callers, exposure
+from meshlab.questions.security.identity import identities
+from meshlab.questions.security.least_privilege.current import Permitted, read
+from meshlab.questions.security.least_privilege.istio import Selector
+from meshlab.questions.security.least_privilege.observed import told_once
+from meshlab.questions.security.least_privilege.proposal import propose
+from meshlab.questions.security.least_privilege.replay import replay, unused
+from meshlab.questions.security.least_privilege.tables import denied as falsely_denied
+from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
+from meshlab.questions.security.needs import NEEDS
+from meshlab.questions.security.reach import reach
+from meshlab.questions.security.score import changes, earlier, score
+from meshlab.questions.security.settings import SecuritySettings
+from meshlab.questions.security.strict import blind_spots, breaks, workloads
+from meshlab.questions.security.tables import TABLES
+from meshlab.questions.security.traffic import refusals, traffic
+from meshlab.telemetry.kubernetes.manifests import read_manifest
+from meshlab.telemetry.mesh import Mesh
+
+__all__ = ["Facts", "Security"]
+
+_KUBECTL: Final = "kubectl get authorizationpolicy -A -o yaml"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of the mesh itself.
+
+    Parameters
+    ----------
+    mesh : str
+        Its name: each renews certificates by its own rule.
+    """
+
+    mesh: str = ""
+
+
+class Security(Question):
+    """How secure is the traffic really?"""
+
+    name, prefix, subject_kind = "security", "ML-SEC", "mesh"
+    Settings = SecuritySettings
+    needs = NEEDS
+    tables = TABLES
+    figures = (plot.encryption, plot.denials, plot.certificates)
+    examples: ClassVar[Mapping[str, Any]] = {"source": "mtls-migration"}
+
+    def facts(self, asking: Asking) -> Facts:
+        """Which mesh it is."""
+        return Facts(asking.mesh.name)
+
+    def documents(self, settings: SecuritySettings) -> Mapping[str, object]:
+        """``policies`` (those in force) and ``earlier`` (the verdicts of an earlier result), where they are given."""
+        made: dict[str, object] = {}
+        if settings.policies_file:
+            text = read_manifest(settings.policies_file, "the policies'", _KUBECTL)
+            made["policies"] = read(text, settings.policy_label)
+        if settings.against:
+            made["earlier"] = earlier(settings.against)
+        return made
+
+    def cases(self, evidence: Evidence, settings: SecuritySettings) -> Iterator[Case]:
+        """All services that were called, each with what its callers did and what its own pods export.
+
+        What the certificate authority signed is everybody's. Traffic to hosts that the mesh does not know has no
+        service of its own, and is exposure of the mesh as a whole, as is an ingress that only the outside calls.
+        """
+        for case in super().cases(evidence, settings):
+            assert case.subject is not None
+            case.evidence = _own(case.evidence, case.subject)
+            if not case.subject.service or case.subject.service == "unknown":
+                case.unjudged = "it is no service of the mesh: ask about the mesh as a whole for what leaves it"
+            elif _only_ingress(case):
+                case.unjudged = "it is entered from outside alone: an ingress is judged with the mesh as a whole"
+            yield case
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        """Say what was encrypted, who was denied, which certificates were not renewed, and what STRICT would break.
+
+        Required: the encrypted share (ML-SEC-001) and, where expiry times are exported, that certificates are renewed
+        in time (ML-SEC-004).
+        """
+        findings = list(_findings(case))
+        yield from findings
+        if "earlier" in case.evidence.documents:
+            moved = case.tables["changes"] = changes(findings, case.evidence.documents["earlier"])
+            yield score_findings.changed(case, moved)
+
+    def headline(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
+        """The encrypted share, after the certificates that are not renewed."""
+        late = [f.statement for f in findings if f.code == "ML-SEC-004" and f.verdict is Verdict.FAIL]
+        return " ".join([*late[:1], findings[0].statement])
+
+    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
+        """Look for requests that say how they were protected: two small queries or so."""
+        table = mesh.totals(window, ("tls",)).frame
+        lack = (Missing("requests as the destination's proxies see them", mesh.dialect.remedies["destination"]),)
+        if table.empty:
+            return Readiness(State.LACKING, "no requests were counted", lack)
+        if table["tls"].isin(["", "unknown", "-"]).all():
+            return Readiness(State.LACKING, "no proxy of a called workload says how its requests were protected", lack)
+        return Readiness(State.READY, "requests say how they were protected")
+
+
+def _findings(case: Case) -> Iterator[Finding]:
+    settings, evidence, tables = case.settings, case.evidence, case.tables
+    window = evidence.window
+    recent = pd.Timestamp(window.end) - pd.Timedelta(seconds=settings.recent_s or window.duration_s / 5)
+    flow = traffic(evidence, settings.ingresses)
+    edge = tables["edges"] = edges(flow, recent)
+    share = tables["shares"] = shares(edge)
+    rejections = evidence.frames.get("rejections")
+    turned = tables["rotations"] = steps(evidence.frames["certificates"], rejections)
+    ends, life = certificates(turned, window, evidence.facts.mesh, settings, rejections)
+    policies = evidence.documents.get("policies")
+    in_force: tuple[Permitted, ...] | None = policies if isinstance(policies, tuple) else None
+    observed = told_once(evidence.frames["destination"])
+    proposal = propose(observed)
+    trial = replay(observed, last_part=settings.last_part) if len(observed.times) else None
+    selector = Selector(settings.policy_label)
+    idle = None if in_force is None else unused(in_force, proposal, selector=selector)
+    points, terms = score(share, ends, identities(flow.labels))
+    tables.update(
+        protocols=protocols(edge),
+        timeline=timeline(flow),
+        strict=breaks(edge, flow, window.duration_s),
+        strict_workloads=workloads(edge),
+        denials=denials(flow, refusals(evidence), settings.level),
+        rbac=rbac(evidence.frames["rbac"]),
+        certificates=ends,
+        clocks=skew(turned),
+        identities=identities(flow.labels),
+        reach=reach(flow.labels, in_force),
+        exposure=exposure(flow.labels),
+        unknown=anonymous_callers(flow.labels),
+        rules=rules(proposal.grants),
+        unattributable=leftovers(proposal),
+        replay=replayed(trial),
+        replay_denied=falsely_denied(trial),
+        replay_unused=rules([] if trial is None else trial.unused),
+        unused=privilege_findings.unused_table(idle),
+        score=terms,
+    )
+    yield encryption_findings.encrypted(case, share, edge, tables["exposure"])
+    yield from encryption_findings.plaintext_edges(case, tables["strict"])
+    yield encryption_findings.strict_run(case, tables["strict_workloads"], tables["strict"], blind_spots(flow))
+    yield from certificate_findings.renewals(case, ends, life)
+    yield certificate_findings.signed(case)
+    yield from certificate_findings.clocks(case, tables["clocks"])
+    yield from authorization_findings.denied(case, tables["denials"])
+    yield authorization_findings.decisions(case, tables["rbac"])
+    yield identity_findings.accounts(case, tables["identities"])
+    yield from identity_findings.anonymous_callers(case, tables["unknown"])
+    yield identity_findings.border(case, tables["exposure"], edge)
+    yield tls_findings.versions(case)
+    yield tls_findings.ciphers(case)
+    yield privilege_findings.proposed(case, proposal)
+    yield privilege_findings.replayed(case, trial)
+    yield privilege_findings.unused(case, idle)
+    yield identity_findings.radius(case, tables["reach"])
+    yield score_findings.scored(case, points, terms, edge)
+
+
+def _only_ingress(case: Case) -> bool:
+    """Whether all that a service's own proxies report came from outside the mesh."""
+    part = case.evidence
+    own = {**part.frames, "source": part.frames["source"].iloc[:0]}
+    flow = traffic(dataclasses.replace(part, frames=own), case.settings.ingresses)
+    return len(flow.labels) > 0 and bool(flow.labels["exposed"].all())
+
+
+def _own(part: Evidence, subject: Subject) -> Evidence:
+    """Without what other services' pods export."""
+    names = {
+        str(name)
+        for frame in (part.frames[name] for name in ("destination", "source", "connections", "bytes"))
+        if "destination_workload" in frame
+        for name in frame["destination_workload"].unique()
+    }
+    # Where clusters are no label of the pods, their names may end in them.
+    names |= {f"{name}-{subject.cluster}" for name in names if subject.cluster}
+    frames = {
+        name: _of_pods(frame, names, subject) if name != "signing" and "pod" in frame else frame
+        for name, frame in part.frames.items()
+    }
+    return dataclasses.replace(part, frames=frames)
+
+
+def _of_pods(frame: pd.DataFrame, names: set[str], subject: Subject) -> pd.DataFrame:
+    # A store of one cluster, or one that names clusters in requests alone, has no label for it.
+    near = frame["namespace"].isin({subject.namespace, ""}) & frame["cluster"].isin({subject.cluster, ""})
+    return frame[near & workload_of(frame).isin(names)].reset_index(drop=True)
