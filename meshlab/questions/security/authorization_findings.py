@@ -39,7 +39,7 @@ def denied(refused: pd.DataFrame, policy: Policy, asked: dict[str, str]) -> list
                 interval=(100 * float(row.low), 100 * float(row.high)),
                 level=policy.level,
                 unit="%",
-                advice="allow the caller, or take the call out of it",
+                action="allow the caller, or take the call out of it",
                 query=asked.get("seen", ""),
             )
         )
@@ -57,7 +57,7 @@ def decided_by(decided: pd.DataFrame, evidence: Evidence, about: str, asked: dic
             subject=about,
             required=False,
             statement="no authorization policy decided anything that is exported",
-            advice=lacking.remedy if lacking else "",
+            action=lacking.remedy if lacking else "",
         )
     sums = decided[["allowed", "denied", "shadow_allowed", "shadow_denied"]].sum(min_count=1)
     dry = sums[["shadow_allowed", "shadow_denied"]].sum()
@@ -73,6 +73,6 @@ def decided_by(decided: pd.DataFrame, evidence: Evidence, about: str, asked: dic
         required=False,
         statement=f"{enforced}{would}{where}",
         value=float(sums["shadow_denied"]) if sums["shadow_denied"] >= 0 else None,
-        advice="do not enforce the dry run before its callers are allowed" if pods else "",
+        action="do not enforce the dry run before its callers are allowed" if pods else "",
         query=query,
     )

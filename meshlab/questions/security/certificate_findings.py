@@ -29,7 +29,7 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
         remedy = lacking.remedy if lacking else ""
         statement = "ends of certificates are not exported"
         return [
-            Finding(code=c, verdict=None, subject=about, required=False, statement=statement, advice=remedy)
+            Finding(code=c, verdict=None, subject=about, required=False, statement=statement, action=remedy)
             for c in ("ML-SEC-004", "ML-SEC-005")
         ]
     leaf = ends[ends["kind"] == "leaf"]
@@ -51,7 +51,7 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
                 value=float(row.overdue_s),
                 unit="s",
                 threshold=0.0,
-                advice=_BROKEN
+                action=_BROKEN
                 if row.refused
                 else "look at the agent's log and its way to the certificate authority; restarting the pod renews it",
                 query=query,
@@ -71,7 +71,7 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
                 value=float(row.refused),
                 threshold=0.0,
                 unit="refused",
-                advice=_BROKEN,
+                action=_BROKEN,
                 query=query,
             )
         )
@@ -88,7 +88,7 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
                 statement=f"{statement}; no rotation was seen, so whether {unknown} are overdue is not known"
                 if blind
                 else f"{statement} or is overdue",
-                advice="give lifetime_s, or ask about a window longer than half of a certificate's life"
+                action="give lifetime_s, or ask about a window longer than half of a certificate's life"
                 if blind
                 else "",
                 query=query,
@@ -128,7 +128,7 @@ def renewals(ends: pd.DataFrame, life: float, evidence: Evidence, about: str, as
                 subject=f"{about}, {kind}",
                 required=False,
                 statement=f"the first {kind} certificate of an authority {'ended' if gone else 'ends'} {day:%Y-%m-%d}",
-                advice="renew the authority's certificate: every identity hangs on it" if gone else "",
+                action="renew the authority's certificate: every identity hangs on it" if gone else "",
                 query=query,
             )
         )
@@ -146,7 +146,7 @@ def signed(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
             subject=about,
             required=False,
             statement="what the certificate authority signed is not exported",
-            advice=lacking.remedy if lacking else "",
+            action=lacking.remedy if lacking else "",
         )
     sums = frame.groupby("what")["value"].sum()
     named = frame["what"].where(~frame["what"].isin(["signing", "refresh"]) | (frame["error"] == ""), frame["error"])
@@ -165,7 +165,7 @@ def signed(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
         value=float(errors.sum()),
         threshold=0.0,
         unit="errors",
-        advice="read the authority's log: who is not signed for runs out of its certificate" if len(errors) else "",
+        action="read the authority's log: who is not signed for runs out of its certificate" if len(errors) else "",
         query=asked.get("signing", ""),
     )
 
@@ -190,7 +190,7 @@ def clocks(off: pd.DataFrame, about: str) -> list[Finding]:
             value=float(row.skew_s),
             threshold=_SKEW_S,
             unit="s",
-            advice="set the node's clock: certificates look unborn or dead to a clock that is off",
+            action="set the node's clock: certificates look unborn or dead to a clock that is off",
         )
         for row in each_row(bad.head(MOST))
     ]

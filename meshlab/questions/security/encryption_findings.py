@@ -30,7 +30,7 @@ def encrypted(
             verdict=Verdict.INCONCLUSIVE,
             subject=about,
             statement=_OUTSIDE if outside else _NOBODY,
-            advice="give the called workloads a proxy and let Prometheus scrape it, or ask about a longer window",
+            action="give the called workloads a proxy and let Prometheus scrape it, or ask about a longer window",
             query=query,
         )
     parts = [
@@ -55,7 +55,7 @@ def encrypted(
         value=100 * float(plaintext.max()),
         threshold=0.0,
         unit="% plain text",
-        advice="mend the callers that ML-SEC-002 names before only mutual TLS is accepted" if going or past else "",
+        action="mend the callers that ML-SEC-002 names before only mutual TLS is accepted" if going or past else "",
         query=query,
     )
 
@@ -75,7 +75,7 @@ def plain_edges(strict: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
                 statement=f"{edge_name(row)} {state}: {row.per_s:.3g} {row.unit} a second over the window ({when})",
                 value=float(row.per_s),
                 unit="1/s",
-                advice="give the caller a proxy, or let it speak mutual TLS",
+                action="give the caller a proxy, or let it speak mutual TLS",
                 query=asked.get("seen", ""),
             )
         )
@@ -105,5 +105,5 @@ def strict_run(each: pd.DataFrame, strict: pd.DataFrame, unseen: str, about: str
             f"{' (' + ', '.join(bad[:5]) + ')' if bad else ''}, {count.get('unknown', 0)} unknown; {unseen}"
         ),
         value=float(n),
-        advice="switch the safe workloads first, one namespace at a time" if bad else "",
+        action="switch the safe workloads first, one namespace at a time" if bad else "",
     )

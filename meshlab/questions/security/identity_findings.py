@@ -30,9 +30,9 @@ def accounts(who: pd.DataFrame, about: str) -> Finding:
     )
     domains = sorted(set(who["trust_domain"]) - {""})
     several = f" ({', '.join(map(shown, domains[:5]))})" if len(domains) > 1 else ""
-    advice = ["give each workload a service account of its own, in its own namespace"] if len(flawed) else []
+    action = ["give each workload a service account of its own, in its own namespace"] if len(flawed) else []
     if several:
-        advice.append("make sure that every trust domain is meant to call here")
+        action.append("make sure that every trust domain is meant to call here")
     return Finding(
         code=code,
         verdict=Verdict.WARN if len(flawed) or several else Verdict.PASS,
@@ -44,7 +44,7 @@ def accounts(who: pd.DataFrame, about: str) -> Finding:
         ),
         value=float(len(flawed)),
         unit="identities",
-        advice="; ".join(advice),
+        action="; ".join(action),
     )
 
 
@@ -62,7 +62,7 @@ def nameless(unknown: pd.DataFrame, asked: dict[str, str]) -> list[Finding]:
                 statement=f"{name} had {int(row.count):,} {row.unit} of a caller without any identity, last "
                 f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC",
                 value=float(row.count),
-                advice="find the caller by its address (access log) and bring it into the mesh; no rule can name it",
+                action="find the caller by its address (access log) and bring it into the mesh; no rule can name it",
                 query=asked.get("seen", ""),
             )
         )
@@ -89,7 +89,7 @@ def crossed(border: pd.DataFrame, found: pd.DataFrame, about: str) -> Finding:
         subject=about,
         required=False,
         statement="; ".join(told) if told else "nothing that was counted entered or left the mesh",
-        advice="register what is called outside as a ServiceEntry" if out else "",
+        action="register what is called outside as a ServiceEntry" if out else "",
     )
 
 
@@ -110,7 +110,7 @@ def radius(found: pd.DataFrame, about: str) -> Finding:
             subject=about,
             required=False,
             statement=f"{seen}; what is allowed is not measured, and where no policy is in force it is every workload",
-            advice="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
+            action="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
         )
     beyond = found[found["excess"] > 0].sort_values(["excess", "principal"], ascending=[False, True])
     worst = (
@@ -129,5 +129,5 @@ def radius(found: pd.DataFrame, about: str) -> Finding:
         value=float(found["excess"].max()),
         threshold=0.0,
         unit="workloads in excess",
-        advice="narrow the policies to the proposal's rules" if len(beyond) else "",
+        action="narrow the policies to the proposal's rules" if len(beyond) else "",
     )

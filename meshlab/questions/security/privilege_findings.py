@@ -32,7 +32,7 @@ def proposed(proposal: Proposal, policy: Policy, about: str, asked: dict[str, st
             subject=about,
             required=False,
             statement="no least-privilege rule can be written: no caller was let through under a SPIFFE identity",
-            advice="bring the callers into the mesh; a rule names a service account, which only mutual TLS proves",
+            action="bring the callers into the mesh; a rule names a service account, which only mutual TLS proves",
             query=query,
         )
     targets = len({(grant.namespace, grant.workload) for grant in proposal.grants})
@@ -57,7 +57,7 @@ def proposed(proposal: Proposal, policy: Policy, about: str, asked: dict[str, st
         statement="; ".join(parts),
         value=float(len(proposal.grants)),
         unit="rules",
-        advice="apply it as a dry run first, and read what the dry run would deny before it is enforced",
+        action="apply it as a dry run first, and read what the dry run would deny before it is enforced",
         query=query,
     )
 
@@ -72,7 +72,7 @@ def tried(found: Replay | None, about: str, asked: dict[str, str]) -> Finding:
             subject=about,
             required=False,
             statement="the proposal was not tried: the last part of the window had no identified request",
-            advice="ask about a longer window",
+            action="ask about a longer window",
         )
     wrong = [
         f"{shown(row.principal, 160)} at {shown(row.destination_namespace)}/{shown(row.destination_workload)}"
@@ -96,7 +96,7 @@ def tried(found: Replay | None, about: str, asked: dict[str, str]) -> Finding:
         level=0.95,
         threshold=0.0,
         unit="% falsely denied",
-        advice="use a longer window: rarer callers than it is long are denied" if found.false_denials else "",
+        action="use a longer window: rarer callers than it is long are denied" if found.false_denials else "",
         query=asked.get("seen", ""),
     )
 
@@ -111,7 +111,7 @@ def unneeded(found: tuple[Unused, ...] | None, about: str) -> Finding:
             subject=about,
             required=False,
             statement="what is allowed and not used is not measured: the policies in force are not in telemetry",
-            advice="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
+            action="give policies_file the output of kubectl get authorizationpolicy -A -o yaml",
         )
     idle, wide = [one for one in found if one.limited], [one for one in found if not one.limited]
     names = [
@@ -129,7 +129,7 @@ def unneeded(found: tuple[Unused, ...] | None, about: str) -> Finding:
         ),
         value=float(len(idle)),
         unit="principals",
-        advice="take out what no rare job needs, and name the accounts that a wildcard stands for" if found else "",
+        action="take out what no rare job needs, and name the accounts that a wildcard stands for" if found else "",
     )
 
 

@@ -53,7 +53,7 @@ def headline(verdict: Verdict, findings: list[Finding]) -> str:
     """The result in one sentence."""
     first = findings[0]
     if verdict is Verdict.INCONCLUSIVE:
-        return f"No verdict yet: {first.statement}; {first.advice}"
+        return f"No verdict yet: {first.statement}; {first.action}"
     late = [f for f in findings if f.code == "ML-SEC-004" and f.verdict is Verdict.FAIL]
     told = [f.statement for f in (late[:2] if late else [])]
     lead = {Verdict.PASS: "Nothing was found", Verdict.WARN: "It has flaws", Verdict.FAIL: "It is not secure"}[verdict]

@@ -29,7 +29,7 @@ def versions(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
             subject=about,
             required=False,
             statement="TLS versions are not exported",
-            advice=lacking.remedy if lacking else "",
+            action=lacking.remedy if lacking else "",
         )
     sums = frame.groupby("version")["value"].sum()
     old = [name for name in sums.index if name in ("SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1")]
@@ -40,7 +40,7 @@ def versions(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
         required=False,
         statement="handshakes since the proxies started: "
         + ", ".join(f"{int(n):,} of {shown(name)}" for name, n in sums.head(MOST).items()),
-        advice="set minProtocolVersion" if old else "",
+        action="set minProtocolVersion" if old else "",
         query=asked.get("versions", ""),
     )
 
@@ -57,7 +57,7 @@ def ciphers(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
             subject=about,
             required=False,
             statement="TLS ciphers are not exported",
-            advice=lacking.remedy if lacking else "",
+            action=lacking.remedy if lacking else "",
         )
     sums = frame.groupby("cipher")["value"].sum()
     weak = sums[[not _STRONG.fullmatch(str(name)) for name in sums.index]]
@@ -71,6 +71,6 @@ def ciphers(evidence: Evidence, about: str, asked: dict[str, str]) -> Finding:
         value=float(weak.sum()),
         threshold=0.0,
         unit="weak handshakes",
-        advice="name the cipherSuites that have forward secrecy and authenticate" if len(weak) else "",
+        action="name the cipherSuites that have forward secrecy and authenticate" if len(weak) else "",
         query=asked.get("ciphers", ""),
     )
