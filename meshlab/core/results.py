@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, Self
 
 import pandas as pd
 
 from meshlab.core import sanitize
 from meshlab.errors import ContractError
 
-__all__ = ["INKS", "MIME_TYPE", "SCHEMA", "SHAPES", "Finding", "Result", "Verdict", "overall"]
+__all__ = ["INKS", "MIME_TYPE", "SCHEMA", "SHAPES", "Action", "Finding", "Result", "Verdict", "overall", "read_summary"]
 
-SCHEMA: Final = "meshlab.result/1"
+SCHEMA: Final = "meshlab.result/2"
+_EARLIER: Final = "meshlab.result/1"
 MIME_TYPE: Final = "application/vnd.meshlab.result+json"
 _LIMIT_BYTES: Final = 64 * 1024
 
@@ -34,16 +35,56 @@ class Verdict(StrEnum):
 
 
 NOT_MEASURED: Final = "NOT_MEASURED"
+INFO: Final = "INFO"
+"""The word of a finding that only informs and has nothing to warn about: a verdict does not rest on it, so no PASS."""
+
+STATES: Final = ("", "ongoing", "over", "upcoming")
 
 # A verdict is a word, a shape and a colour: never the colour alone. All inks reach 7:1 on white.
-SHAPES: Final = {"PASS": "✔", "WARN": "▲", "FAIL": "✖", "INCONCLUSIVE": "◆", NOT_MEASURED: "○"}
+SHAPES: Final = {"PASS": "✔", "WARN": "▲", "FAIL": "✖", "INCONCLUSIVE": "◆", INFO: "•", NOT_MEASURED: "○"}
 INKS: Final = {
     "PASS": "#00563f",
     "WARN": "#7a4b00",
     "FAIL": "#9c2a00",
     "INCONCLUSIVE": "#3d3d5c",
+    INFO: "#24476b",
     NOT_MEASURED: "#555555",
 }
+
+
+class Action(str):
+    """What to do: a sentence, and where there is one the command that does it.
+
+    Parameters
+    ----------
+    text : str
+        Imperative, one object, one setting; empty when nothing is to be done.
+    command : str
+        Such as ``kubectl argo rollouts abort catalog``.
+    """
+
+    __slots__ = ("command",)
+    command: str
+
+    def __new__(cls, text: str, command: str = "") -> Self:
+        """A text that knows its command."""
+        made = super().__new__(cls, text)
+        made.command = command
+        return made
+
+    @classmethod
+    def of(cls, text: str) -> Action:
+        """The action, or a plain text as one without a command."""
+        return text if isinstance(text, Action) else cls(text)
+
+    @property
+    def text(self) -> str:
+        """The sentence alone."""
+        return str(self)
+
+    def to_dict(self) -> dict[str, str] | None:
+        """The action as JSON values; None where nothing is to be done."""
+        return {"text": str(self), "command": self.command} if self or self.command else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +95,8 @@ class Finding:
     ----------
     code : str
         Stable and documented, such as ``ML-CAN-001``.
+    key : str
+        The message's key, such as ``canary.errors.fail``: tests and translations find the statement by it.
     verdict : Verdict or None
         What this finding alone says; None (``NOT_MEASURED``) when an optional part of the evidence is missing.
     subject : str
@@ -70,8 +113,8 @@ class Finding:
         Confidence level of the interval, 0..1.
     unit : str
         Such as ``points`` (percentage points), ``ms``, ``share``.
-    advice : str
-        What to do, one sentence; empty when nothing is to be done.
+    action : Action or str
+        What to do; empty when nothing is to be done. A plain text becomes an `Action` without a command.
     query : str
         PromQL or selector that proves it.
     """
@@ -80,28 +123,33 @@ class Finding:
     verdict: Verdict | None
     subject: str
     statement: str
+    key: str = ""
     required: bool = True
     value: float | None = None
     interval: tuple[float, float] | None = None
     level: float | None = None
     threshold: float | None = None
     unit: str = ""
-    advice: str = ""
+    action: str = ""
     query: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "action", Action.of(self.action))
         if self.required and self.verdict is None:
             raise ContractError(f"finding {self.code} is required, so it cannot be NOT_MEASURED: say INCONCLUSIVE")
 
     @property
     def word(self) -> str:
-        """The verdict's word, ``NOT_MEASURED`` for none."""
-        return NOT_MEASURED if self.verdict is None else self.verdict.value
+        """The verdict's word: ``NOT_MEASURED`` for none, ``INFO`` for a PASS that carries no verdict."""
+        if self.verdict is None:
+            return NOT_MEASURED
+        return self.verdict.value if self.required or self.verdict is not Verdict.PASS else INFO
 
     def to_dict(self) -> dict[str, object]:
         """The finding as JSON values."""
         return {
             "code": self.code,
+            "key": self.key,
             "verdict": self.word,
             "required": self.required,
             "subject": self.subject,
@@ -111,7 +159,7 @@ class Finding:
             "level": _number(self.level),
             "threshold": _number(self.threshold),
             "unit": self.unit,
-            "advice": self.advice,
+            "action": Action.of(self.action).to_dict(),
             "query": self.query,
         }
 
@@ -131,6 +179,37 @@ def overall(findings: Iterable[Finding]) -> Verdict:
     return Verdict.WARN if any(f.verdict in (Verdict.WARN, Verdict.FAIL) for f in known) else Verdict.PASS
 
 
+def read_summary(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored summary in today's form.
+
+    Parameters
+    ----------
+    stored : mapping
+        Of ``result.json``. One of ``meshlab.result/1`` gets what that form did not have: empty keys, actions in place
+        of advice, and ``INFO`` for what only informed.
+
+    Returns
+    -------
+    dict
+        Of schema `SCHEMA`; a form that nobody knows stays as it is.
+    """
+    if stored.get("schema") != _EARLIER:
+        return dict(stored)
+    findings = stored.get("findings", [])
+    if isinstance(findings, list):
+        findings = [_read_finding(f) if isinstance(f, Mapping) else f for f in findings]
+    added: dict[str, Any] = {"action": None, "state": "", "since": "", "doubts": []}
+    return {**added, **stored, "schema": SCHEMA, "findings": findings}
+
+
+def _read_finding(stored: Mapping[str, Any]) -> dict[str, Any]:
+    advice = stored.get("advice", "")
+    informs = stored.get("verdict") == Verdict.PASS and not stored.get("required", True)
+    kept = {name: value for name, value in stored.items() if name != "advice"}
+    action = {"text": advice, "command": ""} if advice else None
+    return {"key": "", **kept, "action": action, **({"verdict": INFO} if informs else {})}
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """A question's answer about one subject.
@@ -145,6 +224,14 @@ class Result:
     headline : str
         One plain sentence with the numbers and their uncertainty.
     findings : sequence of Finding
+    action : Action or str
+        What to do first; empty when nothing is to be done.
+    state : str
+        Of what the headline tells: ``ongoing``, ``over``, ``upcoming``, or empty where that is not known.
+    since : str
+        When the state began, RFC 3339; empty where that is not known.
+    doubts : sequence of str
+        Why the evidence may not be complete, one sentence each.
     window : str
         The window, in words (UTC).
     source : str
@@ -158,9 +245,18 @@ class Result:
     verdict: Verdict
     headline: str
     findings: Sequence[Finding]
+    action: str = ""
+    state: str = ""
+    since: str = ""
+    doubts: Sequence[str] = ()
     window: str = ""
     source: str = ""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "action", Action.of(self.action))
+        if self.state not in STATES:
+            raise ContractError(f"the state of a result is {self.state!r}, not one of {', '.join(STATES[1:])}")
 
     def to_dict(self) -> dict[str, object]:
         """The summary: no tables, no versions, no run time, no paths; floats at 6 significant digits.
@@ -176,6 +272,10 @@ class Result:
             "subject": self.subject,
             "verdict": self.verdict.value,
             "headline": self.headline,
+            "action": Action.of(self.action).to_dict(),
+            "state": self.state,
+            "since": self.since,
+            "doubts": list(self.doubts),
             "window": self.window,
             "source": self.source,
             "findings": [f.to_dict() for f in self.findings],
@@ -192,8 +292,8 @@ class Result:
         lines = [f"{SHAPES[self.verdict]} {self.verdict.value}  {sanitize.plain(self.headline)}"]
         for f in self.findings:
             lines.append(f"  {SHAPES[f.word]} {f.word:<12} {f.code}  {sanitize.plain(f.statement)}")
-            if f.advice:
-                lines.append(f"{'':29}-> {sanitize.plain(f.advice)}")
+            if f.action:
+                lines.append(f"{'':29}-> {sanitize.plain(f.action)}")
         return "\n".join(lines)
 
     def to_html(self) -> str:
@@ -240,12 +340,12 @@ def _row(f: Finding) -> str:
     if f.interval is not None:
         level = f" ({100 * f.level:g} %)" if f.level is not None else ""
         interval = f"{_text(f.interval[0])} to {_text(f.interval[1])}{unit}{level}"
-    advice = f"<br><em>{sanitize.html(f.advice)}</em>" if f.advice else ""
+    action = f"<br><em>{sanitize.html(f.action)}</em>" if f.action else ""
     note = "" if f.required else " (informs)"
     return (
         f'<tr><td style="text-align:left;white-space:nowrap">{SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
         f'<td style="text-align:left;white-space:nowrap">{sanitize.html(f.code)}</td>'
-        f'<td style="text-align:left">{sanitize.html(f.statement)}{advice}</td>'
+        f'<td style="text-align:left">{sanitize.html(f.statement)}{action}</td>'
         f"<td>{'' if f.value is None else _text(f.value) + unit}</td><td>{interval}</td>"
         f"<td>{'' if f.threshold is None else _text(f.threshold) + unit}</td></tr>"
     )

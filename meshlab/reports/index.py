@@ -15,7 +15,7 @@ from urllib.parse import quote
 import meshlab
 from meshlab.core import sanitize
 from meshlab.core.files import write_text
-from meshlab.core.results import SCHEMA, SHAPES
+from meshlab.core.results import SCHEMA, SHAPES, read_summary
 from meshlab.errors import ParameterError
 from meshlab.reports.render.page import templates
 from meshlab.reports.sweep.judging import ERROR
@@ -76,7 +76,7 @@ def runs(folder: Path) -> Iterator[Run]:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(found, dict) and _is_run(found):
+        if isinstance(found, dict) and _is_run(found := read_summary(found)):
             yield _run(found, path, folder)
 
 
@@ -147,7 +147,7 @@ def _is_run(found: Mapping[str, Any]) -> bool:
     about = _summary(found).get("waivers", {})
     return (
         found.get("schema") in (SCHEMA, SWEPT)
-        and found.get("verdict") in _SHAPES
+        and found.get("verdict") in _WORST
         and isinstance(findings, list)
         and all(isinstance(f, Mapping) and isinstance(f.get("waived", {}), Mapping) for f in findings)
         and isinstance(about, Mapping)
@@ -159,7 +159,7 @@ def _is_run(found: Mapping[str, Any]) -> bool:
 def _summary(found: Mapping[str, Any]) -> Mapping[str, Any]:
     """The result: of a sweep's row the one inside of it, which a service that was not judged has not."""
     summary = found.get("result") if found.get("schema") == SWEPT else found
-    return summary if isinstance(summary, Mapping) else {}
+    return read_summary(summary) if isinstance(summary, Mapping) else {}
 
 
 def _moment(at: str) -> float:

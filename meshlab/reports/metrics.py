@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshlab.core import sanitize
-from meshlab.core.results import SHAPES, Verdict
+from meshlab.core.results import NOT_MEASURED, SHAPES, Verdict
 
 __all__ = ["exposition", "sweep_exposition"]
 
@@ -71,13 +71,14 @@ def sweep_exposition(
         As of `exposition`.
     """
     who = {"report": report, "question": question}
-    words = [str(record["verdict"]) for record in records]
+    said = [str(record["verdict"]) for record in records]
+    words = (*map(str, Verdict), NOT_MEASURED, "ERROR")
     return _written(
         [
             (
                 "meshlab_subjects",
                 "Services of the last sweep by verdict.",
-                [({**who, "verdict": word}, float(words.count(word))) for word in (*SHAPES, "ERROR")],
+                [({**who, "verdict": word}, float(said.count(word))) for word in words],
             ),
             ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
             ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),

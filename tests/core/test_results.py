@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 
-from meshlab.core.results import MIME_TYPE, Finding, Result, Verdict, overall
+from meshlab.core.results import MIME_TYPE, SCHEMA, Action, Finding, Result, Verdict, overall, read_summary
 from meshlab.errors import ContractError
 
 
@@ -72,3 +73,41 @@ def test_hostile_text_stays_text() -> None:
     assert "\x1b" not in str(shown["text/plain"])
     assert MIME_TYPE in shown
     assert "<strong>" in str(shown["text/html"])
+
+
+def test_a_finding_that_only_informs_says_info_in_place_of_pass_and_still_warns() -> None:
+    assert [finding(v, required=False).word for v in (P, W, None)] == ["INFO", "WARN", "NOT_MEASURED"]
+    assert finding(P).word == "PASS"
+
+
+def test_an_action_is_a_text_that_may_have_a_command() -> None:
+    plain = Finding(code="ML-XXX-001", verdict=F, subject="s", statement="x", action="Roll back.")
+    told = Action("Roll back.", "kubectl argo rollouts abort catalog")
+    assert (plain.action, plain.to_dict()["action"]) == ("Roll back.", {"text": "Roll back.", "command": ""})
+    copied = pickle.loads(pickle.dumps(told))
+    assert (copied.text, copied.command) == (told.text, told.command)
+    assert finding(F).to_dict()["action"] is None
+
+
+def test_a_state_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ContractError, match="state"):
+        Result(question="q", subject="s", verdict=F, headline="x", findings=[], state="later")
+
+
+def test_a_stored_summary_of_the_form_before_is_read() -> None:
+    old = {
+        "schema": "meshlab.result/1",
+        "verdict": "WARN",
+        "findings": [
+            {"code": "ML-XXX-001", "verdict": "PASS", "required": False, "advice": ""},
+            {"code": "ML-XXX-002", "verdict": "WARN", "required": True, "advice": "look"},
+        ],
+    }
+    new = read_summary(old)
+    assert (new["schema"], new["state"], new["doubts"]) == (SCHEMA, "", [])
+    assert [(f["verdict"], f["action"], f["key"]) for f in new["findings"]] == [
+        ("INFO", None, ""),
+        ("WARN", {"text": "look", "command": ""}, ""),
+    ]
+    assert read_summary(new) == new
+    assert read_summary({"schema": "other/1"}) == {"schema": "other/1"}

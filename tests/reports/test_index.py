@@ -19,7 +19,7 @@ HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
 def write(folder: Path, verdict: str, hour: int, *, subject: str = "a/b/c", page: bool = True, **more: Any) -> None:
     folder.mkdir(parents=True)
     window = f"2026-11-24T00:00:00Z to 2026-11-24T{hour:02}:00:00Z, step 15s"
-    base = {"schema": "meshlab.result/1", "question": "canary", "subject": subject, "verdict": verdict}
+    base = {"schema": "meshlab.result/2", "question": "canary", "subject": subject, "verdict": verdict}
     found = {**base, "headline": f"said at {hour}", "window": window, **more}
     name = "record.json" if found["schema"] == "meshlab.swept/1" else "result.json"
     (folder / name).write_text(json.dumps(found), encoding="utf-8")
@@ -80,7 +80,7 @@ def test_sweeps_and_reports_of_one_folder_stand_together_in_the_order_of_time(tm
     write(tmp_path / "sweep/canary-3/subjects/c", "PASS", 3, **swept, result=WAIVED, owner="team-a")
     # A sweep keeps a report's own result beside its row: it is one run.
     (tmp_path / "sweep/canary-3/subjects/c/result.json").write_text(
-        json.dumps({"schema": "meshlab.result/1", "question": "canary", "subject": "a/b/c", "verdict": "FAIL"})
+        json.dumps({"schema": "meshlab.result/2", "question": "canary", "subject": "a/b/c", "verdict": "FAIL"})
     )
     late = "2026-11-24T00:00:00Z to 2026-11-24T03:00:00.500Z, step 15s"
     write(tmp_path / "again", "WARN", 3, **{**WAIVED, "window": late})
@@ -120,7 +120,7 @@ def test_hostile_names_stay_text_and_nothing_is_loaded(tmp_path: Path) -> None:
 def test_half_written_and_foreign_files_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "a", "PASS", 1)
     write(tmp_path / ".b.new", "FAIL", 2)
-    odd = '{"schema": "meshlab.result/1", "verdict": "FAIL", '
+    odd = '{"schema": "meshlab.result/2", "verdict": "FAIL", '
     for name, content in (
         ("c", "{"),
         ("d", "[]"),
@@ -144,3 +144,11 @@ def test_a_folder_without_reports_is_refused(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ParameterError, match="name the folder"):
             write_index(folder)
+
+
+def test_runs_of_the_form_before_stay_in_the_index(tmp_path: Path) -> None:
+    informs = {"code": "ML-CAN-004", "verdict": "PASS", "required": False, "advice": ""}
+    write(tmp_path / "old", "PASS", 1, schema="meshlab.result/1", findings=[informs])
+    write(tmp_path / "new", "FAIL", 2)
+    (article,) = read(tmp_path).select("article")
+    assert [li.text.split()[1] for li in article.select("li")] == ["FAIL", "PASS"]

@@ -55,7 +55,7 @@ def test_metrics_are_read_by_a_parser_as_they_were_meant() -> None:
     holds = {s.labels["verdict"]: s.value for s in found["meshlab_verdict"]}
     assert holds == {"PASS": 0, "WARN": 0, "FAIL": 1, "INCONCLUSIVE": 0}
     counts = {s.labels["verdict"]: s.value for s in found["meshlab_findings"]}
-    assert counts == {"PASS": 1, "WARN": 2, "FAIL": 1, "INCONCLUSIVE": 0, "NOT_MEASURED": 1}
+    assert counts == {"PASS": 1, "WARN": 2, "FAIL": 1, "INCONCLUSIVE": 0, "INFO": 0, "NOT_MEASURED": 1}
     (last,) = found["meshlab_report_last_run_timestamp_seconds"]
     assert last.value == 1_769_860_800.5
     assert last.labels["subject"] == HOSTILE.replace("\n", " ").replace("\x1b", " ")

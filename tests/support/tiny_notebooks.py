@@ -53,7 +53,7 @@ def result(text: str = "all is well", verdict: Verdict = Verdict.PASS) -> Result
             level=0.98,
             threshold=0.5,
             unit="points",
-            advice=text,
+            action=text,
             query=text,
         ),
         Finding(code="ML-TST-002", verdict=None, required=False, subject=text, statement="not there"),

@@ -129,7 +129,7 @@ def _finding(way: str, counts: dict[str, int], policy: Policy, subject: str) -> 
         level=0.95,
         threshold=policy.alpha,
         unit="share",
-        advice="do not trust a FAIL here before you know how the baseline's pods differ" if often else "",
+        action="do not trust a FAIL here before you know how the baseline's pods differ" if often else "",
     )
 
 
@@ -143,7 +143,7 @@ def _not_measured(pods: int, blocks: int, subject: str) -> Calibration:
             f"false alarms were not measured: the baseline has pods that can be told apart: {pods} ({_FEWEST_PODS} are "
             f"needed), and {blocks} blocks come before the canary's first ({_FEWEST_BLOCKS} are needed)"
         ),
-        advice="start the window well before the canary",
+        action="start the window well before the canary",
     )
     return Calibration("", MappingProxyType({}), finding)
 

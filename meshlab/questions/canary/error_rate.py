@@ -108,13 +108,13 @@ def error_finding(
     counts = f"{errors_c:,} of {requests_c:,} canary requests failed, {errors_b:,} of {requests_b:,} of the baseline"
     verdict = judged(failing=failing, tolerated=rate.log_below >= math.log(1.0 / policy.alpha))
     measured = math.isfinite(rate.difference)
-    statement, advice = f"{counts}: no comparison is possible", "send traffic to both versions"
+    statement, action = f"{counts}: no comparison is possible", "send traffic to both versions"
     if measured:
         statement = (
             f"{counts}: {100 * rate.difference:+.2f} points ({level} interval {100 * rate.lower:+.2f} to "
             f"{100 * rate.upper:+.2f}, at every look){_times(rate)}; tolerated are {100 * rate.margin:+.2f}"
         )
-        advice = {
+        action = {
             Verdict.FAIL: "roll the canary back",
             Verdict.WARN: "it is worse beyond doubt, and tolerable: decide whether that is worth the change",
             Verdict.PASS: "",
@@ -130,7 +130,7 @@ def error_finding(
         level=policy.level if measured else None,
         threshold=100 * rate.margin if measured else None,
         unit="points",
-        advice=advice,
+        action=action,
         query=query,
     )
 
@@ -158,7 +158,7 @@ def burst_finding(rate: ErrorRate, subject: str) -> Finding:
         ),
         value=rate.phi if bursty else None,
         threshold=1.0 if bursty else None,
-        advice="look for a cause outside the two versions: a shared dependency, a node" if bursty else "",
+        action="look for a cause outside the two versions: a shared dependency, a node" if bursty else "",
     )
 
 

@@ -175,7 +175,7 @@ def _headline(
     if verdict is Verdict.INCONCLUSIVE:
         # Whether the data can carry a verdict comes before what they say.
         first = next(f for f in (*findings[4:], *findings[:4]) if f.verdict is Verdict.INCONCLUSIVE)
-        return f"No verdict yet on {arms}: {first.statement}; {first.advice}"
+        return f"No verdict yet on {arms}: {first.statement}; {first.action}"
     do = {Mode.CANARY: "Promote", Mode.BLUE_GREEN: "Keep", Mode.MIRROR: "Ready for live traffic"}[Mode(scope.mode)]
     caution = f"{do} with care" if verdict is Verdict.WARN else do
     return f"{caution}: {scope.canary} {failing} and {slower}, both within the margins"

@@ -98,7 +98,7 @@ def latency_finding(
             statement=f"latency cannot be compared: no {what}",
             threshold=threshold,
             unit="probability",
-            advice=remedy,
+            action=remedy,
             query=query,
         )
     bounded = math.isfinite(found.upper - found.lower) and found.upper - found.lower < 1.0
@@ -117,7 +117,7 @@ def latency_finding(
         level=policy.level,
         threshold=threshold,
         unit="probability",
-        advice={
+        action={
             Verdict.FAIL: "roll the canary back, or find out where its time goes",
             Verdict.WARN: "",
             Verdict.PASS: "",

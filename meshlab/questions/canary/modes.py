@@ -95,7 +95,7 @@ def mode_finding(found: Aligned, source: Outcomes, destination: Outcomes, scope:
                 f"{scope.canary} served after {scope.baseline}: each moment is compared with one "
                 f"{found.after_s / 60:.1f} minutes earlier, so whatever else changed in between counts as well"
             ),
-            advice="for a comparison at the same moments, let both serve for a while",
+            action="for a comparison at the same moments, let both serve for a while",
         )
     return None
 
@@ -113,7 +113,7 @@ def _mirror_finding(code: str, source: Outcomes, destination: Outcomes, scope: S
         + (f", and {live:,} live ones, which users felt" if mixed else ", and no live one: users felt nothing of it"),
         value=share,
         unit="share",
-        advice="take it out of the split, or judge it as a canary" if mixed else "",
+        action="take it out of the split, or judge it as a canary" if mixed else "",
     )
 
 

@@ -67,7 +67,7 @@ def pods_finding(table: pd.DataFrame, warm: Warm, scope: Scope, subject: str, po
             required=False,
             subject=subject,
             statement=f"{started}; the metrics do not tell the pods of both arms apart",
-            advice="let the scraper set a label pod",
+            action="let the scraper set a label pod",
         )
     (base, other) = arms.values()
     each = [float(rows["requests"].sum()) / len(rows) for rows in (base, other)]
@@ -77,21 +77,21 @@ def pods_finding(table: pd.DataFrame, warm: Warm, scope: Scope, subject: str, po
         f"{started}; {len(base)} pod{'s' * (len(base) > 1)} of {scope.baseline} and {len(other)} of {scope.canary}, "
         f"with {each[0]:,.0f} and {each[1]:,.0f} requests each"
     )
-    advice = []
+    action = []
     if restarted[scope.canary]:
         text += f"; pods of {scope.canary} were restarted {restarted[scope.canary]} times"
-        advice.append(f"find out why {scope.canary} restarts: requests are lost, and start-up counts as its latency")
+        action.append(f"find out why {scope.canary} restarts: requests are lost, and start-up counts as its latency")
     if restarted[scope.baseline]:
         text += f"; pods of {scope.baseline} were restarted {restarted[scope.baseline]} times"
     if times > _UNLIKE:
         less = scope.canary if each[1] < each[0] else scope.baseline
         text += f"; a pod of {less} has {times:.1f} times less to do, which makes it look better than it is"
-        advice.append("give both arms pods in proportion to their traffic")
+        action.append("give both arms pods in proportion to their traffic")
     return Finding(
         code=code,
-        verdict=Verdict.WARN if advice else Verdict.PASS,
+        verdict=Verdict.WARN if action else Verdict.PASS,
         required=False,
         subject=subject,
         statement=text,
-        advice="; ".join(advice),
+        action="; ".join(action),
     )

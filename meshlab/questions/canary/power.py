@@ -71,7 +71,7 @@ def power_finding(table: pd.DataFrame, subject: str, policy: Policy) -> Finding:
         ),
         value=times if math.isfinite(times) else None,
         unit="times" if math.isfinite(times) else "",
-        advice="" if told else f"more traffic, or a longer window: each metric shares alpha = {policy.alpha:g}",
+        action="" if told else f"more traffic, or a longer window: each metric shares alpha = {policy.alpha:g}",
     )
 
 

@@ -28,28 +28,28 @@ def coverage_finding(evidence: Evidence, outcomes: Outcomes, subject: str, polic
     statement = (
         f"both versions were measured in {len(outcomes.index)} of {outcomes.possible} blocks of {policy.block_s} s"
     )
-    advice = ""
+    action = ""
     if failed:
         statement += f"; the store's answer is incomplete ({' | '.join(failed)})"
-        advice = "ask again when the store is whole, or ask for a shorter window"
+        action = "ask again when the store is whole, or ask for a shorter window"
     elif not requests_b or not requests_c:
         arm = "the canary" if requests_b else "the baseline" if requests_c else "either version"
         statement += f", and {arm} served no request in the window" if outcomes.possible else ""
-        advice = "send traffic to both versions, or move the window to where they had it"
+        action = "send traffic to both versions, or move the window to where they had it"
     elif share < policy.min_coverage:
-        advice = (
+        action = (
             f"at least {100 * policy.min_coverage:g} % are needed: start the window when both versions run, "
             "or look for gaps in the scraping"
         )
     return Finding(
         code="ML-CAN-003",
-        verdict=Verdict.INCONCLUSIVE if advice else Verdict.PASS,
+        verdict=Verdict.INCONCLUSIVE if action else Verdict.PASS,
         subject=subject,
         statement=statement,
         value=share,
         threshold=policy.min_coverage,
         unit="share",
-        advice=advice,
+        action=action,
     )
 
 
@@ -69,7 +69,7 @@ def split_finding(outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
             + (f"; {100 * observed:.1f} % of the requests went to the canary" if total else ""),
             value=observed if total else None,
             unit="share",
-            advice="give canary_weight, such as 0.25, to check it",
+            action="give canary_weight, such as 0.25, to check it",
         )
     p_value = float(binomtest(requests_c, total, policy.canary_weight).pvalue)
     wrong = p_value < _SPLIT_ALPHA
@@ -84,7 +84,7 @@ def split_finding(outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
         value=observed,
         threshold=policy.canary_weight,
         unit="share",
-        advice="find out why requests are lost or routed past the weights: the arms are not comparable"
+        action="find out why requests are lost or routed past the weights: the arms are not comparable"
         if wrong
         else "",
     )
@@ -113,7 +113,7 @@ def reporters_finding(
                 if blind
                 else f"the {whose} proxies reported nothing, so the two sides cannot be compared"
             ),
-            advice="give the two versions a label that both sides know, such as version"
+            action="give the two versions a label that both sides know, such as version"
             if blind
             else "put both sides of the edge into the mesh",
         )
@@ -133,7 +133,7 @@ def reporters_finding(
         required=False,
         subject=subject,
         statement="; ".join(parts),
-        advice="find out what stands between: retries, refused connections, callers outside the mesh" if differ else "",
+        action="find out what stands between: retries, refused connections, callers outside the mesh" if differ else "",
     )
 
 

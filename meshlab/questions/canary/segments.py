@@ -140,7 +140,7 @@ def segment_finding(
     value: float | None = None
     if failing:
         verdict, text = Verdict.FAIL, told
-        advice, value = f"roll back, or keep {where} away from the canary", float(worst["difference"])
+        action, value = f"roll back, or keep {where} away from the canary", float(worst["difference"])
     elif len(hidden) and pooled <= margin:
         row = hidden.iloc[0]
         verdict, value = Verdict.INCONCLUSIVE, float(row["standardised"])
@@ -148,7 +148,7 @@ def segment_finding(
             f"the arms get different mixes by {row['by']}, which hides a difference: {row['standardised']:+.2f} points "
             f"if both got the same mix, {100 * pooled:+.2f} as it is"
         )
-        advice = f"route every {row['by']} by the same weights"
+        action = f"route every {row['by']} by the same weights"
     elif len(differing):
         row = differing.iloc[0]
         verdict, value = Verdict.WARN, float(row["standardised"])
@@ -156,9 +156,9 @@ def segment_finding(
             f"the arms get different mixes by {row['by']} (Cramér's V {row['cramers_v']:.2f}); with the same mix the "
             f"difference of the error shares would be {row['standardised']:+.2f} points"
         )
-        advice = f"route every {row['by']} by the same weights"
+        action = f"route every {row['by']} by the same weights"
     else:
-        verdict, advice = Verdict.PASS, ""
+        verdict, action = Verdict.PASS, ""
         text = f"{len(found.parts)} parts of the traffic tell the same story, and both arms get the same mix"
     return Finding(
         code=code,
@@ -169,7 +169,7 @@ def segment_finding(
         value=value,
         threshold=100 * margin if value is not None and math.isfinite(margin) else None,
         unit="points" if value is not None else "",
-        advice=advice,
+        action=action,
         query=query,
     )
 

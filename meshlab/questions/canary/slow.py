@@ -132,7 +132,7 @@ def slow_finding(found: Slow, subject: str, policy: Policy, query: str, *, faili
             subject=subject,
             statement="slow requests cannot be compared: no bucket edge lies above the baseline's median",
             unit="points",
-            advice="export finer buckets, or see what ML-CAN-002 asks for",
+            action="export finer buckets, or see what ML-CAN-002 asks for",
             query=query,
         )
     tolerated = found.log_below >= math.log(1.0 / policy.alpha)
@@ -162,7 +162,7 @@ def slow_finding(found: Slow, subject: str, policy: Policy, query: str, *, faili
         level=policy.level if bounded else None,
         threshold=float(worst["margin"]),
         unit="points",
-        advice={
+        action={
             Verdict.FAIL: f"roll the canary back, or find out which of its requests take more than {edge}",
             Verdict.WARN: "more requests are slow beyond doubt, and tolerably many",
             Verdict.PASS: "",

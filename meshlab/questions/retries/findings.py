@@ -65,14 +65,14 @@ def state(found: Storm, all_edges: Edges, evidence: Evidence, subject: str, poli
     if found.state is State.UNKNOWN or broken:
         lack = next((evidence.missing[n] for n in ("callers", "proxies", "called") if n in evidence.missing), None)
         if broken:
-            said, advice = f"{', '.join(broken)} came back in part only", "ask again"
+            said, action = f"{', '.join(broken)} came back in part only", "ask again"
         elif lack is not None:
-            said, advice = f"attempts are not known: {lack.what} are not exported", lack.remedy
+            said, action = f"attempts are not known: {lack.what} are not exported", lack.remedy
         else:
             said = f"no edge had {policy.least} requests in the window"
-            advice = "move the window to where there was traffic"
+            action = "move the window to where there was traffic"
         return Finding(
-            code=code, verdict=Verdict.INCONCLUSIVE, subject=subject, statement=said, advice=advice, query=query
+            code=code, verdict=Verdict.INCONCLUSIVE, subject=subject, statement=said, action=action, query=query
         )
     return Finding(
         code=code,
@@ -81,7 +81,7 @@ def state(found: Storm, all_edges: Edges, evidence: Evidence, subject: str, poli
         statement=f"{found.state.value}: {_why(found, all_edges)}",
         value=found.probability,
         unit="probability of a storm",
-        advice=_ADVICE[found.state],
+        action=_ADVICE[found.state],
         query=query,
     )
 
@@ -133,7 +133,7 @@ def coverage(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
             ),
             value=float(len(fault)),
             unit="edges",
-            advice="include .*upstream_rq_retry.* in the proxies' stats as a regular expression, not as a prefix",
+            action="include .*upstream_rq_retry.* in the proxies' stats as a regular expression, not as a prefix",
             query=query,
         )
     lack = evidence.missing.get("proxies")
@@ -147,7 +147,7 @@ def coverage(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
         statement=f"{known}{more}" + (f"; not exported: {lack.what}" if lack else ""),
         value=float(own),
         unit="edges",
-        advice=lack.remedy if lack else "",
+        action=lack.remedy if lack else "",
         query=query,
     )
 
@@ -164,7 +164,7 @@ def identity(all_edges: Edges, among: Bools, evidence: Evidence, subject: str, p
             required=False,
             subject=subject,
             statement="no edge is counted at both ends: the counts cannot be checked against each other",
-            advice=evidence.missing["called"].remedy if "called" in evidence.missing else "",
+            action=evidence.missing["called"].remedy if "called" in evidence.missing else "",
             query=query,
         )
     off = (table["identity"] - 1).abs()
@@ -188,7 +188,7 @@ def identity(all_edges: Edges, among: Bools, evidence: Evidence, subject: str, p
         value=float(all_edges.table["identity"].to_numpy(np.float64)[worst]),
         threshold=1 + _IDENTITY,
         unit="good answers given for one received",
-        advice="a scrape is missing, a caller is outside the mesh, or requests are mirrored: trust other edges"
+        action="a scrape is missing, a caller is outside the mesh, or requests are mirrored: trust other edges"
         if bad
         else "",
         query=query,
@@ -215,7 +215,7 @@ def origin(found: Storm, all_edges: Edges, evidence: Evidence, subject: str) -> 
         ),
         value=float(all_edges.table["good_share"].to_numpy(np.float64)[found.origin]),
         unit="share",
-        advice=f"look at {plain(row['destination_service'])}: {found.trigger_kind or 'nothing below it fails'}",
+        action=f"look at {plain(row['destination_service'])}: {found.trigger_kind or 'nothing below it fails'}",
         query=query,
     )
 
@@ -236,7 +236,7 @@ def amplifiers(found: Storm, all_edges: Edges, evidence: Evidence, subject: str)
         statement=f"attempts for a request, from the origin upwards: {', '.join(said[:8])}",
         value=float(len(found.amplifiers)),
         unit="edges",
-        advice="retry at one of these hops only" if len(found.amplifiers) > 1 else "",
+        action="retry at one of these hops only" if len(found.amplifiers) > 1 else "",
         query=query,
     )
 
@@ -283,7 +283,7 @@ def value(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -> F
             required=False,
             subject=subject,
             statement=said,
-            advice=lack.remedy if lack else "",
+            action=lack.remedy if lack else "",
             query=query,
         )
     if retries < 1:
@@ -299,7 +299,7 @@ def value(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -> F
         value=share,
         threshold=_FUTILE,
         unit="requests saved by a retry",
-        advice="these retries only make load: bound them" if futile else "",
+        action="these retries only make load: bound them" if futile else "",
         query=query,
     )
 
@@ -327,7 +327,7 @@ def refusals(all_edges: Edges, among: Bools, evidence: Evidence, subject: str) -
         statement="; ".join(parts) + ("; nothing but the number of tries bounds them" if unbounded else ""),
         value=float(refused.sum()),
         unit="retries refused",
-        advice="set a retry budget: the number of tries bounds a request, and not the load" if unbounded else "",
+        action="set a retry budget: the number of tries bounds a request, and not the load" if unbounded else "",
         query=query,
     )
 
@@ -377,7 +377,7 @@ def breakers(stood: pd.DataFrame, shields: pd.DataFrame, evidence: Evidence, sub
             required=False,
             subject=subject,
             statement="; ".join(["breakers and ejections are not exported", *said]),
-            advice=lack.remedy if lack else "",
+            action=lack.remedy if lack else "",
             query=query,
         )
     # An idle pooled connection holds the breaker of connections open: it refuses nothing.
@@ -395,7 +395,7 @@ def breakers(stood: pd.DataFrame, shields: pd.DataFrame, evidence: Evidence, sub
         statement="; ".join([*(rows or ["no scrape saw a breaker open or a host ejected"]), *said]),
         value=float(seen["open"].sum()),
         unit="scrapes",
-        advice=(
+        action=(
             "what shed requests made it worse, or came with what did: look at its limits"
             if (shields["helped"] == WORSE).any()
             else ""
@@ -414,7 +414,7 @@ def vulnerable(table: pd.DataFrame, evidence: Evidence, subject: str) -> Finding
             required=False,
             subject=subject,
             statement="no service was seen full: how near retries can bring one to its capacity is not measured",
-            advice="test it with more load than it serves, and record that",
+            action="test it with more load than it serves, and record that",
             query=query,
         )
     order = {OVERLOADED: 0, VULNERABLE: 1, STABLE: 2, UNMEASURED: 3}
@@ -441,7 +441,7 @@ def vulnerable(table: pd.DataFrame, evidence: Evidence, subject: str) -> Finding
         value=float(row["load_per_s"] * row["worst"] / row["capacity_per_s"]) if known else None,
         threshold=1.0 if known else None,
         unit="of its capacity, if every request used all its tries",
-        advice=(
+        action=(
             "bound the retries, or add capacity: any time-out long enough can tip it"
             if risky
             else ""

@@ -170,7 +170,7 @@ def _incident(found: Storm) -> pd.DataFrame:
 def _headline(verdict: Verdict, told: list[Finding], found: Storm) -> str:
     first = told[0]
     if verdict is Verdict.INCONCLUSIVE:
-        return f"No verdict yet: {first.statement}; {first.advice}"
+        return f"No verdict yet: {first.statement}; {first.action}"
     sure = f" (probability of a storm {found.probability:.2f})" if np.isfinite(found.probability) else ""
     lead = {
         State.STABLE: "No retry storm",

@@ -35,14 +35,14 @@ def stopped(said: WhatIf, subject: str) -> Finding:
     others = table.iloc[1:]
     count = int(others["recovered"].sum())
     told = f"{again}; {count} of {len(others)} other policies do"
-    advice = ""
+    action = ""
     if said.advised is not None:
         best = table.loc[said.advised.name]
         told += (
             f", {said.advised.name} after {best['recovery_s']:.0f} s with at most {best['peak_per_s']:.3g} "
             f"attempts a second for {now['peak_per_s']:.3g}"
         )
-        advice = "" if now["recovered"] else f"{said.advised.name} on the hops of the table, as the proposal has it"
+        action = "" if now["recovered"] else f"{said.advised.name} on the hops of the table, as the proposal has it"
     sure = f" (what was measured is missed by {said.known.missed:.1%} at most)"
     return Finding(
         code=code,
@@ -52,7 +52,7 @@ def stopped(said: WhatIf, subject: str) -> Finding:
         statement=told + sure,
         value=float(count),
         unit="policies that recover",
-        advice=advice,
+        action=action,
     )
 
 
@@ -63,7 +63,7 @@ def ends(said: WhatIf, subject: str) -> Finding:
         return _refused(code, said, subject, "what ends it")
     cure = said.cure
     if cure.by_itself:
-        told, advice = f"it ends by itself after {cure.load_share_s:.0f} s", ""
+        told, action = f"it ends by itself after {cure.load_share_s:.0f} s", ""
     else:
         told = (
             f"switching retries off ends it after {cure.retries_off_s:.0f} s"
@@ -78,7 +78,7 @@ def ends(said: WhatIf, subject: str) -> Finding:
             if len(works)
             else "; with retries on, no cut of the load is enough"
         )
-        advice = "switch retries off first: it sheds no request" if cure.retries_off else "stop the load"
+        action = "switch retries off first: it sheds no request" if cure.retries_off else "stop the load"
     return Finding(
         code=code,
         verdict=Verdict.PASS if cure.by_itself else Verdict.WARN,
@@ -87,7 +87,7 @@ def ends(said: WhatIf, subject: str) -> Finding:
         statement=told,
         value=cure.load_share,
         unit="share of the load that may stay",
-        advice=advice,
+        action=action,
     )
 
 
@@ -101,7 +101,7 @@ def flaws(found: Sequence[Flaw], policy: Policy, subject: str) -> Finding:
             required=False,
             subject=subject,
             statement="how retries are configured is not known: no telemetry tells it",
-            advice="give routes_file: kubectl get virtualservices,destinationrules,httproutes -A -o yaml",
+            action="give routes_file: kubectl get virtualservices,destinationrules,httproutes -A -o yaml",
         )
     if not found:
         told = "nothing is wrong with the configured retries and time-outs"
@@ -117,7 +117,7 @@ def flaws(found: Sequence[Flaw], policy: Policy, subject: str) -> Finding:
         statement=f"{len(found)} flaws in the configuration; the first, at {first.service}: {first.statement}",
         value=float(len(found)),
         unit="flaws",
-        advice=first.remedy,
+        action=first.remedy,
     )
 
 
@@ -164,5 +164,5 @@ def _refused(code: str, said: WhatIf, subject: str, what: str) -> Finding:
         required=False,
         subject=subject,
         statement=said.refused.reason if nothing else f"{what} is not known: {said.refused.reason}",
-        advice="" if nothing else f"give {said.refused.remedy}",
+        action="" if nothing else f"give {said.refused.remedy}",
     )

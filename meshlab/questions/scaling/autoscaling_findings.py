@@ -34,7 +34,7 @@ def provisioned(supply: Provisioning, evidence: Evidence, subject: str, policy: 
             required=False,
             subject=subject,
             statement=f"not exported: {lack.what}" if lack else f"demand is not known: {plain(supply.refusal)}",
-            advice=lack.remedy if lack else "",
+            action=lack.remedy if lack else "",
             query=query,
         )
     verdict = (
@@ -57,7 +57,7 @@ def provisioned(supply: Provisioning, evidence: Evidence, subject: str, policy: 
         interval=(100 * supply.short_low, 100 * supply.short_high),
         threshold=100 * policy.short_warn,
         unit="% of time",
-        advice="" if verdict is Verdict.PASS else "a lower target, a quicker start, or more copies at the least",
+        action="" if verdict is Verdict.PASS else "a lower target, a quicker start, or more copies at the least",
         query=query,
     )
 
@@ -81,7 +81,7 @@ def flapping(
             required=False,
             subject=subject,
             statement=f"not exported: {lack.what}" if lack else "no autoscaler scales this service",
-            advice=lack.remedy if lack else "",
+            action=lack.remedy if lack else "",
             query=query,
         )
     known = len(scaler.replayed)
@@ -91,7 +91,7 @@ def flapping(
             verdict=Verdict.INCONCLUSIVE,
             subject=subject,
             statement=f"nothing of what {plain(scaler.name)} decided was scraped in the window",
-            advice="move the window",
+            action="move the window",
             query=query,
         )
     moved, net = churn(scaler.replayed)
@@ -117,16 +117,16 @@ def flapping(
         f"{net:+.0f})"
     )
     if other.window_s is not None:
-        advice = (
+        action = (
             f"set scaleDown.stabilizationWindowSeconds to {other.window_s:.0f} (now {scaler.spec_window_s:.0f}): "
             f"simulated with this traffic, next to no run is reversed; simulated as it is in force, it comes to "
             f"{other.reproduced}"
         )
     elif np.isfinite(need):
         why = plain(other.refusal) or "no window up to half an hour is enough"
-        advice = f"a window of {need:.0f} s would have bridged each of them; what it would lead to is not known: {why}"
+        action = f"a window of {need:.0f} s would have bridged each of them; what it would lead to is not known: {why}"
     else:
-        advice = plain(other.refusal)
+        action = plain(other.refusal)
     return Finding(
         code=code,
         verdict=Verdict.FAIL if count >= policy.reversals_fail else Verdict.WARN,
@@ -135,7 +135,7 @@ def flapping(
         value=float(count),
         threshold=float(policy.reversals_fail),
         unit="reversals",
-        advice=advice,
+        action=action,
         query=query,
     )
 
@@ -161,7 +161,7 @@ def explained(scaler: Autoscaler | None, evidence: Evidence, subject: str, polic
         value=done / total,
         threshold=policy.explained,
         unit="share",
-        advice=(
+        action=(
             ""
             if enough
             else "give hpa_file the autoscaler's YAML and sync_s the controller's period; else something else scales it"
@@ -189,21 +189,21 @@ def bounds(scaler: Autoscaler | None, subject: str, queries: Queries) -> Finding
         f"{plain(scaler.name)} has {scaler.spec.least} to {scaler.spec.most} copies and wanted more in {share:.1%} of "
         "its sync periods"
     )
-    advice = []
+    action = []
     if share > 0:
-        advice.append(f"raise maxReplicas above {most:.0f}, or the target")
+        action.append(f"raise maxReplicas above {most:.0f}, or the target")
     if blind > 0:
         text += f"; in {blind:.1%} its metric was missing"
-        advice.append("find out why the metric was missing: it scales down no more then")
+        action.append("find out why the metric was missing: it scales down no more then")
     return Finding(
         code=code,
-        verdict=Verdict.WARN if advice else Verdict.PASS,
+        verdict=Verdict.WARN if action else Verdict.PASS,
         required=False,
         subject=subject,
         statement=text,
         value=100 * share,
         unit="% of periods",
-        advice="; ".join(advice),
+        action="; ".join(action),
         query=query,
     )
 
@@ -220,7 +220,7 @@ def lag_chain(chain: pd.DataFrame, evidence: Evidence, subject: str, queries: Qu
             required=False,
             subject=subject,
             statement=f"not exported: {lack.what}" if lack else "no pod was started by the autoscaler in the window",
-            advice=lack.remedy if lack else "",
+            action=lack.remedy if lack else "",
             query=query,
         )
     table = summary(chain)

@@ -39,7 +39,7 @@ def operating_point(
                 verdict=Verdict.INCONCLUSIVE,
                 subject=subject,
                 statement=f"not exported: {lack.what}",
-                advice=lack.remedy,
+                action=lack.remedy,
                 query=query,
             )
     broken = [name for name in ("counts", "durations") if evidence.queries[name].failed]
@@ -50,7 +50,7 @@ def operating_point(
             verdict=Verdict.INCONCLUSIVE,
             subject=subject,
             statement=said,
-            advice="ask again, or move the window to where there was traffic",
+            action="ask again, or move the window to where there was traffic",
             query=query,
         )
     blocks = int(one.fit.counts.sum())
@@ -71,7 +71,7 @@ def operating_point(
             ),
             value=None,
             unit="in flight",
-            advice="" if straight else "look at a window with more load, or run a load test that rises past the knee",
+            action="" if straight else "look at a window with more load, or run a load test that rises past the knee",
             query=query,
         )
     at = knee.estimate
@@ -94,7 +94,7 @@ def operating_point(
         value=at.value,
         interval=(at.low, at.high),
         unit="in flight",
-        advice=""
+        action=""
         if verdict is Verdict.PASS
         else "more copies, or earlier: from here on most of an added request waits",
         query=query,
@@ -188,7 +188,7 @@ def versions(found: tuple[str, str, Comparison] | None, subject: str) -> Finding
         value=change.value,
         interval=(change.low, change.high),
         unit="share",
-        advice=f"find out what {plain(second)} does for each request that {plain(first)} does not" if worse else "",
+        action=f"find out what {plain(second)} does for each request that {plain(first)} does not" if worse else "",
     )
 
 
@@ -208,7 +208,7 @@ def cost(table: pd.DataFrame, one: Capacity | None, evidence: Evidence, subject:
             statement=f"not exported: {lack.what}"
             if lack
             else "too few blocks, or one rate only, to tell the sidecar's cost",
-            advice=lack.remedy if lack else "",
+            action=lack.remedy if lack else "",
             query=query,
         )
     row = mine.iloc[0]
@@ -239,7 +239,7 @@ def little(flow: pd.DataFrame, evidence: Evidence, subject: str, queries: Querie
             required=False,
             subject=subject,
             statement="there is no gauge of requests in flight to check the durations with",
-            advice="let the callers' Envoys export cluster.*.upstream_rq_active",
+            action="let the callers' Envoys export cluster.*.upstream_rq_active",
             query=query,
         )
     begin, end = evidence.window.start, evidence.window.end
@@ -258,6 +258,6 @@ def little(flow: pd.DataFrame, evidence: Evidence, subject: str, queries: Querie
         value=told / seen if seen > 0 else None,
         threshold=_MISMATCH,
         unit="share",
-        advice="retries, local replies or callers outside the mesh: do not trust the knee" if warn else "",
+        action="retries, local replies or callers outside the mesh: do not trust the knee" if warn else "",
         query=query,
     )

@@ -222,7 +222,7 @@ def _headline(verdict: Verdict, findings: list[Finding], main: Capacity | None, 
         return f"It has room{follows}{carries}"
     if verdict is Verdict.INCONCLUSIVE:
         first = next(f for f in told if f.verdict is Verdict.INCONCLUSIVE)
-        return f"No verdict yet: {first.statement}; {first.advice}"
+        return f"No verdict yet: {first.statement}; {first.action}"
     lead = "It does not keep up" if verdict is Verdict.FAIL else "It keeps up, with a flaw"
     same = [f for f in told if f.verdict is (Verdict.FAIL if verdict is Verdict.FAIL else Verdict.WARN)]
     return f"{lead}: " + "; ".join(f.statement for f in same[:2])

@@ -113,7 +113,7 @@ def windows(result: Result) -> Figure:
     """What other stabilisation windows would have come to, with the same traffic."""
     table = result.tables["what_if"]
     found = _finding(result, "ML-SCA-005")
-    said = found.advice if len(table) else "Nothing was simulated"
+    said = found.action if len(table) else "Nothing was simulated"
     with figure(f"Reversals and copies by the length of the window on the way down, simulated. {said}.") as (fig, ax):
         if _empty(ax, table):
             return fig

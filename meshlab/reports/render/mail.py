@@ -75,12 +75,12 @@ def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: s
 
 def _row(finding: Mapping[str, Any], whose: str) -> str:
     word = str(finding["verdict"])
-    advice = f"<br><strong>{_text(finding['advice'])}</strong>" if finding.get("advice") else ""
+    action = f"<br><strong>{_text(finding['action']['text'])}</strong>" if finding.get("action") else ""
     judged = f"{SHAPES[word]} {word.replace('_', ' ')}{', waived' if finding.get('waived') else ''}"
     other = f" ({finding['owner']})" if finding.get("owner", whose) != whose else ""
     return (
         f'<tr><th scope="row" style="{_CELL};color:{INKS[word]};white-space:nowrap">{judged}</th>'
-        f'<td style="{_CELL}">{_text(finding["code"])}{_text(other)}: {_text(finding["statement"])}{advice}</td></tr>\n'
+        f'<td style="{_CELL}">{_text(finding["code"])}{_text(other)}: {_text(finding["statement"])}{action}</td></tr>\n'
     )
 
 

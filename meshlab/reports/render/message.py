@@ -14,7 +14,7 @@ __all__ = ["changes", "message", "weight"]
 _FINDINGS: Final = 3
 _NOTES: Final = 3
 _LONGEST: Final = 300
-_ORDER: Final = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_MEASURED", "PASS")
+_ORDER: Final = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_MEASURED", "PASS", "INFO")
 
 
 def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: str = "") -> str:
@@ -92,7 +92,7 @@ def changes(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> list
 def weight(finding: Mapping[str, Any]) -> tuple[bool, int, bool]:
     """What findings are sorted by, the ones that matter most first; a waived one stands before what is in order."""
     word = finding["verdict"]
-    in_order = word in ("NOT_MEASURED", "PASS")
+    in_order = word in ("NOT_MEASURED", "PASS", "INFO")
     return in_order, len(_ORDER) if finding.get("waived") else _ORDER.index(word), not finding.get("required", True)
 
 

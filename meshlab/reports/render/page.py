@@ -142,7 +142,7 @@ def _findings(result: Mapping[str, Any]) -> str:
     rows = [
         {
             "required": True,
-            "advice": "",
+            "action": None,
             "query": "",
             "waived": None,
             **f,

@@ -22,7 +22,7 @@ from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 from meshlab import config
 from meshlab.core import sanitize
 from meshlab.core.files import atomic_folder
-from meshlab.core.results import Verdict
+from meshlab.core.results import Verdict, read_summary
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.metrics import exposition
@@ -179,7 +179,7 @@ def _before(target: Path) -> dict[str, Any] | None:
         found = json.loads((target / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return read_summary(found) if isinstance(found, dict) else None
 
 
 def _check_is_ours(target: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshlab.core.files import write_text
+from meshlab.core.results import read_summary
 from meshlab.errors import MeshlabError
 from meshlab.reports.run.runner import Outcome, run
 from meshlab.reports.schedules.entries import Scheduled
@@ -116,4 +117,4 @@ def _summary(folder: Path) -> dict[str, Any] | None:
         found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "verdict" in found else None
+    return read_summary(found) if isinstance(found, dict) and "verdict" in found else None

@@ -20,6 +20,7 @@ from meshlab import config
 from meshlab.core import sanitize
 from meshlab.core.files import atomic_folder, write_text
 from meshlab.core.progress import report as tell
+from meshlab.core.results import read_summary
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError, ReportError
 from meshlab.questions.base import question as named
@@ -291,6 +292,9 @@ def _keep(work: Path, task: Task, done: Done) -> None:
 def _records(run: Path) -> dict[str, Mapping[str, Any]]:
     """What a run has finished. An error is no end: it is tried again."""
     found = [_read(path) for path in sorted(run.glob("subjects/[!.]*/record.json"))]
+    for record in found:
+        if isinstance(record.get("result"), dict):
+            record["result"] = read_summary(record["result"])
     return {str(r["subject"]): r for r in found if r.get("schema") == SCHEMA and r.get("verdict") != ERROR}
 
 
@@ -313,7 +317,7 @@ def _summary(run: Path | None, subject: object) -> Mapping[str, Any] | None:
     if run is None:
         return None
     found = _read(run / "subjects" / folder_of(subject) / "record.json").get("result")
-    return found if isinstance(found, dict) else None
+    return read_summary(found) if isinstance(found, dict) else None
 
 
 def _table(records: Sequence[Mapping[str, Any]], path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from meshlab.core.results import NOT_MEASURED, Finding, Verdict, overall
+from meshlab.core.results import INFO, NOT_MEASURED, Finding, Verdict, overall
 from meshlab.core.sanitize import plain
 from meshlab.reports.waivers.entries import Waiver, of_family
 
@@ -133,7 +133,7 @@ def _note(waiver: Waiver, hit: Sequence[Mapping[str, Any]], at: datetime) -> str
         return ""
     if "INCONCLUSIVE" in words:
         return f"the waiver of {waiver} has no effect: what lacks data cannot be waived"
-    word = "PASS" if "PASS" in words else "not measured"
+    word = "PASS" if words & {"PASS", INFO} else "not measured"
     return f"the waiver of {waiver} (until {waiver.until}) is not needed: the finding is {word}"
 
 
@@ -145,13 +145,13 @@ def _asked(findings: Sequence[Mapping[str, Any]], *, waived: bool) -> str:
             verdict=_verdict(f, waived=waived),
             subject="",
             statement="",
-            required=bool(f.get("required", True)) and f["verdict"] != NOT_MEASURED,
+            required=bool(f.get("required", True)) and f["verdict"] not in (INFO, NOT_MEASURED),
         )
         for f in findings
     ).value
 
 
 def _verdict(finding: Mapping[str, Any], *, waived: bool) -> Verdict | None:
-    if finding["verdict"] == NOT_MEASURED:
+    if finding["verdict"] in (INFO, NOT_MEASURED):
         return None
     return Verdict.PASS if waived and "waived" in finding else Verdict(finding["verdict"])

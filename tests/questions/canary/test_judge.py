@@ -45,8 +45,8 @@ def test_slower_responses_alone_fail(make_evidence: MakeEvidence) -> None:
 def test_little_traffic_is_inconclusive_and_says_how_much_is_missing(make_evidence: MakeEvidence) -> None:
     result = judge(make_evidence(per_block=(60, 20)), SCOPE)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "more canary requests" in one(result, "ML-CAN-001").advice
-    assert "minutes at this rate" in one(result, "ML-CAN-001").advice
+    assert "more canary requests" in one(result, "ML-CAN-001").action
+    assert "minutes at this rate" in one(result, "ML-CAN-001").action
 
 
 def test_what_is_not_tolerated_never_passes_and_what_is_the_same_never_fails(make_evidence: MakeEvidence) -> None:
@@ -102,7 +102,7 @@ def test_missing_durations_are_inconclusive_with_the_remedy(make_evidence: MakeE
     )
     result = judge(without, SCOPE)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert one(result, "ML-CAN-002").advice == "export them"
+    assert one(result, "ML-CAN-002").action == "export them"
 
 
 def test_an_incomplete_answer_never_passes(make_evidence: MakeEvidence) -> None:

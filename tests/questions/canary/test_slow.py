@@ -46,7 +46,7 @@ def test_the_same_tail_passes_at_every_edge(make_evidence: MakeEvidence) -> None
 def test_little_traffic_settles_nothing(make_evidence: MakeEvidence) -> None:
     found = one(judge(with_tail(make_evidence(), 0.0, per_block=3), SCOPE), "ML-CAN-008")
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.advice
+    assert found.action
 
 
 def test_an_objective_between_edges_is_judged_at_the_next_edge_and_says_so(make_evidence: MakeEvidence) -> None:

@@ -98,7 +98,7 @@ def test_a_service_whose_requests_all_fail_is_not_full() -> None:
     result = judged(full(100, 300, 100))
     assert result.tables["capacity"].empty
     assert finding(result).verdict is None
-    assert finding(result).advice
+    assert finding(result).action
 
 
 def test_a_service_that_takes_in_all_is_not_full() -> None:
@@ -174,7 +174,7 @@ def test_an_overload_without_retries_tells_the_capacity_and_not_the_risk() -> No
     assert (row["state"], row["worst_from"]) == ("not measured", "")
     assert np.isnan(row["safe_per_s"])
     assert finding(lab("overload")).verdict is None
-    assert "attempts" in finding(lab("overload")).advice
+    assert "attempts" in finding(lab("overload")).action
     assert lab("overload", attempts=3).tables["capacity"]["state"].iloc[0] == "vulnerable"
 
 

@@ -206,8 +206,8 @@ def test_it_is_said() -> None:
     assert "rq_open of a -> b at 18 of 60 scrapes" in said
     assert "circuit breaker of a -> b: 4,000 (13%) in 10 blocks" in said
     assert "60% good answers with it and 20% without (better:" in said
-    assert finding(judged(breaker(500, 100))).advice
-    assert not finding(judged(breaker(200, 600))).advice
+    assert finding(judged(breaker(500, 100))).action
+    assert not finding(judged(breaker(200, 600))).action
 
 
 def test_where_nothing_was_shed_there_is_no_row() -> None:

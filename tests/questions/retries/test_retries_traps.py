@@ -143,7 +143,7 @@ def test_no_counter_is_not_zero_retries() -> None:
     result = question.judge(asked([istio("source", 1000)]))
     assert result.verdict is Verdict.INCONCLUSIVE
     assert np.isnan(result.tables["edges"]["amplification"].iloc[0])
-    assert result.findings[0].advice
+    assert result.findings[0].action
 
 
 def test_remaining_retries_under_a_budget_are_no_open_breaker() -> None:

@@ -90,7 +90,7 @@ def test_flapping_fails_with_the_window_that_prevents_it(flapping: Result) -> No
     assert found.value is not None
     assert found.value >= 3
     # The load swings every minute; a lab run under this window reversed nothing.
-    assert "set scaleDown.stabilizationWindowSeconds to 60 (now 0)" in found.advice
+    assert "set scaleDown.stabilizationWindowSeconds to 60 (now 0)" in found.action
     table = flapping.tables["what_if"]
     assert table.loc[table["window_s"] == 0, "reversals"].item() == pytest.approx(found.value, abs=1)
     assert (flapping.tables["reversals"]["window_s"] <= 60).all()

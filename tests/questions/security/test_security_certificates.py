@@ -59,7 +59,7 @@ def test_a_refused_certificate_does_not_hide_that_the_old_one_is_overdue() -> No
     one = finding(result, "ML-SEC-004")
     assert one.verdict is Verdict.FAIL
     assert "1 new ones were refused" in one.statement
-    assert "do not fit" in one.advice
+    assert "do not fit" in one.action
 
 
 def test_a_failure_at_another_time_or_of_another_pod_refuses_nothing() -> None:
