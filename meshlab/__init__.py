@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from meshlab.core.results import Result as Result
     from meshlab.core.results import Verdict as Verdict
     from meshlab.core.window import Window as Window
+    from meshlab.questions.base import question as question
     from meshlab.reports.explorer import explore as explore
     from meshlab.telemetry.source import connect as connect
 
@@ -42,6 +43,7 @@ _HOMES = {
     "Window": "meshlab.core.window",
     "connect": "meshlab.telemetry.source",
     "explore": "meshlab.reports.explorer",
+    "question": "meshlab.questions.base",
 }
 
 __version__ = "0.1.0"
@@ -66,6 +68,7 @@ __all__ = [
     "Window",
     "connect",
     "explore",
+    "question",
 ]
 
 

@@ -3,9 +3,9 @@
 from meshlab.core.results import Action, Finding, Verdict
 from meshlab.questions.base.case import Case
 from meshlab.questions.base.check import check_question
+from meshlab.questions.base.contract import Question, QuestionSettings
 from meshlab.questions.base.needs import Asking, Need, Table
 from meshlab.questions.base.parameters import parameters, parameters_source
-from meshlab.questions.base.question import Question, QuestionSettings
 from meshlab.questions.base.registry import installed, question
 
 __all__ = [

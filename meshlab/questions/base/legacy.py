@@ -16,7 +16,7 @@ from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
 from meshlab.display.figures import Figure
 from meshlab.questions.base.case import Case
-from meshlab.questions.base.question import Question
+from meshlab.questions.base.contract import Question
 from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["Ask", "Legacy", "parts"]

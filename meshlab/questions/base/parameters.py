@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from meshlab.core.declarations import Setting, describe, parameters_cell
 from meshlab.core.settings import Settings
-from meshlab.questions.base.question import Question
+from meshlab.questions.base.contract import Question
 
 __all__ = ["RunParameters", "parameters", "parameters_source"]
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError
+from meshlab.questions.base.contract import Question
 from meshlab.questions.base.legacy import Legacy
-from meshlab.questions.base.question import Question
 
 __all__ = ["GROUP", "installed", "question"]
 

@@ -58,8 +58,8 @@ def test_a_refused_certificate_does_not_hide_that_the_old_one_is_overdue() -> No
     assert result.tables["certificates"]["state"].tolist() == ["overdue"]
     one = finding(result, "ML-SEC-004")
     assert one.verdict is Verdict.FAIL
-    assert "1 new ones were refused" in one.statement
-    assert "do not fit" in one.action
+    assert one.key == "security.certificates.overdue"
+    assert "does not fit its key" in one.action
 
 
 def test_a_failure_at_another_time_or_of_another_pod_refuses_nothing() -> None:
@@ -110,4 +110,4 @@ def test_the_forecast_counts_who_expires_and_names_the_first() -> None:
     one = finding(judged(*pods, lifetime_s=1500.0), "ML-SEC-005")
     # Within one life from now: the third was made to live longer.
     assert one.value == 2
-    assert "the first at 2026-01-31 12:15:00 UTC" in one.statement
+    assert "the first expires at 2026-01-31 12:15:00 UTC" in one.statement
