@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeVar, dataclass_transform
+from typing import Any, Final, NamedTuple, Self, TypeVar, get_args, get_origin
 
 import msgspec
 
 from meshlab.core.declarations import bare, declaration, describe
 from meshlab.core.sanitize import plain
-from meshlab.core.suggest import suggest
+from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
 
 __all__ = ["Settings", "check_kinds", "check_texts", "convert", "read"]
@@ -34,7 +34,6 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 _LONGEST_SHOWN: Final = 80
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class _Checked(msgspec.StructMeta):
     """Makes classes whose constructor checks what it is given, as only `msgspec.convert` does by itself."""
 
@@ -50,7 +49,8 @@ class _Checked(msgspec.StructMeta):
 class Settings(msgspec.Struct, metaclass=_Checked):
     """Base of all settings: frozen, by keyword only, unknown names refused, values checked however they are given.
 
-    Checks of several fields together go into ``__post_init__`` and raise `ParameterError`.
+    Checks of several fields together go into ``__post_init__`` and raise `ParameterError`. mypy wants ``kw_only=True``
+    of a subclass whose required fields follow optional ones.
     """
 
     @classmethod
@@ -183,7 +183,7 @@ def _parts(fault: _Fault) -> Iterator[_Fault]:
     """The values inside a value, each with its type."""
     path, value, error = fault.path, fault.value, fault.error
     inner = bare(fault.hint)
-    arguments: tuple[Any, ...] = getattr(inner, "__args__", ())
+    arguments, origin = get_args(inner), get_origin(inner)
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
         for field in msgspec.structs.fields(inner):
             name = field.encode_name
@@ -192,9 +192,9 @@ def _parts(fault: _Fault) -> Iterator[_Fault]:
                 yield _Fault(below, value[name], field, error)
             elif isinstance(value, inner):
                 yield _Fault(below, getattr(value, field.name), field, error)
-    elif isinstance(value, Mapping) and len(arguments) == 2:
+    elif isinstance(value, Mapping) and origin in (dict, Mapping):
         yield from (_Fault(f"{path}.{key}", item, arguments[1], error) for key, item in value.items())
-    elif isinstance(value, list | tuple) and arguments:
+    elif isinstance(value, list | tuple) and origin in (list, tuple, Sequence):
         yield from (_Fault(f"{path}[{at}]", item, arguments[0], error) for at, item in enumerate(value))
 
 
@@ -237,7 +237,8 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
     shown = str(value).lower() if isinstance(value, bool) else plain(repr(value))
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
     if setting.choices:
-        return f"{of_what} is {shown}", suggest(value, filter(None, setting.choices))
+        near = nearest(value, setting.choices) if isinstance(value, str) else []
+        return f"{of_what} is {shown}", f"did you mean {near[0]}?" if near else f"give {setting.kind}"
     if setting.kind == "text" and not what and isinstance(value, bool | int | float):
         hint = f"with papermill write -r {fault.path} {value}: -p turns 1.10 into a number"
         return f"{of_what} is the {type(value).__name__} {shown}, not text", hint
