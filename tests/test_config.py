@@ -53,7 +53,7 @@ def test_every_key_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     profile = load(write(tmp_path, WHOLE)).profiles["prod"]
     assert (profile.kind, profile.tenant, profile.mesh) == (Kind.MIMIR, "team-a", "istio")
     assert profile.limits == Limits(timeout_s=12.0, parallel=2, points=5000, bytes=1000000, series=1000)
-    assert profile.match == (equal("cluster", "east"), matches("env", "live|prod"))
+    assert profile.matchers == (equal("cluster", "east"), matches("env", "live|prod"))
     assert profile.ca_file == tmp_path / "certs/ca.pem", "beside the file that names it"
     assert profile.client_cert == Path("/etc/me.pem")
     assert dict(profile.metrics) == {"requests": "workload:istio_requests_total"}
@@ -61,7 +61,7 @@ def test_every_key_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert profile.cache is False
     monkeypatch.setenv("PROD_TOKEN", " very-secret\n")
     monkeypatch.setenv("PROD_KEY", "also-secret")
-    assert profile.headers() == {"Authorization": "Bearer very-secret", "X-Api-Key": "also-secret"}
+    assert profile.headers("prod") == {"Authorization": "Bearer very-secret", "X-Api-Key": "also-secret"}
     assert "secret" not in repr(profile)
 
 
@@ -70,36 +70,36 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("p:w\n")
     text = '[profile.a]\nurl = "http://x"\ntoken_file = "token"\n[profile.b]\nurl = "http://x"\nuser = "me"\n'
     profiles = load(write(tmp_path, f'{text}password_file = "password"\n')).profiles
-    assert profiles["a"].headers() == {"Authorization": "Bearer from-a-file"}
-    assert profiles["a"].auth() is None
-    assert profiles["b"].auth() == ("me", "p:w")
+    assert profiles["a"].headers("a") == {"Authorization": "Bearer from-a-file"}
+    assert profiles["a"].auth("a") is None
+    assert profiles["b"].auth("b") == ("me", "p:w")
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
         ('kind = "prometeus"', "kind of .* is 'prometeus'; did you mean prometheus?"),
-        ('mesh = "consul"', "known are: istio, linkerd, envoy"),
-        ("tenant = 7", "tenant of .* wrong type"),
-        ('ui_url = "https://me:secret@host/graph"', "ui_url of .* one with a user"),
-        ('ui_url = "javascript:alert(1)"', "ui_url of .* is no address"),
-        ("cache = 1", "cache of .* wrong type"),
-        ("timeout_s = true", "timeout_s of .* wrong type"),
-        ("timeout_s = 0", "greater than 0"),
+        ('mesh = "consul"', "mesh of .* is 'consul'; give one of istio, linkerd, envoy"),
+        ("tenant = 7", "tenant of .* is 7, not text"),
+        ('ui_url = "https://me:secret@host/graph"', "ui_url of .* not an address .* names no user"),
+        ('ui_url = "javascript:alert(1)"', "ui_url of .* not an address"),
+        ("cache = 1", "cache of .* is 1, not true or false"),
+        ("timeout_s = true", "timeout_s of .* is true, not a number"),
+        ("timeout_s = 0", "timeout_s is 0.*; give a number above 0"),
         ('token = "secret"', "unknown key 'token'; did you mean token_"),
-        ('match = "a"', "match of .* wrong type"),
-        ("match = ['a=b']", "match of .*: 'a=b' is no matcher"),
-        ("match = [7]", "match of .*: '7' is no matcher"),
-        ('user = "me"', "has a user alone"),
-        ('password_env = "P"', "has a password alone"),
-        ('token_env = "A"\ntoken_file = "b"', "has a token_env and a token_file"),
-        ('user = "me"\npassword_env = "P"\ntoken_env = "T"', "a user and a token"),
-        ('client_key = "k"', "client_key without a client_cert"),
+        ('match = "a"', "match of .* is 'a', not a list of texts"),
+        ("match = ['a=b']", "profile.prod of .*: 'a=b' is no matcher"),
+        ("match = [7]", r"match\[0\] of .* is 7, not text"),
+        ('user = "me"', "a user is given without a password"),
+        ('password_env = "P"', "a password is given without a user"),
+        ('token_env = "A"\ntoken_file = "b"', "both token_env and token_file"),
+        ('user = "me"\npassword_env = "P"\ntoken_env = "T"', "both a user and a token"),
+        ('client_key = "k"', "client_key is given without client_cert"),
         ("limits = { paralel = 2 }", "unknown key 'paralel'; did you mean parallel"),
-        ("limits = { parallel = 1.5 }", "write a whole number"),
-        ("limits = { series = 0 }", "greater than 0"),
-        ("metrics = { requests = 7 }", "metrics of .* no text"),
-        ("labels = 'a'", "labels of .* wrong type"),
+        ("limits = { parallel = 1.5 }", "limits.parallel .* is 1.5, not a whole number"),
+        ("limits = { series = 0 }", "limits.series .* is 0; give a whole number above 0"),
+        ("metrics = { requests = 7 }", "metrics.requests of .* is 7, not text"),
+        ("labels = 'a'", "labels of .* is 'a', not a table"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, line: str, says: str) -> None:
@@ -112,10 +112,10 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, line: str, says: str) -> None
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('token_env = "NOT_THERE"', "token of profile prod is not in the variable NOT_THERE"),
+        ('token_env = "NOT_THERE"', r"variable NOT_THERE \(token of profile prod\) is not set"),
         ('token_file = "nowhere"', "token of profile prod cannot be read from .*nowhere: No such file"),
-        ('user = "me"\npassword_env = "NOT_THERE"', "password of profile prod is not in the variable"),
-        ('header_env = { X-Key = "NOT_THERE" }', "X-Key of profile prod is not in the variable"),
+        ('user = "me"\npassword_env = "NOT_THERE"', r"\(password of profile prod\) is not set"),
+        ('header_env = { X-Key = "NOT_THERE" }', r"\(X-Key of profile prod\) is not set"),
         ('tenant = "a"', "a store without tenants"),
     ],
 )

@@ -76,10 +76,11 @@ class Setting:
 
     @property
     def remedy(self) -> str:
-        """``give a number above 0 and below 1, such as 0.02``."""
-        example = self.example
-        such_as = f", such as {literal(example)}" if example not in (None, "", (), [], {}) else ""
-        return f"give {self.kind}{self.range and ' '}{self.range}{such_as}"
+        """``give a number above 0 and below 1, such as 0.02``, else ``write tz = "Europe/Berlin"``."""
+        has_example = self.example not in (None, "", (), [], {})
+        if self.range:
+            return f"give {self.kind} {self.range}{f', such as {literal(self.example)}' if has_example else ''}"
+        return self.example_line if has_example else f"give {self.kind}"
 
     def is_kind(self, value: object) -> bool:
         """Whether a value that does not fit is of the kind at least, as a number out of its range is."""
@@ -132,19 +133,21 @@ def declaration(declared: Any, name: str = "") -> Setting:
     default: Any = NODEFAULT
     hint = declared
     if isinstance(declared, msgspec.structs.FieldInfo):
-        name, hint, default = declared.name, declared.type, declared.default
+        name, hint, default = declared.encode_name, declared.type, declared.default
         if declared.default_factory is not NODEFAULT:
             default = declared.default_factory()
     info, meta = _unwrapped(inspect.type_info(hint))
+    # msgspec sorts them.
+    choices = tuple(map(str, get_args(bare(hint)))) if isinstance(info, inspect.LiteralType) else _choices(info)
     required = default is NODEFAULT
     default = default.value if isinstance(default, Enum) else None if required else default
     default = float(default) if isinstance(info, inspect.FloatType) and default is not None else default
     return Setting(
         name,
-        meta.get("title", "") or _kind(info),
+        meta.get("title", "") or (f"one of {', '.join(filter(None, choices))}" if choices else _kind(info)),
         default,
         _range(info),
-        _choices(info),
+        choices,
         meta.get("description", ""),
         required and isinstance(declared, msgspec.structs.FieldInfo),
         isinstance(info, (*_LISTS, inspect.DictType, inspect.StructType)),
@@ -210,7 +213,7 @@ def _kind(info: inspect.Type, *, plural: bool = False) -> str:
     if "title" in meta:
         return str(meta["title"])
     if choices := _choices(info):
-        return f"one of {', '.join(choices)}"
+        return f"one of {', '.join(filter(None, choices))}"
     if isinstance(info, _LISTS):
         items = info.item_types[0] if isinstance(info, inspect.TupleType) else info.item_type
         return f"{'lists' if plural else 'a list'} of {_kind(items, plural=True)}"
@@ -218,6 +221,8 @@ def _kind(info: inspect.Type, *, plural: bool = False) -> str:
         return " or ".join(_kind(kind, plural=plural) for kind in _some(info))
     if isinstance(info, inspect.DictType) and not isinstance(_unwrapped(info.value_type)[0], inspect.AnyType):
         return f"{'tables' if plural else 'a table'} of {_kind(info.value_type, plural=True)}"
+    if isinstance(info, inspect.CustomType):
+        return info.cls.__name__.lower() + "s" if plural else f"a {info.cls.__name__.lower()}"
     return _KINDS.get(type(info), ("a value", "values"))[plural]
 
 

@@ -7,7 +7,7 @@
 
     BurnSettings.of(objective=5)  # ParameterError: objective is 5; give a number above 0 and below 1, such as 0.999
 
-msgspec checks in its `convert` only, not in constructors: settings from outside are made by `Settings.of` or `convert`.
+Values of any type go through `Settings.of` or the constructor, tables of files through `convert`.
 ``Meta(title=...)`` says in words what a pattern wants, ``Meta(examples=[...])`` what to show where no default helps.
 """
 
@@ -15,18 +15,17 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar, get_args, get_origin
 
 import msgspec
-import numpy as np
 
-from meshlab.core.declarations import bare, declaration
+from meshlab.core.declarations import bare, declaration, describe
 from meshlab.core.sanitize import plain
-from meshlab.core.suggest import suggest
+from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
 
 __all__ = ["Settings", "check_kinds", "check_texts", "convert", "read"]
@@ -35,10 +34,23 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 _LONGEST_SHOWN: Final = 80
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all settings; a subclass with required fields after optional ones repeats ``kw_only=True``.
+class _Checked(msgspec.StructMeta):
+    """Makes classes whose constructor checks what it is given, as only `msgspec.convert` does by itself."""
 
-    Checks of several fields together go into ``__post_init__`` and raise `ParameterError`.
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> _Checked:
+        options = {"frozen": True, "kw_only": True, "forbid_unknown_fields": True, **options}
+        return super().__new__(mcs, name, bases, namespace, **options)
+
+    def __call__(cls: type[_S], **values: object) -> _S:  # type: ignore[misc]
+        names = {field.name: field.encode_name for field in msgspec.structs.fields(cls)}
+        return convert(cls, {names.get(name, name): value for name, value in values.items()})
+
+
+class Settings(msgspec.Struct, metaclass=_Checked):
+    """Base of all settings: frozen, by keyword only, unknown names refused, values checked however they are given.
+
+    Checks of several fields together go into ``__post_init__`` and raise `ParameterError`. mypy wants ``kw_only=True``
+    of a subclass whose required fields follow optional ones.
     """
 
     @classmethod
@@ -50,7 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ParameterError
             An unknown name, a missing one, a wrong type, or a value out of range.
         """
-        return convert(cls, values)
+        return cls(**values)
 
     def changed(self, **values: object) -> Self:
         """The same settings but for some, all of them checked.
@@ -60,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ParameterError
             As of `of`.
         """
-        return convert(type(self), {**{name: getattr(self, name) for name in self.__struct_fields__}, **values})
+        return type(self)(**{**{name: getattr(self, name) for name in self.__struct_fields__}, **values})
 
 
 def convert(
@@ -93,7 +105,7 @@ def convert(
     """
     values = _native(given)
     try:
-        made = msgspec.convert(values, cls, strict=not texts)
+        made = msgspec.convert(values, cls, strict=not texts, dec_hook=_custom)
     except (msgspec.ValidationError, ParameterError) as fault:
         found = _locate(_Fault("", values, cls, fault), strict=not texts)
     else:
@@ -156,26 +168,33 @@ def _native(value: object) -> object:
             return [_native(item) for item in value]
         case StrEnum():
             return str(value)
-        case np.generic():
-            return value.item()
-    return value
+    # numpy's scalars, without an import of numpy for those who have none.
+    return value.item() if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+
+
+def _custom(kind: type, value: object) -> object:
+    """What msgspec itself does not read: paths."""
+    if kind is Path and isinstance(value, str) and value:
+        return Path(value).expanduser()
+    raise NotImplementedError
 
 
 def _parts(fault: _Fault) -> Iterator[_Fault]:
     """The values inside a value, each with its type."""
     path, value, error = fault.path, fault.value, fault.error
     inner = bare(fault.hint)
-    arguments: tuple[Any, ...] = getattr(inner, "__args__", ())
+    arguments, origin = get_args(inner), get_origin(inner)
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
         for field in msgspec.structs.fields(inner):
-            name = field.name
+            name = field.encode_name
+            below = f"{path}.{name}" if path else name
             if isinstance(value, Mapping) and name in value:
-                yield _Fault(f"{path}.{name}" if path else name, value[name], field, error)
+                yield _Fault(below, value[name], field, error)
             elif isinstance(value, inner):
-                yield _Fault(f"{path}.{name}" if path else name, getattr(value, name), field, error)
-    elif isinstance(value, Mapping) and len(arguments) == 2:
+                yield _Fault(below, getattr(value, field.name), field, error)
+    elif isinstance(value, Mapping) and origin in (dict, Mapping):
         yield from (_Fault(f"{path}.{key}", item, arguments[1], error) for key, item in value.items())
-    elif isinstance(value, list | tuple) and arguments:
+    elif isinstance(value, list | tuple) and origin in (list, tuple, Sequence):
         yield from (_Fault(f"{path}[{at}]", item, arguments[0], error) for at, item in enumerate(value))
 
 
@@ -183,7 +202,7 @@ def _locate(fault: _Fault, *, strict: bool) -> _Fault:
     """The innermost value that does not fit."""
     for part in _parts(fault):
         try:
-            msgspec.convert(part.value, part.hint, strict=strict)
+            msgspec.convert(part.value, part.hint, strict=strict, dec_hook=_custom)
         except (msgspec.ValidationError, ParameterError) as error:
             return _locate(part._replace(error=error), strict=strict)
     return fault
@@ -199,12 +218,12 @@ def _infinite(value: Any, hint: Any, path: str) -> Iterator[_Fault]:
 
 def _words(fault: _Fault, what: str) -> tuple[str, str]:
     """What is wrong, and what to try."""
-    if isinstance(fault.error, ParameterError):
-        return (f"{what}: {fault.error.what}" if what else fault.error.what), fault.error.hint
     of_what = f"{fault.path} of {what}" if what and fault.path else fault.path or what
+    if isinstance(fault.error, ParameterError):
+        return f"{of_what}{of_what and ': '}{fault.error.what}", fault.error.hint
     inner, value = bare(fault.hint), fault.value
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, Mapping):
-        declared = {field.name: declaration(field) for field in msgspec.structs.fields(inner)}
+        declared = {setting.name: setting for setting in describe(inner)}
         for name in value:
             if name not in declared:
                 who = f"{of_what} has an unknown key" if of_what else "there is no setting"
@@ -215,10 +234,11 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
     setting = declaration(fault.declared, fault.path.rpartition(".")[2])
     if value == "" and not setting.choices:
         return f"{of_what} is empty", setting.example_line
-    shown = plain(repr(value))
+    shown = str(value).lower() if isinstance(value, bool) else plain(repr(value))
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
     if setting.choices:
-        return f"{of_what} is {shown}", suggest(value, setting.choices)
+        near = nearest(value, setting.choices) if isinstance(value, str) else []
+        return f"{of_what} is {shown}", f"did you mean {near[0]}?" if near else f"give {setting.kind}"
     if setting.kind == "text" and not what and isinstance(value, bool | int | float):
         hint = f"with papermill write -r {fault.path} {value}: -p turns 1.10 into a number"
         return f"{of_what} is the {type(value).__name__} {shown}, not text", hint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from meshlab import config
 from meshlab.core import resources
 from meshlab.core.sanitize import plain
+from meshlab.core.suggest import suggest
 from meshlab.engines.base import Engine
 from meshlab.errors import ConfigError, ParameterError
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
@@ -52,7 +52,7 @@ def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions
         raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
     here = (cwd or Path.cwd()).resolve()
     if source.startswith(("http://", "https://")):
-        return _server(config.Profile(source, source, cache=False)), PLAIN
+        return _server(source, config.Profile(url=source, cache=False)), PLAIN
     if "/" in source:
         return _recording(here / source), PLAIN
     profiles = config.load(here).profiles
@@ -66,14 +66,14 @@ def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions
         options = MeshOptions(
             metrics=profile.metrics, labels=profile.labels, replica_label=profile.replica_label, mesh=profile.mesh
         )
-        return _server(profile), options
+        return _server(source, profile), options
     if source in folders:
         return _recording(folders[source]), PLAIN
     names = sorted({*profiles, *folders})
-    near = difflib.get_close_matches(source, names, 1)
+    hint = suggest(source, names)
     raise ParameterError(
         f"source {plain(source)!r} is neither a profile nor a recording",
-        f"did you mean {near[0]}?" if near else f"give a URL, a path with a /, or one of: {', '.join(names) or 'none'}",
+        hint if hint.startswith("did") else f"give a URL or a path with a /; {hint}",
     )
 
 
@@ -94,7 +94,7 @@ def _recordings(here: Path) -> list[Path]:
     return [f.parent for place in resources.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
 
 
-def _server(profile: config.Profile) -> Engine:
+def _server(name: str, profile: config.Profile) -> Engine:
     from meshlab.engines.http import PrometheusEngine
 
     cert, key = profile.client_cert, profile.client_key
@@ -104,10 +104,10 @@ def _server(profile: config.Profile) -> Engine:
         kind=profile.kind,
         tenant=profile.tenant,
         limits=profile.limits,
-        match=profile.match,
+        match=profile.matchers,
         compression=profile.compression,
-        auth=profile.auth(),
-        headers=profile.headers(),
+        auth=profile.auth(name),
+        headers=profile.headers(name),
         ca_file=profile.ca_file,
         client_cert=(cert, key) if cert and key else cert,
         cache=config.cache_folder() if kept else None,

@@ -28,7 +28,7 @@ class Limits(Settings):
     rate: float = 1.0
 
 
-class Sample(Settings, kw_only=True):
+class Sample(Settings):
     alpha: Annotated[float, Meta(gt=0, le=0.5, description="Probability of a false alarm.")] = 0.02
     service: Annotated[str, Meta(min_length=1, examples=["catalog"], description="Whom it is about.")]
     name: Annotated[str, Meta(pattern="^[a-z-]+$", title="a name of lower-case letters")] = "a-name"
@@ -51,6 +51,8 @@ def of(**values: object) -> Sample:
 
 
 def test_values_are_taken_as_they_are_meant() -> None:
+    with pytest.raises(ParameterError, match="alpha is 7"):
+        Sample(service="catalog", alpha=7)
     made = of(
         alpha=np.float64(0.3),
         block_s=np.int64(5),
@@ -72,22 +74,22 @@ def test_values_are_taken_as_they_are_meant() -> None:
     [
         ({"alpha": "x"}, "alpha is 'x', not a number; give a number above 0 and at most 0.5, such as 0.02"),
         ({"alpha": 7}, "alpha is 7; give a number above 0 and at most 0.5, such as 0.02"),
-        ({"alpha": True}, "alpha is True, not a number"),
+        ({"alpha": True}, "alpha is true, not a number"),
         ({"alpha": math.nan}, "alpha is nan, not a number"),
         ({"limits": {"rate": math.inf}}, "limits.rate is inf, not a number"),
         ({"slo_ms": [1, math.nan]}, "slo_ms[1] is nan, not a number"),
         ({"block_s": 1.5}, "block_s is 1.5, not a whole number; give a whole number at least 0, such as 15"),
-        ({"block_s": True}, "block_s is True, not a whole number"),
+        ({"block_s": True}, "block_s is true, not a whole number"),
         (
             {"service": 1.1},
             "service is the float 1.1, not text; with papermill write -r service 1.1",
         ),
         ({"service": ""}, 'service is empty; write service = "catalog"'),
-        ({"name": "../up"}, "name is '../up', not a name of lower-case letters; give a name of lower-case letters"),
+        ({"name": "../up"}, "name is '../up', not a name of lower-case letters; write name = \"a-name\""),
         ({"dry_run": 1}, "dry_run is 1, not true or false"),
         ({"mode": "blue-gren"}, "mode is 'blue-gren'; did you mean blue-green?"),
-        ({"mode": "x"}, "mode is 'x'; there are: canary, blue-green"),
-        ({"mode": 3}, "mode is 3; there are: canary, blue-green"),
+        ({"mode": "x"}, "mode is 'x'; give one of canary, blue-green"),
+        ({"mode": 3}, "mode is 3; give one of canary, blue-green"),
         ({"arm_by": "versoin"}, "arm_by is 'versoin'; did you mean version?"),
         ({"slo_ms": [1, -2]}, "slo_ms[1] is -2; give a number above 0"),
         ({"slo_ms": "fast"}, "slo_ms is 'fast', not a list of numbers"),
@@ -109,7 +111,7 @@ def test_a_fault_is_one_sentence(values: dict[str, Any], message: str) -> None:
     ("given", "message"),
     [
         ({}, 'report 1 has no service; write service = "catalog"'),
-        ({"service": 7}, 'service of report 1 is 7, not text; give text, such as "catalog"'),
+        ({"service": 7}, 'service of report 1 is 7, not text; write service = "catalog"'),
         ({"service": "x", "kay": 1}, "report 1 has an unknown key 'kay'"),
         (
             {"service": "x", "limits": {"parallel": 0}},

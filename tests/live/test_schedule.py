@@ -113,7 +113,7 @@ def test_each_service_of_a_sweep_has_exactly_its_alert(tmp_path: Path, alertmana
     begin = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
     own = tmp_path / "fleet"
     with serving_alertmanager(tmp_path / "alertmanager", binary=alertmanager_binary) as url:
-        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        to = Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url)
         for minute, words in enumerate(FLEET):
             moment = begin + timedelta(minutes=minute)
             before = known_before(own, "canary")

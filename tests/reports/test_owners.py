@@ -72,9 +72,9 @@ def test_labels_are_asked_where_one_is_named_and_a_store_that_is_away_costs_no_r
     [
         ('owner_label = "a b"', "owner_label"),
         ("owner_label = 3", "owner_label"),
-        ("[owners]\nweb = 3", "no table of texts"),
-        ('[owners]\nweb = ""', "no table of texts"),
-        ('owners = "x"', "no table of texts"),
+        ("[owners]\nweb = 3", "owners.web"),
+        ('[owners]\nweb = ""', "owners.web"),
+        ('owners = "x"', "owners of .* not a table of texts"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, text: str, sentence: str) -> None:
@@ -97,9 +97,9 @@ def test_findings_messages_mails_and_alerts_say_whose_it_is() -> None:
     assert "ML-X-002 (team-d): said" in page.text
     report = Scheduled("r", "n", Cron("*/5 * * * *"))
     notice = Notice(report, datetime(2026, 11, 27, tzinfo=UTC), "f", found, None)
-    fired = _alerts(Receiver("oncall", Kind.ALERTMANAGER, "http://x"), notice)[0]
+    fired = _alerts(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url="http://x"), notice)[0]
     assert fired["labels"]["owner"] == "team-<b>"
-    assert "owner team-&lt;b&gt;" in _slack(Receiver("chat", Kind.SLACK, "http://x"), notice)["text"]
+    assert "owner team-&lt;b&gt;" in _slack(Receiver(name="chat", kind=Kind.SLACK, url="http://x"), notice)["text"]
     assert owned(summary(), Owners()) == summary()
 
 

@@ -115,5 +115,5 @@ def test_a_wrong_type_names_parameter_value_and_type(name: str, text: str, wante
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(ParameterError, match=r"no parameter 'numbr'; did you mean number\?"):
         convert(KNOWN, {"numbr": "1"})
-    with pytest.raises(ParameterError, match="it has: text, empty, whole, number, switch"):
+    with pytest.raises(ParameterError, match="there are: text, empty, whole, number, switch"):
         convert(KNOWN, {"zzzzzz": "1"})

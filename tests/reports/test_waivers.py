@@ -73,11 +73,11 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
         ('code = "ML-TST-001"', "", "waiver 1 (without a code) has no code"),
         ('subject = "*/n/s"', "", "waiver 1 (ML-TST-001) has no subject"),
         ("until = 2026-12-31", "", "has no until"),
-        ('reason = "a legacy client"', 'reason = ""', "waiver 2 (ML-SEC-002) has no reason"),
-        ('reason = "a legacy client"', "reason = 3", "reason of waiver 2 (ML-SEC-002) is no text"),
-        ('reason = "a legacy client"', f'reason = "{"x" * 301}"', "has 301 characters"),
-        ('code = "ML-TST-001"', 'code = "SEC-1"', "is no finding's"),
-        ('code = "ML-TST-001"', "code = 1", "is no text"),
+        ('reason = "a legacy client"', 'reason = ""', "reason of waiver 2 (ML-SEC-002) is empty"),
+        ('reason = "a legacy client"', "reason = 3", "reason of waiver 2 (ML-SEC-002) is 3, not text"),
+        ('reason = "a legacy client"', f'reason = "{"x" * 301}"', "not text of 1 to 300 characters"),
+        ('code = "ML-TST-001"', 'code = "SEC-1"', "not the code of a finding"),
+        ('code = "ML-TST-001"', "code = 1", "not the code of a finding"),
         ("until = 2026-12-31", 'until = "next year"', "neither a day nor a time with an offset"),
         ("until = 2026-12-31", 'until = "2026-13-01"', "neither a day"),
         ("until = 2026-12-31", "until = 2026-12-31T08:00:00", "neither a day nor a time with an offset"),
@@ -97,7 +97,7 @@ def test_mistakes_are_told_in_one_sentence(tmp_path: Path, old: str, new: str, s
 
 
 def test_a_single_waiver_that_is_no_list_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no list of tables"):
+    with pytest.raises(ConfigError, match="not a list of tables"):
         load(told(tmp_path, '[waiver]\ncode = "ML-SEC-002"'))
 
 

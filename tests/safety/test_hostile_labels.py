@@ -167,7 +167,7 @@ def test_receivers_get_text(done: Outcome, monkeypatch: pytest.MonkeyPatch) -> N
     at = pd.Timestamp("2026-11-23T12:00:00Z").to_pydatetime()
     notice = Notice(report, at, "nightly/x", done.result, None)
     for kind in Kind:
-        assert tell(Receiver("r", kind, url="http://127.0.0.1:1"), notice)
+        assert tell(Receiver(name="r", kind=kind, url="http://127.0.0.1:1"), notice)
     alerts, chat, hook = bodies
     for alert in alerts:
         assert not [t for t in texts(alert) if FORBIDDEN.search(t) or "\n" in t]

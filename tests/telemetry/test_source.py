@@ -56,11 +56,11 @@ def test_a_profile_is_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[profile.prod]\nurl = 5\n", "url of .* wrong type"),
+        ("[profile.prod]\nurl = 5\n", "url of .* is 5, not an address"),
         ("[profile.prod]\nurll = 'http://x'\n", "unknown key 'urll'; did you mean url"),
         ("[profile.prod]\ntimeout_s = 3\n", "has no url"),
         ("[profile", "not valid TOML"),
-        ("profile = 3\n", "is no table"),
+        ("profile = 3\n", "profile of .* is 3, not a table"),
         ("profil = 3\n", "did you mean profile"),
     ],
 )

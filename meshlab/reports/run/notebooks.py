@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from meshlab.core import resources
 from meshlab.core.sanitize import plain
+from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.run.parameters import Parameter, declared
 
@@ -69,11 +69,7 @@ def find(notebook: str | Path, cwd: Path) -> Path:
     known = _by_name(cwd)
     if text in known:
         return known[text]
-    near = difflib.get_close_matches(text, known, 3)
-    raise ParameterError(
-        f"there is no notebook called {plain(text)!r}",
-        f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(sorted(known)) or 'none'}",
-    )
+    raise ParameterError(f"there is no notebook called {plain(text)!r}", suggest(text, sorted(known), 3))
 
 
 def _by_name(cwd: Path) -> dict[str, Path]:

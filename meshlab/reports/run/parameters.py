@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import io
 import math
 import re
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshlab.core.sanitize import plain
+from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError, ReportError
 
 __all__ = ["Parameter", "Value", "convert", "declared"]
@@ -112,11 +112,7 @@ def convert(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[s
     names = [p.name for p in parameters]
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            raise ParameterError(
-                f"the notebook has no parameter {plain(name)!r}",
-                f"did you mean {near[0]}?" if near else f"it has: {', '.join(names) or 'none'}",
-            )
+            raise ParameterError(f"the notebook has no parameter {plain(name)!r}", suggest(name, names))
     return {p.name: p.parse(given[p.name]) for p in parameters if p.name in given}
 
 

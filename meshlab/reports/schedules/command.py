@@ -118,4 +118,5 @@ def _all() -> tuple[Scheduled, ...]:
 
 
 def _folder() -> Path:
-    return config.load(Path.cwd()).folder or Path.cwd()
+    file = config.find(Path.cwd())
+    return file.parent if file else Path.cwd()

@@ -1,36 +1,26 @@
-"""``[[report]]`` and ``[notify.NAME]``: read and checked."""
+"""``[[report]]`` and ``[notify.NAME]`` of meshlab.toml."""
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 from meshlab import config
-from meshlab.config import Config, known_keys
+from meshlab.config import Config, Link
 from meshlab.core.sanitize import plain
-from meshlab.errors import ConfigError
+from meshlab.core.settings import Settings, convert
+from meshlab.core.suggest import suggest
+from meshlab.errors import ConfigError, ParameterError
+from meshlab.reports.run.exits import FailOn
 from meshlab.reports.schedules.cron import Cron, parse
 
 __all__ = ["Kind", "On", "Receiver", "Scheduled", "Sweep", "named", "scheduled"]
-
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SWEEP_KEYS: Final = ("over", "pages", "executor", "jobs", "dask")
-_REPORT_KEYS: Final = (
-    *("name", "notebook", "sweep", "source", "parameters", "cron", "tz", "keep", "notify", "fail_on"),
-    *_SWEEP_KEYS,
-)
-_RECEIVER_KEYS: Final = ("kind", "url", "url_env", "on", "link")
-_FAIL_ON: Final = ("warn", "fail", "never")
-_OVER: Final = ("services",)
-_PAGES: Final = ("failing", "all", "none")
-_EXECUTORS: Final = ("processes", "threads")
 
 
 class Kind(StrEnum):
@@ -42,76 +32,107 @@ class Kind(StrEnum):
 
 
 class On(StrEnum):
-    """When a receiver is told."""
+    """When a receiver is notified."""
 
     CHANGE = "change"
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """Who is told of a report.
+class Receiver(Settings, kw_only=True):
+    """Who is notified of a report."""
 
-    Parameters
-    ----------
-    name : str
-    kind : Kind
-    url : str
-        Its address; empty where it is a secret.
-    url_env : str
-        The variable that holds the address.
-    on : On
-        ``change`` tells of another verdict than in the run before; an Alertmanager is told after every run all the
-        same, since an alert ends that is not repeated.
-    link : str
-        Where the folder of the reports is served; empty for no link.
-    """
+    name: Annotated[str, Meta(description="The name of its table, [notify.NAME].")] = ""
+    kind: Annotated[Kind, Meta(description="What it understands.")]
+    url: Annotated[Link, Meta(description="Its address; empty where that is a secret.")] = ""
+    url_env: Annotated[
+        str,
+        Meta(
+            pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+            title="the name of a variable",
+            examples=["SLACK_URL"],
+            description="Variable that holds the address.",
+        ),
+    ] = ""
+    on: Annotated[
+        On,
+        Meta(
+            description="`change` notifies of another verdict than the run before; an Alertmanager is notified after "
+            "every run, since an alert that is not repeated ends."
+        ),
+    ] = On.CHANGE
+    link: Annotated[Link, Meta(description="Address at which the reports' folder is served; empty for no link.")] = ""
 
-    name: str
-    kind: Kind
-    url: str = ""
-    url_env: str = ""
-    on: On = On.CHANGE
-    link: str = ""
+    def __post_init__(self) -> None:
+        if bool(self.url) == bool(self.url_env):
+            raise ParameterError("one of url and url_env is needed", 'write url_env = "NAME_OF_A_VARIABLE"')
+        msgspec.structs.force_setattr(self, "link", self.link.rstrip("/"))
 
     def address(self) -> str:
-        """Where it is told.
+        """The address to send to.
 
         Raises
         ------
         ConfigError
-            The variable is not there, or holds no address.
+            The variable is not set, or holds no address.
         """
-        found = self.url or config.secret(f"address of notify.{self.name}", self.url_env)
-        if not _is_address(found):
+        address = self.url or config.secret(f"address of notify.{self.name}", self.url_env)
+        try:
+            return msgspec.convert(address, Link).rstrip("/")
+        except msgspec.ValidationError:
             # The address itself is the secret: it is not repeated.
-            raise ConfigError(f"the address of notify.{self.name} is none", "give one that begins with https://")
-        return found.rstrip("/")
+            raise ConfigError(
+                f"the address of notify.{self.name} is not an address", "give one that begins with https://"
+            ) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """What a report asks of every service.
+class _SweepOptions(Settings):
+    """How a sweep is made, as of `meshlab sweep`."""
 
-    Parameters
-    ----------
-    question : str
-    source : str
-    over, pages, executor : str
-        As of `meshlab sweep`.
-    jobs : int
-        Workers; 0: one for each core.
-    dask : str
-        Address of a Dask scheduler; empty for none.
-    """
+    over: Annotated[Literal["services"], Meta(description="What is swept.")] = "services"
+    pages: Annotated[Literal["failing", "all", "none"], Meta(description="Which services get a page.")] = "failing"
+    executor: Annotated[Literal["processes", "threads"], Meta(description="Worker pool.")] = "processes"
+    jobs: Annotated[int, Meta(ge=0, description="Workers; 0: one for each core.")] = 0
+    dask: Annotated[
+        str, Meta(examples=["tcp://scheduler:8786"], description="Address of a Dask scheduler; empty for none.")
+    ] = ""
+
+
+class Sweep(_SweepOptions, kw_only=True):
+    """What a report asks of every service."""
 
     question: str
     source: str
-    over: str = "services"
-    pages: str = "failing"
-    executor: str = "processes"
-    jobs: int = 0
-    dask: str = ""
+
+
+class _Report(_SweepOptions, kw_only=True):
+    """A ``[[report]]`` table."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            title="a name of at most 40 lower-case letters, digits and dashes",
+            examples=["catalog-hourly"],
+        ),
+    ]
+    notebook: Annotated[str, Meta(examples=["canary-verdict"])] = ""
+    sweep: Annotated[str, Meta(examples=["canary"])] = ""
+    source: Annotated[str, Meta(examples=["prod"])] = ""
+    parameters: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
+    cron: Annotated[str, Meta(min_length=1, examples=["0 * * * *"])]
+    tz: Annotated[str, Meta(examples=["Europe/Berlin"])] = "UTC"
+    keep: Annotated[int, Meta(ge=1)] = 30
+    notify: tuple[str, ...] = ()
+    fail_on: FailOn = FailOn.FAIL
+
+    def __post_init__(self) -> None:
+        if bool(self.notebook) == bool(self.sweep):
+            hint = 'write notebook = "..." or sweep = "canary"'
+            raise ParameterError("one of notebook and sweep is needed", hint)
+        if self.sweep and not self.source:
+            raise ParameterError("a sweep needs a source", 'write source = "prod"')
+        if self.source and "source" in self.parameters:
+            raise ParameterError("source is given twice", "keep one of them")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +151,9 @@ class Scheduled:
     keep : int
         How many runs stay in its folder.
     notify : tuple of Receiver
-    fail_on : str
-        ``warn``, ``fail`` or ``never``.
+    fail_on : FailOn
     sweep : Sweep or None
-        What is asked of every service, in place of a notebook.
+        What is asked of every service, instead of a notebook.
     """
 
     name: str
@@ -142,7 +162,7 @@ class Scheduled:
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     keep: int = 30
     notify: tuple[Receiver, ...] = ()
-    fail_on: str = "fail"
+    fail_on: FailOn = FailOn.FAIL
     sweep: Sweep | None = None
 
     @property
@@ -151,25 +171,25 @@ class Scheduled:
         return f"sweep {self.sweep.question} over {self.sweep.over}" if self.sweep else self.notebook
 
 
-def scheduled(told: Config) -> tuple[Scheduled, ...]:
+def scheduled(config: Config) -> tuple[Scheduled, ...]:
     """Every report of a configuration, in its order.
 
     Raises
     ------
     ConfigError
-        A key or a value that is not known, two reports of one name, or a receiver that is not there.
+        A key or a value that is not known, two reports of one name, or a receiver that does not exist.
     """
-    receivers = {name: _receiver(name, table) for name, table in told.receivers.items()}
-    found: dict[str, Scheduled] = {}
-    for number, table in enumerate(told.reports, 1):
-        one = _scheduled(table, number, receivers)
-        if one.name in found:
-            raise ConfigError(f"two reports are called {one.name}", "give each a name of its own")
-        found[one.name] = one
-    return tuple(found.values())
+    receivers = {name: _receiver(name, table) for name, table in config.receivers.items()}
+    reports: dict[str, Scheduled] = {}
+    for number, table in enumerate(config.reports, 1):
+        report = _scheduled(table, number, receivers)
+        if report.name in reports:
+            raise ConfigError(f"two reports are called {report.name}", "give each a name of its own")
+        reports[report.name] = report
+    return tuple(reports.values())
 
 
-def named(told: Config, name: str) -> Scheduled:
+def named(config: Config, name: str) -> Scheduled:
     """One report by its name.
 
     Raises
@@ -177,131 +197,41 @@ def named(told: Config, name: str) -> Scheduled:
     ConfigError
         There is none of that name; or as of `scheduled`.
     """
-    known = {one.name: one for one in scheduled(told)}
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else "write [[report]] into meshlab.toml"
+    reports = {report.name: report for report in scheduled(config)}
+    if name not in reports:
+        hint = suggest(name, reports) if reports else "write [[report]] into meshlab.toml"
         raise ConfigError(f"no report is called {plain(name)!r}", hint)
-    return known[name]
+    return reports[name]
 
 
 def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Receiver]) -> Scheduled:
     where = f"report {number} ({plain(table.get('name', 'without a name'))})"
-    known_keys(table, _REPORT_KEYS, where)
-    if bool(table.get("notebook")) == bool(table.get("sweep")):
-        raise ConfigError(f"{where} needs one of notebook and sweep", 'write notebook = "..." or sweep = "canary"')
-    for key in ("name", "cron"):
-        if not table.get(key):
-            raise ConfigError(f"{where} has no {key}", f'write {key} = "{_EXAMPLES[key]}"')
-    for key in _EXAMPLES:
-        if not isinstance(table.get(key, ""), str):
-            raise ConfigError(f"{key} of {where} is no text", f'write {key} = "{_EXAMPLES[key]}"')
-    name = table["name"]
-    if not _NAME.fullmatch(name):
-        raise ConfigError(f"{plain(name)!r} is no name for a report", "use lower-case letters, digits and dashes: 40")
-    keep = table.get("keep", 30)
-    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
-        raise ConfigError(f"keep of {where} is {plain(keep)!r}", "write a whole number greater than 0")
-    wanted = table.get("notify", [])
-    if not isinstance(wanted, list) or not all(isinstance(one, str) for one in wanted):
-        raise ConfigError(f"notify of {where} is no list of names", 'write notify = ["chat"]')
-    for one in wanted:
-        if one not in receivers:
-            raise ConfigError(f"{where} notifies {plain(one)!r}, which is not there", "write [notify.NAME] for it")
+    report = convert(_Report, table, what=where, error=ConfigError)
+    options = {key: table[key] for key in _SweepOptions.__struct_fields__ if key in table}
+    if options and not report.sweep:
+        raise ConfigError(f"{where} has {next(iter(options))}, which belongs to a sweep", 'write sweep = "canary" too')
+    for name in report.notify:
+        if name not in receivers:
+            hint = suggest(name, receivers) if receivers else "write [notify.NAME] for it"
+            raise ConfigError(f"{where} notifies {plain(name)!r}, which does not exist", hint)
+    # As typed after -p; a sweep has its source apart.
+    parameters = {key: str(v).lower() if isinstance(v, bool) else str(v) for key, v in report.parameters.items()}
+    if report.source and not report.sweep:
+        parameters["source"] = report.source
     return Scheduled(
-        name,
-        table.get("notebook", ""),
-        parse(table["cron"], table.get("tz", "UTC"), where),
-        _parameters(table, where),
-        keep,
-        tuple(receivers[one] for one in wanted),
-        _one_of("fail_on", table.get("fail_on", "fail"), _FAIL_ON, where),
-        _sweep(table, where),
+        report.name,
+        report.notebook,
+        parse(report.cron, report.tz, where),
+        MappingProxyType(parameters),
+        report.keep,
+        tuple(receivers[name] for name in report.notify),
+        report.fail_on,
+        Sweep.of(question=report.sweep, source=report.source, **options) if report.sweep else None,
     )
-
-
-def _sweep(table: Mapping[str, Any], where: str) -> Sweep | None:
-    given = {key: table[key] for key in _SWEEP_KEYS if key in table}
-    if not table.get("sweep"):
-        if given:
-            raise ConfigError(f"{where} has {next(iter(given))}, which is a sweep's", 'write sweep = "canary" too')
-        return None
-    if not table.get("source"):
-        raise ConfigError(f"{where} has no source", 'write source = "prod"')
-    jobs = given.get("jobs", 0)
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 0:
-        raise ConfigError(f"jobs of {where} is {plain(jobs)!r}", "write a whole number; 0: one for each core")
-    for key, known in (("over", _OVER), ("pages", _PAGES), ("executor", _EXECUTORS)):
-        _one_of(key, given.get(key, known[0]), known, where)
-    return Sweep(question=table["sweep"], source=table["source"], **given)
-
-
-_EXAMPLES: Final = MappingProxyType(
-    {
-        "name": "catalog-hourly",
-        "notebook": "canary-verdict",
-        "sweep": "canary",
-        "over": "services",
-        "pages": "failing",
-        "executor": "processes",
-        "dask": "tcp://scheduler:8786",
-        "source": "prod",
-        "cron": "0 * * * *",
-        "tz": "Europe/Berlin",
-        "fail_on": "fail",
-    }
-)
-
-
-def _parameters(table: Mapping[str, Any], where: str) -> Mapping[str, str]:
-    given = table.get("parameters", {})
-    if not isinstance(given, dict):
-        raise ConfigError(f"parameters of {where} are no table", 'write parameters = { service = "catalog" }')
-    found = {}
-    for name, value in given.items():
-        if not isinstance(value, str | int | float | bool):
-            raise ConfigError(f"{plain(name)} of {where} is neither text nor number", "write a text, number or true")
-        found[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    if "source" in table:
-        if "source" in found:
-            raise ConfigError(f"{where} has a source twice", "keep one of them")
-        if not table.get("sweep"):
-            found["source"] = table["source"]
-    return MappingProxyType(found)
 
 
 def _receiver(name: str, table: Mapping[str, Any]) -> Receiver:
     where = f"notify.{plain(name)}"
-    known_keys(table, _RECEIVER_KEYS, where)
-    for key, value in table.items():
-        if not isinstance(value, str):
-            raise ConfigError(f"{key} of {where} is no text", f'write {key} = "..."')
-    if bool(table.get("url")) == bool(table.get("url_env")):
-        raise ConfigError(f"{where} needs one of url and url_env", 'write url_env = "NAME_OF_A_VARIABLE"')
-    if table.get("url") and not _is_address(table["url"]):
-        raise ConfigError(f"url of {where} is no address, or one with a user", "put a secret address into url_env")
-    if table.get("url_env") and not _VARIABLE.fullmatch(table["url_env"]):
-        raise ConfigError(f"url_env of {where} is no name of a variable", 'write url_env = "SLACK_URL"')
-    if table.get("link") and not _is_address(table["link"]):
-        raise ConfigError(
-            f"link of {where} is no address, or one with a user", 'write link = "https://reports.example.org"'
-        )
-    return Receiver(
-        name,
-        Kind(_one_of("kind", table.get("kind", "nothing"), tuple(Kind), where)),
-        table.get("url", ""),
-        table.get("url_env", ""),
-        On(_one_of("on", table.get("on", "change"), tuple(On), where)),
-        table.get("link", "").rstrip("/"),
-    )
-
-
-def _is_address(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
-
-
-def _one_of(key: str, value: str, known: tuple[str, ...], where: str) -> str:
-    if value not in known:
-        raise ConfigError(f"{key} of {where} is {plain(value)!r}", f"write one of {', '.join(known)}")
-    return value
+    if "name" in table:
+        raise ConfigError(f"{where} has an unknown key 'name'", "its table is its name")
+    return convert(Receiver, {"name": name, **table}, what=where, error=ConfigError)

@@ -1,34 +1,37 @@
-"""``[[waiver]]`` of meshlab.toml: findings that somebody has decided to live with, until a day, for a reason."""
+"""``[[waiver]]`` of meshlab.toml: findings that somebody has accepted, until a day and for a reason."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from meshlab.config import Config, known_keys
+from msgspec import Meta
+
+from meshlab.config import Config
 from meshlab.core.sanitize import plain
+from meshlab.core.settings import Settings, convert
 from meshlab.errors import ConfigError
 
 __all__ = ["Waiver", "waivers"]
 
-_KEYS: Final = ("code", "subject", "until", "reason")
-_CODE: Final = re.compile(r"(ML-[A-Z]{1,8})-\d{3}")
-_LONGEST: Final = 300
-_EXAMPLES: Final = {
-    "code": "ML-SEC-002",
-    "subject": "*/shop/legacy",
-    "until": "2027-01-31",
-    "reason": "what is done about it, and where",
-}
+_TEXT: Final = Meta(pattern=r"\S", max_length=300, title="text of 1 to 300 characters")
+
+
+class _Table(Settings):
+    """A ``[[waiver]]`` table."""
+
+    code: Annotated[str, Meta(pattern=r"^ML-[A-Z]{1,8}-\d{3}$", title="the code of a finding", examples=["ML-SEC-002"])]
+    subject: Annotated[str, _TEXT, Meta(examples=["*/shop/legacy"])]
+    until: Annotated[Any, Meta(examples=["2027-01-31"])]
+    reason: Annotated[str, _TEXT, Meta(examples=["what is done about it, and where"])]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A finding that somebody has decided to live with.
+    """A finding that somebody has accepted.
 
     Parameters
     ----------
@@ -56,11 +59,11 @@ class Waiver:
         return family(self.code)
 
     def holds(self, at: datetime) -> bool:
-        """Whether it has an effect at a moment."""
+        """Whether it is in force at a moment."""
         return at < self.ends
 
     def covers(self, code: str, *subjects: str) -> bool:
-        """Whether it speaks of a finding, by its code and any of its names."""
+        """Whether it covers a finding, by its code and any of its names."""
         # A bracket in a subject is a bracket: a class of characters would be matched by nobody's eye.
         pattern = self.subject.replace("[", "[[]")
         return code == self.code and any(fnmatchcase(name, pattern) for name in subjects)
@@ -74,7 +77,7 @@ def family(code: str) -> str:
     return code.rpartition("-")[0]
 
 
-def waivers(told: Config) -> tuple[Waiver, ...]:
+def waivers(config: Config) -> tuple[Waiver, ...]:
     """Every waiver of a configuration, in its order.
 
     Raises
@@ -82,32 +85,18 @@ def waivers(told: Config) -> tuple[Waiver, ...]:
     ConfigError
         A key is missing or not known, a code is none, or a time cannot be read.
     """
-    return tuple(_waiver(table, number) for number, table in enumerate(told.waivers, 1))
+    return tuple(_waiver(table, number) for number, table in enumerate(config.waivers, 1))
 
 
 def _waiver(table: Mapping[str, Any], number: int) -> Waiver:
     where = f"waiver {number} ({plain(table.get('code', 'without a code'))})"
-    known_keys(table, _KEYS, where)
-    for key in _KEYS:
-        if key not in table or table[key] == "":
-            raise ConfigError(f"{where} has no {key}", f'write {key} = "{_EXAMPLES[key]}"')
-    texts = {key: _text(table[key], key, where) for key in ("code", "subject", "reason")}
-    if not _CODE.fullmatch(texts["code"]):
-        raise ConfigError(f"code of {where} is no finding's", 'write code = "ML-SEC-002": reports show the codes')
-    ends, until = _until(table["until"], where)
-    return Waiver(texts["code"], texts["subject"], ends, until, texts["reason"])
-
-
-def _text(value: object, key: str, where: str) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigError(f"{key} of {where} is no text", f'write {key} = "{_EXAMPLES[key]}"')
-    if len(value) > _LONGEST:
-        raise ConfigError(f"{key} of {where} has {len(value)} characters", f"say it in {_LONGEST}")
-    return plain(value).strip()
+    waiver = convert(_Table, table, what=where, error=ConfigError)
+    ends, until = _until(waiver.until, where)
+    return Waiver(waiver.code, plain(waiver.subject).strip(), ends, until, plain(waiver.reason).strip())
 
 
 def _until(value: object, where: str) -> tuple[datetime, str]:
-    """The moment from which on it has no effect, and how it is told."""
+    """The moment from which on it has no effect, and how it is shown."""
     wrong = ConfigError(
         f"until of {where} is {plain(value)!r}, neither a day nor a time with an offset",
         'write until = "2027-01-31", or "2027-01-31T12:00:00Z"',
@@ -130,6 +119,6 @@ def _until(value: object, where: str) -> tuple[datetime, str]:
 
 
 def of_family(known: Sequence[Waiver], codes: Sequence[str]) -> list[Waiver]:
-    """Those that speak of findings of the same question as some codes."""
+    """Those that cover findings of the same question as some codes."""
     families = {family(code) for code in codes}
     return [waiver for waiver in known if waiver.family in families]

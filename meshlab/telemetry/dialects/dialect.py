@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ import pandas as pd
 
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, equal, selector
+from meshlab.core.suggest import suggest
 from meshlab.core.window import format_duration
 from meshlab.errors import ContractError, ParameterError
 from meshlab.telemetry.dialects.base import PLAIN, VOCABULARY, MeshOptions, Reporter
@@ -241,11 +241,7 @@ def _renamed(view: View, options: MeshOptions) -> View:
 def _known(kind: str, given: Mapping[str, str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            raise ParameterError(
-                f"{plain(name)!r} is no {kind} that can be named otherwise",
-                f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}",
-            )
+            raise ParameterError(f"{plain(name)!r} is no {kind} that can be named otherwise", suggest(name, known))
 
 
 def every_query(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ import pandas as pd
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import selector
 from meshlab.core.subject import Subject
+from meshlab.core.suggest import suggest
 from meshlab.core.window import Window
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects import identity
@@ -75,12 +75,7 @@ def kin(parts: Sequence[Part], subject: Subject, names: Sequence[str], window: W
 
 def unknown(kind: str, name: str, known: Sequence[str], source: str) -> ParameterError:
     """The error for a name that the store has never seen, with the nearest ones that it has."""
-    near = difflib.get_close_matches(name, known, 3)
-    shown = ", ".join(plain(n) for n in (near or list(known)[:8])) or "none at all"
-    return ParameterError(
-        f"{kind} {plain(name)!r} was never seen in {plain(source)}",
-        f"did you mean {shown}?" if near else f"it has: {shown}",
-    )
+    return ParameterError(f"{kind} {plain(name)!r} was never seen in {plain(source)}", suggest(name, known, 3))
 
 
 def _bearers(parts: Iterable[Part], names: Sequence[str], window: Window, *, hosts: bool) -> pd.DataFrame:

@@ -45,14 +45,14 @@ def notice(verdict: str, before: str = "", headline: str = "all is said") -> Not
 )
 def test_people_are_told_of_changes(verdict: str, before: str, told: bool) -> None:
     with listening() as (url, heard):
-        assert tell(Receiver("chat", Kind.WEBHOOK, url), notice(verdict, before)) is told
+        assert tell(Receiver(name="chat", kind=Kind.WEBHOOK, url=url), notice(verdict, before)) is told
         assert len(heard) == told
-        assert tell(Receiver("chat", Kind.WEBHOOK, url, on=On.ALWAYS), notice(verdict, before))
+        assert tell(Receiver(name="chat", kind=Kind.WEBHOOK, url=url, on=On.ALWAYS), notice(verdict, before))
 
 
 def test_a_webhook_gets_all_there_is() -> None:
     with listening() as (url, heard):
-        tell(Receiver("hook", Kind.WEBHOOK, url, link="https://r.example.org"), notice("FAIL", "PASS"))
+        tell(Receiver(name="hook", kind=Kind.WEBHOOK, url=url, link="https://r.example.org"), notice("FAIL", "PASS"))
     assert heard == [
         {
             "schema": "meshlab.notice/1",
@@ -70,7 +70,7 @@ def test_a_webhook_gets_all_there_is() -> None:
 
 def test_a_chat_calls_nobody_by_what_a_label_says() -> None:
     with listening() as (url, heard):
-        tell(Receiver("chat", Kind.SLACK, url), notice("FAIL", "PASS", HOSTILE))
+        tell(Receiver(name="chat", kind=Kind.SLACK, url=url), notice("FAIL", "PASS", HOSTILE))
     text = heard[0]["text"]
     assert "<" not in text
     assert "\x1b" not in text
@@ -80,7 +80,7 @@ def test_a_chat_calls_nobody_by_what_a_label_says() -> None:
 
 def test_alerts_fire_change_and_end() -> None:
     with listening() as (url, heard):
-        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        to = Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url)
         for verdict, before in (("FAIL", ""), ("FAIL", "FAIL"), ("WARN", "FAIL"), ("PASS", "WARN"), ("ERROR", "FAIL")):
             assert tell(to, notice(verdict, before))
     seen = [
@@ -102,10 +102,13 @@ def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
     known = Waiver("ML-CAN-001", "c/n/s", AT + timedelta(days=1), "2026-11-24", "known")
     report = Scheduled("catalog", "canary-verdict", Cron("*/5 * * * *"))
     with listening() as (url, heard):
-        to = Receiver("oncall", Kind.ALERTMANAGER, url)
+        to = Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url)
         for at in (AT, AT + timedelta(days=2)):
             tell(to, Notice(report, at, "f", waive(failing, [known], at=at), failing))
-        assert tell(Receiver("chat", Kind.SLACK, url), Notice(report, AT, "f", waive(failing, [known], at=AT), failing))
+        assert tell(
+            Receiver(name="chat", kind=Kind.SLACK, url=url),
+            Notice(report, AT, "f", waive(failing, [known], at=AT), failing),
+        )
     assert heard.pop()["text"].startswith("✔ *PASS* (FAIL without 1 waiver) catalog: ")
     fired = [
         {a["labels"].get("verdict", "ERROR"): a["endsAt"] > at.isoformat(timespec="milliseconds") for a in body}
@@ -117,19 +120,19 @@ def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_refusal_is_told_without_the_address(status: int) -> None:
     with listening(status) as (url, _), pytest.raises(ReportError) as error:
-        tell(Receiver("chat", Kind.SLACK, f"{url}/planted-secret"), notice("FAIL"))
+        tell(Receiver(name="chat", kind=Kind.SLACK, url=f"{url}/planted-secret"), notice("FAIL"))
     assert str(status) in str(error.value)
     assert "planted" not in str(error.value)
 
 
 def test_nobody_there() -> None:
     with pytest.raises(ReportError) as error:
-        tell(Receiver("chat", Kind.SLACK, "http://127.0.0.1:1/planted-secret"), notice("FAIL"))
+        tell(Receiver(name="chat", kind=Kind.SLACK, url="http://127.0.0.1:1/planted-secret"), notice("FAIL"))
     assert "planted" not in str(error.value)
 
 
 def test_a_run_without_a_verdict_says_who_was_not_told_of_it(tmp_path: Path) -> None:
-    deaf = Receiver("chat", Kind.SLACK, "http://127.0.0.1:1/planted-secret")
+    deaf = Receiver(name="chat", kind=Kind.SLACK, url="http://127.0.0.1:1/planted-secret")
     report = Scheduled("catalog", "./nothing.ipynb", Cron("*/5 * * * *"), notify=(deaf,))
     with pytest.raises(ParameterError) as error:
         run_once(report, out=Path("out"), cwd=tmp_path)

@@ -39,7 +39,7 @@ def news(before: dict[str, Said], *rows: dict[str, Any], error: str = "") -> New
 def alerts(given: News) -> dict[tuple[str, str], bool]:
     """Which fire, by subject and verdict; those that end are False."""
     with listening() as (url, heard):
-        tell(Receiver("oncall", Kind.ALERTMANAGER, url), given)
+        tell(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url), given)
     now = AT.isoformat(timespec="milliseconds")
     return {(a["labels"].get("subject", ""), a["labels"].get("verdict", "ERROR")): a["endsAt"] > now for a in heard[0]}
 
@@ -97,15 +97,18 @@ def test_a_sweep_that_judged_nobody_ends_nothing() -> None:
 )
 def test_people_are_told_of_services_that_changed(before: dict[str, Said], rows: list[Any], told: bool) -> None:
     with listening() as (url, heard):
-        assert tell(Receiver("chat", Kind.SLACK, url), news(before, *rows)) is told
+        assert tell(Receiver(name="chat", kind=Kind.SLACK, url=url), news(before, *rows)) is told
         assert len(heard) == told
-        assert tell(Receiver("chat", Kind.SLACK, url, on=On.ALWAYS), news(before, *rows))
+        assert tell(Receiver(name="chat", kind=Kind.SLACK, url=url, on=On.ALWAYS), news(before, *rows))
 
 
 def test_a_chat_hears_counts_and_changes_and_calls_nobody() -> None:
     rows = [row(f"s{n:02}", "FAIL", headline=HOSTILE, owner="team-<a>") for n in range(25)] + [row("x", "PASS")]
     with listening() as (url, heard):
-        tell(Receiver("chat", Kind.SLACK, url, link="https://r.example.org"), news({"s00": Said("WARN")}, *rows))
+        tell(
+            Receiver(name="chat", kind=Kind.SLACK, url=url, link="https://r.example.org"),
+            news({"s00": Said("WARN")}, *rows),
+        )
     lines = heard[0]["text"].splitlines()
     assert lines[0] == "✖ *FAIL* canaries: 25 FAIL, 1 PASS"
     assert lines[1] == "✖ s00 (team-&lt;a&gt;) was WARN, is FAIL: &lt;!channel&gt; &amp;  [31m new"
@@ -115,7 +118,7 @@ def test_a_chat_hears_counts_and_changes_and_calls_nobody() -> None:
 
 def test_a_webhook_gets_the_changes_with_their_pages() -> None:
     with listening() as (url, heard):
-        to = Receiver("hook", Kind.WEBHOOK, url, link="https://r.example.org")
+        to = Receiver(name="hook", kind=Kind.WEBHOOK, url=url, link="https://r.example.org")
         tell(to, news({"a/b/c": Said("PASS")}, row("a/b/c", "FAIL", owner="team-a"), row("d", "PASS")))
     page = f"canaries/canary-20261127T120000Z/subjects/{folder_of('a/b/c')}/report.html"
     assert heard == [
@@ -247,6 +250,6 @@ def test_the_command_says_one_line_and_exits_by_the_worst(tmp_path: Path, monkey
 
 def test_alerts_last_until_the_next_run_has_had_its_time() -> None:
     with listening() as (url, heard):
-        tell(Receiver("oncall", Kind.ALERTMANAGER, url), news({}, row("a", "FAIL")))
+        tell(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url), news({}, row("a", "FAIL")))
     ends = datetime.fromisoformat(next(a["endsAt"] for a in heard[0] if a["labels"].get("verdict")))
     assert ends == AT + timedelta(minutes=15)
