@@ -22,7 +22,7 @@ import pandas as pd
 from meshlab.core.window import Window
 from meshlab.questions import canary
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import writing
+from meshlab.recordings.writer import writing
 from meshlab.telemetry.mesh import Mesh
 
 START, EVERY_S, COUNT = 1_769_860_800, 15, 261

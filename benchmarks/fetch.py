@@ -24,7 +24,8 @@ from prometheus_pandas.query import Prometheus
 
 from meshlab.core.window import Window
 from meshlab.engines.http import PrometheusEngine
-from meshlab.recordings.format import Stored, read_folder, write_folder
+from meshlab.recordings.reader import read_folder
+from meshlab.recordings.writer import Stored, write_folder
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from measure import best_s, resident_peak_mb

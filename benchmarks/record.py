@@ -20,7 +20,7 @@ import numpy as np
 
 from meshlab.core.window import Window
 from meshlab.engines.http import PrometheusEngine
-from meshlab.recordings.format import read_manifest
+from meshlab.recordings.manifest import read_manifest
 from meshlab.recordings.recorder import record
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))

@@ -23,7 +23,7 @@ import pandas as pd
 
 from meshlab.core.window import Window
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import writing
+from meshlab.recordings.writer import writing
 
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import resident_peak_mb

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.series import SeriesSet
-from meshlab.recordings.format import Stored, read_folder, write_folder
+from meshlab.recordings.reader import read_folder
+from meshlab.recordings.writer import Stored, write_folder
 from meshlab.reports.sweep.sweep import Swept, executors, sweep
 
 ROOT = Path(__file__).parents[1]

@@ -390,7 +390,7 @@ class Lab:
 
 def _check_target(record: Path) -> None:
     """Notice before the run, not after it, that a recording cannot stand there."""
-    from meshlab.recordings.format import check_target
+    from meshlab.recordings.writer import check_target
 
     check_target(record)
     existing = next(folder for folder in record.absolute().parents if folder.exists())

@@ -15,7 +15,7 @@ from meshlab.errors import RecordingError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["OnDisk", "Resident", "RowGroups", "Shelf"]
+__all__ = ["OnDisk", "Resident", "RowGroups", "SampleStore"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 _AGAIN: Final = "fetch the recording again"
 
 
-class Shelf(Protocol):
+class SampleStore(Protocol):
     """Samples of numbered series, sorted by series and time."""
 
     @property
@@ -64,7 +64,7 @@ class Resident:
         self._value = np.ascontiguousarray(series.value)
 
     def take(self, rows: Ints) -> tuple[Ints, Floats]:
-        """See `Shelf`; a view where the series stand side by side."""
+        """See `SampleStore`; a view where the series stand side by side."""
         start, end = self.edges[rows], self.edges[rows + 1]
         begin = np.r_[0, np.cumsum(end - start)]
         if len(rows) and end[-1] - start[0] == begin[-1]:
@@ -109,7 +109,7 @@ class OnDisk:
         self._last: tuple[int, Ints, Floats] = -1, np.empty(0, np.int64), np.empty(0)
 
     def take(self, rows: Ints) -> tuple[Ints, Floats]:
-        """See `Shelf`."""
+        """See `SampleStore`."""
         start, end = self.edges[rows], self.edges[rows + 1]
         total = int((end - start).sum())
         time, value = np.empty(total, np.int64), np.empty(total)
@@ -143,7 +143,7 @@ class OnDisk:
         except (pa.ArrowException, OSError):
             raise RecordingError(f"{self._name} is damaged: it cannot be decoded", _AGAIN) from None
         if any(column.null_count for column in table.columns):
-            raise RecordingError(f"{self._name} has gaps in its columns", "record anew")
+            raise RecordingError(f"{self._name} has gaps in its columns", "record again")
         time, value = table["time"].to_numpy().view(np.int64), table["value"].to_numpy()
         self._last = group, time, value
         return time, value

@@ -1,4 +1,4 @@
-"""Series on the shelf: found by matchers, handed out as arrays."""
+"""Raw samples by series: found by matchers, handed out as arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.promql.patterns import matching
-from meshlab.promql.sample_store import Shelf
+from meshlab.promql.sample_store import SampleStore
 from meshlab.promql.values import Floats, Ints, Labels
 
 __all__ = ["STALE_BITS", "Condition", "Selected", "Source", "Store"]
@@ -81,14 +81,14 @@ class Store:
 
     Parameters
     ----------
-    shelf : Shelf
+    samples : SampleStore
         Where the samples stand.
     dot_is_all : bool
         Whether ``.`` in a matcher also stands for a line's end (Prometheus 3).
     """
 
-    def __init__(self, shelf: Shelf, *, dot_is_all: bool = False) -> None:
-        self._shelf = shelf
+    def __init__(self, samples: SampleStore, *, dot_is_all: bool = False) -> None:
+        self._samples = samples
         self._dot_is_all = dot_is_all
         self._codes: dict[str, tuple[NDArray[np.int64], list[str]]] = {}
 
@@ -100,7 +100,7 @@ class Store:
         BadQuery
             A pattern is no RE2.
         """
-        found = np.ones(len(self._shelf.labels), np.bool_)
+        found = np.ones(len(self._samples.labels), np.bool_)
         for condition in conditions:
             found &= self._meets(condition)
         return np.flatnonzero(found)
@@ -118,12 +118,12 @@ class Store:
     def take(self, rows: Ints) -> Selected:
         """Samples of some series, by their rows, ascending."""
         begin = np.r_[0, np.cumsum(self._lengths(rows))]
-        time, value = self._shelf.take(rows)
+        time, value = self._samples.take(rows)
         return Selected(self._labels(rows), begin, time, value, value.view(np.uint64) == STALE_BITS)
 
     def fits(self, most_samples: int, most_series: int) -> bool:
         """Whether all series together are within the bounds of a batch."""
-        edges = self._shelf.edges
+        edges = self._samples.edges
         return int(edges[-1]) <= most_samples and len(edges) - 1 <= most_series
 
     def batches(self, rows: Ints, most_samples: int, most_series: int) -> list[Ints]:
@@ -148,10 +148,10 @@ class Store:
         return found
 
     def _lengths(self, rows: Ints) -> Ints:
-        return self._shelf.edges[rows + 1] - self._shelf.edges[rows]
+        return self._samples.edges[rows + 1] - self._samples.edges[rows]
 
     def _labels(self, rows: Ints) -> list[Labels]:
-        names = [str(name) for name in self._shelf.labels.columns]
+        names = [str(name) for name in self._samples.labels.columns]
         columns = []
         for name in names:
             codes, values = self._column(name)
@@ -170,9 +170,9 @@ class Store:
 
     def _column(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
         if name not in self._codes:
-            if name in self._shelf.labels:
-                codes, values = pd.factorize(self._shelf.labels[name])
+            if name in self._samples.labels:
+                codes, values = pd.factorize(self._samples.labels[name])
                 self._codes[name] = codes.astype(np.int64), [str(v) for v in values]
             else:
-                self._codes[name] = np.zeros(len(self._shelf.labels), np.int64), [""]
+                self._codes[name] = np.zeros(len(self._samples.labels), np.int64), [""]
         return self._codes[name]

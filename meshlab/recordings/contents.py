@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.sanitize import plain
-from meshlab.recordings.format import open_folder
+from meshlab.recordings.reader import open_folder
 from meshlab.recordings.redaction import NO_NAMES
 
 __all__ = ["Contents", "contents"]
@@ -44,6 +45,12 @@ class Contents:
     def size(self) -> int:
         """Bytes of its Parquet files."""
         return sum(int(file["bytes"]) for file in self.manifest["files"].values())
+
+    def next_command(self, folder: Path) -> str:
+        """What to type next: the report on the first of its services."""
+        path = str(folder) if "/" in str(folder) else f"./{folder}"
+        service = shlex.quote(plain(self.services[0])) if self.services else "NAME"
+        return f"meshlab report canary-verdict --source {shlex.quote(plain(path))} -p service={service}"
 
     def text(self) -> str:
         """A short text for a terminal."""
@@ -78,10 +85,10 @@ def contents(folder: Path) -> Contents:
     RecordingError
         The folder is no recording, or is damaged.
     """
-    shelf, manifest = open_folder(folder, verify=False, resident=0)
-    labels = shelf.labels
+    store, manifest = open_folder(folder, verify=False, resident=0)
+    labels = store.labels
     name = labels["__name__"] if "__name__" in labels.columns else pd.Series("", index=labels.index)
-    counted = pd.DataFrame({"metric": name, "series": 1, "samples": np.diff(shelf.edges)})
+    counted = pd.DataFrame({"metric": name, "series": 1, "samples": np.diff(store.edges)})
     metrics = (
         counted.groupby("metric", as_index=False).sum().sort_values(["samples", "metric"], ascending=[False, True])
     )

@@ -21,7 +21,7 @@ from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.matrix import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
 from meshlab.promql.evaluate import Evaluator
-from meshlab.promql.sample_store import Resident, Shelf
+from meshlab.promql.sample_store import Resident, SampleStore
 from meshlab.promql.store import Selected, Store
 from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
 from meshlab.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
@@ -38,7 +38,7 @@ class Recording:
 
     Parameters
     ----------
-    series : SeriesSet or Shelf
+    series : SeriesSet or SampleStore
         Raw samples, sorted by series and time; stale markers as Prometheus writes them.
     manifest : mapping
         What was recorded; ``window`` and ``ranges`` are read.
@@ -46,11 +46,11 @@ class Recording:
         For people.
     """
 
-    def __init__(self, series: SeriesSet | Shelf, manifest: Mapping[str, object], name: str) -> None:
+    def __init__(self, series: SeriesSet | SampleStore, manifest: Mapping[str, object], name: str) -> None:
         self.manifest = MappingProxyType(dict(manifest))
         self.name = name
-        self._shelf = Resident(series) if isinstance(series, SeriesSet) else series
-        self._store = Store(self._shelf, dot_is_all=self.left_open)
+        self._samples = Resident(series) if isinstance(series, SeriesSet) else series
+        self._store = Store(self._samples, dot_is_all=self.left_open)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -61,10 +61,10 @@ class Recording:
         RecordingError, UnsupportedQuery
             The folder is no recording, or is damaged.
         """
-        from meshlab.recordings.format import open_folder
+        from meshlab.recordings.reader import open_folder
 
-        shelf, manifest = open_folder(folder)
-        return cls(shelf, manifest, folder.name)
+        samples, manifest = open_folder(folder)
+        return cls(samples, manifest, folder.name)
 
     @classmethod
     def from_series(
@@ -152,7 +152,7 @@ class Recording:
         grid = window.grid().astype(np.int64)
         value = self._evaluate(promql, grid, window.step_ms)
         if isinstance(value, Ranges):
-            raise BadQuery(f"{promql!r} is a range vector, which has no range of its own", "ask for it at one instant")
+            raise BadQuery(f"{promql!r} is a range vector, which has no range", "ask for it at one instant")
         return _points(value, grid, Query(promql=promql, engine=self.description, window=window))
 
     def samples(self, selector: str, window: Window) -> SeriesSet:
@@ -176,7 +176,7 @@ class Recording:
             points_expected=len(time),
             points_got=len(time),
         )
-        labels = _narrow(self._shelf.labels.iloc[rows[count > 0]])
+        labels = _narrow(self._samples.labels.iloc[rows[count > 0]])
         sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
         return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, query)
 
@@ -189,7 +189,7 @@ class Recording:
             chosen = self._store.take(part)
             there.append(_count(chosen, _within(chosen, window.start_ms - LOOKBACK_MS, window.end_ms)) > 0)
         nothing = SeriesSet.empty(query)
-        labels = _narrow(self._shelf.labels.iloc[rows[np.concatenate(there)]])
+        labels = _narrow(self._samples.labels.iloc[rows[np.concatenate(there)]])
         return SeriesSet(labels, nothing.sid, nothing.time, nothing.value, query)
 
     def span(self) -> tuple[datetime, datetime] | None:
@@ -199,15 +199,15 @@ class Recording:
             try:
                 return datetime.fromisoformat(str(window["start"])), datetime.fromisoformat(str(window["end"]))
             except (KeyError, ValueError):
-                raise RecordingError(f"{self.description} has a window that is no time", "record anew") from None
+                raise RecordingError(f"{self.description} has an invalid window", "record again") from None
         return self._sampled
 
     @cached_property
     def _sampled(self) -> tuple[datetime, datetime] | None:
         """The first and the last sample of all."""
-        edges = self._shelf.edges
+        edges = self._samples.edges
         rows = np.flatnonzero(edges[1:] > edges[:-1])
-        ends = [self._shelf.take(part)[0] for part in self._store.batches(rows, _AT_ONCE, len(rows))]
+        ends = [self._samples.take(part)[0] for part in self._store.batches(rows, _AT_ONCE, len(rows))]
         if not ends:
             return None
         return _instant(min(int(t.min()) for t in ends)), _instant(max(int(t.max()) for t in ends))
@@ -223,7 +223,7 @@ class Recording:
             value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms).evaluate(node)
         except RecursionError:
             raise UnsupportedQuery(
-                "an expression nested so deeply is not known to the embedded evaluator", "write it more plainly"
+                "the embedded evaluator does not know expressions nested this deeply", "simplify it"
             ) from None
         if isinstance(value, Text):
             raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
@@ -232,7 +232,7 @@ class Recording:
     def _find(self, selector: str) -> Ints:
         node = parse(selector)
         if not is_plain_selector(node):
-            raise BadQuery(f"{selector!r} is no plain selector", 'write a metric with matchers, such as up{job="x"}')
+            raise BadQuery(f"{selector!r} is not a plain selector", 'write a metric with matchers, such as up{job="x"}')
         return self._store.find(selector_conditions(node))
 
 
@@ -255,7 +255,7 @@ def _stamps(labels: Mapping[str, str], time: Floats, value: Floats) -> Ints:
             f"the series {who} has {time.size:,} times and {value.size:,} values", "give one value for each time"
         )
     if not np.isfinite(time).all():
-        raise ParameterError(f"the series {who} has a time that is no number", "give unix seconds")
+        raise ParameterError(f"the series {who} has a time that is not a number", "give unix seconds")
     stamps = np.rint(time * 1000).astype(np.int64)
     if not (stamps[1:] > stamps[:-1]).all():
         raise ParameterError(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from meshlab.core.sanitize import plain
 from meshlab.errors import RecordingError
 from meshlab.promql.sample_store import Floats, Ints, OnDisk
-from meshlab.recordings.format import writing
 from meshlab.recordings.pieces import Piece, WorkFolder
+from meshlab.recordings.writer import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,14 +45,14 @@ def merge(
     out : Path
         The recording's folder.
     manifest : dict
-        What `meshlab.recordings.format.writing` does not know.
+        What `meshlab.recordings.writer.writing` does not know.
     progress : callable
         Told the share that is done, 0 to 1.
 
     Raises
     ------
     ParameterError, RecordingError
-        As `meshlab.recordings.format.write_folder`.
+        As `meshlab.recordings.writer.write_folder`.
     """
     pieces = [piece for piece in pieces if piece.samples]
     labels, numbers = _numbered({piece.labels: work.labels(piece.labels) for piece in pieces})
@@ -121,13 +121,13 @@ class _Part:
         for group in range(file.num_row_groups):
             sid = file.read_row_group(group, columns=["sid"])["sid"].to_numpy()
             self.lengths += np.bincount(sid, minlength=len(number))
-        self._shelf = OnDisk(pd.DataFrame(), np.r_[0, np.cumsum(self.lengths)], file, plain(path))
+        self._samples = OnDisk(pd.DataFrame(), np.r_[0, np.cumsum(self.lengths)], file, plain(path))
 
     def between(self, first: int, last: int) -> tuple[NDArray[np.int32], Ints, Floats]:
         """Samples of the series from one number up to another."""
         low, high = np.searchsorted(self.number, [first, last])
         rows = np.arange(low, high)
-        return np.repeat(self.number[rows], self.lengths[rows]), *self._shelf.take(rows)
+        return np.repeat(self.number[rows], self.lengths[rows]), *self._samples.take(rows)
 
 
 class _File:

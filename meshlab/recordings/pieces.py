@@ -34,7 +34,7 @@ from meshlab.core.files import write_text
 from meshlab.core.sanitize import plain
 from meshlab.core.series import SeriesSet
 from meshlab.errors import ParameterError, RecordingError
-from meshlab.recordings.format import SamplesWriter, checksum
+from meshlab.recordings.writer import SamplesWriter, checksum
 
 __all__ = ["JOURNAL", "Piece", "WorkFolder", "ordered", "work_folder"]
 
@@ -116,7 +116,7 @@ class WorkFolder:
         try:
             if folder.exists() and not found._is_ours():
                 raise ParameterError(
-                    f"{plain(folder)} is needed to prepare the recording, and holds something else",
+                    f"{plain(folder)} holds something other than an unfinished recording",
                     "move it away, or choose another folder",
                 )
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class WorkFolder:
         except OSError as error:
             raise RecordingError(
                 f"{plain(folder)} cannot be written: {error.strerror or type(error).__name__}",
-                "choose another folder, or make room",
+                "choose another folder, or free some space",
             ) from None
 
     def begin(self, journal: Mapping[str, object]) -> None:
@@ -201,7 +201,7 @@ class WorkFolder:
         try:
             self.journal = dict(json.loads(path.read_bytes()))
         except (ValueError, TypeError):
-            raise RecordingError(f"{plain(path)} is damaged", f"delete {plain(self.folder)} and record anew") from None
+            raise RecordingError(f"{plain(path)} is damaged", f"delete {plain(self.folder)} and record again") from None
         for note in sorted(self.folder.glob("*-*-*.json")):
             try:
                 piece = Piece(**json.loads(note.read_bytes()))

@@ -15,10 +15,11 @@ from meshlab.core.series import SeriesSet
 from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
-from meshlab.recordings.format import as_json, check_target
+from meshlab.recordings.manifest import as_json
 from meshlab.recordings.merging import merge
 from meshlab.recordings.pieces import Piece, WorkFolder, ordered, work_folder
 from meshlab.recordings.redaction import Redaction, check_redacted, new_key
+from meshlab.recordings.writer import check_target
 
 __all__ = ["Progress", "record"]
 
@@ -93,9 +94,7 @@ def record(
         The folder cannot be written.
     """
     if isinstance(selectors, str) or not selectors:
-        raise ParameterError(
-            "no list of selectors is given to record", 'give at least one, such as {__name__=~"istio_.*"}'
-        )
+        raise ParameterError("there are no selectors to record", 'give at least one, such as {__name__=~"istio_.*"}')
     check_target(out)
     told: dict[str, object] = {"what": what} | ({} if truth is None else {"truth": dict(truth)})
     as_json(told)
@@ -121,8 +120,8 @@ def record(
                 work.pieces.clear()
                 wanted = ", ".join(plain(selector) for selector in selectors)
                 raise ParameterError(
-                    f"{engine.description} has nothing that matches {wanted} in {window}",
-                    "check the selectors, and that the window lies where data is",
+                    f"{engine.description} has no series that match {wanted} in {window}",
+                    "check the selectors and the window",
                 )
         except BaseException:
             if work.is_empty:
@@ -210,8 +209,8 @@ def _next_span(piece: Piece, span: int) -> int:
 def _check_whole(engine: Engine, found: SeriesSet) -> None:
     if found.query.failed:
         raise Incomplete(
-            f"{engine.description} could not give all samples: {'; '.join(found.query.failed)}",
-            "choose selectors that leave these out, or record again later",
+            f"{engine.description} returned a partial result: {'; '.join(found.query.failed)}",
+            "exclude these from the selectors, or record again later",
         )
 
 
@@ -222,7 +221,7 @@ def _kept(error: EngineError, work: WorkFolder) -> EngineError:
     return type(error)(
         error.what,
         f"{error.hint}{'; ' if error.hint else ''}what was recorded so far is kept in {plain(work.folder)}:"
-        " the same command goes on from there",
+        " run the same command again to resume",
     )
 
 

@@ -40,15 +40,15 @@ def check_redacted(labels: Sequence[str]) -> tuple[str, ...]:
         One is no label's name, or no recording is of use without it.
     """
     if isinstance(labels, str):
-        raise ParameterError("the labels to redact are one text, not a list", "give a list of label names")
+        raise ParameterError("the labels to redact are a string, not a list", "give a list of label names")
     for name in labels:
         if name in _NEEDED:
             raise ParameterError(
-                f"{name} cannot be redacted: it holds {_NEEDED[name]}, without which nothing can be analysed",
+                f"{name} cannot be redacted: it holds {_NEEDED[name]}, which every analysis needs",
                 "redact the labels that name workloads, hosts or people",
             )
         if not _LABEL.fullmatch(name):
-            raise ParameterError(f"{plain(name)!r} is no label name", "use letters, digits and underscores")
+            raise ParameterError(f"{plain(name)!r} is not a label name", "use letters, digits and underscores")
     return tuple(sorted(set(labels)))
 
 
@@ -124,7 +124,7 @@ class Redaction:
         node = parse(text)
         if not is_plain_selector(node):
             raise ParameterError(
-                f"{plain(text)!r} is no plain selector, so that it cannot be redacted",
+                f"{plain(text)!r} is not a plain selector, so it cannot be redacted",
                 'write a metric with matchers, such as up{job="x"}',
             )
         return node

@@ -14,7 +14,7 @@ import pytest
 from meshlab.lab.scenario import Scenario, bundled
 from meshlab.lab.truth import scenario_truth
 from meshlab.questions.scaling.hpa import Pod, Sample, Tolerance, average_replicas
-from meshlab.recordings.format import read_folder
+from meshlab.recordings.reader import read_folder
 from meshlab.telemetry.source import open_engine
 
 DATA = Path(__file__).parents[2] / "data"

@@ -9,7 +9,7 @@ import pytest
 
 from meshlab.lab.lab import Lab
 from meshlab.lab.scenario import Scenario
-from meshlab.recordings.format import read_manifest
+from meshlab.recordings.manifest import read_manifest
 from meshlab.reports.run.runner import run
 
 pytestmark = pytest.mark.live

@@ -20,7 +20,7 @@ from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, ParameterError, Refused, Unreachable
-from meshlab.recordings.format import read_folder
+from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 pytestmark = pytest.mark.live
@@ -164,6 +164,6 @@ def test_a_recording_holds_what_the_engine_held(engine: PrometheusEngine, tmp_pa
     assert (stored.series.time == whole.time).all()
     assert stored.manifest["ranges"] == "closed"
     before = (out / "manifest.json").read_bytes()
-    with pytest.raises(ParameterError, match="has nothing that matches nothing_at_all"):
+    with pytest.raises(ParameterError, match="has no series that match nothing_at_all"):
         record(engine, ["nothing_at_all"], WINDOW, out, what="a test")
     assert (out / "manifest.json").read_bytes() == before

@@ -13,7 +13,9 @@ import pytest
 from real_prometheus import openmetrics, serving
 
 from meshlab.errors import RecordingError
-from meshlab.recordings.format import checksum, read_folder, read_manifest
+from meshlab.recordings.manifest import read_manifest
+from meshlab.recordings.reader import read_folder
+from meshlab.recordings.writer import checksum
 
 pytestmark = pytest.mark.live
 

@@ -18,7 +18,8 @@ from meshlab.core.window import Window
 from meshlab.errors import RecordingError
 from meshlab.promql.sample_store import OnDisk, Resident
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import SamplesWriter, Stored, open_folder, read_folder, write_folder, writing
+from meshlab.recordings.reader import open_folder, read_folder
+from meshlab.recordings.writer import SamplesWriter, Stored, write_folder, writing
 
 START = 1_769_860_800_000
 
@@ -166,7 +167,7 @@ def test_a_large_file_is_compared_with_its_checksum(tmp_path: Path, resident: in
 def test_a_recording_that_takes_the_place_of_an_open_one_changes_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from meshlab.recordings import format as module
+    from meshlab.recordings import reader as module
 
     monkeypatch.setattr(module, "_LARGEST_IN_MEMORY", 0)
     shelf = written(tmp_path / "r", series([50, 50]), monkeypatch, 20)

@@ -15,7 +15,7 @@ from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.errors import BadQuery, ParameterError, RecordingError
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import Stored, write_folder
+from meshlab.recordings.writer import Stored, write_folder
 
 START = 1_769_860_800
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
@@ -176,8 +176,8 @@ def test_questions_change_nothing(memory: Recording) -> None:
         ([({"a": "1"}, [2, 1], [1, 2])], "do not ascend, or two share a millisecond; sort the samples by time"),
         ([({"a": "1"}, [1, 1], [1, 2])], "do not ascend"),
         ([({"a": "1"}, [1.0001, 1.0002], [1, 2])], "two share a millisecond"),
-        ([({"a": "1"}, [1, float("nan")], [1, 2])], "a time that is no number"),
-        ([({"a": "1"}, [float("inf")], [1])], "a time that is no number"),
+        ([({"a": "1"}, [1, float("nan")], [1, 2])], "a time that is not a number"),
+        ([({"a": "1"}, [float("inf")], [1])], "a time that is not a number"),
         ([({"a": "1"}, [1], [1]), ({"a": "1"}, [2], [2])], "two series have the same labels"),
         ([({"a": "1"}, [1], [1]), ({"a": "1", "b": ""}, [2], [2])], "two series have the same labels"),
         ([({}, [1], [1]), ({}, [2], [2])], "two series have the same labels"),

@@ -19,9 +19,11 @@ from pyarrow import parquet
 from meshlab.core.files import atomic_folder
 from meshlab.core.series import SeriesSet
 from meshlab.errors import ParameterError, RecordingError
-from meshlab.recordings import format as module
+from meshlab.recordings import writer as module
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import Stored, check_target, read_folder, read_manifest, write_folder
+from meshlab.recordings.manifest import read_manifest
+from meshlab.recordings.reader import read_folder
+from meshlab.recordings.writer import Stored, check_target, write_folder
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 
@@ -96,12 +98,12 @@ def damage(folder: Path, how: str) -> None:
         ("truncated", r"samples\.parquet is damaged: it has [\d,]+ of [\d,]+ bytes; fetch the recording again"),
         ("flipped", "checksum differs"),
         ("missing", r"series\.parquet is missing"),
-        ("no manifest", r"is no recording: it has no manifest\.json"),
-        ("no JSON", "it is no JSON"),
+        ("no manifest", r"is not a recording: it has no manifest\.json"),
+        ("no JSON", "is not JSON"),
         ("a list", "reads 'meshlab.recording/1'"),
         ("newer", "'meshlab.recording/9'"),
-        ("no files", r"gives no size and checksum of series\.parquet"),
-        ("exchanged", "has not the columns of a recording"),
+        ("no files", r"missing required field `series\.parquet`"),
+        ("exchanged", "not have the columns of a recording"),
     ],
 )
 def test_damage_is_named(folder: Path, how: str, says: str) -> None:
@@ -158,16 +160,16 @@ def samples(
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        (samples([0, 2], [1, 2]), "has samples of series that series.parquet does not have"),
-        (samples([-1, 0], [1, 2]), "has samples of series that series.parquet does not have"),
+        (samples([0, 2], [1, 2]), "has samples of series that series.parquet lacks"),
+        (samples([-1, 0], [1, 2]), "has samples of series that series.parquet lacks"),
         (samples([1, 0], [1, 2]), "is not sorted by series and time"),
         (samples([0, 0], [2, 1]), "is not sorted by series and time"),
         (samples([0, 0], [1, 1]), "is not sorted by series and time"),
         (samples([0, None], [1, 2]), "has gaps in its columns"),
-        (samples([0], [1], pa.timestamp("us", "UTC")), "has not the columns of a recording"),
-        (samples([0], [1], pa.timestamp("ms")), "has not the columns of a recording"),
-        (samples([0], [1], value=pa.array(["x"])), "has not the columns of a recording"),
-        ({"sid": pa.array([0], pa.int32())}, "has not the columns of a recording"),
+        (samples([0], [1], pa.timestamp("us", "UTC")), "not have the columns of a recording"),
+        (samples([0], [1], pa.timestamp("ms")), "not have the columns of a recording"),
+        (samples([0], [1], value=pa.array(["x"])), "not have the columns of a recording"),
+        ({"sid": pa.array([0], pa.int32())}, "not have the columns of a recording"),
     ],
 )
 def test_samples_that_are_none_are_refused(folder: Path, columns: dict[str, pa.Array], says: str) -> None:
@@ -180,9 +182,12 @@ def test_samples_that_are_none_are_refused(folder: Path, columns: dict[str, pa.A
     ("columns", "says"),
     [
         ({"sid": pa.array([0, 2], pa.int32())}, "does not number its series from 0"),
-        ({"sid": pa.array([0, 1])}, "has not the columns of a recording"),
-        ({"sid": pa.array([0, 1], pa.int32()), "a": pa.array(["x", "y"])}, "has not the columns of a recording"),
-        ({"sid": pa.array([0, 1], pa.int32()), "label_a": pa.array([1, 2])}, "has not the columns of a recording"),
+        ({"sid": pa.array([0, 1])}, "not have the columns of a recording"),
+        ({"sid": pa.array([0, 1], pa.int32()), "a": pa.array(["x", "y"])}, "not have the columns of a recording"),
+        (
+            {"sid": pa.array([0, 1], pa.int32()), "label_a": pa.array([1, 2])},
+            "not have the columns of a recording",
+        ),
         ({"sid": pa.array([0, 1], pa.int32()), "label_a": pa.array(["x", None])}, "has gaps in its columns"),
     ],
 )
@@ -196,15 +201,15 @@ def test_series_that_are_none_are_refused(folder: Path, columns: dict[str, pa.Ar
     ("change", "says"),
     [
         ({"series": 3}, "has 2 rows and the manifest counts 3"),
-        ({"samples": 2.0}, "does not count its samples"),
-        ({"samples": True}, "does not count its samples"),
-        ({"samples": -1}, "does not count its samples"),
-        ({"samples": float("inf")}, "is no JSON"),
-        ({"files": []}, "lists no files"),
-        ({"ranges": "open"}, "neither closed nor left-open"),
-        ({"window": {"start": "2026-01-01T00:00:00Z"}}, "its window is none"),
-        ({"window": {"start": "2026-01-01T00:00:00", "end": "2026-01-02T00:00:00"}}, "its window is none"),
-        ({"window": {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}}, "its window is none"),
+        ({"samples": 2.0}, r"`\$\.samples`"),
+        ({"samples": True}, r"`\$\.samples`"),
+        ({"samples": -1}, r"`\$\.samples`"),
+        ({"samples": float("inf")}, "is not JSON"),
+        ({"files": []}, r"`\$\.files`"),
+        ({"ranges": "open"}, r"`\$\.ranges`"),
+        ({"window": {"start": "2026-01-01T00:00:00Z"}}, "window"),
+        ({"window": {"start": "2026-01-01T00:00:00", "end": "2026-01-02T00:00:00"}}, "window"),
+        ({"window": {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}}, "window"),
         ({"format": ["x" * 1000]}, "has the format .{1,80} and this version reads"),
     ],
 )
@@ -218,7 +223,7 @@ def test_a_manifest_that_says_nonsense_is_refused(folder: Path, change: dict[str
 @pytest.mark.parametrize("text", ["[" * 200_000, "\x00", "", "\ud800"])
 def test_a_manifest_that_is_no_text_is_refused(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.raises(RecordingError, match=r"manifest\.json is damaged: it is no JSON"):
+    with pytest.raises(RecordingError, match=r"manifest\.json is damaged: it is not JSON"):
         read_folder(folder)
 
 
@@ -294,10 +299,10 @@ def test_only_a_recording_is_ever_replaced(folder: Path, tmp_path: Path) -> None
     (tmp_path / "home" / "thesis.txt").write_text("years of work")
     (tmp_path / "file").write_text("text")
     for name in ("app", "home", "file"):
-        with pytest.raises(ParameterError, match="is there already and holds something else than a recording"):
+        with pytest.raises(ParameterError, match="exists and is not a recording"):
             write_folder(tmp_path / name, stored)
     (folder / "notes.md").write_text("mine")
-    with pytest.raises(ParameterError, match=r"something else than a recording \(notes\.md\)"):
+    with pytest.raises(ParameterError, match=r"is not a recording \(notes\.md\)"):
         check_target(folder)
     assert (tmp_path / "home" / "thesis.txt").read_text() == "years of work"
     write_folder(tmp_path / "empty", stored)

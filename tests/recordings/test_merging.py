@@ -13,7 +13,7 @@ from meshlab.errors import Unreachable
 from meshlab.recordings import merging
 from meshlab.recordings import recorder as module
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import read_folder
+from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 NAMES = ("a", "__name__", "zone")

@@ -14,7 +14,8 @@ from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import read_folder, read_manifest
+from meshlab.recordings.manifest import read_manifest
+from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 START = 1_769_860_800
@@ -119,20 +120,20 @@ def test_what_the_engine_warned_of_travels_along(tmp_path: Path) -> None:
 
 
 def test_nothing_there_names_selectors_and_window(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match=r"nothing that matches nope, nada in 2026-01-31T12:10:00Z to .*12:20:00Z"):
+    with pytest.raises(ParameterError, match=r"no series that match nope, nada in 2026-01-31T12:10:00Z to .*12:20:00Z"):
         record(Server(), ["nope", "nada"], WINDOW, tmp_path / "shop", what="")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("selectors", [[], "up"])
 def test_selectors_are_a_list(tmp_path: Path, selectors: list[str]) -> None:
-    with pytest.raises(ParameterError, match="no list of selectors"):
+    with pytest.raises(ParameterError, match="no selectors"):
         record(Server(), selectors, WINDOW, tmp_path / "shop", what="")
 
 
 def test_a_part_that_is_missing_stops_it(tmp_path: Path) -> None:
     server = Server(failed=("the native histograms of h{} were not read",))
-    with pytest.raises(Incomplete, match=r"could not give all samples: the native histograms of h\{\} were not read;"):
+    with pytest.raises(Incomplete, match=r"returned a partial result: the native histograms of h\{\} were not read;"):
         record(server, ["up", "down"], WINDOW, tmp_path / "shop", what="")
     assert list(tmp_path.iterdir()) == []
 
@@ -144,7 +145,7 @@ def test_what_else_stands_there_is_noticed_before_the_engine_is_asked(tmp_path: 
 
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ParameterError, match=r"something else than a recording \(thesis\.txt\)"):
+    with pytest.raises(ParameterError, match=r"is not a recording \(thesis\.txt\)"):
         record(Silent(), ["up"], WINDOW, tmp_path / "home", what="")
 
 

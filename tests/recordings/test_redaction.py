@@ -13,8 +13,9 @@ from live_store import START, LiveStore, stops_at
 from meshlab.core.window import Window
 from meshlab.errors import BadQuery, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import read_folder, read_manifest
+from meshlab.recordings.manifest import read_manifest
 from meshlab.recordings.pieces import work_folder
+from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 from meshlab.recordings.redaction import Redaction, check_redacted, new_key
 
@@ -121,9 +122,9 @@ def test_the_key_outlives_a_kill_and_not_the_recording(tmp_path: Path) -> None:
     [
         (["pod", "__name__"], "__name__ cannot be redacted: it holds the metric's name"),
         (["le"], "le cannot be redacted: it holds the bounds of histograms"),
-        (["a b"], "'a b' is no label name"),
-        ([""], "'' is no label name"),
-        ("pod", "one text, not a list"),
+        (["a b"], "'a b' is not a label name"),
+        ([""], "'' is not a label name"),
+        ("pod", "not a list"),
     ],
 )
 def test_what_cannot_be_redacted_is_refused_before_anything_is_asked(

@@ -16,8 +16,9 @@ from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, RecordingError, TooMuch, Unreachable
 from meshlab.recordings import recorder as module
-from meshlab.recordings.format import read_folder, read_manifest
+from meshlab.recordings.manifest import read_manifest
 from meshlab.recordings.pieces import JOURNAL, WorkFolder, work_folder
+from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 WINDOW = Window((START + 600) * 1000, (START + 24_600) * 1000, 600_000)
@@ -70,11 +71,11 @@ def test_the_same_command_goes_on(tmp_path: Path, whole: dict[str, bytes], numbe
         record(first, SELECTORS, WINDOW, out, what="")
     if isinstance(error, Unreachable):
         assert "kept in" in str(caught.value)
-        assert "the same command goes on from there" in str(caught.value)
+        assert "run the same command again" in str(caught.value)
     assert not out.exists()
     with pytest.raises(RecordingError, match=r"no recording at .*; one was begun there: run its command again"):
         read_folder(out)
-    with pytest.raises(RecordingError, match=r"shop\.partial is a recording that is not finished"):
+    with pytest.raises(RecordingError, match=r"shop\.partial is an unfinished recording"):
         read_folder(work_folder(out))
     second = LiveStore()
     record(second, SELECTORS, WINDOW, out, what="")
@@ -103,7 +104,7 @@ def test_what_is_incomplete_keeps_the_pieces_before_it(tmp_path: Path, whole: di
             server.said = {"failed": ("store-2 is down",)}
 
     server.before = later
-    with pytest.raises(Incomplete, match=r"could not give all samples: store-2 is down; .*the same command goes on"):
+    with pytest.raises(Incomplete, match=r"partial result: store-2 is down; .*run the same command again"):
         record(server, SELECTORS, WINDOW, tmp_path / "shop", what="")
     again = LiveStore()
     record(again, SELECTORS, WINDOW, tmp_path / "shop", what="")
@@ -204,7 +205,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     other = work_folder(tmp_path / "shop")
     other.mkdir()
     (other / "thesis.txt").write_text("years of work")
-    with pytest.raises(ParameterError, match=r"shop\.partial is needed to prepare the recording, and holds something"):
+    with pytest.raises(ParameterError, match=r"shop\.partial holds something other"):
         record(LiveStore(), ["up"], WINDOW, tmp_path / "shop", what="")
     assert (other / "thesis.txt").read_text() == "years of work"
 
@@ -233,7 +234,7 @@ def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     work = work_folder(tmp_path / "shop")
     work.mkdir()
     (work / JOURNAL).write_text("{")
-    with pytest.raises(RecordingError, match=r"journal\.json is damaged; delete .*shop\.partial and record anew"):
+    with pytest.raises(RecordingError, match=r"journal\.json is damaged; delete .*shop\.partial and record again"):
         record(LiveStore(), ["up"], WINDOW, tmp_path / "shop", what="")
 
 

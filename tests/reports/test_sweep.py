@@ -17,10 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 import meshlab
-from meshlab.cli.app import FailOn, app, worst_code
+from meshlab.cli.app import app
 from meshlab.errors import ParameterError
 from meshlab.questions import canary, scaling
 from meshlab.questions.base import parts
+from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep import sweep as module
 from meshlab.reports.sweep.judging import folder_of
 from meshlab.reports.sweep.sweep import executors, sweep

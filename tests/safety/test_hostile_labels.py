@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import meshlab
 from meshlab.cli import app
+from meshlab.cli.output import progress_bar
 from meshlab.core import sanitize
 from meshlab.core.progress import report as progress
 from meshlab.core.results import MIME_TYPE
@@ -248,7 +249,7 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     from meshlab.core.progress import reporting
 
-    with app._bar("sweeping") as bar:
+    with progress_bar("sweeping") as bar:
         assert bar is not None
         with reporting(bar):
             progress(1, 2, f"[red]{hostile('batch')}")

@@ -18,9 +18,9 @@ from tiny_notebooks import SHOW, written
 from meshlab.cli import app
 from meshlab.core.window import Window
 from meshlab.errors import ParameterError, RecordingError
-from meshlab.recordings import format as module
+from meshlab.recordings import reader as module
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.format import checksum
+from meshlab.recordings.writer import checksum
 from meshlab.reports.run.runner import run
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +165,7 @@ def test_many_rows_in_one_piece_are_refused(folder: Path, monkeypatch: pytest.Mo
     """A small file may claim a thousand million equal rows, and they would be decoded at once."""
     assert Recording.open(folder)
     monkeypatch.setattr(module, "_LARGEST_GROUP", 100)
-    with pytest.raises(RecordingError, match="rows in one piece, which no recording has"):
+    with pytest.raises(RecordingError, match="rows in one row group"):
         Recording.open(folder)
 
 

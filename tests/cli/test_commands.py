@@ -96,7 +96,7 @@ def _when_written(path: Path) -> int:
 
 
 def test_a_reader_that_goes_away_changes_no_exit_code(tmp_path: Path) -> None:
-    code = "import sys; from meshlab.cli import app\nsys.stdin.read(); app._say('x' * 1_000_000); sys.exit(10)"
+    code = "import sys; from meshlab.cli.output import say\nsys.stdin.read(); say('x' * 1_000_000); sys.exit(10)"
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as running:
         assert running.stdin is not None
@@ -157,14 +157,14 @@ def test_parameters_are_passed_as_they_were_typed(call: Call, asked: list[dict[s
         (("report", "x", "-p", "a=1", "-p", "a=2"), 2, "meshlab: parameter a is given twice"),
         (("report", "x", "-p", "source=a", "--source", "b"), 2, "meshlab: source is given twice"),
         (("report", "x", "--since", "-1h"), 2, "meshlab: --since is given without --watch"),
-        (("report", "x", "--watch", "60s"), 2, "meshlab: there is nothing to watch"),
+        (("report", "x", "--watch", "60s"), 2, "meshlab: --watch needs a live server"),
         (("report", "x", "--watch", "60s", "--source", "canary-healthy"), 2, "meshlab: canary-healthy is a recording"),
-        (("report", "x", "--watch", "60s", "-p", "end=now"), 2, "meshlab: end is given, and a watched window"),
+        (("report", "x", "--watch", "60s", "-p", "end=now"), 2, "meshlab: end cannot be combined"),
         (("query", "up", "--source", "nope"), 2, "meshlab: source 'nope' is neither a profile nor a recording"),
         (("query", "up", "--source", "x", "--at", "now", "--start", "-1h"), 2, "meshlab: --at and a window"),
         (("query", "up", "--source", "x", "--end", "now"), 2, "meshlab: --end or --step is given without --start"),
         (("query", "up", "--source", "http://127.0.0.1:9"), 3, "meshlab: "),
-        (("record", "--source", "x", "--start", "-1h", "-o", "."), 2, "meshlab: . exists and is no recording"),
+        (("record", "--source", "x", "--start", "-1h", "-o", "."), 2, "meshlab: . exists and is not a recording"),
     ],
 )
 def test_errors_are_one_line_without_traceback(
@@ -220,7 +220,7 @@ def test_the_small_commands(call: Call) -> None:
     assert "a profile, http(s)://..." in out
     code, out, _ = call("--help")
     assert code == 0
-    assert all(word in out for word in ("report", "notebooks", "query", "record", "lab"))
+    assert all(f"│ {word} " in out for word in ("report", "notebooks", "query", "record", "schedule", "lab"))
 
 
 def test_a_missing_extra_is_named(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,7 +301,7 @@ def test_a_query_answers_and_tells_what_is_missing(call: Call, monkeypatch: pyte
     assert code == 3
     assert json.loads(out)["failed"] == ["one shard"]
     assert err.splitlines()[0] == "meshlab: warning: slow"
-    assert err.splitlines()[1].startswith("meshlab: a part of the answer is missing: one shard")
+    assert err.splitlines()[1].startswith("meshlab: the query returned a partial result: one shard")
     arguments = ("--start", "-1h", "--step", "1m", "--format", "csv", "-o", "a.csv")
     assert call("query", "up", "--source", "x", *arguments) == (0, "", "")
     assert (tmp_path / "a.csv").read_text() == answers.csv(ANSWER)
@@ -316,7 +316,7 @@ def test_a_query_answers_and_tells_what_is_missing(call: Call, monkeypatch: pyte
     assert call("query", "up", "--source", "x", "-o", "none/a")[0] == 2
 
 
-CANARY = Path(__file__).parent.parent / "data" / "canary-healthy"
+CANARY = Path(__file__).parents[2] / "data" / "canary-healthy"
 
 
 def test_a_recording_is_told_of_with_the_next_thing_to_type(call: Call) -> None:

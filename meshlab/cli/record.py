@@ -1,0 +1,56 @@
+"""``meshlab record``: from a server to a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from meshlab.cli.options import End, Source, Start
+from meshlab.cli.output import interruptible, progress_bar, say, warn
+from meshlab.core.sanitize import plain
+
+__all__ = ["record"]
+
+
+def record(
+    source: Source,
+    start: Start,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of the recording.")],
+    end: End = "",
+    selectors: Annotated[
+        list[str] | None,
+        typer.Option("--selector", metavar="SELECTOR", help="Series to record besides those that the notebooks need."),
+    ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option("--redact", metavar="LABEL", help="A label whose values are replaced by pseudonyms."),
+    ] = None,
+) -> None:
+    """Record raw samples of a server to a folder that notebooks can be run on.
+
+    An interrupted recording resumes when the same command is run again: until then, what is there is kept in a folder
+    beside it that ends in .partial.
+    """
+    from meshlab.recordings.contents import contents
+    from meshlab.recordings.pieces import work_folder
+    from meshlab.telemetry.record import record as run
+
+    work = work_folder(out)
+    resumed = work.is_dir()
+    try:
+        with interruptible(), progress_bar("recording") as bar:
+            folder = run(
+                source, out, start=start, end=end, selectors=selectors or (), redact=redact or (), progress=bar
+            )
+    except KeyboardInterrupt:
+        if work.is_dir():
+            warn(f"kept in {work} what is there: run the same command again to resume")
+        raise
+    found = contents(folder)
+    span = found.manifest["window"]
+    say(f"recorded {plain(span['start'])} to {plain(span['end'])} -> {plain(folder)}\n")
+    if resumed:
+        say(f"resumed the recording begun at {plain(found.manifest['recorded'])}\n")
+    say(f"{found.text()}next: {found.next_command(folder)}\n")
