@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -92,7 +93,7 @@ class Profile:
         Where people look at queries: the address of a Prometheus or VictoriaMetrics, or any with ``{query}``,
         ``{start_ms}``, ``{end_ms}`` in it. Empty: the store's own.
     mesh : str
-        ``istio``, ``linkerd`` or ``envoy``; empty: it is found out.
+        The name of an installed dialect; empty: it is found out.
     replica_label : str
         The label by which the series of two replicas of one Prometheus differ.
     metrics, labels : mapping of str to str
@@ -334,7 +335,6 @@ _FLAGS: Final = ("compression", "cache")
 _NUMBERS: Final = ("timeout_s", "parallel", "points", "bytes", "series")
 _TABLES: Final = ("header_env", "metrics", "labels", "limits")
 _KEYS: Final = (*_TEXT, *_PATHS, *_FLAGS, "timeout_s", "match", *_TABLES)
-_MESHES: Final = ("istio", "linkerd", "envoy")
 
 
 def _profile(name: str, table: Mapping[str, Any], path: Path) -> Profile:
@@ -363,7 +363,7 @@ def _profile(name: str, table: Mapping[str, Any], path: Path) -> Profile:
         given[key] = MappingProxyType(dict(pairs))
     given["kind"] = _one_of("kind", table.get("kind", ""), tuple(k.value for k in Kind), where)
     given["kind"] = Kind(given["kind"]) if given["kind"] else None
-    _one_of("mesh", table.get("mesh", ""), _MESHES, where)
+    _one_of("mesh", table.get("mesh", ""), tuple(sorted(entry_points(group="meshlab.dialects").names)), where)
     found = Profile(
         name,
         **{k: v for k, v in given.items() if k != "name"},

@@ -12,19 +12,14 @@ from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import KEYS, PROXY
 from meshlab.questions.security.settings import Policy
 
-__all__ = ["certificates", "rule"]
-
-
-def rule(mesh: str, policy: Policy) -> float:
-    """Share of its life after which a certificate should be renewed."""
-    return policy.rotate_after or (0.7 if "Linkerd" in mesh and "Istio" not in mesh else 0.5)
+__all__ = ["certificates"]
 
 
 _WORST: Final = ("expired", "overdue", "unknown", "fine")
 
 
 def certificates(
-    found: pd.DataFrame, window: Window, mesh: str, policy: Policy, rejections: pd.DataFrame | None = None
+    found: pd.DataFrame, window: Window, renew_after: float, policy: Policy, rejections: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, float]:
     """Each identity's certificate at the window's end.
 
@@ -34,8 +29,8 @@ def certificates(
         Of `steps`.
     window : Window
         Its end is the only clock: a laptop's own is never looked at.
-    mesh : str
-        Its name, for its own rule.
+    renew_after : float
+        Share of a certificate's life after which the mesh renews it, where the policy has no rule of its own.
     policy : Policy
     rejections : DataFrame, optional
         Of `exported.rejections`.
@@ -73,7 +68,7 @@ def certificates(
     table["last_rotation"] = found[found["rotation"]].groupby(keys)["time"].max().reindex(table.index)
     table = table.reset_index()
     table["lifetime_s"] = np.where(table["kind"] == "leaf", life, np.nan)
-    share = rule(mesh, policy)
+    share = policy.rotate_after or renew_after
     table["due"] = table["not_after"] - (1 - share) * table["lifetime_s"]
     late = end - table["due"]
     slack = policy.slack * table["lifetime_s"]

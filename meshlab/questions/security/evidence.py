@@ -9,13 +9,11 @@ import pandas as pd
 
 from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.window import Window
-from meshlab.questions.security import exported
-from meshlab.questions.security.connections import ENDS, connections
+from meshlab.questions.security.exported import ENDS, exported
 from meshlab.questions.security.scope import Scope
 from meshlab.questions.security.settings import Policy
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.columns import Condition
-from meshlab.telemetry.kubernetes import Exporter
 from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["WORDS", "collect"]
@@ -46,41 +44,24 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     -------
     Evidence
         Required: ``seen`` or ``sent`` (`Mesh.request_counts` by `WORDS`, from the called and from the calling side).
-        Optional: ``connections``, ``bytes`` (TCP), ``refused`` (by Linkerd's and the node proxies' own counters),
-        ``certificates`` (``time``, ``value`` in unix seconds), ``rejections``, ``signing``, ``rbac``, ``versions`` and
-        ``ciphers``. ``chosen`` is the length of a block, milliseconds.
+        Optional: those of `exported.exported`. ``chosen`` is the length of a block, milliseconds.
     """
     policy, scope = policy or Policy(), scope or Scope()
     where = [Condition("destination_namespace", (scope.namespace,))] if scope.namespace else []
     block_ms = 1000 * (policy.block_s or min(max((window.end_ms - window.start_ms) // 100_000, 10), 900))
-    exporter = Exporter(mesh, scope.namespace)
     answers = {
         "seen": mesh.request_counts(window, WORDS, where, reporter=Reporter.DESTINATION, block_ms=block_ms),
         "sent": mesh.request_counts(window, WORDS, where, reporter=Reporter.SOURCE, block_ms=block_ms),
-        **connections(mesh, window, scope.namespace, block_ms),
-        "certificates": exported.certificates(exporter, window),
-        "rejections": exported.rejections(exporter, window),
-        "signing": exported.signing(Exporter(mesh), window, block_ms),
-        "rbac": exported.decisions(exporter, window, block_ms),
-        "versions": exported.versions(exporter, window),
-        "ciphers": exported.ciphers(exporter, window),
+        **exported(mesh, window, scope.namespace, block_ms),
     }
     lacking = {
-        "seen": Missing("requests as the called workloads' proxies count them", mesh.dialect.remedies["destination"]),
+        "seen": Missing("requests as the called workloads' proxies count them", mesh.remedy("destination")),
         "connections": Missing("TCP connections", "nothing, where the mesh carries HTTP and gRPC alone"),
-        "certificates": Missing(
-            "ends of certificates",
-            "let Prometheus scrape the agents (istio_agent_cert_expiry_seconds), or export "
-            "*.ssl.certificate.* with proxyStatsMatcher",
-        ),
+        "certificates": Missing("ends of certificates", mesh.remedy("certificates")),
         "rbac": Missing("decisions of authorization policies", "let Prometheus scrape the proxies' own statistics"),
-        "signing": Missing("what the certificate authority signed", "let Prometheus scrape istiod (port 15014)"),
-        "versions": Missing(
-            "TLS versions: this mesh does not export them", "export listener.*.ssl.versions.* with proxyStatsMatcher"
-        ),
-        "ciphers": Missing(
-            "TLS ciphers: this mesh does not export them", "export listener.*.ssl.ciphers.* with proxyStatsMatcher"
-        ),
+        "signing": Missing("what the certificate authority signed", mesh.remedy("signing")),
+        "versions": Missing("TLS versions: this mesh does not export them", mesh.remedy("tls_versions")),
+        "ciphers": Missing("TLS ciphers: this mesh does not export them", mesh.remedy("tls_ciphers")),
     }
     return Evidence(
         frames=MappingProxyType({name: _told_once(answer.frame) for name, answer in answers.items()}),
@@ -88,7 +69,8 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         source=f"{mesh.source} ({mesh.name})",
         queries=MappingProxyType({name: answer.query for name, answer in answers.items()}),
         missing=MappingProxyType({n: m for n, m in lacking.items() if answers[n].frame.empty}),
-        notes=MappingProxyType({"mesh": mesh.name}),
+        # Of several meshes in one store, the one that renews first.
+        notes=MappingProxyType({"renew_after": str(min(dialect.renew_after for dialect in mesh.dialects))}),
         chosen=block_ms,
     )
 

@@ -81,7 +81,9 @@ def judge(
     found = edges(table, recent)
     ladder = shares(found)
     turned = steps(evidence.frames["certificates"], evidence.frames.get("rejections"))
-    ends, life = certificates(turned, window, evidence.notes.get("mesh", ""), policy, evidence.frames.get("rejections"))
+    ends, life = certificates(
+        turned, window, float(evidence.notes.get("renew_after", 0.5)), policy, evidence.frames.get("rejections")
+    )
     off = skew(turned)
     who = identities(table.labels)
     refused = denials(table, refusals(evidence), policy.level)

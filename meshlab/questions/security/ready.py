@@ -21,14 +21,12 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
     """
     table = mesh.totals(window, ("tls",)).frame
     if table.empty:
-        return Readiness(
-            State.LACKING, "no requests were counted", (Missing("requests", mesh.dialect.remedies["destination"]),)
-        )
+        return Readiness(State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),))
     known = table[~table["tls"].isin(["", "unknown", "-"])]
     if known.empty:
         return Readiness(
             State.LACKING,
             "no proxy of a called workload says how its requests were protected",
-            (Missing("requests as the called side sees them", mesh.dialect.remedies["destination"]),),
+            (Missing("requests as the called side sees them", mesh.remedy("destination")),),
         )
     return Readiness(State.READY, "requests say how they were protected")

@@ -13,10 +13,10 @@ from meshlab.core.results import Result, Verdict
 from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import steps
 from meshlab.questions.security.certificates import certificates
-from meshlab.questions.security.connections import COLUMNS
 from meshlab.questions.security.denials import changes, rbac
 from meshlab.questions.security.encryption import edges, percent, shares
 from meshlab.questions.security.evidence import WORDS
+from meshlab.questions.security.exported import COLUMNS
 from meshlab.questions.security.judge import judge
 from meshlab.questions.security.settings import Policy
 from meshlab.questions.security.traffic import traffic
@@ -144,7 +144,7 @@ def test_requests_and_connections_are_never_in_one_share() -> None:
             "destination_namespace": [""],
             "destination_cluster": [""],
             "tls": ["unknown"],
-            "proxy": ["ztunnel"],
+            "proxy": ["node"],
             "block": [3],
             "value": [5000.0],
         }
@@ -198,7 +198,7 @@ def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
     found = steps(frame)
     assert found["rotation"].tolist() == [False, True]
     assert found["workload"].unique().tolist() == ["cart"]
-    table, life = certificates(found, WINDOW, "Istio", Policy())
+    table, life = certificates(found, WINDOW, 0.5, Policy())
     assert life == 1200
     assert table["due"].tolist() == [END + 400]
     assert table["state"].tolist() == ["fine"]
@@ -206,14 +206,14 @@ def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
 
 def test_linkerd_renews_later() -> None:
     found = steps(ends((-600, END + 200.0)))
-    istio, _ = certificates(found, WINDOW, "Istio", Policy(lifetime_s=1000))
-    linkerd, _ = certificates(found, WINDOW, "Linkerd", Policy(lifetime_s=1000))
+    istio, _ = certificates(found, WINDOW, 0.5, Policy(lifetime_s=1000))
+    linkerd, _ = certificates(found, WINDOW, 0.7, Policy(lifetime_s=1000))
     assert istio["due"].tolist() == [END - 300]
     assert linkerd["due"].tolist() == [pytest.approx(END - 100)]
 
 
 def test_an_authority_is_no_leaf() -> None:
-    table, _ = certificates(steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", Policy(lifetime_s=1000))
+    table, _ = certificates(steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, 0.5, Policy(lifetime_s=1000))
     assert table["kind"].tolist() == ["root"]
     assert table["state"].tolist() == ["fine"]
 
