@@ -79,7 +79,7 @@ def main() -> None:
         "certificates": ends(window),
         **dict.fromkeys(EMPTY, pd.DataFrame()),
     }
-    evidence = Evidence(frames=frames, window=window, source="benchmark", block_ms=BLOCK_MS, facts=Facts("Istio"))
+    evidence = Evidence(frames=frames, window=window, source="benchmark", block_ms=BLOCK_MS, facts=Facts())
     rows = sum(len(frame) for frame in frames.values())
     before, began, own = resident_peak_mb(), time.perf_counter(), time.process_time()
     result = Security().answer(evidence)

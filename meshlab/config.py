@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import tomllib
 from enum import StrEnum
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Meta, field
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, parse_matcher
 from meshlab.core.settings import Settings, convert
+from meshlab.core.suggest import suggest
 from meshlab.errors import ConfigError, ParameterError
 
 __all__ = ["Config", "Kind", "Limits", "Link", "Profile", "Texts", "cache_folder", "find", "load", "secret", "zone"]
@@ -98,9 +100,7 @@ class Profile(Settings):
             "`{start_ms}`, `{end_ms}` in it; empty: the store's own."
         ),
     ] = ""
-    mesh: Annotated[
-        Literal["", "istio", "linkerd", "envoy"], Meta(description="The mesh; found out when not given.")
-    ] = ""
+    mesh: Annotated[str, Meta(description="The name of an installed dialect; found out when not given.")] = ""
     replica_label: Annotated[str, Meta(description="Label by which two replicas of one Prometheus differ.")] = ""
     metrics: Annotated[Texts, Meta(description="The store's own names of metrics.")] = field(default_factory=dict)
     labels: Annotated[Texts, Meta(description="The store's own names of labels.")] = field(default_factory=dict)
@@ -122,6 +122,9 @@ class Profile(Settings):
             raise ParameterError("client_key is given without client_cert", "name both files")
         if self.timeout_s is not None:
             msgspec.structs.force_setattr(self, "limits", self.limits.changed(timeout_s=self.timeout_s))
+        dialects = sorted(entry_points(group="meshlab.dialects").names)
+        if self.mesh and self.mesh not in dialects:
+            raise ParameterError(f"mesh is {plain(self.mesh)!r}", suggest(self.mesh, dialects))
         _ = self.matchers
 
     @property

@@ -171,7 +171,7 @@ def _traffic(found: Examination, mesh: Mesh, engine: Frugal, cwd: Path) -> Exami
     if not engine.is_live:
         return found
     try:
-        return replace(found, scrapes=scrapes(engine, mesh.dialect.detect()[0]))
+        return replace(found, scrapes=scrapes(engine, mesh.dialect.request_selectors[0]))
     except (Spent, BadQuery, Refused) as error:
         return replace(found, unseen=(*found.unseen, f"the scrape interval was not looked at: {error.what}"))
 

@@ -86,7 +86,7 @@ class Mesh:
         Raises
         ------
         ParameterError
-            No metrics of a known mesh, or only those of Istio 1.4 and older.
+            No metrics of a known mesh, or only those of outdated releases.
         """
         first, last = engine.span() or (engine.now() - timedelta(hours=1), engine.now())
         window = Window.aligned(first - timedelta(minutes=1), last + timedelta(minutes=1), 60_000)
@@ -104,6 +104,11 @@ class Mesh:
     def name(self) -> str:
         """The meshes' names, for people."""
         return " and ".join(dialect.name for dialect in self.dialects)
+
+    def remedy(self, what: str) -> str:
+        """What to do where something is missing (`dialects.dialect.REMEDIES`, or a signal), for every mesh."""
+        texts = {dialect.remedy(what): dialect.name for dialect in self.dialects}
+        return "; ".join(text if len(texts) == 1 else f"{name}: {text}" for text, name in texts.items())
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -151,7 +156,7 @@ class Mesh:
             destination_workload`` and ``requests`` (estimated by PromQL's increase), the busiest first. Both sides'
             reports are looked at, the one with more requests counts.
         """
-        return self._totals(window, identity.WORDS, (), beside="destination_host")
+        return self._totals(window, identity.NAMES, (), beside="destination_host")
 
     def totals(self, window: Window, words: Sequence[str]) -> Answer:
         """Requests over the window of all services at once.
@@ -377,12 +382,8 @@ class Mesh:
 
     @property
     def counts_attempts(self) -> bool:
-        """Whether the callers' request counters count every attempt, as Linkerd's do, and not every request once.
-
-        Of Linkerd's only those of the routes themselves count a request once.
-        """
-        counters = [part.family.requests for part in self._parts(Reporter.SOURCE)]
-        return self.dialect.name == "Linkerd" and not all("_route_request_" in name for name in counters)
+        """Whether the callers' request counters count every attempt, and not every request once."""
+        return any(family.counts_attempts for family in self.dialect.families(Reporter.SOURCE))
 
     def _without_replicas(self, selected: str, window: Window) -> SeriesSet:
         raw = self.engine.samples(selected, window.with_lead(LOOKBACK_MS))

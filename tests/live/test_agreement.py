@@ -19,7 +19,7 @@ from meshlab.errors import BadQuery
 from meshlab.promql.store import STALE_BITS
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.dialects.dialect import every_query
-from meshlab.telemetry.dialects.istio import istio
+from meshlab.telemetry.dialects.istio import ISTIO as DIALECT
 
 pytestmark = pytest.mark.live
 
@@ -167,7 +167,7 @@ def test_at_an_instant(both: Pair, query: str) -> None:
     assert disagreement(both[0].query(query, AT), both[1].query(query, AT), LARGEST) == ""
 
 
-@pytest.mark.parametrize("query", every_query([istio()]))
+@pytest.mark.parametrize("query", every_query([DIALECT]))
 def test_all_that_the_istio_dialect_says(both: Pair, query: str) -> None:
     ours, theirs = (engine.query_range(query, WINDOW) for engine in both)
     assert len(theirs) > 0

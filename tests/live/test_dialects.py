@@ -25,7 +25,7 @@ from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.dialects.detection import detect
 from meshlab.telemetry.dialects.dialect import Dialect, every_query
 from meshlab.telemetry.dialects.envoy import SPELLINGS, envoy
-from meshlab.telemetry.dialects.istio import istio
+from meshlab.telemetry.dialects.istio import ISTIO
 from meshlab.telemetry.dialects.linkerd import LEGACY, ROUTES, linkerd
 from meshlab.telemetry.mesh import Mesh
 
@@ -38,9 +38,9 @@ NAMED = MeshOptions(metrics={"requests": "mesh:requests"}, labels={"destination_
 
 EVERY: list[Dialect] = [
     *(
-        make
+        dialect.with_options(options)
         for options in (MeshOptions(), REPLICAS, NAMED)
-        for make in (istio(options), *(envoy(*s, options) for s in SPELLINGS))
+        for dialect in (ISTIO, *(envoy(*s) for s in SPELLINGS))
     ),
     linkerd(frozenset({LEGACY}), frozenset({"inbound", "outbound"})),
     linkerd(ROUTE_NAMES, frozenset()),

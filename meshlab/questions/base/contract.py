@@ -23,7 +23,7 @@ from meshlab.telemetry.mesh import Mesh
 __all__ = ["Question", "QuestionSettings"]
 
 
-class QuestionSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class QuestionSettings(Settings):
     """Settings of a question: type, range, default and meaning of each, declared once."""
 
     of_one_subject: ClassVar[tuple[str, ...]] = ("service",)

@@ -125,7 +125,7 @@ class Need:
 
     def missing(self, mesh: Mesh) -> Missing:
         """What to say where the mesh does not export it."""
-        return Missing(self.what, mesh.dialect.remedies.get(self.remedy, self.remedy))
+        return Missing(self.what, self.remedy if " " in self.remedy else mesh.remedy(self.remedy))
 
 
 class Table:

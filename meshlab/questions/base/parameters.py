@@ -13,7 +13,7 @@ from meshlab.questions.base.contract import Question
 __all__ = ["RunParameters", "parameters", "parameters_source"]
 
 
-class RunParameters(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RunParameters(Settings):
     """Whom to ask, and about which window: the same in every notebook."""
 
     source: Annotated[str, Meta(description="a profile, http(s)://..., a recording's name, or a path with a /")] = ""

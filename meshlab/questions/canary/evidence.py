@@ -109,14 +109,13 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     empty = {name for name, frame in frames.items() if frame.empty}
     answers["restarts"] = mesh.restarts(window, (*IDENTITY, *_POD), where, reporter=Reporter.DESTINATION)
     frames["restarts"] = answers["restarts"].frame
-    remedies = mesh.dialect.remedies
     return Evidence(
         frames=MappingProxyType(frames),
         window=window,
         subjects=(subject,) if subject else (),
         source=f"{mesh.source} ({mesh.name})",
         queries=MappingProxyType({name: a.query for name, a in answers.items()}),
-        missing=MappingProxyType({name: Missing(_MISSING[name], remedies[name]) for name in sorted(empty)}),
+        missing=MappingProxyType({name: Missing(_MISSING[name], mesh.remedy(name)) for name in sorted(empty)}),
         notes=MappingProxyType(notes),
         chosen=chosen,
     )

@@ -34,16 +34,14 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
     """
     table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *WORDS)))).frame
     if table.empty:
-        return Readiness(
-            State.LACKING, "no requests were counted", (Missing("requests", mesh.dialect.remedies["destination"]),)
-        )
+        return Readiness(State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),))
     pairs = list(_pairs(table))
     subject = pairs[0].subject if pairs else Subject(*table.iloc[0][list(IDENTITY)])
     if not mesh.has_durations(window, subject):
         return Readiness(
             State.LACKING,
             f"the requests of {plain(subject)} have no durations",
-            (Missing("request durations", mesh.dialect.remedies["latency"]),),
+            (Missing("request durations", mesh.remedy("latency")),),
         )
     if pairs:
         return Readiness(State.READY, pairs[0].reason, parameters=MappingProxyType(pairs[0].parameters))

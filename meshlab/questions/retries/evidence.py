@@ -37,12 +37,6 @@ LASTING: Final = ("destination_namespace", "destination_service", "code")
 _LEAST_BLOCK_MS: Final = 10_000
 _MOST_BLOCKS: Final = 720
 
-_OWN_STATS: Final = (
-    "let the callers' proxies export them: in Istio with the annotation proxy.istio.io/config, proxyStatsMatcher, "
-    'inclusionRegexps [".*upstream_rq_.*", ".*circuit_breakers.*", ".*outlier_detection.*"]; in plain Envoy with a '
-    "stats_matcher that keeps cluster.*"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -96,13 +90,13 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "lasting": mesh.durations(window, LASTING, reporter=Reporter.DESTINATION, block_ms=block_ms),
     }
     blocks = (window.end_ms - window.start_ms) // block_ms
-    remedies = mesh.dialect.remedies
+    own = mesh.remedy("retries")
     lacking = {
-        "callers": Missing("requests as the callers' proxies count them", remedies["source"]),
-        "called": Missing("requests as the called services' proxies count them", remedies["destination"]),
-        "proxies": Missing("the proxies' own retry counters", _OWN_STATS),
-        "breakers": Missing("the proxies' circuit breakers and ejections", _OWN_STATS),
-        "lasting": Missing("how long attempts lasted at the called side", remedies["destination"]),
+        "callers": Missing("requests as the callers' proxies count them", mesh.remedy("source")),
+        "called": Missing("requests as the called services' proxies count them", mesh.remedy("destination")),
+        "proxies": Missing("the proxies' own retry counters", own),
+        "breakers": Missing("the proxies' circuit breakers and ejections", own),
+        "lasting": Missing("how long attempts lasted at the called side", mesh.remedy("destination")),
     }
     return Evidence(
         frames=MappingProxyType({name: _shaped(name, answer.frame, blocks) for name, answer in answers.items()}),

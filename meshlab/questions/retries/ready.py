@@ -20,11 +20,10 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
     window : Window
         The last minutes.
     """
-    remedies = mesh.dialect.remedies
     block_ms = max(1000, window.end_ms - window.start_ms)
     words = ("destination_service",)
     if mesh.request_counts(window, words, reporter=Reporter.SOURCE, block_ms=block_ms).frame.empty:
-        lack = Missing("requests as the callers' proxies count them", remedies["source"])
+        lack = Missing("requests as the callers' proxies count them", mesh.remedy("source"))
         return Readiness(State.LACKING, "no requests were counted by callers", (lack,))
     own = not mesh.retry_counts(window, block_ms=block_ms).frame.empty
     ends = not mesh.request_counts(window, words, reporter=Reporter.DESTINATION, block_ms=block_ms).frame.empty

@@ -239,13 +239,13 @@ def little(flow: pd.DataFrame, evidence: Evidence, subject: str, queries: Querie
             required=False,
             subject=subject,
             statement="there is no gauge of requests in flight to check the durations with",
-            action="let the callers' Envoys export cluster.*.upstream_rq_active",
+            action=lack.remedy if (lack := evidence.missing.get("gauge")) else "",
             query=query,
         )
     begin, end = evidence.window.start, evidence.window.end
     inside = gauge[(gauge["time"] > begin) & (gauge["time"] <= end)]
     # Each proxy is scraped at its own moment: means over time are added, and not single scrapes.
-    seen = float(inside.groupby(["instance", "cluster_name"])["value"].mean().sum())
+    seen = float(inside.groupby(["instance", "upstream"])["value"].mean().sum())
     told = float(flow["concurrency"].mean())
     apart = abs(seen - told) / seen if seen > 0 else float("inf") if told > 0 else 0.0
     warn = apart > _MISMATCH

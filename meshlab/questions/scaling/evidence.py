@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.evidence import Evidence, Missing
-from meshlab.core.selector import literal, matches
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
 from meshlab.questions.scaling.samples import seconds
 from meshlab.questions.scaling.scope import Scope
 from meshlab.questions.scaling.settings import Policy
 from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.kubernetes import Autoscalers, Exporter, Workloads
 from meshlab.telemetry.mesh import Answer, Mesh
+from meshlab.telemetry.signals import gauges
 
 __all__ = ["COPY", "collect"]
 
@@ -46,7 +47,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         Required: ``counts`` (`Mesh.request_counts` by the words of `COPY`, code and flags) and ``durations``
         (`Mesh.durations`, by the same). Optional: ``buckets`` (`Mesh.latency_buckets`, where the policy has an
         objective); of `Autoscalers` ``told``, ``targets``, ``seen``, ``decided``; of `Workloads` ``replicas``,
-        ``pods``, ``cpu``; and ``gauge`` (requests in flight as the callers' Envoys count them). ``chosen`` is the
+        ``pods``, ``cpu``; and ``gauge`` (requests in flight as the callers' proxies count them). ``chosen`` is the
         length of a block, milliseconds.
 
     Raises
@@ -75,15 +76,15 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
         "cpu": workloads.processor_time(window, block_ms),
     }
     if subject:
-        answers["gauge"] = _gauge(mesh, exporter, subject, window)
+        answers["gauge"] = _in_flight(mesh, subject, window)
     if policy.slo_ms:
         by = (*IDENTITY, "destination_version")
         answers["buckets"] = mesh.latency_buckets(window, by, where, reporter=side, block_ms=block_ms)
-    remedies = mesh.dialect.remedies
     lacking = {
-        "counts": Missing("requests as the service's proxies count them", remedies["destination"]),
-        "durations": Missing("request durations of the service's proxies", remedies["latency"]),
-        "buckets": Missing("request durations by bucket", remedies["latency"]),
+        "counts": Missing("requests as the service's proxies count them", mesh.remedy("destination")),
+        "durations": Missing("request durations of the service's proxies", mesh.remedy("latency")),
+        "buckets": Missing("request durations by bucket", mesh.remedy("latency")),
+        "gauge": Missing("requests in flight as the callers' proxies count them", mesh.remedy("in_flight")),
         "replicas": Missing("replicas of deployments", _KUBE_STATE),
         "told": Missing("bounds of autoscalers", _KUBE_STATE),
         "decided": Missing("what autoscalers decided", _KUBE_STATE),
@@ -101,14 +102,11 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     )
 
 
-def _gauge(mesh: Mesh, exporter: Exporter, subject: Subject, window: Window) -> Answer:
-    """What the callers' Envoys have in flight to the subject: a gauge, to check what durations tell."""
+def _in_flight(mesh: Mesh, subject: Subject, window: Window) -> Answer:
+    """What the callers' proxies have in flight to the subject: a gauge, to check what durations tell."""
     hosts = sorted(set(mesh.seen(subject, window, ("destination_host",))["destination_host"]) - {""})
-    names = "|".join(map(literal, [*hosts, *subject.services]))
-    # Istio's clusters are direction|port|subset|host; plain Envoy's bear whatever name they were given.
-    own = matches("cluster_name", rf"outbound\|[0-9]+\|[^|]*\|({names})")
-    columns = {"instance": "instance", "cluster_name": "cluster_name"}
-    return Exporter(mesh).gauge("envoy_cluster_upstream_rq_active", window, columns, own)
+    own = Condition("destination_host", (*hosts, *subject.services))
+    return gauges(mesh, "in_flight", ("instance", "upstream"), window, where=[own])
 
 
 _KUBE_STATE: Final = "install kube-state-metrics and let Prometheus scrape it"

@@ -16,13 +16,11 @@ from scipy.stats import t as student
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
 from meshlab.questions.scaling.samples import block_s, place_mask
+from meshlab.telemetry.dialects.registry import proxy_containers
 
-__all__ = ["PROXIES", "overhead"]
+__all__ = ["overhead"]
 
 Floats = NDArray[np.float64]
-
-PROXIES: Final = ("istio-proxy", "linkerd-proxy", "envoy", "envoy-sidecar", "consul-dataplane", "kuma-sidecar")
-"""Names of the containers that sidecars run in."""
 
 _LEAST: Final = 10
 _COLUMNS: Final = (
@@ -54,7 +52,7 @@ def overhead(evidence: Evidence, subject: Subject, *, level: float) -> pd.DataFr
         return pd.DataFrame(columns=list(_COLUMNS))
     length = block_s(evidence)
     cpu = cpu[place_mask(cpu, subject)]
-    cpu = cpu.assign(container=np.where(cpu["container"].isin(PROXIES), "sidecar", "service"))
+    cpu = cpu.assign(container=np.where(cpu["container"].isin(proxy_containers()), "sidecar", "service"))
     used = cpu.groupby(["pod", "container", "block"])["cpu_s"].sum().reset_index()
     mine = counts[subject.mask(counts) & (counts["destination_instance"] != "")]
     keys = ["destination_version", "destination_instance", "block"]

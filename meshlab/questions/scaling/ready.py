@@ -26,9 +26,7 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
     """
     table = mesh.services(window).frame
     if table.empty:
-        return Readiness(
-            State.LACKING, "no requests were counted", (Missing("requests", mesh.dialect.remedies["destination"]),)
-        )
+        return Readiness(State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),))
     told = Autoscalers(Exporter(mesh)).scaled(window).frame
     scaled = set(zip(told["namespace"], told["workload"], strict=True))
     places = list(zip(table["destination_namespace"], table["destination_workload"], strict=True))
@@ -38,7 +36,7 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
         return Readiness(
             State.LACKING,
             f"the requests of {plain(subject)} have no durations",
-            (Missing("request durations", mesh.dialect.remedies["latency"]),),
+            (Missing("request durations", mesh.remedy("latency")),),
         )
     parameters = MappingProxyType(
         {"service": subject.service, **({"namespace": subject.namespace} if subject.namespace else {})}

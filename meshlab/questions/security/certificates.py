@@ -12,19 +12,18 @@ from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import KEYS, PROXY
 from meshlab.questions.security.settings import SecuritySettings
 
-__all__ = ["certificates", "rule"]
-
-
-def rule(mesh: str, settings: SecuritySettings) -> float:
-    """Share of its life after which a certificate should be renewed."""
-    return settings.rotate_after or (0.7 if "Linkerd" in mesh and "Istio" not in mesh else 0.5)
+__all__ = ["certificates"]
 
 
 _WORST: Final = ("expired", "overdue", "unknown", "fine")
 
 
 def certificates(
-    found: pd.DataFrame, window: Window, mesh: str, settings: SecuritySettings, rejections: pd.DataFrame | None = None
+    found: pd.DataFrame,
+    window: Window,
+    renew_after: float,
+    settings: SecuritySettings,
+    rejections: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, float]:
     """Each identity's certificate at the window's end.
 
@@ -34,8 +33,8 @@ def certificates(
         Of `steps`.
     window : Window
         Its end is the only clock: a laptop's own is never looked at.
-    mesh : str
-        Its name, for its own rule.
+    renew_after : float
+        Share of a certificate's life after which the mesh renews it, where the settings have no rule of its own.
     settings : SecuritySettings
     rejections : DataFrame, optional
         Of `exported.rejections`.
@@ -73,7 +72,7 @@ def certificates(
     table["last_rotation"] = found[found["rotation"]].groupby(keys)["time"].max().reindex(table.index)
     table = table.reset_index()
     table["lifetime_s"] = np.where(table["kind"] == "leaf", life, np.nan)
-    share = rule(mesh, settings)
+    share = settings.rotate_after or renew_after
     table["due"] = table["not_after"] - (1 - share) * table["lifetime_s"]
     late = end - table["due"]
     slack = settings.slack * table["lifetime_s"]

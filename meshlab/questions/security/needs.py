@@ -6,22 +6,51 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from meshlab.core.window import Window
 from meshlab.questions.base import Asking, Need
-from meshlab.questions.security import connections, exported
-from meshlab.questions.security.connections import ENDS
 from meshlab.telemetry.dialects.base import Reporter
-from meshlab.telemetry.kubernetes import Exporter
 from meshlab.telemetry.mesh import Answer
+from meshlab.telemetry.signals import gauges, increases
 
-__all__ = ["NEEDS", "WORDS"]
+__all__ = ["COLUMNS", "ENDS", "NEEDS", "WORDS"]
+
+ENDS: Final = (
+    "source",
+    "source_namespace",
+    "source_principal",
+    "destination_workload",
+    "destination_service",
+    "destination_host",
+    "destination_namespace",
+    "destination_principal",
+    "destination_cluster",
+    "destination_port",
+)
+"""Who speaks to whom."""
 
 WORDS: Final = (*ENDS, "protocol", "code", "grpc_status", "flags", "tls")
 """The dimensions by which requests are counted."""
 
+COLUMNS: Final = (*ENDS, "flags", "tls", "proxy")
+"""What is known of a connection; ``proxy`` is ``node`` where one proxy serves a whole node, and else empty."""
 
-def _of_pods(ask: Callable[[Exporter, Window], Answer]) -> Callable[[Asking], Answer]:
-    return lambda asking: ask(Exporter(asking.mesh, asking.settings.namespace), asking.window)
+_POD: Final = ("cluster", "namespace", "pod", "instance")
+
+
+def _counted(signal: str, *columns: str, everywhere: bool = False) -> Callable[[Asking], Answer]:
+    """Counters of a signal in blocks: the columns, ``block`` and ``value``."""
+
+    def ask(asking: Asking) -> Answer:
+        namespace = "" if everywhere else asking.settings.namespace
+        return increases(asking.mesh, signal, columns, asking.window, asking.block_ms, namespace=namespace)
+
+    return ask
+
+
+def _scraped(signal: str, *columns: str, last: bool = False) -> Callable[[Asking], Answer]:
+    """Gauges of a signal as they were scraped, or the last ones: the pod, the columns, ``time`` and ``value``."""
+    return lambda asking: gauges(
+        asking.mesh, signal, (*_POD, *columns), asking.window, namespace=asking.settings.namespace, last=last
+    )
 
 
 NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
@@ -35,41 +64,30 @@ NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
         ),
         "source": Need(ask="request_counts", by=WORDS, reporter=Reporter.SOURCE),
         "connections": Need(
-            ask=connections.opened,
+            ask=_counted("connections", *COLUMNS),
             what="TCP connections",
             remedy="nothing, where the mesh carries HTTP and gRPC alone",
         ),
-        "bytes": Need(ask=connections.carried),
-        "refused": Need(ask=connections.refused),
+        "bytes": Need(ask=_counted("bytes", *COLUMNS)),
+        "refused": Need(ask=_counted("denials", *COLUMNS, "unit", "protocol", "denied")),
         "certificates": Need(
-            ask=_of_pods(exported.certificates),
-            what="certificate expiry times",
-            remedy="let Prometheus scrape the agents (istio_agent_cert_expiry_seconds), or export "
-            "*.ssl.certificate.* with proxyStatsMatcher",
+            ask=_scraped("certificates", "name", "view"), what="certificate expiry times", remedy="certificates"
         ),
-        "rejections": Need(ask=_of_pods(exported.rejections)),
-        # The authority signs for all namespaces, and stands in its own.
+        "rejections": Need(ask=_scraped("rejections", "resource", "kind")),
+        # Authorities sign for all namespaces, and stand in their own.
         "signing": Need(
-            ask=lambda asking: exported.signing(Exporter(asking.mesh), asking.window, asking.block_ms),
+            ask=_counted("signing", *_POD, "error", "what", everywhere=True),
             what="what the certificate authority signed",
-            remedy="let Prometheus scrape istiod (port 15014)",
+            remedy="signing",
         ),
         "rbac": Need(
-            ask=lambda asking: exported.decisions(
-                Exporter(asking.mesh, asking.settings.namespace), asking.window, asking.block_ms
-            ),
+            ask=_counted("decisions", *_POD, "result"),
             what="decisions of authorization policies",
             remedy="let Prometheus scrape the proxies' own statistics",
         ),
         "versions": Need(
-            ask=_of_pods(exported.versions),
-            what="TLS versions",
-            remedy="export listener.*.ssl.versions.* with proxyStatsMatcher",
+            ask=_scraped("tls_versions", "version", last=True), what="TLS versions", remedy="tls_versions"
         ),
-        "ciphers": Need(
-            ask=_of_pods(exported.ciphers),
-            what="TLS ciphers",
-            remedy="export listener.*.ssl.ciphers.* with proxyStatsMatcher",
-        ),
+        "ciphers": Need(ask=_scraped("tls_ciphers", "cipher", last=True), what="TLS ciphers", remedy="tls_ciphers"),
     }
 )

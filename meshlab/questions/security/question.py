@@ -58,11 +58,11 @@ class Facts(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    mesh : str
-        Its name: each renews certificates by its own rule.
+    renew_after : float
+        Share of its life after which a certificate is renewed; of several meshes in one store, that of the first.
     """
 
-    mesh: str = ""
+    renew_after: float = 0.5
 
 
 class Security(Question):
@@ -76,8 +76,8 @@ class Security(Question):
     examples: ClassVar[Mapping[str, Any]] = {"source": "mtls-migration"}
 
     def facts(self, asking: Asking) -> Facts:
-        """Which mesh it is."""
-        return Facts(asking.mesh.name)
+        """When the mesh renews certificates."""
+        return Facts(min(dialect.renew_after for dialect in asking.mesh.dialects))
 
     def documents(self, settings: SecuritySettings) -> Mapping[str, object]:
         """``policies`` (those in force) and ``earlier`` (the verdicts of an earlier result), where they are given."""
@@ -124,7 +124,7 @@ class Security(Question):
     def suggest(self, mesh: Mesh, window: Window) -> Readiness:
         """Look for requests that say how they were protected: two small queries or so."""
         table = mesh.totals(window, ("tls",)).frame
-        lack = (Missing("requests as the destination's proxies see them", mesh.dialect.remedies["destination"]),)
+        lack = (Missing("requests as the destination's proxies see them", mesh.remedy("destination")),)
         if table.empty:
             return Readiness(State.LACKING, "no requests were counted", lack)
         if table["tls"].isin(["", "unknown", "-"]).all():
@@ -141,7 +141,7 @@ def _findings(case: Case) -> Iterator[Finding]:
     share = tables["shares"] = shares(edge)
     rejections = evidence.frames.get("rejections")
     turned = tables["rotations"] = steps(evidence.frames["certificates"], rejections)
-    ends, life = certificates(turned, window, evidence.facts.mesh, settings, rejections)
+    ends, life = certificates(turned, window, evidence.facts.renew_after, settings, rejections)
     policies = evidence.documents.get("policies")
     in_force: tuple[Permitted, ...] | None = policies if isinstance(policies, tuple) else None
     observed = told_once(evidence.frames["destination"])

@@ -15,13 +15,12 @@ from scipy.sparse.csgraph import breadth_first_order
 from meshlab.questions.security.least_privilege.current import Permitted
 from meshlab.questions.security.least_privilege.names import bare
 from meshlab.questions.security.traffic import NOBODY
+from meshlab.telemetry.dialects.registry import root_namespaces
 
 __all__ = ["reach"]
 
 _TARGET: Final = ["destination_namespace", "destination_workload"]
 _COLUMNS: Final = ["principal", "workloads", "direct", "observed", "allowed_direct", "allowed", "excess"]
-_ROOT: Final = "istio-system"
-"""Policies of Istio's root namespace hold for the whole mesh."""
 
 
 def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataFrame:
@@ -142,7 +141,7 @@ def _permitted(
 
 
 def _binds(one: Permitted, target: tuple[str, str], services: frozenset[str]) -> bool:
-    if one.dry_run or one.other or one.namespace not in (target[0], _ROOT):
+    if one.dry_run or one.other or one.namespace not in (target[0], *root_namespaces()):
         return False
     return not one.value or one.value == target[1] or one.value in services
 
@@ -158,5 +157,5 @@ def _callers(one: Permitted, names: dict[str, int], accounts: dict[int, str]) ->
 
 
 def _like(name: str, pattern: str) -> bool:
-    """Whether a pattern of Istio's, in which only the star means more than itself, stands for a name."""
+    """Whether a pattern, in which only the star means more than itself, stands for a name."""
     return fnmatchcase(name, pattern.replace("[", "[[]").replace("?", "[?]"))

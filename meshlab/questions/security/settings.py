@@ -11,7 +11,7 @@ from meshlab.questions.base import QuestionSettings
 __all__ = ["SecuritySettings"]
 
 
-class SecuritySettings(QuestionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SecuritySettings(QuestionSettings):
     """What is asked about, and the margins."""
 
     of_one_subject: ClassVar[tuple[str, ...]] = ("against",)
@@ -29,7 +29,7 @@ class SecuritySettings(QuestionSettings, frozen=True, kw_only=True, forbid_unkno
         ),
     ] = 0.0
     ingresses: Annotated[
-        str, Meta(description="workloads that take traffic from outside, separated by commas; * stands for anything")
+        str, Meta(description="workloads that take traffic from outside, separated by commas; * is a wildcard")
     ] = "*ingress*,*gateway*"
     rotate_after: Annotated[
         float,

@@ -12,8 +12,7 @@ import pandas as pd
 
 from meshlab.core.evidence import Evidence
 from meshlab.questions.security.compact import Compact, compact
-from meshlab.questions.security.connections import COLUMNS
-from meshlab.questions.security.needs import WORDS
+from meshlab.questions.security.needs import COLUMNS, WORDS
 
 __all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_ingress", "refusals", "traffic"]
 
@@ -146,7 +145,7 @@ def _connections(evidence: Evidence, name: str, more: tuple[str, ...] = ()) -> C
     names = [word for word in COLUMNS if word.startswith(("source", "destination"))]
     labels[names] = labels[names].replace("unknown", "")
     # The node proxy has no word for plain text: what it calls unknown on the called side is plain.
-    node = (labels["proxy"] == "ztunnel") & labels["tls"].isin(NOBODY)
+    node = (labels["proxy"] == "node") & labels["tls"].isin(NOBODY)
     labels["tls"] = labels["tls"].mask(node, "none")
     return dataclasses.replace(found, labels=labels)
 

@@ -1,18 +1,17 @@
-"""What all dialects share: the vocabulary, the two sides of an edge, and what a user may set."""
+"""What all dialects share: the dimensions, the two sides of an edge, and what a profile may set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from meshlab.core.selector import Matcher
 
-__all__ = ["ABSENT", "NAMES", "PLAIN", "VOCABULARY", "MeshOptions", "Reporter"]
+__all__ = ["ABSENT", "DIMENSIONS", "ENDPOINTS", "PLAIN", "MeshOptions", "Reporter"]
 
-VOCABULARY: Final = (
+DIMENSIONS: Final = (
     "source",
     "source_namespace",
     "source_version",
@@ -37,17 +36,17 @@ VOCABULARY: Final = (
     "flags",
     "tls",
 )
-"""Columns of every mesh frame, whatever the dialect."""
+"""Columns of every frame of requests, whatever the mesh calls them."""
 
-NAMES: Final = frozenset(word for word in VOCABULARY if word.startswith(("source", "destination")))
-"""The words that name somebody: there, all spellings of "not known" become the empty text."""
+ENDPOINTS: Final = frozenset(name for name in DIMENSIONS if name.startswith(("source", "destination")))
+"""The dimensions that name one end of an edge: in these, every spelling of "not known" becomes the empty text."""
 
 ABSENT: Final = frozenset({"", "unknown", "-"})
 """Label values that mean: not known."""
 
 
 class Reporter(StrEnum):
-    """From which side of an edge a request is seen."""
+    """The side of an edge whose proxy reports a request."""
 
     SOURCE = "source"
     DESTINATION = "destination"
@@ -65,19 +64,19 @@ class MeshOptions:
         Other names of ``requests`` (the request counter) and ``durations`` (the duration histogram's buckets), for a
         store that keeps only recording rules.
     labels : mapping of str to str
-        Other labels of words of the vocabulary; an empty label says that the store has none.
+        Other labels of dimensions; an empty label says that the store has none.
     replica_label : str
         The label that tells replicas of one Prometheus apart; one replica is counted. Empty: there are none.
     mesh : str
-        ``istio``, ``linkerd`` or ``envoy``: look for this one only. Empty: find out.
+        Name of an installed dialect: look for this mesh only. Empty: find out.
     """
 
     forced: tuple[Matcher, ...] = ()
-    metrics: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     replica_label: str = ""
     mesh: str = ""
 
 
 PLAIN: Final = MeshOptions()
-"""Nothing is said about the mesh: its own names hold."""
+"""A profile that says nothing about the mesh: its own names hold."""

@@ -1,153 +1,141 @@
-"""What a dialect is: one mesh's metric and label names as data, and the one implementation that reads them."""
+"""What a dialect is: what one mesh exports, in its own words, as data."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
-
-import pandas as pd
+from typing import Final
 
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, equal, selector
 from meshlab.core.suggest import suggest
 from meshlab.core.window import format_duration
 from meshlab.errors import ContractError, ParameterError
-from meshlab.telemetry.dialects.base import PLAIN, VOCABULARY, MeshOptions, Reporter
-from meshlab.telemetry.dialects.columns import Column, Condition
+from meshlab.telemetry.dialects.base import DIMENSIONS, PLAIN, MeshOptions, Reporter
+from meshlab.telemetry.dialects.census import Census
+from meshlab.telemetry.dialects.columns import Condition
+from meshlab.telemetry.dialects.family import Family, View, Where
+from meshlab.telemetry.dialects.signal import Signal, Signals
 
-__all__ = ["Dialect", "Family", "View", "Where", "every_query"]
+__all__ = ["REMEDIES", "Dialect", "Family", "Outdated", "View", "Where", "every_query"]
 
-Where = Sequence[Condition | Matcher]
-"""What is asked for: in the vocabulary's words, or as the store's own labels."""
+REMEDIES: Final = ("source", "destination", "latency")
+"""What each dialect must have a remedy for: requests of either side, and durations."""
 
-_METRICS = ("requests", "durations")
-_NOTHING = Column()
+_METRICS: Final = ("requests", "durations")
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """The metrics of one kind of request (HTTP, gRPC) as one side reports it.
+class Outdated:
+    """Metrics of old releases of a mesh, which its dialect does not read.
 
     Parameters
     ----------
-    requests : str
-        The counter of answered requests.
-    durations : str
-        The bucket metric of their durations; empty where there is none.
-    unit_ms : float
-        Milliseconds in one unit of the buckets' edges.
-    columns : mapping of str to Column
-        The words of the vocabulary that it has; the others are empty.
-    matchers : tuple of Matcher
-        What selects this side's series of both metrics.
-    outcomes : tuple of Matcher
-        What must be said of the counter's series beside that.
+    metrics : tuple of str
+    current : tuple of str and Matcher
+        The counter that newer releases export, and what only its newer series fulfil.
+    what : str
+        The releases, with ``{}`` for the metrics that are there.
+    upgrade : str
+        What to do.
     """
 
-    requests: str
-    durations: str
-    unit_ms: float
-    columns: Mapping[str, Column]
-    matchers: tuple[Matcher, ...] = ()
-    outcomes: tuple[Matcher, ...] = ()
-
-    def column(self, word: str) -> Column:
-        """How a word is read here.
-
-        Raises
-        ------
-        ContractError
-            The word is not in the vocabulary.
-        """
-        if word not in VOCABULARY:
-            raise ContractError(f"{word!r} is no word of the vocabulary")
-        return self.columns.get(word, _NOTHING)
-
-    def named(self, labels: pd.DataFrame, words: Iterable[str]) -> pd.DataFrame:
-        """The columns of the vocabulary, made from a label table; a label that is absent everywhere is empty."""
-        return pd.DataFrame({w: self.column(w).values(labels, w) for w in words}, index=labels.index)
-
-    def labels(self, words: Iterable[str]) -> tuple[str, ...]:
-        """The labels behind some words, each once, in the order of the words."""
-        return tuple(dict.fromkeys(label for word in words for label in self.column(word).reads))
-
-    def asked(self, where: Where) -> tuple[Matcher, ...]:
-        """The matchers that the engine can apply; what they let through is still to be filtered."""
-        found = [(w,) if isinstance(w, Matcher) else self.column(w.word).matchers(w.values, w.word) for w in where]
-        return tuple(matcher for matchers in found for matcher in matchers)
+    metrics: tuple[str, ...]
+    current: tuple[str, Matcher]
+    what: str
+    upgrade: str
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """One side of the edges: where its reports are, and who is believed when several speak of one edge.
-
-    Parameters
-    ----------
-    families : tuple of Family
-        Counted together. None: this mesh does not report this side.
-    preferred : tuple of str
-        Reporters that may speak of the same edge, the most believed first. None: each edge is reported once.
-    service_from_source : bool
-        Whether this side knows workloads only, and which service they belong to is told by the callers' side.
-    else_workload : bool
-        Whether a workload that was not called by a service stands for itself.
-    """
-
-    families: tuple[Family, ...] = ()
-    preferred: tuple[str, ...] = ()
-    service_from_source: bool = False
-    else_workload: bool = False
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One mesh's own words. Every selector and expression about a mesh is made here.
+    """One mesh's own words. Every selector and expression about its requests is made here.
 
     Parameters
     ----------
     name : str
         The mesh's name, for people.
+    looks_for : str
+        What the store must hold, and how to switch it on, for people.
+    counters : tuple of str
+        The counters that show that the mesh is there.
+    labels : tuple of str
+        Labels of few values by which detection tells them from counters of the same name; one of them on a counter
+        that the profile names shows the mesh as well.
+    adapt : function of Census to (Dialect or None), optional
+        The dialect as a store needs it, where one of `counters` does not suffice; None: the mesh is not there.
+    stand_in : bool
+        Whether it is read only where no other mesh is there, because it counts other meshes' requests again.
+    outdated : Outdated, optional
     views : mapping of Reporter to View
-    own : str
-        Regular expression of the labels that the mesh sets; the others tell the scraped target.
-    keeps : tuple of (metric, matchers)
+        Requests and durations, by the side whose proxy reports them.
+    signals : mapping of str to tuple of Signal
+        What else is exported; the names are those of `SIGNALS`.
+    label_pattern : str
+        Regular expression of the labels that the mesh sets; the others describe the scraped target.
+    recorded_selectors : tuple of tuple of Matcher
         All that the notebooks read of this mesh.
-    connections : str
-        Counter of TCP connections, where the mesh has one under the same labels.
     remedies : mapping of str to str
-        What to do where ``source``, ``destination`` or ``latency`` is missing.
+        What to do where something is missing: `REMEDIES`, and names of signals.
+    proxy_containers : tuple of str
+        Names of the containers that sidecars run in.
+    renew_after : float
+        Share of its life after which the mesh renews a certificate.
+    root_namespace : str
+        Where policies hold for the whole mesh; empty: there is no such place.
     options : MeshOptions
     """
 
     name: str
+    looks_for: str
+    counters: tuple[str, ...]
     views: Mapping[Reporter, View]
-    own: str
-    keeps: tuple[tuple[str, tuple[Matcher, ...]], ...]
-    connections: str = ""
-    remedies: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    label_pattern: str
+    recorded_selectors: tuple[tuple[Matcher, ...], ...]
+    remedies: Mapping[str, str]
+    labels: tuple[str, ...] = ()
+    adapt: Callable[[Census], Dialect | None] | None = None
+    stand_in: bool = False
+    outdated: Outdated | None = None
+    signals: Signals = field(default_factory=dict)
+    proxy_containers: tuple[str, ...] = ()
+    renew_after: float = 0.5
+    root_namespace: str = ""
     options: MeshOptions = PLAIN
+
+    def detect(self, census: Census) -> Dialect | None:
+        """The dialect as a store has it; None: the mesh is not there."""
+        if self.adapt is not None:
+            adapted = self.adapt(census)
+            return adapted and adapted.with_options(census.options)
+        named = any(census.values(census.requests(""), label) for label in self.labels)
+        return self.with_options(census.options) if census.names & {*self.counters} or named or census.forced else None
+
+    def remedy(self, what: str) -> str:
+        """What to do where something is missing: `REMEDIES`, or the name of a signal."""
+        return self.remedies.get(what, f"{self.name} does not export it")
 
     @property
     def recorded(self) -> tuple[str, ...]:
         """Selectors of all that the notebooks read of this mesh."""
-        named = ((metric, ()) for metric in self.options.metrics.values())
-        return tuple(selector(metric, *m, forced=self.options.forced) for metric, m in (*self.keeps, *named))
+        forced, named = self.options.forced, ("up", *self.options.metrics.values())
+        own = (selector("", *matchers, forced=forced) for matchers in self.recorded_selectors)
+        return (*own, *(selector(metric, forced=forced) for metric in named))
 
     def owns(self, label: str) -> bool:
-        """Whether the mesh sets a label; the others tell the scraped target."""
-        return re.fullmatch(self.own, label) is not None or label in self.options.labels.values()
+        """Whether the mesh sets a label; the others describe the scraped target."""
+        return re.fullmatch(self.label_pattern, label) is not None or label in self.options.labels.values()
 
     def families(self, reporter: Reporter) -> tuple[Family, ...]:
         """The metrics of one side; empty where the mesh does not report it."""
-        return self.views[reporter].families
+        return self.views[reporter].families if reporter in self.views else ()
 
-    def detect(self) -> tuple[str, ...]:
-        """Selectors of the request counters, all that say who called whom."""
-        found = [self.counts(family, ()) for reporter in Reporter for family in self.families(reporter)]
-        return tuple(dict.fromkeys(found))
+    @property
+    def request_selectors(self) -> tuple[str, ...]:
+        """Selectors of all request counters, each once."""
+        every = [self.counts(family, ()) for reporter in Reporter for family in self.families(reporter)]
+        return tuple(dict.fromkeys(every))
 
     def counts(self, family: Family, where: Where) -> str:
         """Selector of a family's request counter."""
@@ -160,11 +148,9 @@ class Dialect:
         Raises
         ------
         ContractError
-            The family has none.
+            The family has no durations.
         """
-        if not family.durations:
-            raise ContractError(f"{self.name} has no durations beside {family.requests}")
-        return selector(family.durations, *family.matchers, *family.asked(where), forced=self.options.forced)
+        return self._durations(family, where, "_bucket")
 
     def sums(self, family: Family, where: Where) -> str:
         """Selector of the sum of a family's durations, in the unit of its buckets' edges.
@@ -174,30 +160,33 @@ class Dialect:
         ContractError
             The family has no durations.
         """
+        return self._durations(family, where, "_sum")
+
+    def _durations(self, family: Family, where: Where, suffix: str) -> str:
         if not family.durations:
-            raise ContractError(f"{self.name} has no durations beside {family.requests}")
-        metric = f"{family.durations.removesuffix('_bucket')}_sum"
+            raise ContractError(f"{self.name} has no durations of {family.requests}")
+        metric = family.durations if suffix == "_bucket" else f"{family.durations.removesuffix('_bucket')}{suffix}"
         return selector(metric, *family.matchers, *family.asked(where), forced=self.options.forced)
 
     def increase(self, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests over a range, summed by the labels behind words of the vocabulary."""
+        """Expression: requests over a range, summed by the labels behind dimensions."""
         return self._sum("increase", family, where, by, range_ms)
 
     def rate(self, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests a second, summed by the labels behind words of the vocabulary."""
+        """Expression: requests a second, summed by the labels behind dimensions."""
         return self._sum("rate", family, where, by, range_ms)
 
     def seen(self, family: Family, by: Sequence[str], range_ms: int) -> str:
-        """Expression: how many counters there were in a range, by the labels behind words of the vocabulary."""
+        """Expression: how many counters there were in a range, by the labels behind dimensions."""
         labels = ", ".join(family.labels(by))
         return f"count by ({labels}) (last_over_time({self.counts(family, ())}[{format_duration(range_ms)}]))"
 
     def _sum(self, function: str, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
-        words = (*by, *(w.word for w in where if isinstance(w, Condition)))
+        dimensions = (*by, *(c.word for c in where if isinstance(c, Condition)))
         inner = f"{function}({self.counts(family, where)}[{format_duration(range_ms)}])"
         if self.options.replica_label:
             inner = f"max without ({self.options.replica_label}) ({inner})"
-        return f"sum by ({', '.join(family.labels(words))}) ({inner})"
+        return f"sum by ({', '.join(family.labels(dimensions))}) ({inner})"
 
     def with_options(self, options: MeshOptions) -> Dialect:
         """The same words under the names that a profile gives them.
@@ -205,43 +194,25 @@ class Dialect:
         Raises
         ------
         ParameterError
-            A metric or a word that does not exist, or a label that is none.
+            A metric or a dimension that does not exist, or a label name that is not valid.
         """
-        _known("metric", options.metrics, _METRICS)
-        _known("word", options.labels, VOCABULARY)
+        for kind, given, known in (("metric", options.metrics, _METRICS), ("dimension", options.labels, DIMENSIONS)):
+            for name in given:
+                if name not in known:
+                    raise ParameterError(
+                        f"{plain(name)!r} is not a {kind} that can have another name", suggest(name, known)
+                    )
         for label in (options.replica_label, *options.labels.values()):
             # These names stand in "by" and "without", where nothing can be quoted.
             if label:
                 equal(label, "")
-        views = {reporter: _renamed(view, options) for reporter, view in self.views.items()}
-        return dataclasses.replace(self, views=MappingProxyType(views), options=options)
+        views = {reporter: view.renamed(options) for reporter, view in self.views.items()}
+        return dataclasses.replace(self, views=views, options=options)
 
-
-def _renamed(view: View, options: MeshOptions) -> View:
-    if not options.metrics and not options.labels:
-        return view
-    given = {word: Column(labels=(label,) if label else ()) for word, label in options.labels.items()}
-    families = []
-    for family in view.families[:1] if "requests" in options.metrics else view.families:
-        chooses = {label: word for word, column in family.columns.items() for label in column.labels}
-        renamed = {label: options.labels[word] for label, word in chooses.items() if word in options.labels}
-        matchers = [m for m in family.matchers if renamed.get(m.name, m.name)]
-        families.append(
-            dataclasses.replace(
-                family,
-                requests=options.metrics.get("requests", family.requests),
-                durations=options.metrics.get("durations", family.durations),
-                columns=MappingProxyType({**family.columns, **given}),
-                matchers=tuple(dataclasses.replace(m, name=renamed.get(m.name, m.name)) for m in matchers),
-            )
-        )
-    return dataclasses.replace(view, families=tuple(families))
-
-
-def _known(kind: str, given: Mapping[str, str], known: Sequence[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise ParameterError(f"{plain(name)!r} is no {kind} that can be named otherwise", suggest(name, known))
+    @property
+    def every_signal(self) -> tuple[Signal, ...]:
+        """All signals, whatever their names."""
+        return tuple(signal for signals in self.signals.values() for signal in signals)
 
 
 def every_query(
@@ -261,7 +232,7 @@ def every_query(
     one = (Condition("destination_service", (service,)), Condition("destination_namespace", (namespace,)))
     queries: list[str] = []
     for dialect in dialects:
-        queries += dialect.detect()
+        queries += dialect.request_selectors
         for family in (f for reporter in Reporter for f in dialect.families(reporter)):
             queries.append(dialect.seen(family, words, range_ms))
             for where in ((), one):

@@ -1,21 +1,23 @@
-"""Envoy's own cluster statistics, for proxies without a mesh's metrics.
+"""Envoy's own cluster statistics, for proxies without a mesh's metrics, and what every Envoy tells of itself.
 
-Names: envoyproxy.io, "Cluster manager: statistics"; the labels are Envoy's tags, with ``envoy_`` in front as Envoy
-writes them, or without where the bootstrap names its own tags. Envoy counts what it sends upstream: there is no view
-from the called side.
+Names: envoyproxy.io, "Cluster manager: statistics", "TLS statistics", "RBAC filter"; the labels are Envoy's tags, with
+``envoy_`` in front as Envoy writes them, or without where the bootstrap names its own tags. Envoy counts what it sends
+upstream: there is no view from the called side.
 """
 
 from __future__ import annotations
 
-from types import MappingProxyType
+import dataclasses
 from typing import Final
 
-from meshlab.core.selector import differs, matches
-from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
+from meshlab.core.selector import Matcher, differs, equal, matches
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect, Family, View
+from meshlab.telemetry.dialects.signal import Signal, Signals
 
-__all__ = ["OWN", "SPELLINGS", "envoy"]
+__all__ = ["ENVOY", "POD", "SIGNALS", "SPELLINGS", "envoy", "of_pod"]
 
 SPELLINGS: Final = (
     ("envoy_cluster_upstream_rq", "envoy_response_code"),
@@ -27,22 +29,68 @@ SPELLINGS: Final = (
 )
 """Counter and label of the outcome, the best first: each counts all requests, so one is read."""
 
-OWN: Final = "__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*"
-"""Pattern of the labels that Envoy sets."""
-
 # Clusters that Istio's control plane names: outbound|80|v1|catalog.shop.svc.cluster.local
 _ISTIO: Final = r"outbound\|\d+\|"
 _ASK: Final = r"outbound\|[0-9]+\|"
+_HOST: Final = {"cut": _ISTIO + r"[^|]*\|([^|]+)", "whole": False, "ask": _ASK + r"[^|]*\|{}"}
+
+POD: Final = {name: Column((name,)) for name in ("cluster", "namespace", "pod", "instance")}
+"""Which proxy tells something of itself."""
 
 
-def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
+def of_pod(metric: str, *matchers: Matcher, constants: dict[str, str] | None = None, **labels: str) -> Signal:
+    """A signal of one proxy: its `POD`, and more columns by their labels."""
+    return Signal(metric, {**POD, **{c: Column((label,)) for c, label in labels.items()}}, matchers, constants or {})
+
+
+def _certificates(side: str, view: str) -> Signal:
+    metric = f"envoy_{side}_ssl_certificate_expiration_unix_time_seconds"
+    return of_pod(metric, name="envoy_tls_certificate", constants={"view": view})
+
+
+def _rejections(kind: str) -> Signal:
+    return of_pod(f"envoy_sds_{kind}", resource="envoy_xds_resource_name", constants={"kind": kind})
+
+
+# Istio writes address and port into the metric's name, and the result into a label.
+_INBOUND_RBAC: Final = matches("__name__", "envoy_http_inbound_.+_rbac")
+_DRY_RUN: Final = "authz_dry_run_result"
+
+SIGNALS: Final[Signals] = {
+    "certificates": (_certificates("listener", "served"), _certificates("cluster", "presented")),
+    "rejections": (_rejections("key_rotation_failed"), _rejections("update_rejected")),
+    "decisions": (
+        *(
+            of_pod(f"envoy_http_rbac_{result}", constants={"result": result})
+            for result in ("allowed", "denied", "shadow_allowed", "shadow_denied")
+        ),
+        of_pod("", _INBOUND_RBAC, equal(_DRY_RUN, ""), result="authz_enforce_result"),
+        Signal("", {**POD, "result": Column((_DRY_RUN,), form="shadow_{}")}, (_INBOUND_RBAC, differs(_DRY_RUN, ""))),
+    ),
+    "tls_versions": (of_pod("envoy_listener_ssl_versions", version="envoy_ssl_version"),),
+    "tls_ciphers": (of_pod("envoy_listener_ssl_ciphers", cipher="envoy_ssl_cipher"),),
+    "in_flight": (
+        Signal(
+            "envoy_cluster_upstream_rq_active",
+            {
+                "instance": Column(("instance",)),
+                "upstream": Column(("cluster_name",)),
+                "destination_host": Column(("cluster_name",), **_HOST),  # type: ignore[arg-type]
+            },
+            namespace="",
+        ),
+    ),
+}
+"""What every Envoy exports of itself, whichever mesh it serves."""
+
+
+def envoy(metric: str, label: str) -> Dialect:
     """Envoy's words.
 
     Parameters
     ----------
     metric, label : str
         One of `SPELLINGS`.
-    options : MeshOptions
     """
     cluster = ("envoy_cluster_name" if label.startswith("envoy_") else "cluster_name",)
     # Envoy's own tag for the class is a digit, others write 5xx.
@@ -52,7 +100,7 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
         "source_namespace": Column(("namespace",)),
         "destination_workload": Column(cluster),
         "destination_service": Column(cluster, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"),
-        "destination_host": Column(cluster, cut=_ISTIO + r"[^|]*\|([^|]+)", whole=False, ask=_ASK + r"[^|]*\|{}"),
+        "destination_host": Column(cluster, **_HOST),  # type: ignore[arg-type]
         "destination_namespace": Column(
             cluster,
             cut=_ISTIO + r"[^|]*\|[^.|]+\.([^.|]+)\.svc.*",
@@ -67,24 +115,43 @@ def envoy(metric: str, label: str, options: MeshOptions = PLAIN) -> Dialect:
         requests=metric,
         durations="envoy_cluster_upstream_rq_time_bucket",
         unit_ms=1.0,
-        columns=MappingProxyType(columns),
+        columns=columns,
         outcomes=(differs(label, ""),),
     )
-    dialect = Dialect(
-        name="Envoy",
-        views=MappingProxyType({Reporter.SOURCE: View((family,)), Reporter.DESTINATION: View()}),
-        own=OWN,
-        keeps=(
-            ("", (matches("__name__", "envoy_cluster_.*"),)),
-            ("", (matches("__name__", "envoy_(listener_ssl|sds|http_rbac)_.*"),)),
-            ("up", ()),
-        ),
-        remedies=MappingProxyType(
-            {
-                "source": "export cluster.*.upstream_rq_* (stats_matcher) and scrape /stats/prometheus",
-                "destination": "Envoy counts what it sends: the called side would need a mesh's metrics",
-                "latency": "export cluster.*.upstream_rq_time with histogram buckets",
-            }
-        ),
-    )
-    return dialect.with_options(options)
+    return dataclasses.replace(ENVOY, views={Reporter.SOURCE: View((family,))})
+
+
+def _adapt(census: Census) -> Dialect | None:
+    for metric, label in SPELLINGS:
+        if census.values(census.requests(metric), label):
+            return envoy(metric, label)
+    return None
+
+
+ENVOY: Final = Dialect(
+    name="Envoy",
+    looks_for="envoy_cluster_upstream_rq: scrape Envoy's admin port, /stats/prometheus",
+    counters=tuple(dict.fromkeys(metric for metric, _ in SPELLINGS)),
+    labels=tuple(dict.fromkeys(label for _, label in SPELLINGS)),
+    adapt=_adapt,
+    stand_in=True,
+    views={},
+    signals=SIGNALS,
+    label_pattern="__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*",
+    recorded_selectors=(
+        (matches("__name__", "envoy_cluster_.*"),),
+        (matches("__name__", "envoy_(listener_ssl|sds|http_rbac)_.*"),),
+    ),
+    remedies={
+        "source": "export cluster.*.upstream_rq_* (stats_matcher) and scrape /stats/prometheus",
+        "destination": "Envoy counts what it sends: the called side would need a mesh's metrics",
+        "latency": "export cluster.*.upstream_rq_time with histogram buckets",
+        "retries": "let the callers' proxies export cluster.* (stats_matcher)",
+        "certificates": "export *.ssl.certificate.* (stats_matcher)",
+        "tls_versions": "export listener.*.ssl.versions.* (stats_matcher)",
+        "tls_ciphers": "export listener.*.ssl.ciphers.* (stats_matcher)",
+        "in_flight": "let the callers' proxies export cluster.*.upstream_rq_active (stats_matcher)",
+    },
+    proxy_containers=("envoy", "envoy-sidecar", "consul-dataplane", "kuma-sidecar"),
+)
+"""Envoy's words; `envoy` gives those of one spelling."""

@@ -10,12 +10,12 @@ import pandas as pd
 
 from meshlab.core.selector import Matcher, literal, matches
 from meshlab.core.subject import IDENTITY, Subject
-from meshlab.telemetry.dialects.dialect import Family
+from meshlab.telemetry.dialects.family import Family
 
-__all__ = ["WORDS", "forms", "lookups", "services_of", "subjects", "with_services"]
+__all__ = ["NAMES", "forms", "lookups", "services_of", "subjects", "with_services"]
 
-WORDS: Final = (*IDENTITY, "destination_host", "destination_workload")
-"""The words by which a service is found."""
+NAMES: Final = (*IDENTITY, "destination_host", "destination_workload")
+"""The dimensions by which a service is found."""
 
 _KUBERNETES: Final = re.compile(r"([^.]+)\.([^.]+)\.svc(\..+)?")
 
@@ -37,7 +37,7 @@ def forms(host: str) -> frozenset[str]:
 
 
 def lookups(family: Family, names: Sequence[str], *, hosts: bool = True) -> tuple[tuple[Matcher, ...], ...]:
-    """Matchers, one row a query, that find all series which some names could stand for.
+    """Matchers, one row a query, that find at least all series which some names could stand for.
 
     Parameters
     ----------
@@ -46,12 +46,15 @@ def lookups(family: Family, names: Sequence[str], *, hosts: bool = True) -> tupl
     hosts : bool
         Whether they may be hosts, too.
     """
-    rows = [family.column(word).matchers(names, word) for word in ("destination_service", "destination_workload")]
+    named = [(name, family.column(name)) for name in ("destination_service", "destination_workload")]
+    rows = [column.matchers(names, name) for name, column in named if column.labels or column.constant]
     host = family.column("destination_host")
     if hosts and host.labels:
         either = "|".join(map(literal, names))
-        rows.append((matches(host.labels[0], (host.ask or "{}(:[0-9]+)?").replace("{}", rf"({either})(\..*)?")),))
-    return tuple(dict.fromkeys(row for row in rows if row))
+        pattern = (host.ask or "{}(:[0-9]+)?").replace("{}", rf"({either})(\..*)?")
+        rows.append((matches(host.labels[0], pattern),) if len(host.labels) == 1 else ())
+    # What the engine cannot be asked for is asked without a matcher: all of it comes, and is filtered.
+    return tuple(dict.fromkeys(rows)) if all(rows) else ((),)
 
 
 def subjects(known: pd.DataFrame, name: str, namespace: str = "") -> list[Subject]:
@@ -63,7 +66,7 @@ def subjects(known: pd.DataFrame, name: str, namespace: str = "") -> list[Subjec
     Parameters
     ----------
     known : DataFrame
-        With `WORDS`; one row a combination that was seen.
+        With `NAMES`; one row a combination.
     name : str
     namespace : str
         Empty for any.

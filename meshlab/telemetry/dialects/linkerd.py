@@ -7,75 +7,46 @@ count where a side has them, because they know the workload behind the service.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Set
-from types import MappingProxyType
 from typing import Final
 
 from meshlab.core.selector import differs, equal, matches
-from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect, Family, View
+from meshlab.telemetry.dialects.envoy import POD, of_pod
+from meshlab.telemetry.dialects.signal import Signal, Signals
 
-__all__ = ["LEGACY", "OWN", "ROUTES", "linkerd"]
+__all__ = ["LEGACY", "LINKERD", "ROUTES", "linkerd"]
 
 LEGACY: Final = "response_total"
 
-ROUTES: Final = MappingProxyType(
-    {
-        # A backend's own counters tell the arms of a split apart, those of the route do not.
-        Reporter.SOURCE: (
-            (
-                "outbound_http_route_backend_response_statuses_total",
-                "outbound_grpc_route_backend_response_statuses_total",
-            ),
-            ("outbound_http_route_request_statuses_total", "outbound_grpc_route_request_statuses_total"),
-        ),
-        Reporter.DESTINATION: (
-            ("inbound_http_statuses_total", "inbound_grpc_statuses_total"),
-            ("inbound_http_response_statuses_total", "inbound_grpc_response_statuses_total"),
-            ("inbound_http_request_statuses_total", "inbound_grpc_request_statuses_total"),
-            ("inbound_http_route_request_statuses_total", "inbound_grpc_route_request_statuses_total"),
-        ),
-    }
-)
-"""Counters of each side, HTTP and gRPC: the first pair that is seen counts."""
+
+def _pairs(*names: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(f"{name}_statuses_total".format(kind) for kind in ("http", "grpc")) for name in names)
+
+
+ROUTES: Final = {
+    # A backend's own counters tell the arms of a split apart, those of the route do not.
+    Reporter.SOURCE: _pairs("outbound_{}_route_backend_response", "outbound_{}_route_request"),
+    Reporter.DESTINATION: _pairs("inbound_{}", "inbound_{}_response", "inbound_{}_request", "inbound_{}_route_request"),
+}
+"""Counters of each side, HTTP and gRPC: the first pair that is there counts."""
 
 _KINDS: Final = ("deployment", "statefulset", "daemonset")
 _DIRECTION: Final = {Reporter.SOURCE: "outbound", Reporter.DESTINATION: "inbound"}
 
-_GRPC: Final = MappingProxyType(
-    {
-        name: str(number)
-        for number, name in enumerate(
-            (
-                "OK",
-                "CANCELLED",
-                "UNKNOWN",
-                "INVALID_ARGUMENT",
-                "DEADLINE_EXCEEDED",
-                "NOT_FOUND",
-                "ALREADY_EXISTS",
-                "PERMISSION_DENIED",
-                "RESOURCE_EXHAUSTED",
-                "FAILED_PRECONDITION",
-                "ABORTED",
-                "OUT_OF_RANGE",
-                "UNIMPLEMENTED",
-                "INTERNAL",
-                "UNAVAILABLE",
-                "DATA_LOSS",
-                "UNAUTHENTICATED",
-            )
-        )
-    }
-)
+_EVERY_ROUTE: Final = tuple(name for pairs in ROUTES.values() for pair in pairs for name in pair)
 
-OWN: Final = (
-    "__name__|le|direction|authority|tls|no_tls_reason|classification|status_code|grpc_status_code|error|peer|hostname|"
-    "client_id|server_id|target_addr|target_ip|target_port|http_status|grpc_status|status|"
-    "(dst|srv|route|parent|backend|authz|saz)_.*"
+_STATUSES: Final = (
+    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED "
+    "RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS "
+    "UNAUTHENTICATED"
 )
-"""Pattern of the labels that the proxies set."""
+_GRPC: Final = {name: str(number) for number, name in enumerate(_STATUSES.split())}
+"""Number of each status of gRPC."""
 
 
 def _caller() -> dict[str, Column]:
@@ -108,7 +79,7 @@ def _legacy(reporter: Reporter) -> Family:
     columns = {
         "destination_host": Column(("authority",), cut=r"(.*?)(?::\d+)?", ask="{}(:[0-9]+)?"),
         # A stream that broke before its answer has no status at all.
-        "code": Column(("status_code",), failed=("classification", "failure", "0")),
+        "code": Column(("status_code",), otherwise=("classification", "failure", "0")),
         "grpc_status": Column(("grpc_status_code",)),
         "flags": Column(("error",)),
         "tls": Column(("tls",)),
@@ -129,8 +100,9 @@ def _legacy(reporter: Reporter) -> Family:
         requests=LEGACY,
         durations="response_latency_ms_bucket",
         unit_ms=1.0,
-        columns=MappingProxyType(columns),
+        columns=columns,
         matchers=(equal("direction", _DIRECTION[reporter]),),
+        counts_attempts=True,
     )
 
 
@@ -140,7 +112,7 @@ def _route(reporter: Reporter, requests: str) -> Family:
     if grpc:
         columns["grpc_status"] = Column(("grpc_status", "status"), spelling=_GRPC)
     else:
-        columns["code"] = Column(("http_status", "status"), failed=("error", ".+", "0"))
+        columns["code"] = Column(("http_status", "status"), otherwise=("error", ".+", "0"))
     if reporter is Reporter.SOURCE:
         at = "backend" if "_backend_" in requests else "parent"
         columns |= _caller() | {
@@ -153,62 +125,128 @@ def _route(reporter: Reporter, requests: str) -> Family:
     stem = requests.removesuffix("_statuses_total")
     # inbound_http_statuses_total stands beside inbound_http_response_duration_seconds.
     stem = stem if stem.endswith(("_response", "_request")) else f"{stem}_response"
-    return Family(requests, f"{stem}_duration_seconds_bucket", 1000.0, MappingProxyType(columns))
+    return Family(
+        requests,
+        f"{stem}_duration_seconds_bucket",
+        1000.0,
+        columns,
+        # Of all counters only those of the routes themselves count a request once.
+        counts_attempts="_route_request_" not in requests,
+    )
 
 
-def linkerd(seen: Set[str], directions: Set[str], options: MeshOptions = PLAIN) -> Dialect:
+def linkerd(names: Set[str], directions: Set[str]) -> Dialect:
     """Linkerd's words, as far as a store has them.
 
     Parameters
     ----------
-    seen : set of str
+    names : set of str
         The metrics of `LEGACY` and `ROUTES` that the store holds.
     directions : set of str
         ``outbound`` and ``inbound``, as far as the legacy counter has them.
-    options : MeshOptions
     """
     views = {}
     for reporter in Reporter:
-        pairs = (tuple(name for name in pair if name in seen) for pair in ROUTES[reporter])
+        pairs = (tuple(name for name in pair if name in names) for pair in ROUTES[reporter])
         routes = next((pair for pair in pairs if pair), ())
-        legacy = _DIRECTION[reporter] in directions or not (routes or seen & set(_all_routes()))
+        legacy = _DIRECTION[reporter] in directions or not (routes or names & {*_EVERY_ROUTE})
         families = (_legacy(reporter),) if legacy else tuple(_route(reporter, name) for name in routes)
         inbound = reporter is Reporter.DESTINATION
-        views[reporter] = View(families, service_from_source=inbound, else_workload=not inbound)
-    dialect = Dialect(
-        name="Linkerd",
-        views=MappingProxyType(views),
-        own=OWN,
-        keeps=(
-            (
-                "",
-                (
-                    matches("__name__", "(request|response)_total|response_latency_ms_.*|tcp_.*"),
-                    differs("direction", ""),
-                ),
-            ),
-            ("", (matches("__name__", "(outbound|inbound)_(http|grpc|tcp)_.*"),)),
-            (
-                "",
-                (
-                    matches(
-                        "__name__",
-                        "(control_)?identity_cert_.*|route_(request|actual_request|response|retryable)_total",
-                    ),
-                ),
-            ),
-            ("up", ()),
+        views[reporter] = View(families, service_from_source=inbound, fallback_to_workload=not inbound)
+    return dataclasses.replace(LINKERD, views=views)
+
+
+def _adapt(census: Census) -> Dialect | None:
+    # Other software may well count response_total; Linkerd's has a direction.
+    directions = census.values(census.requests(LEGACY), "direction") | census.values(LEGACY, "direction")
+    if directions & {*_DIRECTION.values()} or census.names & {*_EVERY_ROUTE} or census.forced:
+        return linkerd(census.names, directions)
+    return None
+
+
+_INBOUND: Final = {
+    "source_principal": Column(("client_id",)),
+    "destination_workload": Column(_KINDS),
+    "destination_namespace": Column(("namespace",)),
+    "destination_cluster": Column(("cluster",)),
+    "destination_port": Column(("target_port", "srv_port")),
+    "tls": Column(("tls",)),
+}
+
+
+def _authorization(protocol: str, decision: str) -> Signal:
+    said = {
+        "unit": "requests" if protocol == "http" else "connections",
+        "protocol": protocol,
+        "denied": str(decision != "allow"),
+    }
+    return Signal(f"inbound_{protocol}_authz_{decision}_total", _INBOUND, constants=said)
+
+
+_SIGNALS: Final[Signals] = {
+    "connections": (
+        Signal(
+            "tcp_open_total",
+            _INBOUND,
+            (equal("direction", "inbound"), equal("peer", "src"), differs("no_tls_reason", "loopback")),
         ),
-        remedies=MappingProxyType(
+    ),
+    "denials": tuple(
+        _authorization(protocol, decision)
+        for protocol, decisions in (("http", ("allow", "deny")), ("tcp", ("allow", "deny", "terminate")))
+        for decision in decisions
+    ),
+    "certificates": tuple(
+        of_pod(f"{of}identity_cert_expiration_timestamp_seconds", constants={"name": "default", "view": "proxy"})
+        for of in ("", "control_")
+    ),
+    "signing": (
+        Signal(
+            "",
             {
-                "source": "inject the callers, and scrape their proxies (port 4191)",
-                "destination": "inject the service's pods, and scrape their proxies (port 4191)",
-                "latency": "keep response_latency_ms or the *_duration_seconds histograms when scraping",
-            }
+                **POD,
+                "error": Column(("result",)),
+                "what": Column(
+                    ("result",),
+                    cut="(ok)",
+                    whole=False,
+                    spelling={"ok": "issued"},
+                    otherwise=("result", ".*", "refresh"),
+                ),
+            },
+            (matches("__name__", "(control_)?identity_cert_refreshes_total"),),
         ),
-    )
-    return dialect.with_options(options)
+    ),
+}
 
-
-def _all_routes() -> tuple[str, ...]:
-    return tuple(name for pairs in ROUTES.values() for pair in pairs for name in pair)
+LINKERD: Final = Dialect(
+    name="Linkerd",
+    looks_for="response_total or outbound_http_route_*: on by default, scrape the proxies (port 4191, /metrics)",
+    counters=(LEGACY, *_EVERY_ROUTE),
+    labels=("direction",),
+    adapt=_adapt,
+    views={},
+    signals=_SIGNALS,
+    label_pattern=(
+        "__name__|le|direction|authority|tls|no_tls_reason|classification|status_code|grpc_status_code|error|peer|"
+        "hostname|client_id|server_id|target_addr|target_ip|target_port|http_status|grpc_status|status|"
+        "(dst|srv|route|parent|backend|authz|saz)_.*"
+    ),
+    recorded_selectors=(
+        (matches("__name__", "(request|response)_total|response_latency_ms_.*|tcp_.*"), differs("direction", "")),
+        (matches("__name__", "(outbound|inbound)_(http|grpc|tcp)_.*"),),
+        (matches("__name__", "(control_)?identity_cert_.*|route_(request|actual_request|response|retryable)_total"),),
+    ),
+    remedies={
+        "source": "inject the callers, and scrape their proxies (port 4191)",
+        "destination": "inject the service's pods, and scrape their proxies (port 4191)",
+        "latency": "keep response_latency_ms or the *_duration_seconds histograms when scraping",
+        "requests": "Linkerd counts no requests on opaque ports, only connections",
+        "retries": "scrape the callers' proxies (port 4191): retries are counted once a route is allowed to retry",
+        "certificates": "scrape the proxies (port 4191): identity_cert_expiration_timestamp_seconds",
+        "signing": "scrape the proxies (port 4191): identity_cert_refreshes_total",
+    },
+    proxy_containers=("linkerd-proxy",),
+    renew_after=0.7,
+)
+"""Linkerd's words; `linkerd` gives those that a store has."""

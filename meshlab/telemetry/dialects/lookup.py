@@ -79,23 +79,23 @@ def unknown(kind: str, name: str, known: Sequence[str], source: str) -> Paramete
 
 
 def _bearers(parts: Iterable[Part], names: Sequence[str], window: Window, *, hosts: bool) -> pd.DataFrame:
-    """Who may bear one of some names, one row a combination of `identity.WORDS`."""
-    frames = [pd.DataFrame(columns=list(identity.WORDS), dtype=str)]
+    """Who may bear one of some names, one row a combination of `identity.NAMES`."""
+    frames = [pd.DataFrame(columns=list(identity.NAMES), dtype=str)]
     for part in parts:
         frames += [
-            part.seen(matchers, identity.WORDS, window)
+            part.seen(matchers, identity.NAMES, window)
             for matchers in identity.lookups(part.family, names, hosts=hosts)
         ]
         if part.view.service_from_source:
             # The callers' side may know the service of workloads that this side knows by their own names.
             mine = [Condition("destination_service", tuple(names))]
-            frames.append(part.seen(mine, identity.WORDS, window))
+            frames.append(part.seen(mine, identity.NAMES, window))
     return pd.concat(frames).drop_duplicates().reset_index(drop=True)
 
 
 def _never_seen(parts: Sequence[Part], name: str, namespace: str, window: Window, source: str) -> ParameterError:
-    frames = [pd.DataFrame(columns=list(identity.WORDS), dtype=str)]
-    known = pd.concat([*frames, *(part.everybody(identity.WORDS, window) for part in parts)])
+    frames = [pd.DataFrame(columns=list(identity.NAMES), dtype=str)]
+    known = pd.concat([*frames, *(part.everybody(identity.NAMES, window) for part in parts)])
     if namespace and namespace not in set(known["destination_namespace"]):
         return unknown("namespace", namespace, sorted(set(known["destination_namespace"]) - ABSENT), source)
     if any(name in identity.forms(host) for host in known["destination_host"].unique()):
@@ -103,19 +103,21 @@ def _never_seen(parts: Sequence[Part], name: str, namespace: str, window: Window
             f"service {plain(name)!r} is called in {plain(source)}, but no workload behind it is known",
             "it is outside of the mesh, or none of its requests was answered; name a service inside",
         )
-    if any(_connects(part, name, window) for part in parts if part.dialect.connections):
-        return ParameterError(
-            f"service {plain(name)!r} is seen in {plain(source)} by its TCP connections only",
-            "ztunnel counts no requests: give its namespace a waypoint",
-        )
+    for part in parts:
+        if _connects(part, name, window):
+            return ParameterError(
+                f"service {plain(name)!r} is seen in {plain(source)} by its TCP connections only",
+                part.dialect.remedy("requests"),
+            )
     return unknown("service", name, sorted(set(known["destination_service"]) - ABSENT), source)
 
 
 def _connects(part: Part, name: str, window: Window) -> bool:
     """Whether a service has TCP connections."""
-    for matchers in identity.lookups(part.family, [name]):
-        asked = selector(part.dialect.connections, *matchers, forced=part.dialect.options.forced)
-        labels = part.engine.series(asked, window).labels
-        if identity.subjects(part.family.named(labels, identity.WORDS), name):
-            return True
+    for signal in part.dialect.signals.get("connections", ()):
+        for matchers in identity.lookups(part.family, [name]):
+            asked = selector(signal.metric, *signal.matchers, *matchers, forced=part.dialect.options.forced)
+            labels = part.engine.series(asked, window).labels
+            if identity.subjects(signal.named(labels, identity.NAMES), name):
+                return True
     return False

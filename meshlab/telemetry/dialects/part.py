@@ -58,7 +58,7 @@ class Part:
         """All words without which an answer can be neither filtered nor counted once."""
         asked = (w.word for w in where if isinstance(w, Condition))
         words = tuple(dict.fromkeys((*by, *asked, *reporters.words(self.view))))
-        if (self.view.service_from_source or self.view.else_workload) and "destination_service" in words:
+        if (self.view.service_from_source or self.view.fallback_to_workload) and "destination_service" in words:
             words = tuple(dict.fromkeys((*words, "destination_namespace", "destination_workload")))
         return words
 
@@ -68,7 +68,7 @@ class Part:
         if "destination_service" in words:
             if self.view.service_from_source:
                 named["destination_service"] = identity.with_services(named, self.services(window))
-            elif self.view.else_workload and (nameless := named["destination_service"] == "").any():
+            elif self.view.fallback_to_workload and (nameless := named["destination_service"] == "").any():
                 named.loc[nameless, "destination_service"] = identity.with_services(
                     named[nameless], self.services(window)
                 )
@@ -80,7 +80,7 @@ class Part:
         for condition in where:
             if not isinstance(condition, Condition) or condition.word != "destination_service":
                 pass
-            elif self.view.else_workload:
+            elif self.view.fallback_to_workload:
                 condition = Condition(condition.word, (*condition.values, ""))
             elif self.view.service_from_source:
                 behind = {w for (_, w), s in self.services(window).items() if s in condition.values}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -17,11 +16,10 @@ from meshlab.core.series import SeriesSet
 from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
-from meshlab.telemetry.dialects import envoy, istio, linkerd
+from meshlab.telemetry.dialects.registry import owned_by_any
 
-__all__ = ["doubled", "glance", "of_a_mesh", "replica_label", "replicas", "same_counters", "without_replicas"]
+__all__ = ["doubled", "glance", "replica_label", "replicas", "same_counters", "without_replicas"]
 
-_OWN: Final = re.compile("|".join((istio.OWN, linkerd.OWN, envoy.OWN)))
 _NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
 _LEAST_SHARE: Final = 0.2
 """Part of the series that must coincide: one cluster of several may be scraped twice."""
@@ -33,16 +31,11 @@ _AGREE: Final = 0.95
 """Part of the samples that must agree: a counter that restarts between two replicas' scrapes does not."""
 
 
-def of_a_mesh(label: str) -> bool:
-    """Whether any mesh that is known sets a label."""
-    return _OWN.fullmatch(label) is not None
-
-
 Owns = Callable[[str], bool]
 """Whether the mesh itself sets a label."""
 
 
-def replicas(labels: pd.DataFrame, owns: Owns = of_a_mesh) -> str:
+def replicas(labels: pd.DataFrame, owns: Owns = owned_by_any) -> str:
     """The label that seems to tell replicas apart: without it, series coincide with others; empty where there is none.
 
     Parameters
@@ -94,7 +87,7 @@ def glance(
     engine: Engine,
     selected: str,
     window: Window,
-    owns: Owns = of_a_mesh,
+    owns: Owns = owned_by_any,
     forced: Sequence[Matcher] = (),
 ) -> str:
     """The label that tells replicas apart, from a few of the largest counters; empty where there are none.
@@ -138,7 +131,7 @@ def doubled(source: str, label: str) -> ParameterError:
     )
 
 
-def replica_label(series: SeriesSet, owns: Owns = of_a_mesh) -> str:
+def replica_label(series: SeriesSet, owns: Owns = owned_by_any) -> str:
     """The label that tells replicas of one Prometheus apart; empty where there are none.
 
     Parameters
@@ -151,7 +144,7 @@ def replica_label(series: SeriesSet, owns: Owns = of_a_mesh) -> str:
     return next((label for label in _candidates(series.labels, owns) if same_counters(series, label)), "")
 
 
-def without_replicas(series: SeriesSet, label: str, owns: Owns = of_a_mesh) -> SeriesSet:
+def without_replicas(series: SeriesSet, label: str, owns: Owns = owned_by_any) -> SeriesSet:
     """One replica of each scraped target: the one with more samples. Its gaps are not filled from the other.
 
     Parameters

@@ -13,10 +13,9 @@ from meshlab.core.results import Result, Verdict
 from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import steps
 from meshlab.questions.security.certificates import certificates
-from meshlab.questions.security.connections import COLUMNS
 from meshlab.questions.security.denials import changes, rbac
 from meshlab.questions.security.encryption import edges, percent, shares
-from meshlab.questions.security.needs import WORDS
+from meshlab.questions.security.needs import COLUMNS, WORDS
 from meshlab.questions.security.question import Facts, Security
 from meshlab.questions.security.settings import SecuritySettings
 from meshlab.questions.security.traffic import traffic
@@ -65,7 +64,7 @@ def evidence(seen: pd.DataFrame, sent: pd.DataFrame | None = None, ends: pd.Data
 
 
 def evidence_of(frames: dict[str, pd.DataFrame]) -> Evidence:
-    return Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts("Istio"))
+    return Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts(0.5))
 
 
 def points(result: Result) -> float | None:
@@ -104,9 +103,7 @@ def test_plain_connections_and_bytes_never_raise_the_score(
 
     def judged(more: list[tuple[str, str, str, int, int]]) -> float | None:
         frames = {**whole.frames, kind: connections([*opened, *more])}
-        return points(
-            answer(Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts("Istio")))
-        )
+        return points(answer(Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts(0.5))))
 
     before, after = judged([]), judged([("a", called, "none", 200, count)])
     assert after is not None
@@ -153,7 +150,7 @@ def test_requests_and_connections_are_never_in_one_share() -> None:
             "destination_namespace": [""],
             "destination_cluster": [""],
             "tls": ["unknown"],
-            "proxy": ["ztunnel"],
+            "proxy": ["node"],
             "block": [3],
             "value": [5000.0],
         }
@@ -208,7 +205,7 @@ def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
     found = steps(frame)
     assert found["rotation"].tolist() == [False, True]
     assert found["workload"].unique().tolist() == ["cart"]
-    table, life = certificates(found, WINDOW, "Istio", SecuritySettings())
+    table, life = certificates(found, WINDOW, 0.5, SecuritySettings())
     assert life == 1200
     assert table["due"].tolist() == [END + 400]
     assert table["state"].tolist() == ["fine"]
@@ -216,15 +213,15 @@ def test_a_step_up_is_a_rotation_and_sentinels_are_none() -> None:
 
 def test_linkerd_renews_later() -> None:
     found = steps(ends((-600, END + 200.0)))
-    istio, _ = certificates(found, WINDOW, "Istio", SecuritySettings(lifetime_s=1000))
-    linkerd, _ = certificates(found, WINDOW, "Linkerd", SecuritySettings(lifetime_s=1000))
+    istio, _ = certificates(found, WINDOW, 0.5, SecuritySettings(lifetime_s=1000))
+    linkerd, _ = certificates(found, WINDOW, 0.7, SecuritySettings(lifetime_s=1000))
     assert istio["due"].tolist() == [END - 300]
     assert linkerd["due"].tolist() == [pytest.approx(END - 100)]
 
 
 def test_an_authority_is_no_leaf() -> None:
     table, _ = certificates(
-        steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, "Istio", SecuritySettings(lifetime_s=1000)
+        steps(ends((-600, END + 10.0), name="ROOTCA")), WINDOW, 0.5, SecuritySettings(lifetime_s=1000)
     )
     assert table["kind"].tolist() == ["root"]
     assert table["state"].tolist() == ["fine"]

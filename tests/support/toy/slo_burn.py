@@ -12,7 +12,7 @@ from meshlab.questions.base import Case, Finding, Need, Question, QuestionSettin
 from meshlab.telemetry.dialects.base import Reporter
 
 
-class SloBurnSettings(QuestionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SloBurnSettings(QuestionSettings):
     """Of the toy."""
 
     namespace: Annotated[str, Meta(description="of the service; empty: any")] = ""

@@ -148,7 +148,7 @@ def test_a_waypoint_without_a_request_silences_nobody() -> None:
 
 
 def test_ztunnel_alone_is_said_to_count_connections_only() -> None:
-    who = dict(next(iter(mesh_series.istio("source")))[0], __name__="istio_tcp_connections_opened_total")
+    who = dict(next(iter(mesh_series.istio("destination")))[0], __name__="istio_tcp_connections_opened_total")
     m = mesh([mesh_series.rising(who, 3)], mesh_series.istio("waypoint", service="cart"))
     with pytest.raises(Exception, match=r"by its TCP connections only; ztunnel counts no requests.*waypoint"):
         m.find("catalog", m.window())

@@ -8,7 +8,7 @@ import pytest
 
 from meshlab.core.window import Window
 from meshlab.recordings.engine import Recording
-from meshlab.telemetry.dialects.istio import istio
+from meshlab.telemetry.dialects.istio import ISTIO
 from meshlab.telemetry.kubernetes import Autoscalers, Exporter, Workloads
 from meshlab.telemetry.kubernetes.workloads import without_hash
 from meshlab.telemetry.mesh import Mesh
@@ -24,7 +24,7 @@ def line(name: str, values: list[float], **labels: str) -> Series:
 
 def exporter(*series: Series) -> tuple[Exporter, Window]:
     window = Window.aligned(datetime.fromtimestamp(START - 15, UTC), datetime.fromtimestamp(TIMES[-1], UTC), 15_000)
-    return Exporter(Mesh(Recording.from_series(series), (istio(),), "here"), "shop"), window
+    return Exporter(Mesh(Recording.from_series(series), (ISTIO,), "here"), "shop"), window
 
 
 HPA = "kube_horizontalpodautoscaler"
