@@ -54,7 +54,7 @@ class Legacy(Question):
     """A module with collect, judge, fleet and ready, as a question."""
 
     def __init__(self, name: str, module: Any) -> None:
-        self.name, self._module = name, module  # type: ignore[misc]
+        self.name, self.prefix, self._module = name, "", module  # type: ignore[misc]
 
     def settings(self, **values: Any) -> Any:
         """The given values: `fleet.policy` checks them."""
