@@ -28,7 +28,7 @@ _FILE: Final = "meshlab.toml"
 Link = Annotated[
     str,
     Meta(
-        pattern=r"^(https?://[^/@\s?#]+([/?#].*)?)?$",
+        pattern=r"^(https?://[^/@\s?#]+([/?#].*)?)?\Z",
         title="an address that begins with https:// or http:// and names no user",
         examples=["https://host.example.org"],
     ),
@@ -187,7 +187,7 @@ class Config(Settings):
     owner_label: Annotated[
         str,
         Meta(
-            pattern=r"^[A-Za-z0-9_./-]*$",
+            pattern=r"^[A-Za-z0-9_./-]*\Z",
             title="the name of a label",
             examples=["team"],
             description="Label of Kubernetes objects that names their owner; empty for none.",

@@ -77,10 +77,9 @@ class Setting:
     @property
     def remedy(self) -> str:
         """``give a number above 0 and below 1, such as 0.02``, else ``write tz = "Europe/Berlin"``."""
-        has_example = self.example not in (None, "", (), [], {})
         if self.range:
-            return f"give {self.kind} {self.range}{f', such as {literal(self.example)}' if has_example else ''}"
-        return self.example_line if has_example else f"give {self.kind}"
+            return f"give {self.kind} {self.range}{f', such as {literal(self.example)}' if self.example else ''}"
+        return self.example_line if self.example else f"give {self.kind}"
 
     def is_kind(self, value: object) -> bool:
         """Whether a value that does not fit is of the kind at least, as a number out of its range is."""

@@ -28,7 +28,7 @@ from meshlab.core.sanitize import plain
 from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
 
-__all__ = ["Settings", "check_kinds", "check_texts", "convert", "read"]
+__all__ = ["Settings", "check_kinds", "check_texts", "convert", "named", "read"]
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 _LONGEST_SHOWN: Final = 80
@@ -146,6 +146,20 @@ def read(cls: type[_S], path: str | Path, what: str = "settings", **changes: obj
     return convert(cls, {**found, **changes})
 
 
+def named(tables: Mapping[str, _S], field: str = "name") -> dict[str, _S]:
+    """Tables by their names, with the name of each in a field of it too.
+
+    Raises
+    ------
+    ParameterError
+        A table gives itself another name.
+    """
+    for name, table in tables.items():
+        if getattr(table, field) not in ("", name):
+            raise ParameterError(f"{field} of {name} is {getattr(table, field)!r}", "leave it out: its table names it")
+    return {name: msgspec.structs.replace(table, **{field: name}) for name, table in tables.items()}
+
+
 class _Fault(NamedTuple):
     """A value that does not fit, where it stands (``limits.parallel``), its field or type, and what was raised."""
 
@@ -193,7 +207,9 @@ def _parts(fault: _Fault) -> Iterator[_Fault]:
             elif isinstance(value, inner):
                 yield _Fault(below, getattr(value, field.name), field, error)
     elif isinstance(value, Mapping) and origin in (dict, Mapping):
-        yield from (_Fault(f"{path}.{key}", item, arguments[1], error) for key, item in value.items())
+        for key, item in value.items():
+            yield _Fault(path, key, arguments[0], error)
+            yield _Fault(f"{path}.{key}", item, arguments[1], error)
     elif isinstance(value, list | tuple) and origin in (list, tuple, Sequence):
         yield from (_Fault(f"{path}[{at}]", item, arguments[0], error) for at, item in enumerate(value))
 
@@ -226,8 +242,9 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
         declared = {setting.name: setting for setting in describe(inner)}
         for name in value:
             if name not in declared:
-                who = f"{of_what} has an unknown key" if of_what else "there is no setting"
-                return f"{who} {plain(name)!r}", suggest(name, declared)
+                full = plain(f"{fault.path}.{name}" if fault.path else name)
+                unknown = f"{of_what} has an unknown key {plain(name)!r}" if what else f"there is no setting {full!r}"
+                return unknown, suggest(name, declared)
         for name, setting in declared.items():
             if setting.required and name not in value:
                 return f"{of_what} has no {name}" if of_what else f"{name} is not given", setting.example_line

@@ -9,7 +9,7 @@ from typing import Any
 from meshlab.lab.fleet import Fleet
 from meshlab.lab.kube import ScalerStatus
 from meshlab.lab.pods import Pod
-from meshlab.lab.specs.scaling import Autoscaler, Metric
+from meshlab.lab.specs.scaling import Autoscaler, Metric, ScalingPolicy
 from meshlab.questions.scaling.hpa import (
     Behaviour,
     Decision,
@@ -180,8 +180,8 @@ class Scaler:
 def hpa_spec(spec: Autoscaler) -> HpaSpec:
     """A scenario's autoscaler as the algorithm wants it."""
 
-    def rules(window_s: float, policies: tuple[tuple[str, int, int], ...]) -> Rules:
-        found = tuple(Policy(Kind(kind), value, period_s) for kind, value, period_s in policies)
+    def rules(window_s: float, policies: tuple[ScalingPolicy, ...]) -> Rules:
+        found = tuple(Policy(Kind(policy.type), policy.value, policy.period_s) for policy in policies)
         return Rules(window_s, found, tolerance=spec.tolerance)
 
     behaviour = Behaviour(

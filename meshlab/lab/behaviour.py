@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+import msgspec
 
 from meshlab.lab.addresses import OUTBOUND_PORT
 from meshlab.lab.specs.workloads import WorkloadSpec
@@ -108,12 +109,11 @@ class Behaviour:
     @classmethod
     def from_json(cls, text: str) -> Behaviour:
         """Read what `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**{**fields, "calls": tuple((host, tuple(urls)) for host, urls in fields["calls"])})
+        return msgspec.json.decode(text, type=cls)
 
     def to_json(self) -> str:
         """Write all fields as a JSON object."""
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
     def draw(self, stream: random.Random) -> tuple[float, bool]:
         """The service time in seconds and whether it fails, of one request.

@@ -18,7 +18,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from meshlab.core.window import parse_duration
 from meshlab.errors import LabError
-from meshlab.lab.scenario import Scenario, bundled
+from meshlab.lab.documents import bundled
+from meshlab.lab.scenario import Scenario
 from meshlab.lab.waiting import Watch
 from meshlab.lab.workspace import owners
 

@@ -76,7 +76,7 @@ class Fleet:
         self._ledgers: dict[str, Ledger] = {}
         self._closed: list[Books] = []
         self._gone: dict[str, dict[str, object]] = {}
-        for spec in scenario.workloads:
+        for spec in scenario.workloads.values():
             for cluster in spec.clusters:
                 self._wanted[spec.name, cluster] = spec.replicas
 
@@ -95,7 +95,7 @@ class Fleet:
         if before.security != scenario.security:
             # A filter chain that goes takes its counters with it.
             self._read_ledgers()
-        for old, new in zip(before.workloads, scenario.workloads, strict=True):
+        for old, new in zip(before.workloads.values(), scenario.workloads.values(), strict=True):
             if old.replicas != new.replicas:
                 self._wanted |= {(new.name, cluster): new.replicas for cluster in new.clusters}
         for copy in self.running:

@@ -179,7 +179,7 @@ class Lab:
         self._timeline = Timeline(self.scenario, start_s)
         self._scalers = tuple(
             Scaler(spec, self.scenario.workload(spec.workload).clusters[0], self._parts.fleet, self._processes.cpu_s)
-            for spec in self.scenario.autoscalers
+            for spec in self.scenario.autoscalers.values()
         )
         return start_s
 
@@ -287,8 +287,8 @@ class Lab:
             "load_by_second": history,
             "workers": self._parts.fleet.counts(),
             "autoscalers": {
-                spec.workload: [tick.to_dict(start_s) for tick in scaler.ticks]
-                for spec, scaler in zip(self.scenario.autoscalers, self._scalers, strict=True)
+                workload: [tick.to_dict(start_s) for tick in scaler.ticks]
+                for workload, scaler in zip(self.scenario.autoscalers, self._scalers, strict=True)
             },
             "event_loop_lag_ms": {
                 "limit_p99": LAG_LIMIT_MS,

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from meshlab.lab import control
 from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.history import History
 from meshlab.lab.shapes import Rate, arrivals
-from meshlab.lab.specs.load import Form, Shape
+from meshlab.lab.specs.load import Shape
 
 __all__ = ["COUNTS", "HISTORY", "MARK", "START", "STOP", "LoadPlan", "application"]
 
@@ -67,13 +67,11 @@ class LoadPlan:
     @classmethod
     def from_json(cls, text: str) -> LoadPlan:
         """Read what `to_json` wrote."""
-        fields = json.loads(text)
-        shapes = tuple(Shape(**{**shape, "form": Form(shape["form"])}) for shape in fields["shapes"])
-        return cls(**{**fields, "shapes": shapes})
+        return msgspec.json.decode(text, type=cls)
 
     def to_json(self) -> str:
         """Write all fields as a JSON object."""
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
 
 class Generator:

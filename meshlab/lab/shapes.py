@@ -122,12 +122,13 @@ def _plain(base_per_s: float, shapes: Sequence[Shape], at_s: float) -> float:
     for shape in shapes:
         if at_s < shape.start_s:
             break
+        target_per_s = shape.rate_per_s or 0.0
         if shape.form is Form.STEP or (shape.form is Form.RAMP and at_s >= shape.end_s):
-            per_s = shape.rate_per_s
+            per_s = target_per_s
         elif shape.form is Form.RAMP:
-            per_s += (shape.rate_per_s - per_s) * (at_s - shape.start_s) / (shape.end_s - shape.start_s)
+            per_s += (target_per_s - per_s) * (at_s - shape.start_s) / (shape.end_s - shape.start_s)
         elif at_s < shape.end_s:
-            return shape.rate_per_s
+            return target_per_s
     return per_s
 
 

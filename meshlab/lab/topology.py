@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from meshlab.errors import ParameterError
 from meshlab.lab.addresses import AddressBlock
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.specs.traffic import Split
 from meshlab.lab.specs.workloads import WorkloadSpec
 
 __all__ = ["TRUST_DOMAIN", "Topology", "Upstream", "Workload", "places", "principal", "service_host"]
@@ -120,11 +120,12 @@ class Topology:
     workloads : tuple of Workload
         Copies of a workload stand together, by cluster and number. Those with a number below the scenario's `replicas`
         run from the beginning; an autoscaler or an event may start the others.
-    splits : tuple of Split
+    splits : mapping of str to mapping of str to int
+        Weights of a service's versions, by service.
     """
 
     workloads: tuple[Workload, ...]
-    splits: tuple[Split, ...]
+    splits: Mapping[str, Mapping[str, int]]
 
     @classmethod
     def place(cls, scenario: Scenario, block: AddressBlock) -> Topology:
@@ -144,10 +145,6 @@ class Topology:
         """The first copy of a workload, which has to exist."""
         return self.copies(name)[0]
 
-    def split(self, service: str) -> Split | None:
-        """The weights of a service's versions, if it has any."""
-        return next((split for split in self.splits if split.service == service), None)
-
     def upstreams(self, service: str, *, mirror: str = "") -> tuple[Upstream, ...]:
         """The clusters that a caller of a service needs: one a version where there is a split or a mirror, else one.
 
@@ -159,8 +156,8 @@ class Topology:
         """
         behind = tuple(workload for workload in self.workloads if workload.spec.service == service)
         namespace = behind[0].namespace
-        split = self.split(service)
-        versions = [version for version, _ in split.weights] if split else []
+        split = self.splits.get(service)
+        versions = list(split or ())
         if mirror and mirror not in versions:
             versions.append(mirror)
         if not split:
@@ -181,7 +178,7 @@ class Topology:
 def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:
     """Every copy that may ever run: workload, cluster, number."""
     found = []
-    for spec in scenario.workloads:
+    for spec in scenario.workloads.values():
         for at, cluster in enumerate(spec.clusters):
             found += [(spec, cluster, number) for number in range(_most(scenario, spec, first=at == 0))]
     if not found:
@@ -191,7 +188,7 @@ def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:
 
 def _most(scenario: Scenario, spec: WorkloadSpec, *, first: bool) -> int:
     """The most copies in one cluster that the scenario, its events or an autoscaler ask for."""
-    scaler = scenario.autoscaler(spec.name)
+    scaler = scenario.autoscalers.get(spec.name)
     asked = [scenario.at(at_s).workload(spec.name).replicas for at_s in scenario.moments]
     return max(spec.replicas, *asked, scaler.most if scaler and first else 0, 0)
 

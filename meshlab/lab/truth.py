@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, Final
+
+from msgspec import to_builtins
+from msgspec.structs import astuple
 
 from meshlab.lab.power import Design, power
 from meshlab.lab.scenario import Canary, Scenario
+from meshlab.lab.specs.load import Load
+from meshlab.lab.specs.scaling import Autoscaler
+from meshlab.lab.specs.security import Security
+from meshlab.lab.specs.workloads import WorkloadSpec
 
 __all__ = ["scenario_truth"]
 
@@ -41,46 +47,61 @@ def scenario_truth(scenario: Scenario, seed: int, duration_s: float) -> dict[str
         "namespace": scenario.namespace,
         "duration_s": duration_s,
         "scrape_interval_s": scenario.scrape_interval_s,
-        "workloads": {spec.name: _without(spec, "name") for spec in scenario.workloads},
+        "workloads": {name: _without(spec, "name") for name, spec in scenario.workloads.items()},
         "clusters": list(scenario.clusters),
-        "weights": {split.service: dict(split.weights) for split in scenario.splits},
-        "traffic": {found.service: _without(found, "service") for found in scenario.traffics},
-        "security": _plain(asdict(scenario.security)),
-        "autoscaler_specs": {found.workload: _without(found, "workload") for found in scenario.autoscalers},
+        "weights": scenario.splits,
+        "traffic": to_builtins(scenario.traffics),
+        "security": _security(scenario.security),
+        "autoscaler_specs": {name: _autoscaler(spec) for name, spec in scenario.autoscalers.items()},
         "events": [
             {
                 "at_s": event.at_s,
                 "until_s": event.until_s if event.until_s < math.inf else None,
                 "what": event.what,
-                "set": _plain(dict(event.settings)),
+                "set": event.settings,
             }
             for event in scenario.events
         ],
-        "load": {"process": "open loop, Poisson arrivals", **_plain(asdict(scenario.load))},
+        "load": {"process": "open loop, Poisson arrivals", **_load(scenario.load)},
     }
     if scenario.canary is not None:
-        truth["canary"] = asdict(scenario.canary)
+        truth["canary"] = to_builtins(scenario.canary)
         truth["power"] = _power(scenario, scenario.canary, duration_s)
     return truth
 
 
-def _without(found: Any, key: str) -> dict[str, Any]:
-    return {name: value for name, value in _plain(asdict(found)).items() if name != key}
+def _without(spec: WorkloadSpec | Autoscaler, key: str) -> dict[str, Any]:
+    return {name: value for name, value in to_builtins(spec).items() if name != key}
 
 
-def _plain(value: Any) -> Any:
-    """The same in JSON's own types, so that it is equal to what is read back."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return str(value) if isinstance(value, StrEnum) else value
+def _load(load: Load) -> dict[str, Any]:
+    values = to_builtins(load)
+    del values["shape"]
+    shapes = [
+        {**to_builtins(shape), "end_s": shape.end_s or shape.start_s, "rate_per_s": shape.rate_per_s or 0.0}
+        for shape in load.shapes
+    ]
+    return {**values, "shapes": shapes}
+
+
+def _autoscaler(spec: Autoscaler) -> dict[str, Any]:
+    policies = {name: [list(astuple(p)) for p in getattr(spec, name)] for name in ("up_policies", "down_policies")}
+    return {**_without(spec, "workload"), **policies}
+
+
+def _security(security: Security) -> dict[str, Any]:
+    values = to_builtins(security)
+    rules = values.pop("authorization")
+    return {
+        **values,
+        "modes": [list(pair) for pair in values["modes"].items()],
+        "authorizations": [{"workload": name, **found} for name, found in rules.items()],
+    }
 
 
 def _power(scenario: Scenario, canary: Canary, duration_s: float) -> dict[str, Any]:
     share_of = {spec.version: _error_share(scenario, spec.name) for spec in scenario.of_service(canary.service)}
-    split = scenario.split(canary.service)
-    share = split.share(canary.canary) if split is not None else 0.0
+    share = scenario.share(canary.service, canary.canary)
     if not 0 < share < 1:
         return {"note": "all requests go to one version: there is nothing to compare"}
     design = Design(

@@ -94,7 +94,7 @@ def test_values_are_taken_as_they_are_meant() -> None:
         ({"slo_ms": [1, -2]}, "slo_ms[1] is -2; give a number above 0"),
         ({"slo_ms": "fast"}, "slo_ms is 'fast', not a list of numbers"),
         ({"limits": 3}, "limits is 3, not a table"),
-        ({"limits": {"paralel": 1}}, "limits has an unknown key 'paralel'; did you mean parallel?"),
+        ({"limits": {"paralel": 1}}, "there is no setting 'limits.paralel'; did you mean parallel?"),
         ({"others": {"a": {}, "b": {"parallel": 0}}}, "others.b.parallel is 0; give a whole number at least 1"),
         ({"share": 2}, "share is 2; give a number from 0 to 1"),
         ({"alhpa": 0.1}, "there is no setting 'alhpa'; did you mean alpha?"),

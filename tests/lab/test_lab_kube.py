@@ -60,7 +60,7 @@ def test_a_pod_is_created_then_ready_then_deleted(copies: tuple[Workload, ...]) 
 
 
 def test_an_autoscaler_says_what_it_saw_and_wants(copies: tuple[Workload, ...]) -> None:
-    spec = Scenario.named("scale-out").autoscalers[0]
+    spec = Scenario.named("scale-out").autoscalers["catalog-v1"]
     status = ScalerStatus(spec, "east", "shop", current=2, desired=4, seen=None, limited=True)
     port = free_port()
     with serving(KubeState(Pods(), lambda: (status,)), "127.0.0.1", port):

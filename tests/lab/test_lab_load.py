@@ -85,7 +85,7 @@ def test_a_tail_leaves_the_median_alone() -> None:
 
 def test_configurations_survive_json() -> None:
     assert Behaviour.from_json(behaviour().to_json()) == behaviour()
-    shapes = (Shape(Form.WAVE, 1.0, 1.0, 0.0, 0.5, 60.0),)
+    shapes = (Shape(form=Form.WAVE, start_s=1, amplitude=0.5, period_s=60),)
     plan = LoadPlan("127.0.0.1", "http://127.0.0.1/", "x", "1/load", 5.0, 1.0, 10, shapes, 100.0)
     assert LoadPlan.from_json(plan.to_json()) == plan
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from meshlab.lab.scenario import Scenario, bundled
+from meshlab.lab.documents import bundled
+from meshlab.lab.scenario import Scenario
 from meshlab.lab.truth import scenario_truth
 from meshlab.questions.scaling.hpa import Pod, Sample, Tolerance, average_replicas
 from meshlab.recordings.reader import read_folder

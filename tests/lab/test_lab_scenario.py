@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from meshlab.errors import ParameterError
-from meshlab.lab.scenario import Scenario, bundled
+from meshlab.lab.documents import bundled
+from meshlab.lab.scenario import Scenario
 
 
 def test_bundled_scenarios_differ_only_in_the_canary() -> None:
@@ -23,9 +24,7 @@ def test_bundled_scenarios_differ_only_in_the_canary() -> None:
     assert (v2.error_share, v2.latency_factor, v2.service_time_median_ms) == (0.01, 1.0, 40.0)
     worse = bad.workload("catalog-v2")
     assert (worse.error_share, worse.latency_factor) == (0.03, 1.3)
-    split = bad.split("catalog")
-    assert split is not None
-    assert split.share("v2") == 0.25
+    assert bad.share("catalog", "v2") == 0.25
 
 
 def test_every_bundled_scenario_describes_itself_in_one_line() -> None:
@@ -40,9 +39,9 @@ def test_every_bundled_scenario_describes_itself_in_one_line() -> None:
         ("load.rate_per_s=50", lambda s: s.load.rate_per_s == 50.0),
         ("seed = 7", lambda s: s.seed == 7),
         ("workloads.catalog-v2.error_share=0.2", lambda s: s.workload("catalog-v2").error_share == 0.2),
-        ("split.catalog.v2=0", lambda s: s.split("catalog").share("v2") == 0.0),
+        ("split.catalog.v2=0", lambda s: s.share("catalog", "v2") == 0.0),
         ("namespace=other", lambda s: s.namespace == "other"),
-        ('workloads.ingress.calls=["storefront", "catalog"]', lambda s: s.workloads[0].calls[1] == "catalog"),
+        ('workloads.ingress.calls=["storefront", "catalog"]', lambda s: s.workload("ingress").calls[1] == "catalog"),
     ],
 )
 def test_a_setting_changes_one_key(setting: str, read) -> None:  # type: ignore[no-untyped-def]
@@ -52,20 +51,20 @@ def test_a_setting_changes_one_key(setting: str, read) -> None:  # type: ignore[
 @pytest.mark.parametrize(
     ("setting", "says"),
     [
-        ("load.rate=5", ["load.rate", "load.rate_per_s"]),
+        ("load.rate=5", ["load.rate", "rate_per_s"]),
         ("lod.rate_per_s=5", ["lod", "load"]),
         ("speed=5", ["speed", "seed"]),
         ("workloads.catalog-v3.error_share=0.1", ["workload", "catalog-v3", "catalog-v2"]),
-        ("workloads.catalog-v2.error_shar=0.1", ["error_shar", "workloads.catalog-v2.error_share"]),
+        ("workloads.catalog-v2.error_shar=0.1", ["workloads.catalog-v2.error_shar", "did you mean error_share"]),
         ("workloads.catalog-v2.error_share=much", ["workloads.catalog-v2.error_share", "'much'", "a number"]),
-        ("workloads.catalog-v2.error_share=1.5", ["1.5", "at most 1"]),
+        ("workloads.catalog-v2.error_share=1.5", ["error_share is 1.5", "from 0 to 1"]),
         ("workloads.catalog-v2.error_share=nan", ["error_share", "a number"]),
         ("workloads.catalog-v2.error_status=200", ["error_status", "from 400 to 599"]),
-        ("workloads.catalog-v2.latency_factor=0", ["latency_factor", "greater than 0"]),
+        ("workloads.catalog-v2.latency_factor=0", ["latency_factor", "above 0"]),
         ("workloads.ingress.calls='storefront'", ["workloads.ingress.calls", "a list"]),
         ("workloads.ingress.calls=['catalogue']", ["catalogue", "catalog"]),
         ("workloads.catalog-v1.calls=['ingress']", ["lead back"]),
-        ("load.rate_per_s=0", ["load.rate_per_s", "greater than 0"]),
+        ("load.rate_per_s=0", ["load.rate_per_s", "above 0"]),
         ("load.rate_per_s=true", ["load.rate_per_s", "true"]),
         ("load.max_in_flight=2.5", ["load.max_in_flight", "a whole number"]),
         ("load.target=ingres", ["ingres", "ingress"]),
@@ -73,7 +72,7 @@ def test_a_setting_changes_one_key(setting: str, read) -> None:  # type: ignore[
         ("split.catalog=5", ["split.catalog", "table"]),
         ("canary.canary=v7", ["v7", "v2"]),
         ("canary.service=ingress", ["ingress", "catalog"]),
-        ("namespace=Shop_1", ["Shop_1", "small letters"]),
+        ("namespace=Shop_1", ["namespace is 'Shop_1'", "lower-case letters"]),
         ("load.rate_per_s", ["load.rate_per_s", "key=value"]),
         ("=5", ["key=value"]),
         ("seed.x=1", ["seed", "not a table"]),
@@ -96,7 +95,7 @@ def test_a_scenario_of_ones_own_is_read_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(bundled()["canary-healthy"])
     assert Scenario.named(str(path)).name == "mine"
-    with pytest.raises(ParameterError, match="cannot read"):
+    with pytest.raises(ParameterError, match="cannot be read"):
         Scenario.named(str(tmp_path / "absent.toml"))
 
 
@@ -104,9 +103,16 @@ def test_a_scenario_of_ones_own_is_read_from_a_path(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("a = ", "is no TOML"),
-        ("", "no workloads"),
-        ("description = 'x'\nduration_s = 1\n[workloads.a]\nservice = 'a'\n", "workloads.a.version is missing"),
-        ("description = 'x'\n[workloads.A_b]\nservice = 'a'\nversion = 'v1'\n", "small letters"),
+        ("", "description is not given"),
+        ("description = 'x'\nduration_s = 1\n[load]\ntarget = 'a'\nrate_per_s = 1\n", "no workloads"),
+        (
+            "description = 'x'\nduration_s = 1\n[workloads.a]\nservice = 'a'\n",
+            "workloads.a has no version",
+        ),
+        (
+            "description = 'x'\n[workloads.A_b]\nservice = 'a'\nversion = 'v1'\n",
+            "workloads is 'A_b', not a name of lower",
+        ),
         (
             "description = 'x'\nduration_s = 9\n[workloads.a]\nservice = 'a'\nversion = 'v1'\n"
             "[load]\ntarget = 'a'\nrate_per_s = 1\n[split.a]\nv1 = 0\n",
@@ -125,5 +131,5 @@ def test_a_scenario_needs_no_split_and_no_canary() -> None:
         "description = 'x'\nduration_s = 9\n[workloads.a]\nservice = 'a'\nversion = 'v1'\n"
         "[load]\ntarget = 'a'\nrate_per_s = 1\n",
     )
-    assert scenario.splits == ()
+    assert scenario.splits == {}
     assert scenario.canary is None

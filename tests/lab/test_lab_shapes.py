@@ -21,19 +21,19 @@ UNTIL_S = 300.0
 
 
 def step(at_s: float, per_s: float) -> Shape:
-    return Shape(Form.STEP, at_s, at_s, per_s, 0.0, 0.0)
+    return Shape(form=Form.STEP, start_s=at_s, rate_per_s=per_s)
 
 
 def ramp(begin_s: float, end_s: float, per_s: float) -> Shape:
-    return Shape(Form.RAMP, begin_s, end_s, per_s, 0.0, 0.0)
+    return Shape(form=Form.RAMP, start_s=begin_s, end_s=end_s, rate_per_s=per_s)
 
 
 def spike(begin_s: float, end_s: float, per_s: float) -> Shape:
-    return Shape(Form.SPIKE, begin_s, end_s, per_s, 0.0, 0.0)
+    return Shape(form=Form.SPIKE, start_s=begin_s, end_s=end_s, rate_per_s=per_s)
 
 
 def wave(begin_s: float, amplitude: float, period_s: float) -> Shape:
-    return Shape(Form.WAVE, begin_s, begin_s, 0.0, amplitude, period_s)
+    return Shape(form=Form.WAVE, start_s=begin_s, amplitude=amplitude, period_s=period_s)
 
 
 SECONDS = st.integers(0, 200).map(float)
@@ -105,11 +105,11 @@ def test_the_same_seed_gives_the_same_process_under_every_shape() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('form = "cliff"\nstart_s = 1', "no form of load 'cliff'.*ramp"),
+        ('form = "cliff"\nstart_s = 1', "form is 'cliff'.*ramp"),
         ('form = "ramp"\nstart_s = 10\nend_s = 5\nrate_per_s = 3', "not after its start"),
-        ('form = "spike"\nstart_s = 10\nrate_per_s = 3', r"end_s is missing"),
-        ('form = "step"\nstart_s = 10\nrate_per_s = -3', "at least 0"),
-        ('form = "wave"\nstart_s = 10\namplitude = 2\nperiod_s = 60', "at most 1"),
+        ('form = "spike"\nstart_s = 10\nrate_per_s = 3', "a spike of the load needs end_s"),
+        ('form = "step"\nstart_s = 10\nrate_per_s = -3', "rate_per_s is -3.*from 0 to 5000"),
+        ('form = "wave"\nstart_s = 10\namplitude = 2\nperiod_s = 60', "amplitude is 2.*from 0 to 1"),
         ('form = "step"\nstart_s = 10\nrate_per_s = 3\nend_s = 4', "end_s"),
     ],
 )

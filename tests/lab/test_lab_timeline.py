@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from meshlab.errors import ParameterError
-from meshlab.lab.scenario import Scenario, bundled
+from meshlab.lab.documents import bundled
+from meshlab.lab.scenario import Scenario
 from meshlab.lab.timeline import Timeline
 
 MESH = """
@@ -64,18 +65,18 @@ def test_each_moment_comes_once_and_not_before_its_time() -> None:
     ("text", "says"),
     [
         ('at_s = 1\nwhat = "x"\nset = {"workloads.bak.replicas" = 2}', "no workload 'bak'.*back"),
-        ('at_s = 1\nwhat = "x"\nset = {"workloads.back.replica" = 2}', "workloads.back.replica.*replicas"),
-        ('at_s = 1\nwhat = "x"\nset = {"trafic.back.timeout_ms" = 2}', "no table 'trafic'.*traffic"),
+        ('at_s = 1\nwhat = "x"\nset = {"workloads.back.replica" = 2}', "no setting 'workloads.back.replica'.*replicas"),
+        ('at_s = 1\nwhat = "x"\nset = {"trafic.back.timeout_ms" = 2}', "no setting 'trafic'.*traffic"),
         ('at_s = 1\nwhat = "x"\nset = {"traffic.bak.timeout_ms" = 2}', "no service 'bak'.*back"),
         ('at_s = 1\nwhat = "x"\nset = {"workloads.back.version" = "v2"}', "fixed for a whole run"),
         ('at_s = 1\nwhat = "x"\nset = {"load.rate_per_s" = 9}', "load changes by load.shape"),
         ('at_s = 1\nwhat = "x"\nset = {"workloads.back.error_share" = "many"}', "error_share is 'many'"),
         ('at_s = 1\nwhat = "x"\nset = {"workloads.back.down_in" = ["north"]}', "no cluster 'north'"),
         ('at_s = 1\nwhat = "x"\nset = {}', "sets nothing"),
-        ('at_s = 1\nset = {"workloads.back.replicas" = 2}', "what is missing"),
-        ('at = 1\nwhat = "x"\nset = {"workloads.back.replicas" = 2}', "at_s is missing"),
+        ('at_s = 1\nset = {"workloads.back.replicas" = 2}', r"event\[0\] has no what"),
+        ('at = 1\nwhat = "x"\nset = {"workloads.back.replicas" = 2}', "no setting 'event.*at'"),
         ('at_s = 1\nwhat = "x"\nwhen = 2\nset = {"workloads.back.replicas" = 2}', "when"),
-        ('at_s = -1\nwhat = "x"\nset = {"workloads.back.replicas" = 2}', "at least 0"),
+        ('at_s = -1\nwhat = "x"\nset = {"workloads.back.replicas" = 2}', "at_s is -1.*at least 0"),
     ],
 )
 def test_a_mistake_in_an_event_is_named(text: str, says: str) -> None:

@@ -22,7 +22,7 @@ _KIND: Final = "envoy.config.route.v3.RouteConfiguration"
 def routes(scenario: Scenario, topology: Topology, workload: Workload) -> list[Json]:
     """The two route configurations of a sidecar."""
     own = {"match": {"prefix": "/"}, "route": {"cluster": APP_CLUSTER, "timeout": "0s"}}
-    allowed = rbac.per_route(scenario.security.authorization(workload.name), workload.namespace)
+    allowed = rbac.per_route(scenario.authorization(workload.name), workload.namespace)
     if allowed:
         own["typed_per_filter_config"] = allowed
     hosts = [_virtual_host(scenario, topology, service) for service in workload.spec.calls]
@@ -33,13 +33,12 @@ def routes(scenario: Scenario, topology: Topology, workload: Workload) -> list[J
 
 
 def _virtual_host(scenario: Scenario, topology: Topology, service: str) -> Json:
-    traffic, split = scenario.traffic(service), scenario.split(service)
+    traffic, weights = scenario.traffic(service), scenario.splits.get(service)
     upstreams = topology.upstreams(service, mirror=traffic.mirror.version)
     action: Json = {"timeout": duration(traffic.timeout_ms)}
-    if split is None:
+    if weights is None:
         action["cluster"] = upstreams[0].cluster
     else:
-        weights = dict(split.weights)
         action["weighted_clusters"] = {
             "clusters": [
                 {"name": upstream.cluster, "weight": weights[upstream.version]}

@@ -2,57 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import Annotated, Any
 
+from msgspec import Meta, field
+
+from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
-from meshlab.lab.tables import Table
+from meshlab.lab.specs.kinds import Text
 
-__all__ = ["Event", "events"]
+__all__ = ["Event"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One change.
+class Event(Settings, kw_only=True):
+    """One change, an ``[[event]]``."""
 
-    Parameters
-    ----------
-    at_s : float
-        Seconds from the window's begin.
-    until_s : float
-        When it is taken back; infinite when it stays.
-    what : str
-        In words, for the display and the truth.
-    settings : tuple of (str, object)
-        Dotted keys of the scenario, such as ``workloads.ledger.latency_factor``, and their values meanwhile.
-    """
+    at_s: Annotated[float, Meta(ge=0, description="Seconds from the window's begin.")]
+    for_s: Annotated[float, Meta(gt=0, description="How long it holds; it stays when not given.")] | None = None
+    what: Annotated[Text, Meta(description="In words, for the display and the truth.")]
+    settings: Annotated[
+        dict[str, Any],
+        Meta(description="Dotted keys of the scenario, such as `workloads.ledger.latency_factor`, and their values."),
+    ] = field(name="set", default_factory=dict)
 
-    at_s: float
-    until_s: float
-    what: str
-    settings: tuple[tuple[str, object], ...]
+    def __post_init__(self) -> None:
+        if not self.settings:
+            hint = 'give it set = {"workloads.x.error_share" = 0.1}'
+            raise ParameterError(f"the event at {self.at_s:g} s sets nothing", hint)
+
+    @property
+    def until_s(self) -> float:
+        """When it is taken back, seconds from the window's begin; infinite when it stays."""
+        return math.inf if self.for_s is None else self.at_s + self.for_s
 
     def holds(self, at_s: float) -> bool:
         """Whether it is in force at a moment."""
         return self.at_s <= at_s < self.until_s
-
-
-def events(tables: list[Table]) -> tuple[Event, ...]:
-    """Read the ``[[event]]`` tables, in the order of their begin.
-
-    Raises
-    ------
-    ParameterError
-        An unknown key, a wrong type, or an event that sets nothing.
-    """
-    return tuple(sorted((_event(table) for table in tables), key=lambda event: event.at_s))
-
-
-def _event(table: Table) -> Event:
-    at_s = table.number("at_s")
-    until_s = at_s + table.number("for_s", above=0) if table.has("for_s") else float("inf")
-    chosen = table.table("set")
-    found = Event(at_s, until_s, table.text("what"), tuple((key, chosen.raw(key)) for key in chosen.keys()))  # noqa: SIM118
-    table.close()
-    if not found.settings:
-        raise ParameterError(f"the event at {at_s:g} s sets nothing", 'give it set = {"workloads.x.error_share" = 0.1}')
-    return found

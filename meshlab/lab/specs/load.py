@@ -2,118 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, Final
 
+import msgspec
+from msgspec import Meta, field
+
+from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
-from meshlab.lab.tables import Table, unknown
+from meshlab.lab.specs.kinds import Share, Text
 
-__all__ = ["Form", "Load", "Shape", "load"]
+__all__ = ["Form", "Load", "Shape"]
 
-_MOST_PER_S = 5_000
+_MOST_PER_S: Final = 5_000
 
 
 class Form(StrEnum):
     """How a shape changes the rate."""
 
     STEP = "step"
+    """From `start_s` on the rate is `rate_per_s`."""
     RAMP = "ramp"
+    """Between `start_s` and `end_s` it goes there in a straight line, and stays."""
     SPIKE = "spike"
+    """It is `rate_per_s` from `start_s` to `end_s`, then what it was."""
     WAVE = "wave"
+    """It swings around what it is by `amplitude`, once in `period_s`, from `start_s` on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One change of the rate.
-
-    Parameters
-    ----------
-    form : Form
-        ``step``: from `start_s` on the rate is `rate_per_s`. ``ramp``: between `start_s` and `end_s` it goes there in a
-        straight line, and stays. ``spike``: it is `rate_per_s` from `start_s` to `end_s` and then what it was.
-        ``wave``: it swings around what it is by `amplitude`, once in `period_s`, from `start_s` on.
-    start_s, end_s : float
-        Seconds from the window's begin.
-    rate_per_s : float
-        Requests a second; not for a wave.
-    amplitude, period_s : float
-        Share of the rate (0..1), and seconds; only for a wave.
-    """
+class Shape(Settings, kw_only=True):
+    """One change of the rate, a ``[[load.shape]]``."""
 
     form: Form
-    start_s: float
-    end_s: float
-    rate_per_s: float
-    amplitude: float
-    period_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Open-loop Poisson load on one workload.
-
-    Parameters
-    ----------
-    target : str
-        The workload which gets the requests, from outside the mesh and in plain text.
-    rate_per_s : float
-        Mean requests a second; they are sent whether or not earlier ones were answered.
-    timeout_s : float
-        How long the client waits for one answer.
-    max_in_flight : int
-        A safety cap. Requests above it are not sent, and are counted as shed.
-    shapes : tuple of Shape
-        Changes of the rate, in the order of their start.
-    """
-
-    target: str
-    rate_per_s: float
-    timeout_s: float
-    max_in_flight: int
-    shapes: tuple[Shape, ...] = ()
-
-
-def load(table: Table, workloads: Iterable[str]) -> Load:
-    """Read ``[load]`` and its ``[[load.shape]]``.
-
-    Raises
-    ------
-    ParameterError
-        An unknown target, form or key, a wrong type, or a value out of range.
-    """
-    shapes = (_shape(entry) for entry in table.tables("shape"))
-    found = Load(
-        target=table.text("target"),
-        rate_per_s=table.number("rate_per_s", above=0, most=_MOST_PER_S),
-        timeout_s=table.number("timeout_s", 10, above=0, most=600),
-        max_in_flight=table.integer("max_in_flight", 2_000, least=1, most=10_000),
-        shapes=tuple(sorted(shapes, key=lambda shape: shape.start_s)),
+    start_s: Annotated[float, Meta(ge=0, description="Seconds from the window's begin.")] = 0.0
+    end_s: Annotated[float, Meta(ge=0, description="The same; of a ramp and a spike.")] = 0.0
+    rate_per_s: Annotated[float, Meta(ge=0, le=_MOST_PER_S, description="Requests a second; not of a wave.")] | None = (
+        None
     )
-    table.close()
-    names = set(workloads)
-    if found.target not in names:
-        raise unknown("workload", found.target, names)
-    return found
+    amplitude: Annotated[Share, Meta(description="Share of the rate; of a wave.")] = 0.0
+    period_s: Annotated[float, Meta(ge=0, description="Seconds; of a wave.")] = 0.0
+
+    def __post_init__(self) -> None:
+        ends, waves = self.form in (Form.RAMP, Form.SPIKE), self.form is Form.WAVE
+        given = {
+            "rate_per_s": self.rate_per_s is not None,
+            "end_s": self.end_s > 0,
+            "amplitude": self.amplitude > 0,
+            "period_s": self.period_s > 0,
+        }
+        wanted = {"rate_per_s": not waves, "end_s": ends, "amplitude": waves, "period_s": waves}
+        for name in given:
+            if given[name] != wanted[name] and not (waves and name == "amplitude"):
+                fault, hint = ("needs", "give it") if wanted[name] else ("has no", "leave it out")
+                raise ParameterError(f"a {self.form} of the load {fault} {name}", hint)
+        if ends and self.end_s <= self.start_s:
+            what = f"a {self.form} of the load ends at {self.end_s:g} s, not after its start"
+            raise ParameterError(what, "set end_s later")
 
 
-def _shape(table: Table) -> Shape:
-    text = table.text("form")
-    try:
-        form = Form(text)
-    except ValueError:
-        raise unknown("form of load", text, (form.value for form in Form)) from None
-    start_s = table.number("start_s", 0)
-    lasts, waves = form in (Form.RAMP, Form.SPIKE), form is Form.WAVE
-    found = Shape(
-        form=form,
-        start_s=start_s,
-        end_s=table.number("end_s") if lasts else start_s,
-        rate_per_s=0.0 if waves else table.number("rate_per_s", most=_MOST_PER_S),
-        amplitude=table.number("amplitude", most=1) if waves else 0.0,
-        period_s=table.number("period_s", above=0) if waves else 0.0,
+class Load(Settings, kw_only=True):
+    """Open-loop Poisson load on one workload."""
+
+    target: Annotated[Text, Meta(description="The workload that gets the requests, from outside and in plaintext.")]
+    rate_per_s: Annotated[
+        float,
+        Meta(gt=0, le=_MOST_PER_S, description="Mean requests a second, sent whatever became of earlier ones."),
+    ]
+    timeout_s: Annotated[float, Meta(gt=0, le=600, description="How long the client waits for an answer.")] = 10.0
+    max_in_flight: Annotated[
+        int, Meta(ge=1, le=10_000, description="A safety cap: requests above it are not sent, and counted as shed.")
+    ] = 2_000
+    shapes: Annotated[tuple[Shape, ...], Meta(description="Changes of the rate, sorted by their start.")] = field(
+        name="shape", default=()
     )
-    table.close()
-    if lasts and found.end_s <= start_s:
-        raise ParameterError(f"a {form} of the load ends at {found.end_s:g} s, not after its start", "set end_s later")
-    return found
+
+    def __post_init__(self) -> None:
+        shapes = tuple(sorted(self.shapes, key=lambda shape: shape.start_s))
+        msgspec.structs.force_setattr(self, "shapes", shapes)

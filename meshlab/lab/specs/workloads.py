@@ -2,132 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta
+
+from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
-from meshlab.lab.tables import Table, unknown
+from meshlab.lab.specs.kinds import Factor, Millis, Name, NameOrNone, Replicas, Share
 
-__all__ = ["WorkloadSpec", "workload_spec"]
+__all__ = ["WorkloadSpec"]
 
-
-@dataclass(frozen=True, slots=True)
-class WorkloadSpec:
-    """One workload: who it is, whom it calls, and how it behaves.
-
-    Parameters
-    ----------
-    name, service, version : str
-        The workload (a Deployment's name in Kubernetes), the service that it stands behind, and its version label.
-    clusters : tuple of str
-        Where it runs; a copy in each.
-    replicas : int
-        Copies in each of its clusters, at the beginning.
-    service_account : str
-        Whose identity it carries; several workloads may share one.
-    sidecar : bool
-        False: it stands outside the mesh, calls services directly and in plain text, and is unknown to them.
-    calls : tuple of str
-        Services that it calls for every request, one after the other, before it answers.
-    own_rate_per_s : float
-        Requests a second that it makes by itself, as a batch job does (Poisson), 0 for none.
-    service_time_median_ms, service_time_sigma : float
-        Its own log-normal service time, in milliseconds; sigma is that of the logarithm, 0 makes it constant.
-    latency_factor : float
-        Multiplies every service time: 1.3 is 30 % slower.
-    slow_share, slow_factor : float
-        This share of requests (0..1) takes `slow_factor` times as long: a tail that leaves the median alone.
-    error_share : float
-        Share of its own answers that are errors, 0..1.
-    error_status : int
-        The HTTP status of those errors.
-    concurrency : int
-        Requests at work at once, in each copy; 0 for no limit.
-    queue : int
-        Requests that may wait for a place, first come, first served; one more gets 503 at once.
-    deadline_ms : float
-        How long it waits for each of its calls; 0 for a minute.
-    cancels : bool
-        Whether work that its caller has given up is stopped; most servers go on.
-    cpu_share : float
-        Share of its service time that it computes, 0..1; the rest it waits, as for a disk.
-    down_in : tuple of str
-        Clusters in which its process is dead (its sidecar lives on).
-    rotates : bool
-        Whether its certificate is renewed, where certificates are rotated at all.
-    """
-
-    name: str
-    service: str
-    version: str
-    clusters: tuple[str, ...]
-    replicas: int
-    service_account: str
-    sidecar: bool
-    calls: tuple[str, ...]
-    own_rate_per_s: float
-    service_time_median_ms: float
-    service_time_sigma: float
-    latency_factor: float
-    slow_share: float
-    slow_factor: float
-    error_share: float
-    error_status: int
-    concurrency: int
-    queue: int
-    deadline_ms: float
-    cancels: bool
-    cpu_share: float
-    down_in: tuple[str, ...]
-    rotates: bool
+_Queue = Annotated[int, Meta(ge=0, le=100_000)]
 
 
-def workload_spec(name: str, table: Table, clusters: Sequence[str]) -> WorkloadSpec:
-    """Read ``[workloads.NAME]``.
+class WorkloadSpec(Settings, kw_only=True):
+    """One workload: who it is, whom it calls, and how it behaves."""
 
-    Parameters
-    ----------
-    name : str
-    table : Table
-    clusters : sequence of str
-        All clusters of the scenario; a workload runs in the first unless it says where.
+    name: Annotated[str, Meta(description="The name of its table, [workloads.NAME]: a Deployment's.")] = ""
+    service: Annotated[Name, Meta(description="The service that it stands behind.")]
+    version: Annotated[Name, Meta(description="Its version label.", examples=["v1"])]
+    clusters: Annotated[tuple[str, ...], Meta(description="Where it runs; the first cluster when not given.")] = ()
+    replicas: Annotated[Replicas, Meta(description="Replicas in each of its clusters, at the beginning.")] = 1
+    service_account: Annotated[NameOrNone, Meta(description="Whose identity it carries; else the service's.")] = ""
+    sidecar: Annotated[
+        bool, Meta(description="False: it stands outside the mesh and calls services directly and in plaintext.")
+    ] = True
+    calls: Annotated[
+        tuple[str, ...], Meta(description="Services that it calls for every request, in this order, before it answers.")
+    ] = ()
+    own_rate_per_s: Annotated[
+        float, Meta(ge=0, le=500, description="Requests a second that it makes by itself, as a batch job (Poisson).")
+    ] = 0.0
+    service_time_median_ms: Annotated[
+        float, Meta(ge=0, le=60_000, description="Median of its own log-normal service time.")
+    ] = 1.0
+    service_time_sigma: Annotated[
+        float, Meta(ge=0, le=3, description="Sigma of the service time's logarithm; 0 makes it constant.")
+    ] = 0.0
+    latency_factor: Annotated[Factor, Meta(description="Multiplies every service time: 1.3 is 30 % slower.")] = 1.0
+    slow_share: Annotated[Share, Meta(description="Share of requests that take `slow_factor` times as long.")] = 0.0
+    slow_factor: Annotated[Factor, Meta(description="A tail that leaves the median alone.")] = 1.0
+    error_share: Annotated[Share, Meta(description="Share of its own answers that are errors.")] = 0.0
+    error_status: Annotated[int, Meta(ge=400, le=599, description="The HTTP status of those errors.")] = 500
+    concurrency: Annotated[_Queue, Meta(description="Requests at once, in each replica; 0 for no limit.")] = 0
+    queue: Annotated[_Queue, Meta(description="Requests that may wait, in order; one more gets 503.")] = 0
+    deadline_ms: Annotated[Millis, Meta(description="How long it waits for each of its calls; 0 for a minute.")] = 0.0
+    cancels: Annotated[bool, Meta(description="Whether it stops work that its caller has given up.")] = False
+    cpu_share: Annotated[Share, Meta(description="Share of its service time that it computes.")] = 0.0
+    down_in: Annotated[
+        tuple[str, ...], Meta(description="Clusters in which its process is dead (its sidecar lives on).")
+    ] = ()
+    rotates: Annotated[
+        bool, Meta(description="Whether its certificate is renewed, where certificates are rotated at all.")
+    ] = True
 
-    Raises
-    ------
-    ParameterError
-        An unknown key or cluster, a wrong type, or a value out of range.
-    """
-    Table({"name": name}, "workloads").name("name")
-    service = table.name("service")
-    spec = WorkloadSpec(
-        name=name,
-        service=service,
-        version=table.name("version"),
-        clusters=table.names("clusters") or tuple(clusters[:1]),
-        replicas=table.integer("replicas", 1, least=0, most=40),
-        service_account=table.name("service_account", service),
-        sidecar=table.flag("sidecar", default=True),
-        calls=table.names("calls"),
-        own_rate_per_s=table.number("own_rate_per_s", 0, most=500),
-        service_time_median_ms=table.number("service_time_median_ms", 1, most=60_000),
-        service_time_sigma=table.number("service_time_sigma", 0, most=3),
-        latency_factor=table.number("latency_factor", 1, above=0, most=1_000),
-        slow_share=table.number("slow_share", 0, most=1),
-        slow_factor=table.number("slow_factor", 1, above=0, most=1_000),
-        error_share=table.number("error_share", 0, most=1),
-        error_status=table.integer("error_status", 500, least=400, most=599),
-        concurrency=table.integer("concurrency", 0, most=100_000),
-        queue=table.integer("queue", 0, most=100_000),
-        deadline_ms=table.number("deadline_ms", 0, most=600_000),
-        cancels=table.flag("cancels", default=False),
-        cpu_share=table.number("cpu_share", 0, most=1),
-        down_in=table.names("down_in"),
-        rotates=table.flag("rotates", default=True),
-    )
-    table.close()
-    for cluster in (*spec.clusters, *spec.down_in):
-        if cluster not in clusters:
-            raise unknown("cluster", cluster, clusters)
-    if spec.queue and not spec.concurrency:
-        raise ParameterError(f"workloads.{name} has a queue and no limit", "set concurrency as well")
-    return spec
+    def __post_init__(self) -> None:
+        if self.queue and not self.concurrency:
+            raise ParameterError("it has a queue and no limit", "set concurrency as well")
+        if not self.service_account:
+            msgspec.structs.force_setattr(self, "service_account", self.service)

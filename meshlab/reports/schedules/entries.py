@@ -47,7 +47,7 @@ class Receiver(Settings, kw_only=True):
     url_env: Annotated[
         str,
         Meta(
-            pattern="^([A-Za-z_][A-Za-z0-9_]*)?$",
+            pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?\Z",
             title="the name of a variable",
             examples=["SLACK_URL"],
             description="Variable that holds the address.",
@@ -110,7 +110,7 @@ class _Report(_SweepOptions, kw_only=True):
     name: Annotated[
         str,
         Meta(
-            pattern="^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$",
+            pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z",
             title="a name of at most 40 lower-case letters, digits and dashes",
             examples=["catalog-hourly"],
         ),

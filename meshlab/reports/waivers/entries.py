@@ -23,7 +23,7 @@ _TEXT: Final = Meta(pattern=r"\S", max_length=300, title="text of 1 to 300 chara
 class _Table(Settings):
     """A ``[[waiver]]`` table."""
 
-    code: Annotated[str, Meta(pattern=r"^ML-[A-Z]{1,8}-\d{3}$", title="the code of a finding", examples=["ML-SEC-002"])]
+    code: Annotated[str, Meta(pattern=r"^ML-[A-Z]{1,8}-\d{3}\Z", title="a finding's code", examples=["ML-SEC-002"])]
     subject: Annotated[str, _TEXT, Meta(examples=["*/shop/legacy"])]
     until: Annotated[Any, Meta(examples=["2027-01-31"])]
     reason: Annotated[str, _TEXT, Meta(examples=["what is done about it, and where"])]
