@@ -23,6 +23,7 @@ from prometheus_api_client import MetricRangeDataFrame, PrometheusConnect
 from prometheus_pandas.query import Prometheus
 
 from meshlab.core.window import Window
+from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.recordings.reader import read_folder
 from meshlab.recordings.writer import Stored, write_folder
@@ -50,7 +51,7 @@ def million() -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
 
 
 def meshlab(url: str, query: str, *, gzip: bool) -> pd.DataFrame:
-    return PrometheusEngine(url, compression=gzip).query_range(query, WINDOW).tidy()
+    return PrometheusEngine(Connection(url, compression=gzip)).query_range(query, WINDOW).tidy()
 
 
 def peer(url: str, query: str, *, gzip: bool) -> pd.DataFrame:

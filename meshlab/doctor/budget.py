@@ -84,7 +84,7 @@ class Frugal:
         return self._now
 
     def status(self, path: str) -> dict[str, Any]:
-        """What a server says of itself; nothing where it says nothing, or is no server."""
+        """What a server says of itself; nothing where it says nothing, or is not a server."""
         ask = getattr(self._engine, "status", None)
         if ask is None:
             return {}

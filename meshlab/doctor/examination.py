@@ -133,7 +133,7 @@ def examine(
     ParameterError, ConfigError, RecordingError
         No such source.
     Unreachable, Refused
-        Nobody answers there, or it is no Prometheus.
+        Nobody answers there, or it is not Prometheus.
     """
     cwd = (cwd or Path.cwd()).resolve()
     engine, options = opened(source, cwd=cwd)

@@ -16,7 +16,7 @@ from meshlab.config import Kind
 from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError
 
-__all__ = ["NAMES", "Ways", "address", "introduced", "ways"]
+__all__ = ["NAMES", "BackendParams", "address", "introduced", "params_for"]
 
 _THANOS: Final = MappingProxyType({"dedup": "true", "partial_response": "false"})
 NAMES: Final = MappingProxyType(
@@ -30,7 +30,7 @@ NAMES: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class BackendParams:
     """How one kind of store is asked.
 
     Parameters
@@ -38,7 +38,7 @@ class Ways:
     query, query_range, series : mapping of str to str
         What is sent beside the question.
     tenant_header : str
-        Empty where a tenant is no header.
+        Empty where a tenant is not a header.
     exports : bool
         Whether raw samples come from ``/api/v1/export``.
     """
@@ -50,27 +50,27 @@ class Ways:
     exports: bool = False
 
 
-_WAYS: Final = MappingProxyType(
+_PARAMS: Final = MappingProxyType(
     {
-        Kind.PROMETHEUS: Ways(),
+        Kind.PROMETHEUS: BackendParams(),
         # Without nocache, start and end are moved to multiples of the step, and the last half minute is left out.
-        Kind.VICTORIAMETRICS: Ways(
+        Kind.VICTORIAMETRICS: BackendParams(
             query=MappingProxyType({"nocache": "1"}), query_range=MappingProxyType({"nocache": "1"}), exports=True
         ),
-        Kind.THANOS: Ways(
+        Kind.THANOS: BackendParams(
             query=MappingProxyType({**_THANOS, "max_source_resolution": "0s"}),
             query_range=MappingProxyType({**_THANOS, "max_source_resolution": "0s"}),
             series=_THANOS,
             tenant_header="THANOS-TENANT",
         ),
-        Kind.MIMIR: Ways(tenant_header="X-Scope-OrgID"),
+        Kind.MIMIR: BackendParams(tenant_header="X-Scope-OrgID"),
     }
 )
 
 
-def ways(kind: Kind | None) -> Ways:
+def params_for(kind: Kind | None) -> BackendParams:
     """How a kind is asked; one that is not known, as Prometheus is."""
-    return _WAYS[kind or Kind.PROMETHEUS]
+    return _PARAMS[kind or Kind.PROMETHEUS]
 
 
 def address(url: str, kind: Kind | None, tenant: str) -> tuple[str, dict[str, str]]:
@@ -85,9 +85,9 @@ def address(url: str, kind: Kind | None, tenant: str) -> tuple[str, dict[str, st
         return url, {}
     if kind is Kind.VICTORIAMETRICS:
         if not tenant.replace(":", "").isdecimal():
-            raise ConfigError(f"the tenant {plain(tenant)!r} is no account", 'write tenant = "42", or "42:7"')
+            raise ConfigError(f"the tenant {plain(tenant)!r} is not an account", 'write tenant = "42", or "42:7"')
         return f"{url.rstrip('/')}/select/{tenant}/prometheus", {}
-    header = ways(kind).tenant_header
+    header = params_for(kind).tenant_header
     if not header:
         raise ConfigError("a tenant is given to a store without tenants", 'add kind = "mimir", or "thanos"')
     return url, {header: tenant}

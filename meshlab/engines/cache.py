@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from meshlab.core.series import Query, SeriesSet
-from meshlab.engines.matrix import label_table
+from meshlab.engines.label_tables import label_table
 
 __all__ = ["Cache", "identity_of"]
 
@@ -119,10 +119,10 @@ class Cache:
         # A write that was killed leaves a file with a dot before its name.
         for path in chain(self.folder.glob("??/*.parquet"), self.folder.glob("??/.*.parquet.*")):
             try:
-                told = path.stat()
+                status = path.stat()
             except OSError:
                 continue
-            yield told.st_mtime, told.st_size, path
+            yield status.st_mtime, status.st_size, path
 
 
 def identity_of(*parts: object) -> str:

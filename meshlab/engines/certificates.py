@@ -70,7 +70,7 @@ def check_own(certificate: Path, key: Path | None) -> str | tuple[str, str]:
         files = plain(certificate) if key is None else f"{plain(certificate)} with the key {plain(key)}"
         raise ConfigError(
             f"the client certificate {files} cannot be used ({_why(error)})",
-            "give PEM files that belong together, readable from here, the key without a passphrase",
+            "give PEM files that belong together, readable from here, and the key without a passphrase",
         ) from None
     return str(certificate) if key is None else (str(certificate), str(key))
 
@@ -140,20 +140,20 @@ def tls_failure(error: ssl.SSLError, url: str, timeout_s: float, *, own: bool) -
     if code in _NAMES:
         names = urlsplit(url).hostname or ""
         return Unreachable(
-            f"the certificate of {url} is not for the name {plain(names)!r}",
-            "give the address with the name that the certificate holds",
+            f"the certificate of {url} does not hold the name {plain(names)!r}",
+            "use a name of the certificate in the address",
         )
     if code:
-        said = plain(getattr(error, "verify_message", "") or "no reason given")
+        why = plain(getattr(error, "verify_message", "") or "no reason given")
         return Unreachable(
-            f"the certificate of {url} is not trusted ({said})",
+            f"the certificate of {url} is not trusted ({why})",
             "give the certificate of its authority as ca_file in the profile",
         )
     reason = str(error.reason or "")
     if any(word in reason for word in _NO_TLS):
         return Unreachable(f"{url} does not speak TLS", "try http:// instead of https://")
     if "ALERT" in reason and any(word in reason for word in _WANTS_OURS):
-        what = "does not accept the client certificate" if own else "asks for a client certificate, or for another TLS"
+        what = "rejects the client certificate" if own else "requires a client certificate, or another TLS version"
         return Refused(f"{url} {what}", "give client_cert and client_key in the profile")
     return Unreachable(
         f"no TLS connection to {url} ({plain(reason) or type(error).__name__})", "check its TLS settings"

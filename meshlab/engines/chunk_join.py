@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from meshlab.core.series import Query, SeriesSet
 from meshlab.errors import ContractError
 
-__all__ = ["join"]
+__all__ = ["after", "join"]
 
 
 def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
@@ -46,6 +46,19 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
         failed=tuple(dict.fromkeys(f for p in parts for f in p.query.failed)),
     )
     return SeriesSet(labels, sid, time, value, whole)
+
+
+def after(raw: SeriesSet, start_ms: int) -> SeriesSet:
+    """Samples after an instant, and the series and labels that have some."""
+    keep = raw.time > np.datetime64(start_ms, "ms")
+    lengths = np.bincount(raw.sid[keep], minlength=len(raw))
+    used = lengths > 0
+    if used.all() and keep.all():
+        return raw
+    labels = raw.labels[used].reset_index(drop=True)
+    labels = labels.loc[:, (labels != "").any(axis=0)]
+    sid = np.repeat(np.arange(len(labels), dtype=np.int32), lengths[used])
+    return SeriesSet(labels, sid, raw.time[keep], raw.value[keep], raw.query)
 
 
 def _merged(

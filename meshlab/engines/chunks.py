@@ -1,8 +1,9 @@
-"""A long question in pieces: cut on a grid, asked at the same time, halved where one is too much."""
+"""A long question in chunks: cut on a grid, asked at the same time, halved where one is too much."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +13,16 @@ from meshlab.core.progress import report
 from meshlab.core.series import SeriesSet
 from meshlab.errors import EngineError, Refused, TooManySeries, TooMuch, Unreachable
 
-__all__ = ["Cut", "Gathered", "Piece", "gather"]
+__all__ = ["Chunk", "ChunkPlan", "Fetched", "fetch_chunks"]
 
 _AIM: Final = 1_000_000
-"""Samples that a piece should bring: some 30 MB of JSON."""
+"""Samples that a chunk should bring: some 30 MB of JSON."""
 _HOPELESS: Final = 3
-"""So many pieces in a row may fail before the rest is given up."""
+"""So many chunks in a row may fail before the rest is given up."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Piece:
+class Chunk:
     """A part of a question.
 
     Parameters
@@ -39,7 +40,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class ChunkPlan:
     """How a span is cut.
 
     Parameters
@@ -47,15 +48,15 @@ class Cut:
     start_ms, end_ms : int
         The span.
     unit_ms : int
-        Pieces begin on multiples of a length that is this one, doubled as often as the answers allow: the same
-        question later, over a span that overlaps, has the same pieces.
+        Chunks begin on multiples of a length that is this one, doubled as often as the answers allow: the same
+        question later, over a span that overlaps, has the same chunks.
     longest_ms : int
-        No piece is longer.
+        No chunk is longer.
     shared_edge : bool
-        Whether a piece begins where the one before ended (raw samples: start < time <= end) or one `grain_ms` after
+        Whether a chunk begins where the one before ended (raw samples: start < time <= end) or one `grain_ms` after
         (points of a grid).
     grain_ms : int
-        The step of the grid; a piece is never cut smaller.
+        The step of the grid; a chunk is never cut smaller.
     whole_ms : int
         A span that is not longer is not cut at all.
     """
@@ -68,8 +69,8 @@ class Cut:
     grain_ms: int
     whole_ms: int = 0
 
-    def next(self, cursor: int, density: float) -> Piece:
-        """The piece that begins at the cursor.
+    def next(self, cursor: int, density: float) -> Chunk:
+        """The chunk that begins at the cursor.
 
         Parameters
         ----------
@@ -78,54 +79,54 @@ class Cut:
             Samples a millisecond in the answers so far; 0 when there are none.
         """
         if cursor == self.start_ms and self.end_ms - cursor <= self.whole_ms:
-            return Piece(cursor, self.end_ms)
+            return Chunk(cursor, self.end_ms)
         length = self.unit_ms
         while density and 2 * length <= self.longest_ms and 2 * length * density <= _AIM:
             length *= 2
         edge = (cursor // length + 1) * length
-        return Piece(cursor, min(edge if self.shared_edge else edge - self.grain_ms, self.end_ms))
+        return Chunk(cursor, min(edge if self.shared_edge else edge - self.grain_ms, self.end_ms))
 
-    def after(self, piece: Piece) -> int | None:
-        """Where the next piece begins; None at the end."""
-        if piece.end_ms >= self.end_ms:
+    def after(self, chunk: Chunk) -> int | None:
+        """Where the next chunk begins; None at the end."""
+        if chunk.end_ms >= self.end_ms:
             return None
-        return piece.end_ms if self.shared_edge else piece.end_ms + self.grain_ms
+        return chunk.end_ms if self.shared_edge else chunk.end_ms + self.grain_ms
 
-    def halves(self, piece: Piece) -> tuple[Piece, Piece] | None:
-        """Two pieces for one; None when there is nothing left to halve."""
-        grains = (piece.end_ms - piece.start_ms) // self.grain_ms
+    def halves(self, chunk: Chunk) -> tuple[Chunk, Chunk] | None:
+        """Two chunks for one; None when there is nothing left to halve."""
+        grains = (chunk.end_ms - chunk.start_ms) // self.grain_ms
         if grains < (2 if self.shared_edge else 1):
             return None
-        middle = piece.start_ms + grains // 2 * self.grain_ms
-        first = Piece(piece.start_ms, middle)
-        return first, Piece(middle if self.shared_edge else middle + self.grain_ms, piece.end_ms)
+        middle = chunk.start_ms + grains // 2 * self.grain_ms
+        first = Chunk(chunk.start_ms, middle)
+        return first, Chunk(middle if self.shared_edge else middle + self.grain_ms, chunk.end_ms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gathered:
+class Fetched:
     """What came, in the order of time.
 
     Parameters
     ----------
-    parts : list of (Piece, SeriesSet)
+    parts : list of (Chunk, SeriesSet)
     failed : tuple of str
-        The pieces that stayed missing, and why.
+        The chunks that stayed missing, and why.
     """
 
-    parts: list[tuple[Piece, SeriesSet]]
+    parts: list[tuple[Chunk, SeriesSet]]
     failed: tuple[str, ...]
 
 
-def gather(cut: Cut, ask: Callable[[Piece], SeriesSet], *, parallel: int, what: str) -> Gathered:
-    """Ask for a span piece by piece.
+def fetch_chunks(plan: ChunkPlan, ask: Callable[[Chunk], SeriesSet], *, parallel: int, what: str) -> Fetched:
+    """Ask for a span chunk by chunk.
 
     Parameters
     ----------
-    cut : Cut
+    plan : ChunkPlan
     ask : callable
         Called from several threads.
     parallel : int
-        Pieces that are asked for at the same time.
+        Chunks that are asked for at the same time.
     what : str
         The question in words, for who watches the progress.
 
@@ -134,108 +135,98 @@ def gather(cut: Cut, ask: Callable[[Piece], SeriesSet], *, parallel: int, what: 
     BadQuery, UnsupportedQuery
         As soon as the engine says so.
     TooMuch
-        Even the smallest piece.
+        Even the smallest chunk.
     Unreachable, Refused
         Nothing came at all.
     """
-    work = _Work(cut, what)
+    work = _Work(plan, what)
     first = work.take()
-    if first is not None and work.nothing_left:
-        # One piece needs no thread.
+    if first is not None and work.is_done:
+        # One chunk needs no thread.
         work.settle(first, lambda: ask(first))
     elif first is not None:
         work.todo.append(first)
-    if work.busy:
+    if not work.is_done:
         pool = ThreadPoolExecutor(parallel, thread_name_prefix="meshlab")
         try:
-            running: dict[Future[SeriesSet], Piece] = {}
+            running: dict[Future[SeriesSet], Chunk] = {}
             while True:
-                while len(running) < parallel and (piece := work.take()) is not None:
-                    running[pool.submit(ask, piece)] = piece
+                while len(running) < parallel and (chunk := work.take()) is not None:
+                    running[pool.submit(ask, chunk)] = chunk
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     work.settle(running.pop(future), future.result)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return work.gathered()
+    return work.fetched()
 
 
 class _Work:
     """What is to be done, and what came of it."""
 
-    def __init__(self, cut: Cut, what: str) -> None:
-        self.todo: list[Piece] = []
-        self._cut, self._what = cut, what
-        self._cursor: int | None = cut.start_ms
-        self._done: list[tuple[Piece, SeriesSet]] = []
-        self._errors: list[tuple[Piece, EngineError]] = []
+    def __init__(self, plan: ChunkPlan, what: str) -> None:
+        self.todo: list[Chunk] = []
+        self._plan, self._what = plan, what
+        self._cursor: int | None = plan.start_ms
+        self._done: list[tuple[Chunk, SeriesSet]] = []
+        self._errors: list[tuple[Chunk, EngineError]] = []
         self._in_a_row = 0
         self._taken = 0
 
     @property
-    def nothing_left(self) -> bool:
+    def is_done(self) -> bool:
         return self._cursor is None and not self.todo
 
-    @property
-    def busy(self) -> bool:
-        return not self.nothing_left
-
-    def take(self) -> Piece | None:
-        """The next piece to ask for."""
+    def take(self) -> Chunk | None:
+        """The next chunk to ask for."""
         if self.todo:
             return self.todo.pop()
         if self._cursor is None:
             return None
-        piece = self._cut.next(self._cursor, self._density())
-        self._cursor = self._cut.after(piece)
+        chunk = self._plan.next(self._cursor, self._density())
+        self._cursor = self._plan.after(chunk)
         self._taken += 1
-        return piece
+        return chunk
 
-    def settle(self, piece: Piece, answer: Callable[[], SeriesSet]) -> None:
-        """Keep an answer, halve a piece that was too much, note a failure."""
+    def settle(self, chunk: Chunk, answer: Callable[[], SeriesSet]) -> None:
+        """Keep an answer, halve a chunk that was too much, note a failure."""
         try:
-            self._done.append((piece, answer()))
+            self._done.append((chunk, answer()))
             self._in_a_row = 0
         except TooMuch as error:
-            halves = None if isinstance(error, TooManySeries) else self._cut.halves(piece)
+            halves = None if isinstance(error, TooManySeries) else self._plan.halves(chunk)
             if halves is None:
                 raise error
             self._taken += 1
             self.todo.extend(reversed(halves))
         except (Unreachable, Refused) as error:
-            self._errors.append((piece, error))
+            self._errors.append((chunk, error))
             self._in_a_row += 1
             if self._in_a_row >= _HOPELESS:
                 self._give_up(error)
         report(len(self._done) + len(self._errors), self._total(), self._what)
 
-    def gathered(self) -> Gathered:
+    def fetched(self) -> Fetched:
         """All that came, or the error when nothing did."""
         if self._errors and not self._done:
             raise self._errors[0][1]
         self._done.sort(key=lambda part: part[0])
-        failed = tuple(f"{piece}: {error.what}" for piece, error in sorted(self._errors, key=lambda e: e[0]))
-        return Gathered(self._done, failed)
+        failed = tuple(f"{chunk}: {error.what}" for chunk, error in sorted(self._errors, key=lambda e: e[0]))
+        return Fetched(self._done, failed)
 
     def _give_up(self, error: EngineError) -> None:
-        rest = list(self._remaining())
-        self.todo.clear()
-        self._cursor = None
-        self._errors.extend((piece, error) for piece in rest)
-
-    def _remaining(self) -> Iterator[Piece]:
-        yield from self.todo
-        if self._cursor is not None:
-            yield Piece(self._cursor, self._cut.end_ms)
+        rest = [] if self._cursor is None else [Chunk(self._cursor, self._plan.end_ms)]
+        self._errors.extend((chunk, error) for chunk in (*self.todo, *rest))
+        self.todo, self._cursor = [], None
 
     def _density(self) -> float:
-        span = sum(piece.end_ms - piece.start_ms + self._cut.grain_ms for piece, _ in self._done)
+        span = sum(chunk.end_ms - chunk.start_ms + self._plan.grain_ms for chunk, _ in self._done)
         return max(sum(len(found.sid) for _, found in self._done), 1) / span if span else 0.0
 
     def _total(self) -> int:
         if self._cursor is None:
             return self._taken
-        length = self._cut.next(self._cursor, self._density())
-        left = -(-(self._cut.end_ms - self._cursor) // max(length.end_ms - length.start_ms, self._cut.grain_ms))
-        return self._taken + left
+        following = self._plan.next(self._cursor, self._density())
+        length = max(following.end_ms - following.start_ms, self._plan.grain_ms)
+        return self._taken + math.ceil((self._plan.end_ms - self._cursor) / length)

@@ -22,13 +22,13 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-__all__ = ["PunctualAdapter", "within"]
+__all__ = ["DeadlineAdapter", "deadline"]
 
 
 @dataclass
 class _Allowance:
     until: float
-    left: float
+    bytes_left: float
 
 
 _ALLOWED: Final[ContextVar[_Allowance | None]] = ContextVar("_ALLOWED", default=None)
@@ -37,11 +37,11 @@ _LONGEST_HEAD: Final = 1 << 20
 
 
 @contextmanager
-def within(seconds: float, size: float = math.inf) -> Iterator[None]:
+def deadline(seconds: float, size: float = math.inf) -> Iterator[None]:
     """Give what is read inside so many seconds and bytes in all.
 
     Beyond them, a read raises `TimeoutError` or `OSError`. It holds for the present thread (its context) and the
-    connections of a `PunctualAdapter`.
+    connections of a `DeadlineAdapter`.
     """
     token = _ALLOWED.set(_Allowance(time.monotonic() + seconds, size))
     try:
@@ -65,12 +65,12 @@ class _Paced(io.RawIOBase):
         left = allowed.until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        if allowed.left <= 0:
+        if allowed.bytes_left <= 0:
             raise OSError("too long")
         wait = min(left, self.patience_s)
         self._connection.settimeout(None if wait == math.inf else wait)
         size = self._source.raw.readinto(buffer)
-        allowed.left -= size or 0
+        allowed.bytes_left -= size or 0
         return size
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class _Response(HTTPResponse):
         self.fp = io.BufferedReader(self._paced, _BUFFER)
 
     def begin(self) -> None:
-        with within(self._paced.patience_s, _LONGEST_HEAD):
+        with deadline(self._paced.patience_s, _LONGEST_HEAD):
             super().begin()
 
 
@@ -107,8 +107,8 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class PunctualAdapter(HTTPAdapter):
-    """requests' adapter on connections that know `within`."""
+class DeadlineAdapter(HTTPAdapter):
+    """requests' adapter on connections that know `deadline`."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """As in requests, with these connections."""

@@ -6,21 +6,21 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final
 
-__all__ = ["CutOff", "UnknownPacking", "unpacked"]
+__all__ = ["TruncatedBody", "UnknownEncoding", "decompressed"]
 
 _GZIP: Final = 31
 """zlib's number for the longest window in gzip's wrapping."""
 
 
-class CutOff(Exception):
+class TruncatedBody(Exception):
     """The compressed bytes end too early, or are damaged."""
 
 
-class UnknownPacking(Exception):
+class UnknownEncoding(Exception):
     """A Content-Encoding that was not asked for."""
 
 
-def unpacked(read: Callable[[], bytes], encoding: str, size: int) -> Iterator[bytes]:
+def decompressed(read: Callable[[], bytes], encoding: str, size: int) -> Iterator[bytes]:
     """Unpack what `read` gives until it gives nothing.
 
     A packed byte can stand for a thousand: no piece is longer than `size`, and none is made before it is asked for.
@@ -36,9 +36,9 @@ def unpacked(read: Callable[[], bytes], encoding: str, size: int) -> Iterator[by
 
     Raises
     ------
-    CutOff
+    TruncatedBody
         Only once the bytes before it were given.
-    UnknownPacking
+    UnknownEncoding
         The encoding is neither gzip nor none.
     """
     kind = encoding.strip().lower()
@@ -49,9 +49,9 @@ def unpacked(read: Callable[[], bytes], encoding: str, size: int) -> Iterator[by
         try:
             yield from _gunzipped(read, size)
         except zlib.error as error:
-            raise CutOff(str(error)) from None
+            raise TruncatedBody(str(error)) from None
     else:
-        raise UnknownPacking(encoding)
+        raise UnknownEncoding(encoding)
 
 
 def _gunzipped(read: Callable[[], bytes], size: int) -> Iterator[bytes]:
@@ -76,4 +76,4 @@ def _gunzipped(read: Callable[[], bytes], size: int) -> Iterator[bytes]:
     if rest := member.flush():
         yield rest
     if not member.eof:
-        raise CutOff("the compressed data end too early")
+        raise TruncatedBody("the compressed data end too early")

@@ -12,7 +12,7 @@ from meshlab.core.selector import Matcher
 from meshlab.engines.tokens import tokens
 from meshlab.errors import BadQuery, UnsupportedQuery
 
-__all__ = ["forced"]
+__all__ = ["with_matchers"]
 
 _BEFORE_LABELS: Final = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan", *_BEFORE_LABELS})
@@ -20,7 +20,7 @@ _WORDS: Final = frozenset({"and", "or", "unless", "atan2", "bool", "offset", "in
 _NO_METRIC_BEFORE: Final = frozenset({"(", "{", "by", "without"})
 
 
-def forced(promql: str, matchers: Sequence[Matcher]) -> str:
+def with_matchers(promql: str, matchers: Sequence[Matcher]) -> str:
     """Add matchers to every selector of an expression.
 
     Parameters
@@ -32,7 +32,7 @@ def forced(promql: str, matchers: Sequence[Matcher]) -> str:
     Raises
     ------
     BadQuery
-        The expression is no PromQL.
+        The expression is not valid PromQL.
     UnsupportedQuery
         It could not be made sure that every selector got them: nothing is asked then.
 
@@ -57,7 +57,7 @@ def _parsed(promql: str) -> Any:
     try:
         return ast.parse(promql)
     except ValueError as error:
-        raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
+        raise BadQuery(f"{plain(promql)!r} is not valid PromQL: {plain(error)}", "correct the expression") from None
 
 
 def _selectors(node: Any) -> Iterator[Any]:

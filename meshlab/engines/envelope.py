@@ -10,7 +10,7 @@ import msgspec
 from meshlab.core.sanitize import plain
 from meshlab.errors import BadQuery, Refused, TooMuch
 
-__all__ = ["Envelope", "open_envelope"]
+__all__ = ["Envelope", "open_envelope", "unreadable"]
 
 T = TypeVar("T")
 _QUERY_AT_FAULT: Final = ("bad_data", "execution", "400", "422")
@@ -69,18 +69,23 @@ class Envelope(msgspec.Struct, Generic[T]):
     errorType: str = ""  # noqa: N815  (the name in the JSON)
     error: str = ""
     isPartial: bool = False  # noqa: N815  (the name in the JSON)
-    said_warnings: msgspec.Raw = msgspec.field(name="warnings", default=msgspec.Raw(b"null"))
-    said_infos: msgspec.Raw = msgspec.field(name="infos", default=msgspec.Raw(b"null"))
+    raw_warnings: msgspec.Raw = msgspec.field(name="warnings", default=msgspec.Raw(b"null"))
+    raw_infos: msgspec.Raw = msgspec.field(name="infos", default=msgspec.Raw(b"null"))
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """What the answer lacks."""
+        return ("the store says that a part of its storage did not answer",) if self.isPartial else ()
 
     @property
     def warnings(self) -> list[str]:
         """What the store warns of."""
-        return _texts(self.said_warnings)
+        return _texts(self.raw_warnings)
 
     @property
     def infos(self) -> list[str]:
         """What else the store says."""
-        return _texts(self.said_infos)
+        return _texts(self.raw_infos)
 
 
 def open_envelope(body: bytes, envelope: type[Envelope[T]], origin: str) -> tuple[T, Envelope[T]]:
@@ -117,28 +122,36 @@ def open_envelope(body: bytes, envelope: type[Envelope[T]], origin: str) -> tupl
         return answer.data, answer
     if answer.status != "error":
         raise _stranger(body, origin)
-    said = f"{origin} refused the query ({plain(answer.errorType or 'error')[:60]}): {plain(_shortened(answer.error))}"
+    what = f"{origin} refused the query ({plain(answer.errorType or 'error')[:60]}): {plain(_shortened(answer.error))}"
     error = answer.error[:_MOST_JUDGED] + answer.error[_MOST_JUDGED:][-_MOST_JUDGED:]
     words = _QUOTED.sub(" ", error)
     less = "try again, or ask for less at once: a shorter window, a longer step, fewer series"
     curable = not (_UNREAD.search(words) or _LESS_IS_NO_CURE.search(error))
     if curable and (_OVER.search(error) or answer.errorType == "timeout"):
-        raise TooMuch(said, less)
+        raise TooMuch(what, less)
     if answer.errorType in _QUERY_AT_FAULT and (_UNREAD.search(words) or not _LIMIT.search(words)):
-        raise BadQuery(said, "correct the query")
-    raise Refused(said, less)
+        raise BadQuery(what, "correct the query")
+    raise Refused(what, less)
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]} ... {text[-_TAIL:]}"
 
 
-def _texts(said: msgspec.Raw) -> list[str]:
-    size = memoryview(said).nbytes
+def _texts(raw: msgspec.Raw) -> list[str]:
+    size = memoryview(raw).nbytes
     if size > _MOST_SAID:
         return [f"{size:,} bytes of warnings, too many to be read"]
-    found = msgspec.json.decode(said, type=list[str] | None)
+    found = msgspec.json.decode(raw, type=list[str] | None)
     return found or []
+
+
+def unreadable(origin: str, error: Exception) -> Refused:
+    """The error about data in the envelope that have not the form of Prometheus's."""
+    return Refused(
+        f"{origin} answered with data that cannot be read ({plain(error)[:120]})",
+        "check that it is the address of a Prometheus-compatible API",
+    )
 
 
 def _stranger(body: bytes, origin: str) -> Refused:

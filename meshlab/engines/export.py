@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
 from meshlab.engines.chunk_join import join
-from meshlab.engines.matrix import label_table
+from meshlab.engines.label_tables import label_table
 from meshlab.errors import Refused, TooManySeries, TooMuch
 
 __all__ = ["decode_export"]
@@ -127,8 +127,8 @@ def _decoded(lines: list[bytes], query: Query, origin: str) -> SeriesSet:
     sort = sort[there]
     got = len(sort)
     infos = () if there.all() else (_NAN_LEFT_OUT,)
-    told = replace(query, result_type="samples", points_expected=got, points_got=got, infos=infos)
-    return SeriesSet(labels, sid[sort], stamps[sort].astype("datetime64[ms]"), numbers[sort], told)
+    query = replace(query, result_type="samples", points_expected=got, points_got=got, infos=infos)
+    return SeriesSet(labels, sid[sort], stamps[sort].astype("datetime64[ms]"), numbers[sort], query)
 
 
 def _numbers(texts: list[bytes]) -> NDArray[np.float64]:

@@ -9,43 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
-from meshlab.engines.envelope import Envelope, open_envelope
-from meshlab.errors import BadQuery, Refused, TooManySeries
+from meshlab.engines.envelope import Envelope, open_envelope, unreadable
+from meshlab.engines.label_tables import MAX_SERIES, Counted, LabelTables, check_count, occurrences, read_table
+from meshlab.errors import BadQuery, Refused
 
-__all__ = ["MAX_SERIES", "LabelTables", "decode", "label_table", "read_series"]
+__all__ = ["decode"]
 
-MAX_SERIES: Final = 200_000
-"""Most series of one answer unless told otherwise."""
-
-T = TypeVar("T")
 _ABSENT: Final = msgspec.Raw(b"")
 _TO_CSV: Final = bytes.maketrans(b"[", b"\n")
 _LATEST_S: Final = 1e12
 _AT_ONCE: Final = 8 << 20
 """Bytes of text that become numbers at once."""
-_SHORT, _BLOCK = 1 << 12, 1 << 18
 _NAMED: Final = 5
 """So many series are named one by one in a message."""
-_LABELS_EACH: Final = 50
-_LABELS_FREE: Final = 1_000_000
-"""A label table may have so many cells for each series that is allowed, and so many in any case."""
 _NUMBER: Final = re.compile(rb'"[^][\s"]*"')
-
-
-LabelTables = dict[bytes, tuple[pd.DataFrame, list[int], list[dict[str, str]]]]
-"""Label tables that were made for a question's earlier pieces, by the labels' own text: most pieces have the same."""
 
 
 class _Series(msgspec.Struct):
@@ -64,18 +50,6 @@ class _Series(msgspec.Struct):
 
     def has_histograms(self) -> bool:
         return bytes(self.histograms) not in (b"", b"[]", b"null") or bytes(self.histogram) not in (b"", b"null")
-
-
-class _Metric:
-    """Stands for labels that are counted and not kept."""
-
-
-class _Counted(msgspec.Struct):
-    metric: _Metric
-
-
-class _Listed(msgspec.Struct):
-    data: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _Data(msgspec.Struct):
@@ -132,7 +106,7 @@ def decode(
         text = b"[" + b",".join([series.metric for series in found]) + b"]"
         tables = {} if tables is None else tables
         if text not in tables:
-            tables[text] = _table(text, origin, max_series)
+            tables[text] = read_table(text, origin, max_series)
         labels, order, metrics = tables[text]
         found = [found[i] for i in order]
         texts = [series.samples(field) for series in found]
@@ -142,7 +116,7 @@ def decode(
         if kind == "scalar" and len(value) != 1:
             raise ValueError("a scalar that is not one sample")
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _unreadable(origin, error) from None
+        raise unreadable(origin, error) from None
     native = [series.has_histograms() for series in found]
     mixed = [metric for metric, n, length in zip(metrics, native, lengths, strict=True) if n and length]
     lost = [metric for metric, n, length in zip(metrics, native, lengths, strict=True) if n and not length]
@@ -153,60 +127,15 @@ def decode(
         infos=tuple(envelope.infos),
         points_expected=query.window.points * len(found) if query.window else len(value),
         points_got=len(value),
-        failed=(*_unread(lost), *_partial(envelope.isPartial)),
+        failed=(*_unread(lost), *envelope.failed),
     )
     return SeriesSet(labels, np.repeat(np.arange(len(found), dtype=np.int32), lengths), time, value, query)
-
-
-def read_series(body: bytes, query: Query, origin: str, *, max_series: int = MAX_SERIES) -> SeriesSet:
-    """Turn an answer of ``/api/v1/series`` into a label table without samples.
-
-    Raises
-    ------
-    TooManySeries
-        More series than `max_series`, or more labels than so many series have.
-    Refused
-        The answer is not a list of label sets.
-    BadQuery
-        The selector is wrong.
-    """
-    try:
-        if _occurrences(body, b"{") > max_series:
-            _count(msgspec.json.decode(body, type=_Listed).data, list[_Metric], origin, max_series)
-        _check_labels(body, origin, max_series)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _unreadable(origin, error) from None
-    metrics, envelope = open_envelope(body, Envelope[list[dict[str, str]]], origin)
-    labels, _ = label_table(_labelled(metrics, origin, max_series))
-    query = replace(
-        query,
-        result_type="series",
-        warnings=tuple(envelope.warnings),
-        infos=tuple(envelope.infos),
-        failed=_partial(envelope.isPartial),
-    )
-    return SeriesSet(labels, np.empty(0, np.int32), np.empty(0, "datetime64[ms]"), np.empty(0), query)
-
-
-def label_table(metrics: Sequence[dict[str, str]]) -> tuple[pd.DataFrame, list[int]]:
-    """Label sets as a table, one row a series, sorted; and where each row stood.
-
-    Returns
-    -------
-    DataFrame, list of int
-        An absent label is the empty string. The list holds each row's place in `metrics`.
-    """
-    names = sorted({name for metric in metrics for name in metric})
-    rows = [tuple(metric.get(name, "") for name in names) for metric in metrics]
-    order = sorted(range(len(rows)), key=rows.__getitem__)
-    columns = {name: [rows[i][at] for i in order] for at, name in enumerate(names)}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)), dtype="str"), order
 
 
 def _opened(body: bytes, query: Query, origin: str, max_series: int) -> tuple[str, list[_Series], Envelope[Any]]:
     """The type of an answer, its series, and its envelope."""
     # Each series has two braces at least, its own and its labels'.
-    few = _occurrences(body, b"{") // 2 <= max_series
+    few = occurrences(body, b"{") // 2 <= max_series
     if few:
         # A good answer is read in one pass; whatever is odd about the others is found in two.
         with contextlib.suppress(msgspec.DecodeError, Refused, BadQuery):
@@ -221,83 +150,18 @@ def _opened(body: bytes, query: Query, origin: str, max_series: int) -> tuple[st
         if data.resultType not in ("matrix", "vector"):
             raise ValueError(f"a result of type {data.resultType!r}")
         if not few:
-            _count(data.result, list[_Counted], origin, max_series)
+            check_count(data.result, list[Counted], origin, max_series)
         return data.resultType, msgspec.json.decode(data.result, type=list[_Series]), envelope
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise _unreadable(origin, error) from None
-
-
-def _count(text: msgspec.Raw, kind: type[list[T]], origin: str, max_series: int) -> None:
-    """Count series one by one, keeping none of their labels, and stop at the first that is too many."""
-    one, seen = _Metric(), 0
-
-    def count(_: type, metric: object) -> _Metric:
-        nonlocal seen
-        if not isinstance(metric, dict):
-            raise ValueError("labels that are none")
-        seen += 1
-        if seen > max_series:
-            raise TooManySeries(
-                f"{origin} answered with more than {max_series:,} series",
-                "aggregate them, ask for fewer, or raise series in the limits of the profile",
-            )
-        return one
-
-    msgspec.json.decode(text, type=kind, dec_hook=count)
-
-
-def _table(text: bytes, origin: str, max_series: int) -> tuple[pd.DataFrame, list[int], list[dict[str, str]]]:
-    """The label table of a list of label sets, where each row stood, and the label sets in the table's order."""
-    _check_labels(text, origin, max_series)
-    metrics = _labelled(msgspec.json.decode(text, type=list[dict[str, str]]), origin, max_series)
-    labels, order = label_table(metrics)
-    metrics = [metrics[i] for i in order]
-    if any(one == next_one for one, next_one in pairwise(metrics)):
-        raise ValueError("the same series twice")
-    return labels, order, metrics
-
-
-def _check_labels(text: bytes, origin: str, max_series: int) -> None:
-    """Refuse a text that may hold more labels than memory should: a label takes four quotes."""
-    if text.count(b'"') // 4 > _most_labels(max_series):
-        raise _too_many_labels(origin, max_series)
-
-
-def _labelled(metrics: list[dict[str, str]], origin: str, max_series: int) -> list[dict[str, str]]:
-    """Label sets for a table: a label whose value is empty is none, and not every series has names of its own."""
-    if any("" in metric.values() for metric in metrics):
-        metrics = [{name: value for name, value in metric.items() if value} for metric in metrics]
-    # A table has a cell for each series and each name that any of them has.
-    if len(metrics) * len({name for metric in metrics for name in metric}) > _most_labels(max_series):
-        raise _too_many_labels(origin, max_series)
-    return metrics
-
-
-def _most_labels(max_series: int) -> int:
-    return max(_LABELS_FREE, _LABELS_EACH * max_series)
-
-
-def _too_many_labels(origin: str, max_series: int) -> TooManySeries:
-    return TooManySeries(
-        f"{origin} answered with more than {_most_labels(max_series):,} labels",
-        "aggregate the series by fewer labels, or ask for fewer",
-    )
+        raise unreadable(origin, error) from None
 
 
 def _length(text: bytes, field: str) -> int:
     """How many samples a series' text holds: each is a bracket, a time, and a value in two quotes."""
-    samples = _occurrences(text, b"[") - (field == "values" and text != b"")
-    if _occurrences(text, b'"') != 2 * samples:
-        raise ValueError("a sample that is no time with a quoted value")
+    samples = occurrences(text, b"[") - (field == "values" and text != b"")
+    if occurrences(text, b'"') != 2 * samples:
+        raise ValueError("a sample that is not a time with a quoted value")
     return samples
-
-
-def _occurrences(text: bytes, byte: bytes) -> int:
-    """``text.count(byte)``, several times faster where the byte is frequent."""
-    if len(text) < _SHORT:
-        return text.count(byte)
-    blocks = (np.frombuffer(text, np.uint8, min(_BLOCK, len(text) - at), at) for at in range(0, len(text), _BLOCK))
-    return sum(int(np.count_nonzero(block == byte[0])) for block in blocks)
 
 
 def _columns(
@@ -342,7 +206,7 @@ def _pairs(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.float6
     lines = joined.translate(_TO_CSV, b']" \t\r\n')
     # What went is a bracket and two quotes a sample, and a bracket a list: anything else must stand between the parts.
     if len(joined) - len(lines) != plain_json and b'"' in _NUMBER.sub(b"", joined):
-        raise ValueError("a value that is no number")
+        raise ValueError("a value that is not a number")
     del joined
     try:
         table = csv.read_csv(
@@ -359,19 +223,8 @@ def _pairs(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.float6
         raise ValueError(str(error)) from None
     seconds, value = (table.column(name).to_numpy() for name in ("time", "value"))
     if not (np.abs(seconds) < _LATEST_S).all():
-        raise ValueError("a time is no time")
+        raise ValueError("an invalid time")
     return seconds, value
-
-
-def _unreadable(origin: str, error: Exception) -> Refused:
-    return Refused(
-        f"{origin} answered with data that cannot be read ({plain(error)[:120]})",
-        "check that it is the address of a Prometheus-compatible API",
-    )
-
-
-def _partial(partial: bool) -> tuple[str, ...]:
-    return ("the store says that a part of its storage did not answer",) if partial else ()
 
 
 def _unread(metrics: list[dict[str, str]]) -> tuple[str, ...]:

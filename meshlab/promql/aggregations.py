@@ -172,7 +172,7 @@ def ranked(vector: Vector, k: Floats, labels: Sequence[str], *, by: bool, larges
     Raises
     ------
     BadQuery
-        `k` is no number, or a very large one.
+        `k` is not a number, or a very large one.
     """
     for odd in k[~(np.abs(k) < _LARGEST_K)][:1]:
         raise BadQuery(f"Scalar value {odd} overflows int64", "give the number of series as a whole number")

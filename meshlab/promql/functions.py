@@ -90,7 +90,7 @@ def scalar_of(vector: Vector) -> Scalar:
 
 
 def _calendar(function: Callable[[Times], Times]) -> Callable[[Floats], Floats]:
-    """A function of whole seconds; what is no time at all stays NaN (Go makes up a year there)."""
+    """A function of whole seconds; what is not a time at all stays NaN (Go makes up a year there)."""
 
     def of(x: Floats) -> Floats:
         known = np.abs(x) < _LATEST_S

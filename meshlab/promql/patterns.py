@@ -35,7 +35,7 @@ def matching(texts: Sequence[str], pattern: str, *, dot_is_all: bool = False) ->
     Raises
     ------
     BadQuery
-        The pattern is no RE2.
+        The pattern is not RE2.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -44,9 +44,7 @@ def matching(texts: Sequence[str], pattern: str, *, dot_is_all: bool = False) ->
         # One text more, so that a wrong pattern is refused where there is nothing to match.
         found = pc.match_substring_regex(pa.array([*texts, ""], pa.string()), _anchored(pattern, dot_is_all))
     except pa.ArrowInvalid:
-        raise BadQuery(
-            f"{plain(pattern)!r} is no regular expression that Prometheus reads", "correct it (RE2 syntax)"
-        ) from None
+        raise BadQuery(f"{plain(pattern)!r} is not a valid regular expression", "correct it (RE2 syntax)") from None
     return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)[:-1]
 
 
@@ -78,7 +76,7 @@ def expanded(texts: Sequence[str], pattern: str, template: str, *, dot_is_all: b
     Raises
     ------
     BadQuery
-        The pattern is no RE2.
+        The pattern is not RE2.
     UnsupportedQuery
         The template names a tenth group.
     """

@@ -98,7 +98,7 @@ class Store:
         Raises
         ------
         BadQuery
-            A pattern is no RE2.
+            A pattern is not RE2.
         """
         found = np.ones(len(self._samples.labels), np.bool_)
         for condition in conditions:
@@ -111,7 +111,7 @@ class Store:
         Raises
         ------
         BadQuery
-            A pattern is no RE2.
+            A pattern is not RE2.
         """
         return self.take(self.find(conditions))
 

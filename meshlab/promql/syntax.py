@@ -59,7 +59,7 @@ def parse(promql: str, step_ms: int = 0, range_ms: int = 0) -> Any:
     Raises
     ------
     BadQuery
-        It is no PromQL.
+        It is not PromQL.
     UnsupportedQuery
         It is PromQL that the parser does not know.
     """
@@ -103,11 +103,11 @@ def _parsed(text: str, promql: str) -> Any:
         pattern = _ILLEGAL.search(str(error))
         if pattern and is_pattern(pattern[1]):
             raise unsupported(f"the pattern {plain(pattern[1])!r} in a matcher") from None
-        raise BadQuery(f"{plain(promql)!r} is no PromQL: {plain(error)}", "correct the expression") from None
+        raise BadQuery(f"{plain(promql)!r} is not valid PromQL: {plain(error)}", "correct the expression") from None
     except OverflowError:
         raise _endless(promql) from None
     except BaseException as error:
-        # A panic of the parser is no Exception; durations such as [5m:1e400] bring it about.
+        # A panic of the parser is not an Exception; durations such as [5m:1e400] bring it about.
         if type(error).__name__ != "PanicException":
             raise
         raise _endless(promql) from None

@@ -83,7 +83,7 @@ def contents(folder: Path) -> Contents:
     Raises
     ------
     RecordingError
-        The folder is no recording, or is damaged.
+        The folder is not a recording, or is damaged.
     """
     store, manifest = open_folder(folder, verify=False, resident=0)
     labels = store.labels

@@ -18,7 +18,7 @@ from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
-from meshlab.engines.matrix import label_table
+from meshlab.engines.label_tables import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
 from meshlab.promql.evaluate import Evaluator
 from meshlab.promql.sample_store import Resident, SampleStore
@@ -59,7 +59,7 @@ class Recording:
         Raises
         ------
         RecordingError, UnsupportedQuery
-            The folder is no recording, or is damaged.
+            The folder is not a recording, or is damaged.
         """
         from meshlab.recordings.reader import open_folder
 
@@ -126,7 +126,7 @@ class Recording:
         Raises
         ------
         BadQuery
-            It is no PromQL, answers with a string, or the series do not allow it.
+            It is not PromQL, answers with a string, or the series do not allow it.
         UnsupportedQuery
             A construct that the embedded evaluator does not know.
         ParameterError
@@ -145,7 +145,7 @@ class Recording:
         Raises
         ------
         BadQuery
-            It is no PromQL, is a range vector or a string, or the series do not allow it.
+            It is not PromQL, is a range vector or a string, or the series do not allow it.
         UnsupportedQuery
             A construct that the embedded evaluator does not know.
         """

@@ -96,8 +96,8 @@ def record(
     if isinstance(selectors, str) or not selectors:
         raise ParameterError("there are no selectors to record", 'give at least one, such as {__name__=~"istio_.*"}')
     check_target(out)
-    told: dict[str, object] = {"what": what} | ({} if truth is None else {"truth": dict(truth)})
-    as_json(told)
+    facts: dict[str, object] = {"what": what} | ({} if truth is None else {"truth": dict(truth)})
+    as_json(facts)
     labels = check_redacted(redact)
     Redaction(labels, new_key()).command("", selectors)  # a selector that cannot be redacted is refused now
     began = engine.now().isoformat(timespec="seconds")
@@ -127,7 +127,7 @@ def record(
             if work.is_empty:
                 work.remove()
             raise
-        manifest = _manifest(engine, out, window, redaction, selectors, work, pieces) | told
+        manifest = _manifest(engine, out, window, redaction, selectors, work, pieces) | facts
         manifest["command"] = redaction.command(command, selectors)
         merge(work, pieces, out, manifest, _writing(progress or _silent, selectors, window))
         _sweep(out)

@@ -37,7 +37,7 @@ def check_redacted(labels: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     ParameterError
-        One is no label's name, or no recording is of use without it.
+        One is not a label's name, or no recording is of use without it.
     """
     if isinstance(labels, str):
         raise ParameterError("the labels to redact are a string, not a list", "give a list of label names")
@@ -96,7 +96,7 @@ class Redaction:
         Raises
         ------
         BadQuery, UnsupportedQuery
-            It is no selector that can be read here.
+            It is not a selector that can be read here.
         """
         node = self._read(text)
         if node is None or not any(m.name in self.labels for m in self._conditions(node)):

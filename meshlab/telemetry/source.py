@@ -95,24 +95,11 @@ def _recordings(here: Path) -> list[Path]:
 
 
 def _server(name: str, profile: config.Profile) -> Engine:
+    from meshlab.engines.connection import Connection
     from meshlab.engines.http import PrometheusEngine
 
-    cert, key = profile.client_cert, profile.client_key
     kept = not _is_here(profile.url) if profile.cache is None else profile.cache
-    return PrometheusEngine(
-        profile.url,
-        kind=profile.kind,
-        tenant=profile.tenant,
-        limits=profile.limits,
-        match=profile.matchers,
-        compression=profile.compression,
-        auth=profile.auth(name),
-        headers=profile.headers(name),
-        ca_file=profile.ca_file,
-        client_cert=(cert, key) if cert and key else cert,
-        cache=config.cache_folder() if kept else None,
-        ui_url=profile.ui_url,
-    )
+    return PrometheusEngine(Connection.of(name, profile, cache=config.cache_folder() if kept else None))
 
 
 def _is_here(url: str) -> bool:

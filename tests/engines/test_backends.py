@@ -10,6 +10,7 @@ import pytest
 from meshlab.config import Kind
 from meshlab.core.window import Window
 from meshlab.engines.backends import address, introduced
+from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
 from meshlab.errors import ConfigError
@@ -38,7 +39,7 @@ def test_where_a_tenant_is() -> None:
     assert address("http://a", Kind.MIMIR, "x|y") == ("http://a", {"X-Scope-OrgID": "x|y"})
     assert address("http://a", Kind.THANOS, "x") == ("http://a", {"THANOS-TENANT": "x"})
     assert address("http://a/", Kind.VICTORIAMETRICS, "42:7") == ("http://a/select/42:7/prometheus", {})
-    with pytest.raises(ConfigError, match="is no account"):
+    with pytest.raises(ConfigError, match="is not an account"):
         address("http://a", Kind.VICTORIAMETRICS, "../7")
     for kind in (None, Kind.PROMETHEUS):
         with pytest.raises(ConfigError, match="without tenants"):
@@ -66,7 +67,7 @@ def test_every_question_says_what_the_kind_wants(
         return json.dumps({"status": "success", "data": data}).encode()
 
     monkeypatch.setattr(Transport, "ask", answer)
-    engine = PrometheusEngine("http://store:9090", kind=kind)
+    engine = PrometheusEngine(Connection("http://store:9090", kind=kind))
     window = Window(0, 60_000, 15_000)
     engine.query_range("up", window)
     engine.samples("up", window)

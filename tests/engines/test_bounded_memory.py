@@ -18,6 +18,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from meshlab.config import Limits
+from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
 from meshlab.errors import EngineError
@@ -28,7 +29,7 @@ def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 
 url, how, limits = sys.argv[1], sys.argv[2], eval(sys.argv[3])
-engine = PrometheusEngine(url, limits=Limits(timeout_s=20, **limits))
+engine = PrometheusEngine(Connection(url, limits=Limits(timeout_s=20, **limits)))
 window = Window(0, 60_000, 15_000)
 engine.query("vector(1)").tidy()
 before, said = peak(), "answered"
@@ -38,7 +39,8 @@ try:
     elif how == "series":
         engine.series("m", window)
     else:
-        said = sum(map(len, Transport(url, timeout_s=20, compression=True).stream("/api/v1/export", {})))
+        connection = Connection(url, limits=Limits(timeout_s=20), compression=True)
+        said = sum(map(len, Transport(connection).stream("/api/v1/export", {})))
 except EngineError as error:
     said = f"{type(error).__name__}: {error}"
 print(peak() - before, said)

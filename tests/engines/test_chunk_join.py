@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Window
 from meshlab.engines.chunk_join import join
-from meshlab.engines.matrix import label_table
+from meshlab.engines.label_tables import label_table
 from meshlab.errors import ContractError
 
 QUESTION = Query("m", "test", window=Window(0, 45_000, 15_000))

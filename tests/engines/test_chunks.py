@@ -1,4 +1,4 @@
-"""Long questions in pieces: every point once, whatever is refused, broken or late."""
+"""Long questions in chunks: every point once, whatever is refused, broken or late."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from meshlab.core.progress import reporting
 from meshlab.core.series import Query, SeriesSet
 from meshlab.engines.chunk_join import join
-from meshlab.engines.chunks import Cut, Piece, gather
+from meshlab.engines.chunks import Chunk, ChunkPlan, fetch_chunks
 from meshlab.errors import BadQuery, Refused, TooMuch, Unreachable
 
 STEP = 15_000
 
 
-def cut(points: int, *, first: int = 7, unit: int = 10, longest: int = 40, shared_edge: bool = False) -> Cut:
+def cut(points: int, *, first: int = 7, unit: int = 10, longest: int = 40, shared_edge: bool = False) -> ChunkPlan:
     start = first * STEP
-    return Cut(
+    return ChunkPlan(
         start_ms=start,
         end_ms=start + (points - 1) * STEP,
         unit_ms=unit * STEP,
@@ -32,26 +32,26 @@ def cut(points: int, *, first: int = 7, unit: int = 10, longest: int = 40, share
     )
 
 
-def answer(piece: Piece, *, shared_edge: bool = False, series: int = 1) -> SeriesSet:
-    time = np.arange(piece.start_ms + (STEP if shared_edge else 0), piece.end_ms + 1, STEP)
+def answer(chunk: Chunk, *, shared_edge: bool = False, series: int = 1) -> SeriesSet:
+    time = np.arange(chunk.start_ms + (STEP if shared_edge else 0), chunk.end_ms + 1, STEP)
     labels = pd.DataFrame({"a": [str(i) for i in range(series)]}, dtype="str")
     sid = np.repeat(np.arange(series, dtype=np.int32), len(time))
     stamps = np.tile(time, series)
     return SeriesSet(labels, sid, stamps.astype("datetime64[ms]"), stamps.astype(float), Query("", ""))
 
 
-def listed(pieces: list[Piece], series: int = 1) -> Callable[[Piece], SeriesSet]:
+def listed(chunks: list[Chunk], series: int = 1) -> Callable[[Chunk], SeriesSet]:
     """Answers, and keeps what was asked for."""
 
-    def ask(piece: Piece) -> SeriesSet:
-        pieces.append(piece)
-        return answer(piece, series=series)
+    def ask(chunk: Chunk) -> SeriesSet:
+        chunks.append(chunk)
+        return answer(chunk, series=series)
 
     return ask
 
 
-def asked(how: Cut, ask: Callable[[Piece], SeriesSet], parallel: int = 3) -> tuple[list[int], tuple[str, ...]]:
-    found = gather(how, ask, parallel=parallel, what="m")
+def asked(how: ChunkPlan, ask: Callable[[Chunk], SeriesSet], parallel: int = 3) -> tuple[list[int], tuple[str, ...]]:
+    found = fetch_chunks(how, ask, parallel=parallel, what="m")
     whole = join([part for _, part in found.parts], Query("", ""))
     return whole.time.astype(np.int64).tolist(), found.failed
 
@@ -65,9 +65,9 @@ def test_every_point_comes_once(
     how = cut(points + shared_edge, first=first, unit=unit, longest=longest, shared_edge=shared_edge)
     lengths = []
 
-    def ask(piece: Piece) -> SeriesSet:
-        lengths.append((piece.end_ms - piece.start_ms) // STEP)
-        return answer(piece, shared_edge=shared_edge)
+    def ask(chunk: Chunk) -> SeriesSet:
+        lengths.append((chunk.end_ms - chunk.start_ms) // STEP)
+        return answer(chunk, shared_edge=shared_edge)
 
     times, failed = asked(how, ask, parallel)
     assert times == list(range(how.start_ms + (STEP if shared_edge else 0), how.end_ms + 1, STEP))
@@ -78,20 +78,20 @@ def test_every_point_comes_once(
 def test_pieces_begin_at_the_same_places_for_every_window() -> None:
     edges: list[set[int]] = []
     for first in (3, 14):
-        pieces: list[Piece] = []
-        asked(cut(200 - first, first=first), listed(pieces), parallel=1)
-        edges.append({piece.end_ms for piece in pieces})
+        chunks: list[Chunk] = []
+        asked(cut(200 - first, first=first), listed(chunks), parallel=1)
+        edges.append({chunk.end_ms for chunk in chunks})
     assert len(edges[0] & edges[1]) >= 3
 
 
 def test_a_piece_that_is_too_much_is_halved() -> None:
     sizes = []
 
-    def ask(piece: Piece) -> SeriesSet:
-        sizes.append((piece.end_ms - piece.start_ms) // STEP + 1)
+    def ask(chunk: Chunk) -> SeriesSet:
+        sizes.append((chunk.end_ms - chunk.start_ms) // STEP + 1)
         if sizes[-1] > 3:
             raise TooMuch("too many samples", "")
-        return answer(piece)
+        return answer(chunk)
 
     times, failed = asked(cut(64), ask)
     assert times == [STEP * i for i in range(7, 71)]
@@ -100,7 +100,7 @@ def test_a_piece_that_is_too_much_is_halved() -> None:
 
 
 def test_a_single_point_that_is_too_much_says_so() -> None:
-    def ask(piece: Piece) -> SeriesSet:
+    def ask(chunk: Chunk) -> SeriesSet:
         raise TooMuch("too many samples", "fewer series")
 
     with pytest.raises(TooMuch, match="too many samples"):
@@ -108,10 +108,10 @@ def test_a_single_point_that_is_too_much_says_so() -> None:
 
 
 def test_a_piece_that_stays_broken_is_named() -> None:
-    def ask(piece: Piece) -> SeriesSet:
-        if piece.start_ms <= 30 * STEP <= piece.end_ms:
+    def ask(chunk: Chunk) -> SeriesSet:
+        if chunk.start_ms <= 30 * STEP <= chunk.end_ms:
             raise Unreachable("the connection broke", "")
-        return answer(piece)
+        return answer(chunk)
 
     times, failed = asked(cut(64), ask)
     assert failed == ("1970-01-01T00:07:30Z to 1970-01-01T00:09:45Z: the connection broke",)
@@ -119,7 +119,7 @@ def test_a_piece_that_stays_broken_is_named() -> None:
 
 
 def test_nothing_at_all_is_an_error() -> None:
-    def ask(piece: Piece) -> SeriesSet:
+    def ask(chunk: Chunk) -> SeriesSet:
         raise Unreachable("nothing answers", "is it on?")
 
     with pytest.raises(Unreachable, match="nothing answers"):
@@ -129,12 +129,12 @@ def test_nothing_at_all_is_an_error() -> None:
 def test_a_store_that_went_away_is_not_asked_for_ever() -> None:
     count = 0
 
-    def ask(piece: Piece) -> SeriesSet:
+    def ask(chunk: Chunk) -> SeriesSet:
         nonlocal count
         count += 1
         if count > 2:
             raise Refused("no", "")
-        return answer(piece)
+        return answer(chunk)
 
     times, failed = asked(cut(4_000), ask, parallel=1)
     assert count == 5
@@ -145,7 +145,7 @@ def test_a_store_that_went_away_is_not_asked_for_ever() -> None:
 def test_a_wrong_query_is_wrong_at_once() -> None:
     count = 0
 
-    def ask(piece: Piece) -> SeriesSet:
+    def ask(chunk: Chunk) -> SeriesSet:
         nonlocal count
         count += 1
         raise BadQuery("no PromQL", "")
@@ -158,9 +158,9 @@ def test_a_wrong_query_is_wrong_at_once() -> None:
 def test_one_piece_needs_no_thread_and_many_have_several() -> None:
     threads: set[str] = set()
 
-    def ask(piece: Piece) -> SeriesSet:
+    def ask(chunk: Chunk) -> SeriesSet:
         threads.add(threading.current_thread().name)
-        return answer(piece)
+        return answer(chunk)
 
     asked(cut(2, first=0), ask)
     assert threads == {threading.current_thread().name}
@@ -181,10 +181,10 @@ def test_the_progress_is_told() -> None:
 
 
 def test_pieces_grow_where_answers_are_thin() -> None:
-    few: list[Piece] = []
-    many: list[Piece] = []
+    few: list[Chunk] = []
+    many: list[Chunk] = []
     asked(cut(400, longest=1_000), listed(few), parallel=1)
     asked(cut(400, longest=1_000), listed(many, series=10_000), parallel=1)
-    longest_few, longest_many = (max(p.end_ms - p.start_ms for p in pieces) // STEP + 1 for pieces in (few, many))
+    longest_few, longest_many = (max(p.end_ms - p.start_ms for p in chunks) // STEP + 1 for chunks in (few, many))
     assert longest_many * 10_000 <= 1_000_000
     assert longest_few > longest_many > 10

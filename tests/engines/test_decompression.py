@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from meshlab.engines.decompression import CutOff, UnknownPacking, unpacked
+from meshlab.engines.decompression import TruncatedBody, UnknownEncoding, decompressed
 
 TEXT = b"".join(b"%d," % i for i in range(20_000))
 
@@ -24,12 +24,12 @@ def test_pieces_are_whole_together_and_no_longer_than_allowed(size: int, most: i
     text = TEXT[:3000]
     half = len(text) // 2
     for packed in (gzip.compress(text), gzip.compress(text[:half]) + gzip.compress(text[half:])):
-        pieces = list(unpacked(reader(packed, size), "GZIP", most))
+        pieces = list(decompressed(reader(packed, size), "GZIP", most))
         assert b"".join(pieces) == text
         assert max(map(len, pieces)) <= most
         assert b"" not in pieces
-    assert b"".join(unpacked(reader(text, size), "identity", most)) == text
-    assert list(unpacked(reader(b"", size), "gzip", most)) == []
+    assert b"".join(decompressed(reader(text, size), "identity", most)) == text
+    assert list(decompressed(reader(b"", size), "gzip", most)) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -37,17 +37,17 @@ def test_a_cut_anywhere_is_found(seed: int) -> None:
     packed = gzip.compress(TEXT)
     cut = Random(seed).randrange(1, len(packed))
     got: list[bytes] = []
-    with pytest.raises(CutOff):
-        got.extend(unpacked(reader(packed[:cut], 999), "gzip", 1000))
+    with pytest.raises(TruncatedBody):
+        got.extend(decompressed(reader(packed[:cut], 999), "gzip", 1000))
     assert TEXT.startswith(b"".join(got))
 
 
 def test_a_bomb_is_made_no_faster_than_it_is_asked_for() -> None:
-    pieces = unpacked(reader(gzip.compress(b" " * 100_000_000), 1 << 20), "gzip", 1000)
+    pieces = decompressed(reader(gzip.compress(b" " * 100_000_000), 1 << 20), "gzip", 1000)
     assert [len(next(pieces)) for _ in range(5)] == [1000] * 5
 
 
 def test_other_encodings_are_named() -> None:
     for encoding in ("br", "zstd", "deflate", "gzip, gzip"):
-        with pytest.raises(UnknownPacking, match=encoding):
-            list(unpacked(reader(b"x", 1), encoding, 10))
+        with pytest.raises(UnknownEncoding, match=encoding):
+            list(decompressed(reader(b"x", 1), encoding, 10))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshlab.core.selector import differs, equal, matches, parse_matcher
-from meshlab.engines.enforced_matchers import forced
+from meshlab.engines.enforced_matchers import with_matchers
 from meshlab.engines.tokens import longest_range_ms, pinned, tokens
 from meshlab.errors import BadQuery, UnsupportedQuery
 
@@ -34,21 +34,21 @@ EAST = (equal("cluster", 'ea"st}'),)
     ],
 )
 def test_every_selector_gets_them(promql: str, becomes: str) -> None:
-    assert forced(promql, EAST) == becomes.replace("F", r'cluster="ea\"st}"')
-    assert forced(promql, ()) == promql
+    assert with_matchers(promql, EAST) == becomes.replace("F", r'cluster="ea\"st}"')
+    assert with_matchers(promql, ()) == promql
 
 
 @pytest.mark.parametrize("promql", QUERIES)
 def test_every_query_of_the_agreement_tests_can_be_confined(promql: str) -> None:
-    found = forced(promql, (*EAST, differs("team", "x")))
+    found = with_matchers(promql, (*EAST, differs("team", "x")))
     assert found.count('team!="x"') == found.count("cluster=") >= promql.count("{")
 
 
 def test_what_cannot_be_confined_is_not_asked() -> None:
     with pytest.raises(UnsupportedQuery, match="cannot be put into"):
-        forced('up{a="x" or b="y"}', EAST)
-    with pytest.raises(BadQuery, match="is no PromQL"):
-        forced("up{", EAST)
+        with_matchers('up{a="x" or b="y"}', EAST)
+    with pytest.raises(BadQuery, match="is not valid PromQL"):
+        with_matchers("up{", EAST)
 
 
 @given(st.text())

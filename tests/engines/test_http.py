@@ -150,5 +150,5 @@ def test_series_are_asked_for_with_the_window(ask: Ask) -> None:
 
 def test_a_store_without_time_is_refused(ask: Ask) -> None:
     engine, _ = ask(lambda *_: {"resultType": "vector", "result": []})
-    with pytest.raises(Refused, match="does not tell its time"):
+    with pytest.raises(Refused, match="did not report its time"):
         engine.now()

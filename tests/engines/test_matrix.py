@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Window
-from meshlab.engines.matrix import decode, label_table, read_series
+from meshlab.engines.label_tables import label_table, read_series
+from meshlab.engines.matrix import decode
 from meshlab.errors import BadQuery, EngineError, Refused
 
 WINDOW = Window(0, 60_000, 15_000)

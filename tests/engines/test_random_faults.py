@@ -13,7 +13,8 @@ from meshlab.core.sanitize import plain
 from meshlab.core.series import Query
 from meshlab.core.window import Window
 from meshlab.engines import transport
-from meshlab.engines.matrix import decode, read_series
+from meshlab.engines.label_tables import read_series
+from meshlab.engines.matrix import decode
 from meshlab.errors import EngineError
 
 WINDOW = Window(0, 60_000, 15_000)

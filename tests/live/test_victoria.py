@@ -15,6 +15,7 @@ from real_victoria import serving_victoria
 from meshlab.config import Kind, Limits
 from meshlab.core.window import Window
 from meshlab.engines.base import Engine
+from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, EngineError, TooMuch
 from meshlab.questions.canary.evidence import collect
@@ -148,7 +149,7 @@ def test_what_it_refuses_is_said(three: Three) -> None:
     for ask in (victoria.samples, victoria.query_range, victoria.series):
         with pytest.raises(BadQuery):
             ask("m{", window)
-    small = PrometheusEngine(victoria.url, limits=Limits(series=3))
+    small = PrometheusEngine(Connection(victoria.url, limits=Limits(series=3)))
     with pytest.raises(TooMuch, match="3 series"):
         small.samples("hostile", window)
     with pytest.raises(EngineError):

@@ -75,7 +75,7 @@ def test_a_folder_that_is_no_recording(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     code, line = asked(tmp_path, "--source", "./mine")
     assert code == 3
-    assert "is no recording: it has no manifest.json" in line
+    assert "is not a recording: it has no manifest.json" in line
 
 
 def test_a_truncated_recording(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshlab.config import Limits
+from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 
 __all__ = ["engine_at"]
@@ -21,4 +22,6 @@ def engine_at(
 ) -> PrometheusEngine:
     """Connect with small limits."""
     limits = Limits(timeout_s=timeout_s, bytes=max_bytes, series=max_series, parallel=parallel)
-    return PrometheusEngine(url, limits=limits, **how)
+    if isinstance(how.get("client_cert"), tuple):
+        how["client_cert"], how["client_key"] = how["client_cert"]
+    return PrometheusEngine(Connection(url, limits=limits, **how))
