@@ -13,12 +13,12 @@ import numpy as np
 import meshlab
 from meshlab.questions import retries
 from meshlab.questions.retries.edges import edges
-from meshlab.questions.retries.simulate import Concurrency, Limit, Policy, Ratio, Tokens, simulate
+from meshlab.questions.retries.simulate import Concurrency, Limit, Ratio, RetryPolicy, Tokens, simulate
 from meshlab.questions.retries.storm import storm
 from meshlab.questions.retries.whatif import what_if
 
 
-def grid(force: Policy, count: int) -> list[Policy]:
+def grid(force: RetryPolicy, count: int) -> list[RetryPolicy]:
     """Tries, limits and pauses in all combinations, as many as are wanted."""
     limits: list[Limit | None] = [None]
     limits += [Concurrency(least, percent) for least in (1, 3, 10) for percent in (0, 5, 10, 20, 50)]

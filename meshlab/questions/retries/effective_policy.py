@@ -16,8 +16,7 @@ from meshlab.questions.retries.cube import long, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.lint import EdgePolicy
 from meshlab.questions.retries.settings import Policy
-from meshlab.questions.retries.simulate import Concurrency, Hop
-from meshlab.questions.retries.simulate import Policy as Chain
+from meshlab.questions.retries.simulate import Concurrency, Hop, RetryPolicy
 from meshlab.questions.retries.storm import Storm, depths
 
 __all__ = ["COLUMNS", "InForce", "in_force"]
@@ -56,7 +55,7 @@ class InForce:
         told_by``.
     """
 
-    chain: Chain
+    chain: RetryPolicy
     deadline_s: float
     patience: str
     table: pd.DataFrame
@@ -100,7 +99,9 @@ def in_force(
             }
         )
     deadline_s, patience = _deadline(all_edges, found, policy, gone)
-    return InForce(Chain("as it is", tuple(hops)), deadline_s, patience, pd.DataFrame(rows, columns=list(COLUMNS)))
+    return InForce(
+        RetryPolicy("as it is", tuple(hops)), deadline_s, patience, pd.DataFrame(rows, columns=list(COLUMNS))
+    )
 
 
 def _levels(all_edges: Edges, found: Storm) -> list[list[int]]:

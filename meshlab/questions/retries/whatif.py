@@ -24,13 +24,13 @@ from meshlab.questions.retries.simulate import (
     Cure,
     Ratio,
     Refused,
+    RetryPolicy,
     Tokens,
     calibrate,
     cuts,
     recover,
     simulate,
 )
-from meshlab.questions.retries.simulate import Policy as Chain
 from meshlab.questions.retries.storm import State, Storm
 
 __all__ = ["WhatIf", "what_if"]
@@ -81,7 +81,7 @@ class WhatIf:
     policies: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_POLICIES)))
     cure: Cure | None = None
     cures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_CURES)))
-    advised: Chain | None = None
+    advised: RetryPolicy | None = None
 
 
 def what_if(
@@ -145,13 +145,13 @@ def what_if(
     )
 
 
-def _step_s(chain: Chain, block_s: float) -> float:
+def _step_s(chain: RetryPolicy, block_s: float) -> float:
     """Five steps a try and more, a whole number of them in a block."""
     shortest = min((hop.per_try_s for hop in chain.hops if hop.per_try_s), default=1.0)
     return block_s / math.ceil(block_s / min(max(shortest / 5, 0.02), 0.2) - 1e-6)
 
 
-def _longest_s(chain: Chain) -> float:
+def _longest_s(chain: RetryPolicy) -> float:
     """How long a request can take at most; what a client that is more patient would do is the same."""
     first = chain.hops[0]
     if not first.per_try_s:
@@ -202,7 +202,7 @@ def _blocks(evidence: Evidence, all_edges: Edges, found: Storm, near: slice) -> 
     )
 
 
-def _alternatives(force: Chain) -> list[Chain]:
+def _alternatives(force: RetryPolicy) -> list[RetryPolicy]:
     """What people reach for, in the words of those who configure it."""
     budget = Concurrency(least=3, percent=20)
     one = [force.each("1 retry", retries=1)] if max(hop.retries for hop in force.hops) > 1 else []
@@ -215,7 +215,7 @@ def _alternatives(force: Chain) -> list[Chain]:
         if len(force.hops) > 1
         else []
     )
-    every: list[Chain] = []
+    every: list[RetryPolicy] = []
     if any(hop.per_try_s for hop in force.hops):
         every = [_with(force, f"time-outs of tries {word}", per_try_s=by) for word, by in _TIMES.items()]
     return [
@@ -233,10 +233,10 @@ def _alternatives(force: Chain) -> list[Chain]:
     ]
 
 
-def _with(force: Chain, name: str, **times: float) -> Chain:
+def _with(force: RetryPolicy, name: str, **times: float) -> RetryPolicy:
     """The same with times multiplied at every hop."""
     hops = (replace(hop, **{at: getattr(hop, at) * by for at, by in times.items()}) for hop in force.hops)
-    return Chain(name, tuple(hops))
+    return RetryPolicy(name, tuple(hops))
 
 
 def _cures(cure: Cure, drawn: pd.DataFrame) -> pd.DataFrame:

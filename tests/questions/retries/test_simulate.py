@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab.errors import ContractError, ParameterError
-from meshlab.questions.retries.simulate import Concurrency, Hop, Limit, Policy, Ratio, Service, Tokens, simulate
+from meshlab.questions.retries.simulate import Concurrency, Hop, Limit, Ratio, RetryPolicy, Service, Tokens, simulate
 from meshlab.questions.retries.simulate.limits import blocking, expected_limit
 from meshlab.questions.retries.simulate.run import reach
 
@@ -29,7 +29,7 @@ def down(steps: int = 400, begin: int = 50) -> np.ndarray:
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_going_on_from_a_state_is_going_on(limit: Limit | None) -> None:
-    policy = Policy("limited", (replace(HOP, limit=limit),) * 3)
+    policy = RetryPolicy("limited", (replace(HOP, limit=limit),) * 3)
     load, slower = np.full(400, 10.0), np.where(np.arange(400) < 150, 1.0, 20.0)
     whole = simulate([policy], SERVICE, load, slower)
     past = reach(policy, SERVICE, load[:200], slower[:200], step_s=0.1)
@@ -40,7 +40,7 @@ def test_going_on_from_a_state_is_going_on(limit: Limit | None) -> None:
 
 
 def test_a_state_of_other_time_outs_cannot_be_gone_on_with() -> None:
-    policy = Policy("as it is", (HOP,) * 3)
+    policy = RetryPolicy("as it is", (HOP,) * 3)
     past = reach(policy, SERVICE, np.full(5, 10.0), np.ones(5), step_s=0.1)
     with pytest.raises(ContractError, match="time-outs"):
         simulate([policy.each("longer", per_try_s=2.0)], SERVICE, np.full(5, 10.0), past=past)
@@ -48,30 +48,30 @@ def test_a_state_of_other_time_outs_cannot_be_gone_on_with() -> None:
 
 @pytest.mark.parametrize(("hops", "worst"), [(1, 4), (2, 16), (3, 64)])
 def test_hops_of_four_tries_multiply(hops: int, worst: int) -> None:
-    policy = Policy("four tries", (replace(HOP, retries=3),) * hops)
+    policy = RetryPolicy("four tries", (replace(HOP, retries=3),) * hops)
     assert policy.worst_case == worst
     runs = simulate([policy], replace(SERVICE, queue=0), np.full(400, 10.0), down())
     assert runs.amplification(30, 40)[0] == pytest.approx(worst, rel=0.01)
 
 
 def test_one_layer_adds() -> None:
-    policies = [Policy("all", (HOP,) * 3).only("last", -1), Policy("all", (HOP,) * 3).only("first", 0)]
+    policies = [RetryPolicy("all", (HOP,) * 3).only("last", -1), RetryPolicy("all", (HOP,) * 3).only("first", 0)]
     assert [policy.worst_case for policy in policies] == [3, 3]
     runs = simulate(policies, replace(SERVICE, queue=0), np.full(400, 10.0), down())
     np.testing.assert_allclose(runs.amplification(30, 40), 3.0, rtol=0.01)
 
 
 def test_a_linkerd_budget_is_a_share_of_requests() -> None:
-    policy = Policy("20 %", (replace(HOP, limit=Ratio(0.2, least_per_s=0.0)),))
+    policy = RetryPolicy("20 %", (replace(HOP, limit=Ratio(0.2, least_per_s=0.0)),))
     runs = simulate([policy], replace(SERVICE, queue=0), np.full(1000, 50.0), down(1000))
     assert runs.amplification(80, 100)[0] == pytest.approx(1.2, abs=0.01)
-    at_least = Policy("20 % and 10/s", (replace(HOP, limit=Ratio(0.2, least_per_s=10.0)),))
+    at_least = RetryPolicy("20 % and 10/s", (replace(HOP, limit=Ratio(0.2, least_per_s=10.0)),))
     runs = simulate([at_least], replace(SERVICE, queue=0), np.full(1000, 50.0), down(1000))
     assert runs.amplification(80, 100)[0] == pytest.approx(1.4, abs=0.01)
 
 
 def test_a_token_bucket_is_empty_when_nothing_succeeds() -> None:
-    policy = Policy("tokens", (replace(HOP, limit=Tokens(per_success=0.1, most=10)),))
+    policy = RetryPolicy("tokens", (replace(HOP, limit=Tokens(per_success=0.1, most=10)),))
     runs = simulate([policy], replace(SERVICE, queue=5), np.full(1000, 20.0), down(1000))
     # Ten retries in all.
     assert runs.attempts.sum() * 0.1 == pytest.approx(20 * 100 + 10, abs=1.0)
@@ -79,20 +79,20 @@ def test_a_token_bucket_is_empty_when_nothing_succeeds() -> None:
 
 def test_a_limit_on_concurrency_bounds_retries_that_time_out() -> None:
     # 3 places, each held for a second by a retry that times out: 3 a second at most, and nearly that.
-    policy = Policy("3", (replace(HOP, limit=Concurrency(3)),))
+    policy = RetryPolicy("3", (replace(HOP, limit=Concurrency(3)),))
     runs = simulate([policy], replace(SERVICE, queue=1e9), np.full(600, 50.0), down(600))
     extra = runs.attempts[0, 300:].mean() - 50
     assert 2.7 <= extra <= 3.01
 
 
 def test_it_hardly_bounds_refusals() -> None:
-    policy = Policy("3", (replace(HOP, limit=Concurrency(3)),))
+    policy = RetryPolicy("3", (replace(HOP, limit=Concurrency(3)),))
     runs = simulate([policy], replace(SERVICE, queue=0), np.full(600, 10.0), down(600))
     assert runs.amplification(40, 60)[0] > 2.5
 
 
 def test_long_pauses_only_put_off() -> None:
-    policies = [Policy("short", (HOP,)), Policy("long", (replace(HOP, back_off_s=2.0),))]
+    policies = [RetryPolicy("short", (HOP,)), RetryPolicy("long", (replace(HOP, back_off_s=2.0),))]
     runs = simulate(policies, replace(SERVICE, queue=0), np.full(900, 10.0), down(900))
     early = runs.amplification(5, 6)
     assert early[1] < early[0] - 0.5
@@ -100,21 +100,21 @@ def test_long_pauses_only_put_off() -> None:
 
 
 def test_a_route_that_ends_leaves_no_time_for_retries() -> None:
-    policy = Policy("1.5 s", (replace(HOP, route_s=1.5, retries=5),))
+    policy = RetryPolicy("1.5 s", (replace(HOP, route_s=1.5, retries=5),))
     runs = simulate([policy], replace(SERVICE, queue=1e9), np.full(400, 10.0), down())
     # The second try begins within 1.5 s, the third would not.
     assert runs.amplification(30, 40)[0] == pytest.approx(2.0, rel=0.02)
 
 
 def test_retries_off_at_run_time() -> None:
-    policy = Policy("off", (HOP,), off_from_s=20.0)
+    policy = RetryPolicy("off", (HOP,), off_from_s=20.0)
     runs = simulate([policy], replace(SERVICE, queue=0), np.full(400, 10.0), down())
     assert runs.amplification(10, 20)[0] == pytest.approx(3.0, rel=0.01)
     assert runs.amplification(21, 40)[0] == pytest.approx(1.0)
 
 
 def test_requests_beyond_capacity_are_not_answered() -> None:
-    runs = simulate([Policy("none", (Hop(route_s=3.0),))], replace(SERVICE, queue=30), np.full(600, 40.0))
+    runs = simulate([RetryPolicy("none", (Hop(route_s=3.0),))], replace(SERVICE, queue=30), np.full(600, 40.0))
     # 30 a second are done, the queue of a second is no hindrance to a time-out of three.
     assert runs.good[0, 300:].mean() == pytest.approx(30.0, rel=0.01)
     assert runs.waiting.max() <= 31
@@ -127,10 +127,10 @@ def test_the_toy_of_the_books() -> None:
     slower[100:200] = 1 / 0.3
     hop = Hop(retries=2, per_try_s=1.0)
     policies = [
-        Policy("none", (Hop(route_s=1.0),)),
-        Policy("three tries", (hop,)),
-        Policy("20 %", (replace(hop, limit=Ratio(0.2, least_per_s=0.0)),)),
-        Policy("tokens", (replace(hop, limit=Tokens()),)),
+        RetryPolicy("none", (Hop(route_s=1.0),)),
+        RetryPolicy("three tries", (hop,)),
+        RetryPolicy("20 %", (replace(hop, limit=Ratio(0.2, least_per_s=0.0)),)),
+        RetryPolicy("tokens", (replace(hop, limit=Tokens()),)),
     ]
     runs = simulate(policies, service, load, slower)
     assert np.isfinite(runs.recovery_s(20.0)).tolist() == [True, False, True, True]
@@ -143,7 +143,7 @@ def test_the_toy_of_the_books() -> None:
 
 
 def test_policies_do_not_disturb_each_other() -> None:
-    policies = [Policy(str(n), (replace(HOP, retries=n % 3, limit=LIMITS[n % 5]),) * 2) for n in range(70)]
+    policies = [RetryPolicy(str(n), (replace(HOP, retries=n % 3, limit=LIMITS[n % 5]),) * 2) for n in range(70)]
     load, slower = np.full(120, 10.0), np.ones(120)
     slower[30:60] = 20
     together = simulate(policies, SERVICE, load, slower)
@@ -154,7 +154,7 @@ def test_policies_do_not_disturb_each_other() -> None:
 
 
 def test_a_finer_step_says_the_same() -> None:
-    policies = [Policy("none", (HOP,) * 2), Policy("budget", (replace(HOP, limit=Concurrency(3, 20)),) * 2)]
+    policies = [RetryPolicy("none", (HOP,) * 2), RetryPolicy("budget", (replace(HOP, limit=Concurrency(3, 20)),) * 2)]
     found = []
     for step_s in (0.1, 0.05):
         load, slower = np.full(round(80 / step_s), 10.0), np.ones(round(80 / step_s))
@@ -186,7 +186,7 @@ def test_whatever_the_policy(
     cancels: bool,
     per_try: float,
 ) -> None:
-    policy = Policy("any", (Hop(retries, per_try, 2.0, limit=limit),) * hops)
+    policy = RetryPolicy("any", (Hop(retries, per_try, 2.0, limit=limit),) * hops)
     service = replace(SERVICE, queue=queue, cancels=cancels, deadline_s=1.5)
     slower = np.ones(80)
     slower[20:40] = slow
@@ -231,15 +231,15 @@ def test_the_limit_is_cut_to_whole_retries_at_a_high() -> None:
     "call",
     [
         lambda: simulate([], SERVICE, np.ones(5)),
-        lambda: simulate([Policy("no hop")], SERVICE, np.ones(5)),
-        lambda: simulate([Policy("1", (HOP,)), Policy("2", (HOP, HOP))], SERVICE, np.ones(5)),
-        lambda: simulate([Policy("1", (HOP,))], SERVICE, np.array([1.0, np.nan])),
-        lambda: simulate([Policy("1", (HOP,))], SERVICE, -np.ones(5)),
-        lambda: simulate([Policy("1", (HOP,))], SERVICE, np.ones((2, 5))),
-        lambda: simulate([Policy("1", (HOP,))], SERVICE, np.ones(5), np.ones(4)),
-        lambda: simulate([Policy("1", (HOP,))], SERVICE, np.ones(5), np.zeros(5)),
-        lambda: simulate([Policy("1", (HOP,))], replace(SERVICE, places=0), np.ones(5)),
-        lambda: simulate([Policy("1", (replace(HOP, retries=-1),))], SERVICE, np.ones(5)),
+        lambda: simulate([RetryPolicy("no hop")], SERVICE, np.ones(5)),
+        lambda: simulate([RetryPolicy("1", (HOP,)), RetryPolicy("2", (HOP, HOP))], SERVICE, np.ones(5)),
+        lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.array([1.0, np.nan])),
+        lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, -np.ones(5)),
+        lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.ones((2, 5))),
+        lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.ones(5), np.ones(4)),
+        lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.ones(5), np.zeros(5)),
+        lambda: simulate([RetryPolicy("1", (HOP,))], replace(SERVICE, places=0), np.ones(5)),
+        lambda: simulate([RetryPolicy("1", (replace(HOP, retries=-1),))], SERVICE, np.ones(5)),
     ],
 )
 def test_what_makes_no_sense(call: object) -> None:

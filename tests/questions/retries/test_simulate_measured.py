@@ -11,15 +11,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from meshlab.questions.retries.simulate import Concurrency, Hop, Policy, Runs, Service, simulate
+from meshlab.questions.retries.simulate import Concurrency, Hop, RetryPolicy, Runs, Service, simulate
 
 HALF = Service(places=3, service_s=0.1, queue=150, deadline_s=3.5)
 FULL = Service(places=3, service_s=0.05, queue=300, deadline_s=3.5)
-NONE = Policy("no limit", (Hop(retries=2, per_try_s=1.0, route_s=15.0),) * 3)
+NONE = RetryPolicy("no limit", (Hop(retries=2, per_try_s=1.0, route_s=15.0),) * 3)
 BUDGET = NONE.each("budget 20 %, at least 3", limit=Concurrency(least=3, percent=20))
 DEFAULT = NONE.each("max_retries 3", limit=Concurrency(least=3))
 OFF = replace(NONE, name="switched off at 130 s", off_from_s=130.0)
-PLAIN = Policy("no retries", (Hop(retries=0, route_s=3.0),) * 3)
+PLAIN = RetryPolicy("no retries", (Hop(retries=0, route_s=3.0),) * 3)
 BEGIN, END, STEPS = 60.0, 90.0, 1750
 
 

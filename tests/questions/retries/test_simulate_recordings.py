@@ -19,8 +19,8 @@ from meshlab.questions.retries.simulate import (
     Concurrency,
     Cure,
     Hop,
-    Policy,
     Refused,
+    RetryPolicy,
     calibrate,
     chance,
     recover,
@@ -28,9 +28,9 @@ from meshlab.questions.retries.simulate import (
 )
 
 DATA = Path(__file__).parents[3] / "data"
-STORM = Policy("as configured", (Hop(retries=2, per_try_s=1.0, route_s=15.0),) * 3)
+STORM = RetryPolicy("as configured", (Hop(retries=2, per_try_s=1.0, route_s=15.0),) * 3)
 BUDGET = STORM.each("budget", limit=Concurrency(least=3, percent=20))
-PLAIN = Policy("no retries", (Hop(retries=0, route_s=3.0),) * 3)
+PLAIN = RetryPolicy("no retries", (Hop(retries=0, route_s=3.0),) * 3)
 LENGTH = 5
 SERIES = 'istio_request{}{{reporter="destination",destination_canonical_service="ledger"}}'
 

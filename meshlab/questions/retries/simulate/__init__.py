@@ -1,7 +1,7 @@
 """What other retry policies would have done with the same load and the same trigger."""
 
 from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, Refused, calibrate
-from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Policy, Ratio, Tokens
+from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens
 from meshlab.questions.retries.simulate.recovery import Cure, chance, cuts, recover
 from meshlab.questions.retries.simulate.run import Runs, simulate
 from meshlab.questions.retries.simulate.service import Service
@@ -14,9 +14,9 @@ __all__ = [
     "Cure",
     "Hop",
     "Limit",
-    "Policy",
     "Ratio",
     "Refused",
+    "RetryPolicy",
     "Runs",
     "Service",
     "Tokens",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshlab.errors import ParameterError
-from meshlab.questions.retries.simulate.policy import Policy
+from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import simulate
 from meshlab.questions.retries.simulate.service import Service
 
@@ -91,7 +91,7 @@ class Refused:
 
 def calibrate(
     blocks: Blocks,
-    policy: Policy,
+    policy: RetryPolicy,
     *,
     begin_s: float,
     end_s: float,
@@ -108,7 +108,7 @@ def calibrate(
     Parameters
     ----------
     blocks : Blocks
-    policy : Policy
+    policy : RetryPolicy
         The one in force.
     begin_s, end_s : float
         The trigger, on the clock of `blocks`.
@@ -164,7 +164,7 @@ def calibrate(
 
 def _checked(
     blocks: Blocks,
-    policy: Policy,
+    policy: RetryPolicy,
     service: Service,
     slower: float,
     trigger: tuple[float, float],

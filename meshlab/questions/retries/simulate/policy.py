@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-__all__ = ["UNLIMITED", "Concurrency", "Hop", "Limit", "Policy", "Ratio", "Tokens"]
+__all__ = ["UNLIMITED", "Concurrency", "Hop", "Limit", "Ratio", "RetryPolicy", "Tokens"]
 
 # Envoy's back-off: full jitter below a bound that doubles with each try, ten times the base at most.
 _CAP: Final = 10.0
@@ -98,7 +98,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RetryPolicy:
     """A name, and what every hop does, the outermost first.
 
     Parameters
@@ -113,11 +113,11 @@ class Policy:
     hops: tuple[Hop, ...] = field(default=())
     off_from_s: float = float("inf")
 
-    def each(self, name: str, **changes: object) -> Policy:
+    def each(self, name: str, **changes: object) -> RetryPolicy:
         """The same with these fields changed at every hop."""
         return replace(self, name=name, hops=tuple(replace(hop, **changes) for hop in self.hops))  # type: ignore[arg-type]
 
-    def only(self, name: str, layer: int) -> Policy:
+    def only(self, name: str, layer: int) -> RetryPolicy:
         """The same with retries at one hop alone; -1 is the one next to the service."""
         kept = layer % len(self.hops)
         hops = tuple(hop if at == kept else replace(hop, retries=0) for at, hop in enumerate(self.hops))

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.questions.retries.simulate.calibration import Calibrated
-from meshlab.questions.retries.simulate.policy import Policy
+from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import Runs, reach, simulate
 
 __all__ = ["Cure", "chance", "cuts", "recover"]
@@ -47,13 +47,13 @@ class Cure:
     load_share_s: float
 
 
-def recover(known: Calibrated, policy: Policy, at_s: float, *, within_s: float = 60.0) -> Cure:
+def recover(known: Calibrated, policy: RetryPolicy, at_s: float, *, within_s: float = 60.0) -> Cure:
     """Find what would end a storm within a time, were arrivals even.
 
     Parameters
     ----------
     known : Calibrated
-    policy : Policy
+    policy : RetryPolicy
         The one in force.
     at_s : float
         When help comes, seconds from the first step: after the trigger.
@@ -79,7 +79,7 @@ def recover(known: Calibrated, policy: Policy, at_s: float, *, within_s: float =
 
 def chance(
     known: Calibrated,
-    policy: Policy,
+    policy: RetryPolicy,
     at_s: float,
     share: float,
     *,
@@ -101,7 +101,7 @@ def chance(
 
 def cuts(
     known: Calibrated,
-    policy: Policy,
+    policy: RetryPolicy,
     at_s: float,
     shares: Sequence[float],
     *,
@@ -131,7 +131,7 @@ def cuts(
 
 def _drawn(
     known: Calibrated,
-    policy: Policy,
+    policy: RetryPolicy,
     at_s: float,
     shares: Sequence[float],
     rng: np.random.Generator,
@@ -153,7 +153,7 @@ def _usual(known: Calibrated, at_s: float) -> float:
     return float(past[-min(len(past), round(30 / known.step_s)) :].mean())
 
 
-def _after(known: Calibrated, policies: list[Policy], load: Floats, at_s: float) -> Runs:
+def _after(known: Calibrated, policies: list[RetryPolicy], load: Floats, at_s: float) -> Runs:
     """Go on from what the policy in force has come to by then."""
     begin = round(at_s / known.step_s)
     slower = np.ones(begin + load.shape[1])

@@ -8,17 +8,16 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from meshlab.errors import ParameterError
-from meshlab.questions.retries.simulate.chain import Chain
-from meshlab.questions.retries.simulate.policy import Policy
+from meshlab.errors import ContractError, ParameterError
+from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.service import Service
-from meshlab.questions.retries.simulate.tables import Tables
+from meshlab.questions.retries.simulate.state import State, begin
+from meshlab.questions.retries.simulate.step import step
+from meshlab.questions.retries.simulate.tables import Floats, Tables
 
 __all__ = ["Runs", "reach", "simulate"]
-
-Floats = NDArray[np.float64]
 
 RECOVERED: Final = 0.9
 """Share of the load that has to be answered..."""
@@ -35,13 +34,13 @@ class Runs:
 
     Attributes
     ----------
-    policies : tuple of Policy
+    policies : tuple of RetryPolicy
     step_s : float
     offered, attempts, good, waiting : ndarray of float64, shape (policies, steps)
         Requests a second, attempts a second at the service, requests a second answered in time, attempts in the queue.
     """
 
-    policies: tuple[Policy, ...]
+    policies: tuple[RetryPolicy, ...]
     step_s: float
     offered: Floats
     attempts: Floats
@@ -113,32 +112,34 @@ class Runs:
 
 
 def simulate(
-    policies: Sequence[Policy],
+    policies: Sequence[RetryPolicy],
     service: Service,
     load_per_s: ArrayLike,
     slower: ArrayLike = 1.0,
     *,
     step_s: float = 0.1,
-    past: Chain | None = None,
+    past: State | None = None,
 ) -> Runs:
     """Run policies against a load and a trigger.
 
     Parameters
     ----------
-    policies : sequence of Policy
+    policies : sequence of RetryPolicy
     service : Service
     load_per_s : array_like, shape (steps,) or (policies, steps)
         Requests that clients make, not their retries.
     slower : array_like, shape (steps,) or a number
         How many times its usual time the service takes: the trigger.
     step_s : float
-    past : Chain, optional
+    past : State, optional
         What has been until now, under one policy (`reach`): each policy goes on from there.
 
     Raises
     ------
     ParameterError
         The shapes do not fit, or the load or the service is impossible.
+    ContractError
+        The past is of several policies, or of one with other hops, tries or time-outs.
     """
     load = np.asarray(load_per_s, dtype=np.float64)
     if not len(policies):
@@ -154,21 +155,24 @@ def simulate(
         raise ParameterError("a service without places, time or deadline answers nothing", "give positive numbers")
     factor = np.broadcast_to(factor, load.shape[1:])
     attempts, good, waiting = (np.empty(load.shape) for _ in range(3))
-    for begin in range(0, len(policies), _TOGETHER):
-        rows = slice(begin, begin + _TOGETHER)
-        tables = Tables.of(policies[rows], step_s, service.deadline_s)
-        chain = Chain(tables, service, step_s) if past is None else past.branch(tables)
+    for first in range(0, len(policies), _TOGETHER):
+        rows = slice(first, first + _TOGETHER)
+        tables = Tables.of(policies[rows], service, step_s)
+        if past is not None and not past.fits(tables):
+            raise ContractError("a state can be resumed only by policies with the same hops, tries and time-outs")
+        state = begin(tables) if past is None else past.repeat(len(tables.rows))
         for at in range(load.shape[1]):
-            moment = chain.step(load[rows, at], float(factor[at]))
-            attempts[rows, at] = moment.attempts / step_s
-            good[rows, at] = moment.good / step_s
-            waiting[rows, at] = moment.waiting
+            state = step(state, tables, load[rows, at], float(factor[at]))
+            attempts[rows, at] = state.attempts / step_s
+            good[rows, at] = state.good / step_s
+            waiting[rows, at] = state.waiting
     return Runs(tuple(policies), step_s, np.array(load), attempts, good, waiting)
 
 
-def reach(policy: Policy, service: Service, load_per_s: Floats, slower: Floats, *, step_s: float) -> Chain:
+def reach(policy: RetryPolicy, service: Service, load_per_s: Floats, slower: Floats, *, step_s: float) -> State:
     """The state in which a load and a trigger, both of shape (steps,), leave one policy."""
-    chain = Chain(Tables.of([policy], step_s, service.deadline_s), service, step_s)
+    tables = Tables.of([policy], service, step_s)
+    state = begin(tables)
     for load, factor in zip(load_per_s, slower, strict=True):
-        chain.step(np.array([load]), float(factor))
-    return chain
+        state = step(state, tables, np.array([load]), float(factor))
+    return state

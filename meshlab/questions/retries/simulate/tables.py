@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meshlab.errors import ParameterError
-from meshlab.questions.retries.simulate.policy import Concurrency, Hop, Policy, Ratio, Tokens
+from meshlab.questions.retries.simulate.policy import Concurrency, Hop, Ratio, RetryPolicy, Tokens
+from meshlab.questions.retries.simulate.service import Service
 
-__all__ = ["Tables"]
+__all__ = ["Floats", "Tables"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -19,10 +22,22 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """What `policies` say, in steps.
+    """What policies say of a service, in steps.
 
     Attributes
     ----------
+    service : Service
+    step_s : float
+    rows : ndarray of int64, shape (policies,)
+        Their numbers.
+    waits : tuple of ndarray of int64, shape (policies,)
+        Steps for which the client waits for a request, and each hop for a try.
+    rings : tuple of int
+        Slots of time that are kept for each of these.
+    may : ndarray of bool, shape (policies, hops, tries)
+        Whether a try of this number may be followed by another.
+    is_retry : tuple of ndarray of float64
+        Which of a hop's masses in flight are of retries, flat.
     retries : ndarray of int64, shape (policies, hops)
     lasts : ndarray of int64, shape (policies, hops)
         Steps after which a try is given up.
@@ -43,6 +58,13 @@ class Tables:
         Step from which there are no retries.
     """
 
+    service: Service
+    step_s: float
+    rows: Ints
+    waits: tuple[Ints, ...]
+    rings: tuple[int, ...]
+    may: NDArray[np.bool_]
+    is_retry: tuple[Floats, ...]
     retries: Ints
     lasts: Ints
     ends: NDArray[np.bool_]
@@ -60,7 +82,7 @@ class Tables:
     off_from: Floats
 
     @classmethod
-    def of(cls, policies: Sequence[Policy], step_s: float, deadline_s: float) -> Tables:
+    def of(cls, policies: Sequence[RetryPolicy], service: Service, step_s: float) -> Tables:
         """Read policies.
 
         Raises
@@ -76,32 +98,42 @@ class Tables:
         for hop in {hop for policy in policies for hop in policy.hops}:
             if hop.retries < 0 or min(hop.per_try_s, hop.route_s, hop.back_off_s) < 0:
                 raise ParameterError("a hop has a negative number of retries or a negative time", "0 means none")
-        hops = [[(hop, *_lasting(hop, deadline_s)) for hop in policy.hops] for policy in policies]
         tries = 1 + max(hop.retries for policy in policies for hop in policy.hops)
 
-        def table(read: object) -> Floats:
-            return np.array([[read(one) for one in row] for row in hops], dtype=np.float64)  # type: ignore[operator]
+        def table(read: Callable[[Hop], object]) -> NDArray[Any]:
+            return np.array([[read(hop) for hop in policy.hops] for policy in policies])
 
         def steps(times: Floats) -> Ints:
             return np.maximum(np.round(np.minimum(times, 1e9) / step_s), 1).astype(np.int64)
 
-        limits = [[hop.limit for hop in policy.hops] for policy in policies]
-
         def limit(kind: type, name: str, other: float) -> Floats:
-            return np.array([[getattr(one, name) if isinstance(one, kind) else other for one in row] for row in limits])
+            return table(lambda hop: float(getattr(hop.limit, name)) if isinstance(hop.limit, kind) else other)
 
-        ratio = np.array([[isinstance(one, Ratio) for one in row] for row in limits])
-        tokens = np.array([[isinstance(one, Tokens) for one in row] for row in limits])
+        retries = table(lambda hop: hop.retries).astype(np.int64)
+        lasts = steps(table(lambda hop: _lasting(hop, service.deadline_s)[0]))
+        # Hop 0 is the client: its "tries" are the requests, and they last until its deadline.
+        client = np.full(len(policies), max(round(service.deadline_s / step_s), 1), dtype=np.int64)
+        waits = (client, *lasts.T)
+        rings = tuple(int(wait.max()) + 1 for wait in waits)
+        number = np.arange(tries)
+        masses = [(issued, begun + 1, tries) for begun, issued in pairwise(rings)]
         return cls(
-            retries=table(lambda one: one[0].retries).astype(np.int64),
-            lasts=steps(table(lambda one: one[1])),
-            ends=table(lambda one: one[2]).astype(np.bool_),
-            route=steps(table(lambda one: one[0].route_s or np.inf)),
-            soon=np.array([[[_soon(one[0], k, step_s) for k in range(1, tries + 1)] for one in row] for row in hops]),
-            pause_s=table(lambda one: one[0].pause_s(1)),
+            service=service,
+            step_s=step_s,
+            rows=np.arange(len(policies)),
+            waits=waits,
+            rings=rings,
+            may=number < retries[:, :, None],
+            is_retry=tuple(np.broadcast_to(number > 0, shape).reshape(-1).astype(np.float64) for shape in masses),
+            retries=retries,
+            lasts=lasts,
+            ends=table(lambda hop: _lasting(hop, service.deadline_s)[1]),
+            route=steps(table(lambda hop: hop.route_s or np.inf)),
+            soon=table(lambda hop: [_soon(hop, retry, step_s) for retry in range(1, tries + 1)]),
+            pause_s=table(lambda hop: hop.pause_s(1)),
             least=limit(Concurrency, "least", np.inf),
             percent=limit(Concurrency, "percent", 0.0),
-            has_bucket=ratio | tokens,
+            has_bucket=table(lambda hop: isinstance(hop.limit, Ratio | Tokens)),
             per_request=limit(Ratio, "share", 0.0),
             per_success=limit(Tokens, "per_success", 0.0),
             per_s=limit(Ratio, "least_per_s", 0.0),
