@@ -22,11 +22,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
-from meshlab.questions.canary.arms import Durations, Outcomes
+from meshlab.questions.canary.durations import Durations
 from meshlab.questions.canary.error_rate import error_rate
 from meshlab.questions.canary.kayenta import Classification, judge_metric
 from meshlab.questions.canary.latency import latency
-from meshlab.questions.canary.multiple_testing import failing
+from meshlab.questions.canary.multiple_testing import failing_metrics
+from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.settings import Policy
 from meshlab.questions.canary.slow import slow
 from meshlab.stats.blocks import Blocks
@@ -49,7 +50,7 @@ class Design:
     per_minute : int
         Requests of both arms together.
     errors : float
-        The canary's error share over the baseline's.
+        The canary's error rate over the baseline's.
     slower : float
         The canary's service time over the baseline's.
     """
@@ -108,7 +109,7 @@ def judged(design: Design, seed: int, *, with_kayenta: bool) -> Seen:
         "latency": (later["upper"] < 0.5 + POLICY.latency_margin).to_numpy(),
         "slow": tail["log_below"].fillna(0.0).to_numpy() >= pass_from,
     }
-    fails = [failing({name: logs[at] for name, logs in evidence.items()}, STAKES, POLICY.alpha) for at in index]
+    fails = [failing_metrics({name: logs[at] for name, logs in evidence.items()}, STAKES, POLICY.alpha) for at in index]
     bad = np.array([any(not tolerated[name][at] for name in fails[at]) for at in index])
     good = np.logical_and.reduce(list(tolerated.values()))
     return Seen(

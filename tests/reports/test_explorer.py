@@ -30,7 +30,7 @@ def test_the_verdict_changes_with_the_service(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(explorer, "connect", lambda *a, **k: times.append(1) or real(*a, **k))
     page = asked()
     assert (page.word, page.result.verdict.value) == ("FAIL", "FAIL")
-    assert page.said.startswith("✖ FAIL  Roll back v2: it fails 3.06 %")
+    assert page.said.startswith("✖ FAIL  Roll back v2: 3.06 % of requests fail")
     assert "Roll back v2" in page._verdict.value
     assert page._figures.value.count("<img") == 4
     assert page._figures.value.count('alt="') == 4

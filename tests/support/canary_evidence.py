@@ -28,6 +28,7 @@ def identity(version: str) -> dict[str, str]:
         "destination_namespace": "shop",
         "destination_service": "catalog",
         "destination_version": version,
+        "arm": version,
     }
 
 

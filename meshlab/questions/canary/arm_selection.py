@@ -15,9 +15,9 @@ from meshlab.core.subject import Subject
 from meshlab.errors import ParameterError
 from meshlab.questions.canary.scope import Scope
 
-__all__ = ["WORDS", "Chosen", "found", "kin", "named"]
+__all__ = ["DIMENSIONS", "PRIMARY", "UNNAMED", "ArmSelection", "find_arms", "named_arms", "related_services"]
 
-_WAYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+_DIMENSIONS_OF: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "version": ("destination_version",),
         "workload": ("destination_workload",),
@@ -25,14 +25,12 @@ _WAYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "service": ("destination_service",),
     }
 )
-WORDS: Final = tuple(word for words in _WAYS.values() for word in words)
-"""All words of the vocabulary that may tell arms apart."""
+DIMENSIONS: Final = tuple(dimension for dimensions in _DIMENSIONS_OF.values() for dimension in dimensions)
+"""All dimensions of the metrics that may tell arms apart."""
 
-_WAY_OF: Final = MappingProxyType({word: way for way, words in _WAYS.items() for word in words})
+_ARM_BY: Final = MappingProxyType({name: arm_by for arm_by, names in _DIMENSIONS_OF.items() for name in names})
 
-# Nobody chose these names, so they are looked at in the order of how much they tell: Argo Rollouts sets its hash for
-# this purpose, people set versions, and every deployment has a hash.
-_UNNAMED: Final = (
+UNNAMED: Final = (
     "destination_rollout_hash",
     "destination_version",
     "destination_template_hash",
@@ -40,54 +38,57 @@ _UNNAMED: Final = (
     "destination_workload",
     "destination_service",
 )
-_PRIMARY: Final = "-primary"
+"""The order in which arms that nobody named are looked for: Argo Rollouts sets its hash for this very purpose, people
+set versions, and every deployment has a hash."""
+PRIMARY: Final = "-primary"
+"""What Flagger appends to the name of the workload and service that are in production."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Chosen:
+class ArmSelection:
     """Which arms are compared, and why.
 
     Parameters
     ----------
     arm_by : str
         ``version``, ``workload``, ``revision`` or ``service``.
-    word : str
-        The word of the vocabulary that holds the arms' names.
+    dimension : str
+        The dimension of the metrics that holds the arms' names.
     baseline, canary : str
     reason : str
         Why these, in a few words.
     """
 
     arm_by: str
-    word: str
+    dimension: str
     baseline: str
     canary: str
     reason: str
 
     def __str__(self) -> str:
         arms = f"canary {plain(self.canary)} against baseline {plain(self.baseline)}"
-        return f"compared by {self.arm_by}: {arms}, {self.reason}"
+        return f"Compared by {self.arm_by}: {arms}, {self.reason}."
 
     __repr__ = __str__
 
 
-def kin(scope: Scope, subject: Subject) -> tuple[str, ...]:
-    """Names of services and workloads that may be arms of a subject beside its own: Flagger's, and the named ones."""
+def related_services(scope: Scope, subject: Subject) -> tuple[str, ...]:
+    """Services and workloads that may be arms of a subject besides its own: Flagger's, and the named ones."""
     if scope.arm_by in {"version", "revision"}:
         return ()
-    flaggers = (f"{name}{_PRIMARY}" for name in subject.services if not name.endswith(_PRIMARY))
-    bases = (name.removesuffix(_PRIMARY) for name in subject.services if name.endswith(_PRIMARY))
+    primaries = (f"{name}{PRIMARY}" for name in subject.services if not name.endswith(PRIMARY))
+    bases = (name.removesuffix(PRIMARY) for name in subject.services if name.endswith(PRIMARY))
     given = (name for name in (scope.baseline, scope.canary) if name)
-    return tuple(dict.fromkeys((*flaggers, *bases, *given)))
+    return tuple(dict.fromkeys((*primaries, *bases, *given)))
 
 
-def named(seen: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> Chosen:
-    """The first way in which both named arms were ever seen.
+def named_arms(labels: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> ArmSelection:
+    """The first dimension that has both named arms.
 
     Parameters
     ----------
-    seen : DataFrame
-        With `WORDS`: what the store has seen of the subject.
+    labels : DataFrame
+        With `DIMENSIONS`: what the store has of the subject.
     scope : Scope
         With both arms.
     subject : Subject
@@ -96,24 +97,25 @@ def named(seen: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> Ch
     Raises
     ------
     ParameterError
-        There is no such way; what was seen in each is listed.
+        There is no such dimension; what each has is listed.
     """
-    for way in _ways(scope):
-        for word in _WAYS[way]:
-            if {scope.baseline, scope.canary} <= set(seen[word]):
-                return Chosen(way, word, scope.baseline, scope.canary, "as named")
-    raise _no_arms(seen, scope, subject, source)
+    for arm_by in _candidates(scope):
+        for dimension in _DIMENSIONS_OF[arm_by]:
+            if {scope.baseline, scope.canary} <= set(labels[dimension]):
+                return ArmSelection(arm_by, dimension, scope.baseline, scope.canary, "as named")
+    raise _no_arms(labels, scope, subject, source)
 
 
-def found(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, source: str) -> Chosen:
-    """The arms that served requests, where it is beyond doubt which is the baseline.
+def find_arms(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, source: str) -> ArmSelection:
+    """The arms that served requests, where there is no doubt which is the baseline.
 
-    Flagger's pair ``X-primary`` and ``X``; else two names of one way, of which the earlier seen is the baseline.
+    Flagger's pair ``X-primary`` and ``X``; else two names of one dimension, of which the earlier is the baseline.
 
     Parameters
     ----------
     counts : iterable of DataFrame
-        With `WORDS`, ``block`` and ``count``: requests in blocks of time, of both sides.
+        With ``block`` and ``count``: requests in blocks of time, of both sides; of `DIMENSIONS` those that were asked
+        for.
     scope : Scope
         Without arms.
     subject : Subject
@@ -122,63 +124,70 @@ def found(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, source
     Raises
     ------
     ParameterError
-        No way has two arms, or both were there from the first moment on.
+        No dimension has two arms, or both were there from the first moment on.
     """
-    tables = [frame for frame in counts if len(frame)]
-    ways = _ways(scope)
-    arms = {word: _arms(tables, word) for word in WORDS}
-    for word in ("destination_workload", "destination_service"):
-        for name in arms[word].index if _WAY_OF[word] in ways else ():
-            if (base := str(name).removesuffix(_PRIMARY)) != name and base in arms[word].index:
-                return Chosen(_WAY_OF[word], word, str(name), base, "named as Flagger names them")
-    for word in (w for w in _UNNAMED if _WAY_OF[w] in ways):
-        mine = arms[word]
-        if len(mine) != 2:
+    tables = [frame.reindex(columns=[*DIMENSIONS, "block", "count"], fill_value="") for frame in counts if len(frame)]
+    allowed = _candidates(scope)
+    arms = {dimension: _arms(tables, dimension) for dimension in DIMENSIONS if _ARM_BY[dimension] in allowed}
+    for dimension in ("destination_workload", "destination_service"):
+        for name in map(str, arms[dimension].index if dimension in arms else ()):
+            if (base := name.removesuffix(PRIMARY)) != name and base in arms[dimension].index:
+                return ArmSelection(_ARM_BY[dimension], dimension, name, base, "named as Flagger names them")
+    for dimension in UNNAMED:
+        if dimension not in arms or len(mine := arms[dimension]) != 2:
             continue
         first, second = (str(name) for name in mine.sort_values("first").index)
         if mine["first"].nunique() == 1:
-            one, other = plain(first), plain(second)
-            when = "came at the same time" if mine["first"].iloc[0] else "were both there when the window starts"
-            raise ParameterError(
-                f"{one} and {other} of {plain(subject)} {when}, so which one is the baseline cannot be told",
-                f'write baseline = "{one}" and canary = "{other}", or the other way round, or start the window earlier',
-            )
-        return Chosen(_WAY_OF[word], word, first, second, "because the baseline was there first")
-    seen = pd.concat(tables)[list(WORDS)] if tables else pd.DataFrame(columns=list(WORDS), dtype=str)
-    raise _no_arms(seen, scope, subject, source)
+            raise _same_start(first, second, subject, at_start=not mine["first"].iloc[0])
+        return ArmSelection(_ARM_BY[dimension], dimension, first, second, "because the baseline was there first")
+    labels = pd.concat(tables) if tables else pd.DataFrame(columns=list(DIMENSIONS), dtype=str)
+    raise _no_arms(labels, scope, subject, source)
 
 
-def _ways(scope: Scope) -> tuple[str, ...]:
-    return (scope.arm_by,) if scope.arm_by else tuple(_WAYS)
+def _candidates(scope: Scope) -> tuple[str, ...]:
+    return (scope.arm_by,) if scope.arm_by else tuple(_DIMENSIONS_OF)
 
 
-def _arms(tables: list[pd.DataFrame], word: str) -> pd.DataFrame:
-    """The arms of one way that served requests: first block, by name."""
-    rows = [t.loc[t[word] != "", [word, "block", "count"]] for t in tables]
+def _arms(tables: list[pd.DataFrame], dimension: str) -> pd.DataFrame:
+    """The arms of one dimension that served requests: first block, by name."""
+    rows = [table.loc[table[dimension] != "", [dimension, "block", "count"]] for table in tables]
     if not rows:
         return pd.DataFrame(columns=["first", "count"])
-    found = pd.concat(rows).groupby(word).agg(first=("block", "min"), count=("count", "sum"))
-    return found[found["count"] > 0]
+    arms = pd.concat(rows).groupby(dimension).agg(first=("block", "min"), count=("count", "sum"))
+    return arms[arms["count"] > 0]
 
 
-def _no_arms(seen: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> ParameterError:
-    """What was seen in each way, and the nearest names."""
-    names = {way: sorted({n for word in _WAYS[way] for n in seen[word]} - {""}) for way in _ways(scope)}
-    listed = "; ".join(f"{way}: {', '.join(map(plain, known[:8])) or 'none'}" for way, known in names.items())
+def _same_start(first: str, second: str, subject: Subject, *, at_start: bool) -> ParameterError:
+    names = plain(first), plain(second)
+    when = "were both there when the window starts" if at_start else "came at the same time"
+    return ParameterError(
+        f"{names[0]} and {names[1]} of {plain(subject)} {when}, so either may be the baseline",
+        f'write baseline = "{names[0]}" and canary = "{names[1]}", or the reverse, or start the window earlier',
+    )
+
+
+def _no_arms(labels: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> ParameterError:
+    """What the store has of each kind, and the nearest names."""
+    names = {
+        arm_by: sorted({name for dimension in _DIMENSIONS_OF[arm_by] for name in labels[dimension]} - {""})
+        for arm_by in _candidates(scope)
+    }
+    listed = "; ".join(f"{arm_by}: {', '.join(map(plain, known[:8])) or 'none'}" for arm_by, known in names.items())
     if not scope.baseline:
         return ParameterError(
-            f"the two arms of {plain(subject)} are not to be found in {plain(source)}", f"name them; seen were {listed}"
+            f"{plain(source)} has no two arms of {plain(subject)}",
+            f"name them; it has {listed}",
         )
     missing = [arm for arm in (scope.baseline, scope.canary) if not any(arm in known for known in names.values())]
     if not missing:
         return ParameterError(
-            f"{plain(scope.baseline)!r} and {plain(scope.canary)!r} of {plain(subject)} were never seen as names of "
-            f"one kind in {plain(source)}",
-            f"name two of one kind; seen were {listed}",
+            f"{plain(scope.baseline)!r} and {plain(scope.canary)!r} of {plain(subject)} are names of different kinds "
+            f"in {plain(source)}",
+            f"name two of one kind; it has {listed}",
         )
-    near = [n for way in names for n in difflib.get_close_matches(missing[0], names[way], 3)]
+    near = [name for known in names.values() for name in difflib.get_close_matches(missing[0], known, 3)]
     meant = f"did you mean {', '.join(map(plain, dict.fromkeys(near)))}? " if near else ""
     return ParameterError(
-        f"{scope.arm_by or 'version'} of {plain(subject)} {plain(missing[0])!r} was never seen in {plain(source)}",
-        f"{meant}seen were {listed}",
+        f"{plain(source)} has no {scope.arm_by or 'version'} {plain(missing[0])!r} of {plain(subject)}",
+        f"{meant}it has {listed}",
     )

@@ -1,4 +1,4 @@
-"""What a Bayesian would believe of the error shares: for people, beside the evidence that the verdict rests on.
+"""What a Bayesian would believe of the error rates: for people; the verdict does not rest on it.
 
 Beta(1/2, 1/2) before (Jeffreys), the counts of the whole window after. It is not proof against peeking: who looks
 until it says what is hoped for will see it.
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
-from meshlab.questions.canary.arms import Outcomes
+from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.settings import Policy
 
 __all__ = ["beliefs"]
@@ -18,21 +18,21 @@ __all__ = ["beliefs"]
 _POINTS = 600
 
 
-def beliefs(outcomes: Outcomes, phi: float, policy: Policy) -> pd.DataFrame:
-    """Beliefs about the error shares.
+def beliefs(outcomes: Outcomes, phi: float, settings: Policy) -> pd.DataFrame:
+    """Beliefs about the error rates.
 
     Parameters
     ----------
     outcomes : Outcomes
     phi : float
         Dispersion by which the counts are divided.
-    policy : Policy
+    settings : Policy
 
     Returns
     -------
     DataFrame
         ``belief, value`` and ``unit``, one row each; empty without requests in both arms. The ratio's interval holds
-        the ratio with the policy's level.
+        the ratio with the settings' level.
     """
     if not all(outcomes.requests):
         return pd.DataFrame(columns=["belief", "value", "unit"])
@@ -43,15 +43,15 @@ def beliefs(outcomes: Outcomes, phi: float, policy: Policy) -> pd.DataFrame:
     ]
     # All pairs of evenly spaced quantiles: an integral without chance.
     base, other = drawn[0][:, None], drawn[1][None, :]
-    margin = np.maximum(policy.error_margin.absolute, policy.error_margin.relative * base)
-    ratio = np.quantile((other / base).ravel(), [policy.alpha / 2, 0.5, 1 - policy.alpha / 2])
-    level = f"{100 * policy.level:g} %"
+    margin = np.maximum(settings.error_margin.absolute, settings.error_margin.relative * base)
+    ratio = np.quantile((other / base).ravel(), [settings.alpha / 2, 0.5, 1 - settings.alpha / 2])
+    level = f"{100 * settings.level:g} %"
     return pd.DataFrame(
         [
             ("the canary fails more often", float((other > base).mean()), "probability"),
             ("by more than is tolerated", float((other > base + margin).mean()), "probability"),
             ("loss expected from promoting it", 100 * float(np.maximum(other - base, 0).mean()), "points"),
-            ("ratio of the shares", float(ratio[1]), "times"),
+            ("ratio of the error rates", float(ratio[1]), "times"),
             (f"ratio, lower end ({level})", float(ratio[0]), "times"),
             (f"ratio, upper end ({level})", float(ratio[2]), "times"),
         ],

@@ -46,7 +46,7 @@ def subject_of(mesh: Mesh, window: Window, scope: Scope) -> Subject:
         if (first.cluster, first.namespace) != (second.cluster, second.namespace):
             raise
         return dataclasses.replace(first, service=scope.service, spans=(*first.services, *second.services))
-    return mesh.kin(subject, arm_selection.kin(scope, subject), window)
+    return mesh.kin(subject, arm_selection.related_services(scope, subject), window)
 
 
 def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: Policy | None = None) -> Evidence:
@@ -77,7 +77,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     block_ms = (policy or Policy()).block_ms
     subject = subject_of(mesh, window, scope) if scope else None
     where = mesh.where(subject) if subject else []
-    words: Sequence[str] = arm_selection.WORDS if scope else (_ALL,)
+    words: Sequence[str] = arm_selection.DIMENSIONS if scope else (_ALL,)
     by = tuple(dict.fromkeys((*IDENTITY, *words)))
 
     def counts(reporter: Reporter) -> Answer:
@@ -92,19 +92,21 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
 
     chosen = None
     if scope and subject and scope.baseline:
-        chosen = arm_selection.named(mesh.seen(subject, window, arm_selection.WORDS), scope, subject, mesh.source)
+        chosen = arm_selection.named_arms(
+            mesh.seen(subject, window, arm_selection.DIMENSIONS), scope, subject, mesh.source
+        )
     answers = {"source": counts(Reporter.SOURCE), "destination": counts(Reporter.DESTINATION)}
     if scope and subject and chosen is None:
-        chosen = arm_selection.found((a.frame for a in answers.values()), scope, subject, mesh.source)
-    word = chosen.word if chosen else _ALL
+        chosen = arm_selection.find_arms((a.frame for a in answers.values()), scope, subject, mesh.source)
+    word = chosen.dimension if chosen else _ALL
     answers["latency"] = buckets(Reporter.DESTINATION)
     notes: dict[str, str] = {}
     if not _has_arms(answers["latency"].frame, word, chosen):
-        # Some proxies report one side only: what the callers waited for is told better than nothing.
+        # Some proxies report one side only: what the callers waited for is better than nothing.
         other = buckets(Reporter.SOURCE)
         if _has_arms(other.frame, word, chosen):
             answers["latency"] = other
-            notes["latency"] = "as the callers waited: the service's own proxies do not tell"
+            notes["latency"] = "Measured at the source: the service's own proxies export no durations."
     frames = {name: _by_arm(answer.frame, word) for name, answer in answers.items()}
     empty = {name for name, frame in frames.items() if frame.empty}
     answers["restarts"] = mesh.restarts(window, (*IDENTITY, *_POD), where, reporter=Reporter.DESTINATION)
@@ -121,13 +123,13 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     )
 
 
-def _has_arms(frame: pd.DataFrame, word: str, chosen: arm_selection.Chosen | None) -> bool:
+def _has_arms(frame: pd.DataFrame, word: str, chosen: arm_selection.ArmSelection | None) -> bool:
     return bool(frame[word].isin([chosen.baseline, chosen.canary]).any()) if chosen else not frame.empty
 
 
 def _by_arm(frame: pd.DataFrame, word: str) -> pd.DataFrame:
     """Counts by service and arm, without the other words that might have told arms apart."""
-    keys = [c for c in frame.columns if c not in (*arm_selection.WORDS, "count") or c in (*IDENTITY, word)]
+    keys = [c for c in frame.columns if c not in (*arm_selection.DIMENSIONS, "count") or c in (*IDENTITY, word)]
     if len(keys) < len(frame.columns) - 1:
         frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
     frame.insert(len(IDENTITY), "arm", frame[word])

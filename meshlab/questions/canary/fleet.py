@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result
@@ -48,7 +48,7 @@ def asks(evidence: Evidence, given: Mapping[str, object]) -> Iterator[Ask]:
         raise ParameterError(f"arm_by is {given['arm_by']!r}, and a sweep compares versions", "leave it out")
     mode = str(given.get("mode", "")) or Mode.CANARY
     arms = {name: str(given.get(name, "")) for name in ("baseline", "canary")}
-    # Wrong arms are said once, not for each service.
+    # Wrong arms are refused once, not for each service.
     Scope(service="any", mode=mode, **arms)
     for subject, part in parts(evidence, given.get("namespace", "")):
         counted = [part.frames[side] for side in ("source", "destination")]
@@ -79,15 +79,9 @@ def figures(result: Result, policy: Policy) -> list[Figure]:
 
 
 def _found(subject: Subject, part: Evidence, about: Scope) -> Ask:
-    # Of all services at once only versions were asked for.
-    counted = [
-        frame.assign(**{word: "" for word in arm_selection.WORDS if word not in frame.columns})
-        for frame in (part.frames["source"], part.frames["destination"])
-    ]
+    counted = (part.frames["source"], part.frames["destination"])
     try:
-        chosen = arm_selection.found(counted, about, subject, part.source)
+        arms = arm_selection.find_arms(counted, about, subject, part.source)
     except ParameterError as error:
         return Ask(subject=subject, evidence=part, reason=str(error), lacking=True)
-    arms = {"baseline": chosen.baseline, "canary": chosen.canary}
-    scope = Scope(service=about.service, namespace=about.namespace, arm_by=about.arm_by, mode=about.mode, **arms)
-    return Ask(subject=subject, evidence=part, scope=scope)
+    return Ask(subject=subject, evidence=part, scope=replace(about, baseline=arms.baseline, canary=arms.canary))

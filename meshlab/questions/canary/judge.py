@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import MappingProxyType
 
 import pandas as pd
@@ -11,14 +10,17 @@ from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Result, Verdict, overall
 from meshlab.core.subject import Subject
 from meshlab.errors import ContractError
-from meshlab.questions.canary.arm_selection import Chosen
-from meshlab.questions.canary.arms import Outcomes, durations, outcomes
+from meshlab.questions.canary.arm_selection import ArmSelection
+from meshlab.questions.canary.arms import arm_frames
 from meshlab.questions.canary.bayesian import beliefs
-from meshlab.questions.canary.codes import codes
-from meshlab.questions.canary.error_rate import ErrorRate, burst_finding, error_finding, error_rate
-from meshlab.questions.canary.latency import Latency, latency, latency_finding
+from meshlab.questions.canary.case import Case
+from meshlab.questions.canary.durations import durations
+from meshlab.questions.canary.error_rate import burst_finding, error_finding, error_rate
+from meshlab.questions.canary.headline import headline
+from meshlab.questions.canary.latency import latency, latency_finding
 from meshlab.questions.canary.modes import aligned, mode_finding
-from meshlab.questions.canary.multiple_testing import failing
+from meshlab.questions.canary.multiple_testing import failing_metrics
+from meshlab.questions.canary.outcomes import arm_table, code_table, outcomes
 from meshlab.questions.canary.pods import pods, pods_finding
 from meshlab.questions.canary.power import power, power_finding
 from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
@@ -28,23 +30,43 @@ from meshlab.questions.canary.settings import Policy
 from meshlab.questions.canary.slow import slow, slow_finding
 from meshlab.questions.canary.warm_up import warmed_up
 
-__all__ = ["judge"]
+__all__ = ["case_of", "judge"]
+
+
+def case_of(evidence: Evidence, scope: Scope, policy: Policy | None = None, subject: Subject | None = None) -> Case:
+    """The canary that evidence, scope and policy make together.
+
+    Raises
+    ------
+    ContractError
+        Neither evidence nor scope say which arms or which subject.
+    """
+    arms = evidence.chosen
+    if not isinstance(arms, ArmSelection):
+        if not scope.baseline:
+            raise ContractError("the evidence does not say which arms are compared, nor does the scope")
+        arms = ArmSelection(scope.arm_by or "version", "", scope.baseline, scope.canary, "as named")
+    if subject is None:
+        if len(evidence.subjects) != 1:
+            raise ContractError("the evidence is about several services, and none was named")
+        (subject,) = evidence.subjects
+    return Case(evidence, subject, policy or Policy(), arms, Mode(scope.mode))
 
 
 def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, subject: Subject | None = None) -> Result:
     """Judge one canary.
 
-    Errors are counted as the callers' proxies saw them (every request once, retries and time-outs as the caller met
-    them), durations as the service's own did; where a side does not tell the arms apart, the other counts. FAIL and
-    PASS hold at every look: the same window may be judged again and again while it grows, with at most
-    ``policy.alpha`` false alarms in all.
+    Errors are counted at the source reporter (every request once, retries and timeouts as the caller met them),
+    durations at the destination reporter; where a side does not tell the arms apart, the other counts. FAIL and PASS
+    hold at every look: the same window may be judged again and again while it grows, with at most ``policy.alpha``
+    false alarms in all.
 
     Parameters
     ----------
     evidence : Evidence
         What `collect` returned.
     scope : Scope
-        The two arms; those that were found by itself come with the evidence.
+        The two arms; those that were found come with the evidence.
     policy : Policy, optional
         Margins and levels; the one that was collected with.
     subject : Subject, optional
@@ -56,87 +78,65 @@ def judge(evidence: Evidence, scope: Scope, *, policy: Policy | None = None, sub
         Tables ``arms``, ``codes``, ``error_looks``, ``error_beliefs``, ``latency_looks``, ``latency_edges``,
         ``latency_quantiles``, ``segments``, ``mixes``, ``pods`` and ``power``.
     """
-    policy = policy or Policy()
-    if isinstance(evidence.chosen, Chosen):
-        chosen = evidence.chosen
-        scope = dataclasses.replace(scope, baseline=chosen.baseline, canary=chosen.canary, arm_by=chosen.arm_by)
-    if not scope.baseline:
-        raise ContractError("the evidence does not say which arms are compared, nor does the scope")
-    if subject is None:
-        if len(evidence.subjects) != 1:
-            raise ContractError("the evidence is about several services, and none was named")
-        (subject,) = evidence.subjects
-    about, window = str(subject), evidence.window
-    possible = (window.end_ms - window.start_ms) // policy.block_ms
-    measured = {name: evidence.frames[name] for name in ("source", "destination", "latency")}
-    pairs = aligned(measured, subject, scope, possible, policy.block_ms)
-    warm = warmed_up(pairs.frames, subject, scope, pairs.possible, policy)
-    frames = warm.frames
-    seen = {side: outcomes(frames[side], subject, scope, warm.possible) for side in ("source", "destination")}
-    # No caller's proxy counts a copy: only the service's own does.
-    side = "source" if sum(seen["source"].requests) and scope.mode is not Mode.MIRROR else "destination"
-    counted = seen[side]
-    rate = error_rate(counted, policy)
-    times = durations(frames["latency"], subject, scope)
-    later, tail = latency(times, policy), slow(times, policy)
-    parts = segments(frames[side], subject, scope, warm.possible, policy)
-    evidences = {"errors": rate.log_worse, "latency": later.log_worse, "slow": tail.log_worse}
+    case = case_of(evidence, scope, policy, subject)
+    settings, mode, window = case.settings, case.mode, evidence.window
+    possible = (window.end_ms - window.start_ms) // settings.block_ms
+    measured = arm_frames(evidence.frames, case.subject, case.arms.baseline, case.arms.canary)
+    pairs = aligned(measured, mode, possible, settings.block_ms)
+    warm = warmed_up(pairs, mode, settings)
+    sides = {side: outcomes(warm.frames[side], warm.possible) for side in ("source", "destination")}
+    source, destination = sides.values()
+    # No caller's proxy counts a mirrored request: only the service's own does.
+    side = "source" if sum(source.requests) and mode != Mode.MIRROR else "destination"
+    counted, rate = sides[side], error_rate(sides[side], settings)
+    times = durations(warm.frames["latency"])
+    latency_result, slow_result = latency(times, settings), slow(times, settings)
+    parts = segments(warm.frames[side], warm.possible, settings)
+    evidences = {"errors": rate.log_worse, "latency": latency_result.log_worse, "slow": slow_result.log_worse}
     if len(parts.parts):
         # What is not measured has no stake: the others share it.
         evidences["segments"] = parts.log_worse
-    fails = failing(evidences, policy.stakes, policy.alpha)
-    smallest = power(counted, times, rate.phi, policy)
-    running = pods(measured["destination"], evidence.frames.get("restarts", pd.DataFrame()), subject, scope)
-    queries = {name: query.promql for name, query in evidence.queries.items()}
-    findings = [
-        error_finding(rate, counted, about, policy, queries.get(side, ""), failing="errors" in fails),
-        latency_finding(
-            later,
-            evidence.missing.get("latency"),
-            about,
-            policy,
-            queries.get("latency", ""),
-            evidence.notes.get("latency", ""),
-            failing="latency" in fails,
-        ),
-        slow_finding(tail, about, policy, queries.get("latency", ""), failing="slow" in fails),
-        segment_finding(parts, rate.difference, rate.margin, about, queries.get(side, ""), failing="segments" in fails),
-        coverage_finding(evidence, counted, about, policy),
+    fails = failing_metrics(evidences, settings.stakes, settings.alpha)
+    smallest = power(counted, latency_result, rate.phi, settings)
+    running = pods(case, measured["destination"], evidence.frames.get("restarts", pd.DataFrame()))
+    found = [
+        error_finding(case, rate, counted, side, failing="errors" in fails),
+        latency_finding(case, latency_result, failing="latency" in fails),
+        slow_finding(case, slow_result, failing="slow" in fails),
+        segment_finding(case, parts, rate, side, failing="segments" in fails),
+        coverage_finding(case, counted),
+        split_finding(case, counted) if mode == Mode.CANARY else None,
+        reporters_finding(case, source, destination) if mode != Mode.MIRROR else None,
+        burst_finding(case, rate),
+        pods_finding(case, running, warm),
+        power_finding(case, smallest),
+        mode_finding(case, pairs, source, destination),
     ]
-    if scope.mode is Mode.CANARY:
-        findings.append(split_finding(counted, about, policy))
-    if scope.mode is not Mode.MIRROR:
-        findings.append(reporters_finding(evidence, seen["source"], seen["destination"], scope, about, policy))
-    findings.append(burst_finding(rate, about))
-    findings.append(pods_finding(running, warm, scope, about, policy))
-    findings.append(power_finding(smallest, about, policy))
-    tried = mode_finding(pairs, seen["source"], seen["destination"], scope, about)
-    if tried is not None:
-        findings.append(tried)
+    findings = [finding for finding in found if finding is not None]
     verdict = _verdict(findings)
+    segment_table, mix_table = parts.with_all(rate, counted.requests)
+    tables = {
+        "arms": arm_table(sides, case.arms.baseline, case.arms.canary),
+        "codes": code_table(warm.frames[side]),
+        "error_looks": rate.looks,
+        "error_beliefs": beliefs(counted, rate.phi, settings),
+        "latency_looks": latency_result.looks,
+        "latency_edges": slow_result.edges,
+        "latency_quantiles": latency_result.quantiles,
+        "segments": segment_table,
+        "mixes": mix_table,
+        "pods": running,
+        "power": smallest,
+    }
     return Result(
         question="canary",
-        subject=about,
+        subject=str(case.subject),
         verdict=verdict,
-        headline=_headline(verdict, findings, rate, counted, later, scope, policy),
+        headline=headline(case, verdict, findings, rate, latency_result, slow_result, parts),
         findings=findings,
         window=str(window),
         source=evidence.source,
-        tables=MappingProxyType(
-            {
-                "arms": _arms(seen, scope),
-                "codes": codes(frames[side], subject, scope),
-                "error_looks": rate.looks,
-                "error_beliefs": beliefs(counted, rate.phi, policy),
-                "latency_looks": later.looks,
-                "latency_edges": tail.edges,
-                "latency_quantiles": later.quantiles,
-                "segments": parts.parts_beside(rate.share_baseline, rate.share_canary, counted.requests),
-                "mixes": parts.mixes_beside(rate.difference),
-                "pods": running,
-                "power": smallest,
-            }
-        ),
+        tables=MappingProxyType(tables),
     )
 
 
@@ -145,46 +145,3 @@ def _verdict(findings: list[Finding]) -> Verdict:
     if any(f.verdict is Verdict.INCONCLUSIVE for f in findings if f.code == "ML-CAN-004"):
         return Verdict.INCONCLUSIVE
     return overall(findings)
-
-
-def _headline(
-    verdict: Verdict,
-    findings: list[Finding],
-    rate: ErrorRate,
-    counted: Outcomes,
-    slow: Latency,
-    scope: Scope,
-    policy: Policy,
-) -> str:
-    errors, times, tail, parts, *_ = findings
-    level = f"{100 * policy.level:g} %"
-    arms = f"{scope.canary} against {scope.baseline}"
-    failing = (
-        f"fails {100 * rate.share_canary:.2f} % of {counted.requests[1]:,} requests against "
-        f"{100 * rate.share_baseline:.2f} % ({100 * rate.difference:+.2f} points, {level} interval "
-        f"{100 * rate.lower:+.2f} to {100 * rate.upper:+.2f})"
-    )
-    slower = f"is slower with probability {slow.slower:.3f} ({level} interval {slow.lower:.3f} to {slow.upper:.3f})"
-    if verdict is Verdict.FAIL:
-        told = ((failing, errors), (slower, times), (f"has more slow requests ({tail.statement})", tail))
-        reasons = [text for text, finding in told if finding.verdict is Verdict.FAIL]
-        # What one number says well enough is not said twice.
-        reasons = reasons[:2] or [f"is worse for a part of the traffic ({parts.statement})"]
-        do = "Do not launch" if scope.mode is Mode.MIRROR else "Roll back"
-        return f"{do} {scope.canary}: it {' and '.join(reasons)}, worse beyond doubt"
-    if verdict is Verdict.INCONCLUSIVE:
-        # Whether the data can carry a verdict comes before what they say.
-        first = next(f for f in (*findings[4:], *findings[:4]) if f.verdict is Verdict.INCONCLUSIVE)
-        return f"No verdict yet on {arms}: {first.statement}; {first.action}"
-    do = {Mode.CANARY: "Promote", Mode.BLUE_GREEN: "Keep", Mode.MIRROR: "Ready for live traffic"}[Mode(scope.mode)]
-    caution = f"{do} with care" if verdict is Verdict.WARN else do
-    return f"{caution}: {scope.canary} {failing} and {slower}, both within the margins"
-
-
-def _arms(seen: dict[str, Outcomes], scope: Scope) -> pd.DataFrame:
-    rows = []
-    for at, (arm, name) in enumerate((("baseline", scope.baseline), ("canary", scope.canary))):
-        for side, counted in seen.items():
-            n, k = counted.requests[at], counted.errors[at]
-            rows.append((arm, name, side, n, k, 100 * k / n if n else float("nan")))
-    return pd.DataFrame(rows, columns=["arm", "version", "reporter", "requests", "errors", "error_percent"])

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from meshlab.core.evidence import Missing
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.arms import Durations
-from meshlab.questions.canary.multiple_testing import judged
+from meshlab.questions.canary.arms import Floats
+from meshlab.questions.canary.case import Case
+from meshlab.questions.canary.durations import Durations
 from meshlab.questions.canary.settings import Policy
-from meshlab.stats.buckets import quantile_bucket, superiority
+from meshlab.questions.canary.text import interval_text, wait_text
+from meshlab.stats.buckets import quantile_bucket, share_above, superiority
 from meshlab.stats.paired import log_evidence_above, mean_interval
 
 __all__ = ["Latency", "latency", "latency_finding"]
@@ -32,7 +33,7 @@ class Latency:
     slower : float
         Probability that a canary request is slower than a baseline request of the same block, ties counting half.
     lower, upper : float
-        Its interval at the policy's level, valid at every look.
+        Its interval at the settings' level, valid at every look.
     pairs : int
         Blocks compared.
     looks : DataFrame
@@ -42,6 +43,9 @@ class Latency:
     quantiles : DataFrame
         ``quantile, baseline_ms, canary_ms``: the bucket that holds it, as text; "not measured" where too few lie
         beyond.
+    apart : tuple of (float, float, float)
+        The bucket edge at which the arms differ most, milliseconds, and the shares of the baseline's and of the
+        canary's requests above it.
     """
 
     slower: float
@@ -51,14 +55,21 @@ class Latency:
     log_worse: float
     looks: pd.DataFrame
     quantiles: pd.DataFrame
+    apart: tuple[float, float, float]
+
+    @property
+    def above_edge(self) -> str:
+        """How the arms differ, in per cent of their requests."""
+        edge, baseline, canary = self.apart
+        return f"{100 * canary:.1f} % of requests over {edge:g} ms against {100 * baseline:.1f} %"
 
 
-def latency(durations: Durations, policy: Policy) -> Latency:
+def latency(durations: Durations, settings: Policy) -> Latency:
     """Compare durations on the buckets, block by block; see `meshlab.stats.paired` for the interval."""
     enough = (durations.baseline.sum(axis=1) >= _FEWEST) & (durations.canary.sum(axis=1) >= _FEWEST)
     baseline, canary = durations.baseline[enough], durations.canary[enough]
     in_block = superiority(baseline, canary)
-    mean, lower, upper = mean_interval(in_block, policy.alpha)
+    mean, lower, upper = mean_interval(in_block, settings.alpha)
     looks = pd.DataFrame(
         {
             "time": durations.time[enough],
@@ -66,9 +77,10 @@ def latency(durations: Durations, policy: Policy) -> Latency:
             "slower": mean,
             "lower": lower,
             "upper": upper,
-            "log_worse": log_evidence_above(in_block, 0.5 + policy.latency_margin),
+            "log_worse": log_evidence_above(in_block, 0.5 + settings.latency_margin),
         }
     )
+    pooled = durations.baseline.sum(axis=0), durations.canary.sum(axis=0)
     any_block = bool(len(mean))
     return Latency(
         slower=float(mean[-1]) if any_block else math.nan,
@@ -77,80 +89,71 @@ def latency(durations: Durations, policy: Policy) -> Latency:
         pairs=len(mean),
         log_worse=float(looks["log_worse"].iloc[-1]) if any_block else 0.0,
         looks=looks,
-        quantiles=_quantiles(durations.edges, durations.baseline.sum(axis=0), durations.canary.sum(axis=0)),
+        quantiles=_quantiles(durations.edges, *pooled),
+        apart=_apart(durations.edges, *pooled) if any_block else (math.nan, math.nan, math.nan),
     )
 
 
-def latency_finding(
-    found: Latency, missing: Missing | None, subject: str, policy: Policy, query: str, note: str = "", *, failing: bool
-) -> Finding:
-    """ML-CAN-002: whether the canary is slower by more than the margin; `note` says where it was measured instead."""
-    code, threshold = "ML-CAN-002", 0.5 + policy.latency_margin
+def latency_finding(case: Case, found: Latency, *, failing: bool) -> Finding:
+    """ML-CAN-002: whether the canary is slower by more than the margin; `failing` as `failing_metrics` has it."""
+    arms, settings, threshold = case.arms, case.settings, 0.5 + case.settings.latency_margin
+    numbers: dict[str, Any] = {"threshold": threshold, "unit": "probability", "frame": "latency"}
     if not math.isfinite(found.slower):
-        remedy = (
-            missing.remedy if missing else "send at least 20 requests a block to both versions, or lengthen block_s"
-        )
-        what = missing.what if missing else "block has 20 requests of both versions"
-        return Finding(
-            code=code,
-            verdict=Verdict.INCONCLUSIVE,
-            subject=subject,
-            statement=f"latency cannot be compared: no {what}",
-            threshold=threshold,
-            unit="probability",
-            action=remedy,
-            query=query,
-        )
+        missing = case.evidence.missing.get("latency")
+        why = f"{missing.what} are missing" if missing else f"no block has {_FEWEST} requests of both versions"
+        action = missing.remedy if missing else f"Send {_FEWEST} requests a block to both versions, or raise `block_s`."
+        key = "latency.not_exported" if missing else "latency.few_requests"
+        statement = f"Latency cannot be compared: {why}."
+        return case.finding("002", key, Verdict.INCONCLUSIVE, statement, action=action, **numbers)
     bounded = math.isfinite(found.upper - found.lower) and found.upper - found.lower < 1.0
-    verdict = judged(failing=failing, tolerated=bounded and found.upper < threshold)
-    return Finding(
-        code=code,
-        verdict=verdict,
-        subject=subject,
-        statement=(
-            f"a canary request is slower than a baseline request with probability {found.slower:.3f} "
-            f"({100 * policy.level:g} % interval {found.lower:.3f} to {found.upper:.3f}, {found.pairs} blocks, "
-            f"at every look); allowed is {threshold:.3f}{f'; {note}' if note else ''}"
-        ),
+    edge, baseline, canary = found.apart
+    statement = (
+        f"{100 * canary:.1f} % of {arms.canary} requests and {100 * baseline:.1f} % of {arms.baseline} requests took "
+        f"over {edge:g} ms. In {found.pairs} blocks a {arms.canary} request is slower with probability "
+        f"{found.slower:.3f} ({interval_text(settings.level, found.lower, found.upper, '.3f')})."
+    )
+    if note := case.evidence.notes.get("latency"):
+        statement += f" {note}"
+    return case.metric(
+        "002",
+        "latency",
+        statement,
+        failing=failing,
+        tolerated=bounded and found.upper < threshold,
+        limit=f"probability of {threshold:.3f}",
+        wait=_more_blocks(found, settings),
         value=found.slower,
         interval=(found.lower, found.upper),
-        level=policy.level,
-        threshold=threshold,
-        unit="probability",
-        action={
-            Verdict.FAIL: "roll the canary back, or find out where its time goes",
-            Verdict.WARN: "",
-            Verdict.PASS: "",
-            Verdict.INCONCLUSIVE: _more_blocks(found, policy),
-        }[verdict],
-        query=query,
+        level=settings.level,
+        **numbers,
     )
 
 
-def _more_blocks(found: Latency, policy: Policy) -> str:
+def _more_blocks(found: Latency, settings: Policy) -> str:
     spread = float(found.looks["in_block"].std())
-    distance = abs(found.slower - 0.5 - policy.latency_margin)
+    distance = abs(found.slower - 0.5 - settings.latency_margin)
     if not math.isfinite(spread) or spread == 0 or distance == 0:
-        return "needs more blocks of time with traffic to both versions"
+        return "Wait for more blocks of time with traffic to both versions."
     # The interval's half-width falls about as sqrt(2 log(n / alpha) / n): three rounds of fixed-point settle it.
     blocks = float(found.pairs)
     for _ in range(3):
-        blocks = max(2.0 * (spread / distance) ** 2 * math.log(max(blocks, 2.0) / policy.alpha), 8.0)
+        blocks = max(2.0 * (spread / distance) ** 2 * math.log(max(blocks, 2.0) / settings.alpha), 8.0)
     more = max(math.ceil(blocks - found.pairs), math.ceil(0.1 * found.pairs), 1)
-    minutes = math.ceil(more * policy.block_s / 60)
-    return f"needs about {more:,} more blocks of {policy.block_s} s: about {minutes:,} minutes"
+    return wait_text(f"about {more:,} more blocks of {settings.block_s} s", math.ceil(more * settings.block_s / 60))
 
 
-def _quantiles(
-    edges: np.ndarray[tuple[int], np.dtype[np.float64]],
-    baseline: np.ndarray[tuple[int], np.dtype[np.float64]],
-    canary: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> pd.DataFrame:
+def _quantiles(edges: Floats, baseline: Floats, canary: Floats) -> pd.DataFrame:
     rows = []
     for q in (0.5, 0.9, 0.95, 0.99):
-        cells = []
-        for counts in (baseline, canary):
-            bucket = quantile_bucket(edges, counts, q)
-            cells.append("not measured" if bucket is None else f"{bucket.lower:g} to {bucket.upper:g}")
+        buckets = (quantile_bucket(edges, counts, q) for counts in (baseline, canary))
+        cells = ("not measured" if bucket is None else f"{bucket.lower:g} to {bucket.upper:g}" for bucket in buckets)
         rows.append((f"p{100 * q:g}", *cells))
     return pd.DataFrame(rows, columns=["quantile", "baseline_ms", "canary_ms"])
+
+
+def _apart(edges: Floats, baseline: Floats, canary: Floats) -> tuple[float, float, float]:
+    if len(edges) < 2:
+        return math.nan, math.nan, math.nan
+    above = share_above(baseline), share_above(canary)
+    at = int(np.argmax(np.abs(above[1] - above[0])))
+    return float(edges[at]), float(above[0][at]), float(above[1][at])

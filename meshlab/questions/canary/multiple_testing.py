@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from meshlab.core.results import Verdict
 
-__all__ = ["failing", "judged"]
+__all__ = ["failing_metrics", "metric_verdict"]
 
 
-def failing(evidence: Mapping[str, float], stakes: Mapping[str, float], alpha: float) -> frozenset[str]:
+def failing_metrics(evidence: Mapping[str, float], stakes: Mapping[str, float], alpha: float) -> frozenset[str]:
     """The metrics whose "not worse" is refuted, family-wise at a level.
 
     Holm's step-down with weights: the metric with the most evidence for its stake goes first; when it falls, its stake
@@ -36,7 +36,7 @@ def failing(evidence: Mapping[str, float], stakes: Mapping[str, float], alpha: f
     left, fallen = dict(evidence), set[str]()
     while left:
         shared = sum(stakes[name] for name in left)
-        name = max(left, key=lambda one: left[one] + math.log(stakes[one]))
+        name = max(left, key=lambda metric: left[metric] + math.log(stakes[metric]))
         if left[name] + math.log(stakes[name] / shared) < math.log(1.0 / alpha):
             break
         fallen.add(name)
@@ -44,8 +44,8 @@ def failing(evidence: Mapping[str, float], stakes: Mapping[str, float], alpha: f
     return frozenset(fallen)
 
 
-def judged(*, failing: bool, tolerated: bool) -> Verdict:
-    """One metric's verdict: worse beyond doubt, tolerable beyond doubt, both (a warning), or neither."""
+def metric_verdict(*, failing: bool, tolerated: bool) -> Verdict:
+    """One metric's verdict: a significant regression, shown to be tolerable, both (a warning), or neither."""
     if failing:
         return Verdict.WARN if tolerated else Verdict.FAIL
     return Verdict.PASS if tolerated else Verdict.INCONCLUSIVE

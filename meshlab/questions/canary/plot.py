@@ -18,15 +18,15 @@ __all__ = ["error_difference", "error_evidence", "latency_by_edge", "latency_ove
 
 
 def _finding(result: Result, code: str) -> tuple[float | None, str]:
-    found = next(f for f in result.findings if f.code == code)
-    return found.threshold, found.statement
+    finding = next(f for f in result.findings if f.code == code)
+    return finding.threshold, finding.statement
 
 
 def error_difference(result: Result) -> Figure:
-    """Difference of the error shares as it was known at each look, with its interval and the margin."""
+    """Difference of the error rates as it was known at each look, with its interval and the margin."""
     looks = result.tables["error_looks"]
     margin, statement = _finding(result, "ML-CAN-001")
-    with figure(f"Error share, canary minus baseline, over time. {statement}.") as (fig, ax):
+    with figure(f"Error rate, canary minus baseline, over time. {statement}") as (fig, ax):
         if _empty(ax, looks):
             return fig
         _band(ax, looks, "difference")
@@ -77,7 +77,7 @@ def latency_over_time(result: Result) -> Figure:
     """Probability that a canary request is slower, as it was known at each look, and the single blocks."""
     looks = result.tables["latency_looks"]
     threshold, statement = _finding(result, "ML-CAN-002")
-    with figure(f"Probability that the canary is slower, over time. {statement}.") as (fig, ax):
+    with figure(f"Probability that the canary is slower, over time. {statement}") as (fig, ax):
         if _empty(ax, looks):
             return fig
         ax.plot(looks["time"], looks["in_block"], "o", color=CANARY, alpha=0.35, markersize=4, label="one block")

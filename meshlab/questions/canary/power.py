@@ -1,4 +1,4 @@
-"""The smallest harm that data of this size would have shown: what "nothing was found" is worth."""
+"""The smallest regression that data of this size would have shown: what a PASS is worth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.arms import Durations, Outcomes
-from meshlab.questions.canary.latency import latency
+from meshlab.questions.canary.case import Case
+from meshlab.questions.canary.latency import Latency
+from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.settings import Policy
 from meshlab.stats.paired import half_width
 
@@ -19,69 +20,68 @@ __all__ = ["power", "power_finding"]
 
 _CHANCE: Final = 0.8
 _MIXED: Final = 1.0
-"""Natural logarithm of what a mixture of bets loses against the one that knows the harm."""
+"""Natural logarithm of what a mixture of bets loses against the one that knows the effect."""
 _LARGEST: Final = 1000.0
 
 
-def power(outcomes: Outcomes, durations: Durations, phi: float, policy: Policy) -> pd.DataFrame:
-    """The smallest harms that would have been shown with a chance of 80 %, if the canary had them all along.
+def power(outcomes: Outcomes, latency: Latency, phi: float, settings: Policy) -> pd.DataFrame:
+    """The smallest regressions that would have been shown with a chance of 80 %, if the canary had them all along.
 
     Parameters
     ----------
     outcomes : Outcomes
-    durations : Durations
+    latency : Latency
     phi : float
         Dispersion of the errors.
-    policy : Policy
+    settings : Policy
 
     Returns
     -------
     DataFrame
-        ``metric, smallest, unit``: the ratio of the error shares (``times``), the canary's error share with it
+        ``metric, smallest, unit``: the ratio of the error rates (``times``), the canary's error rate with it
         (``%``), and the probability of being slower; NaN where nothing of any size would have been shown.
     """
-    times, share = _errors(outcomes, phi, policy)
+    times, share = _errors(outcomes, phi, settings)
     return pd.DataFrame(
         [
-            ("error share over the baseline's", times, "times"),
-            ("error share", 100 * share, "%"),
-            ("probability of being slower", _slower(durations, policy), "probability"),
+            ("error rate over the baseline's", times, "times"),
+            ("error rate", 100 * share, "%"),
+            ("probability of being slower", _slower(latency, settings), "probability"),
         ],
         columns=["metric", "smallest", "unit"],
     )
 
 
-def power_finding(table: pd.DataFrame, subject: str, policy: Policy) -> Finding:
+def power_finding(case: Case, table: pd.DataFrame) -> Finding:
     """ML-CAN-012: what these data could have shown."""
     times, share, slower = (float(value) for value in table["smallest"])
-    told = []
+    shown = []
     if math.isfinite(times):
-        told.append(f"{times:.2g} times the baseline's error share ({share:.2g} %)")
+        shown.append(f"{times:.2g} times the baseline's error rate ({share:.2g} %)")
     if math.isfinite(slower):
-        told.append(f"being slower with probability {slower:.2f}")
-    return Finding(
-        code="ML-CAN-012",
-        verdict=Verdict.PASS if told else None,
+        shown.append(f"being slower with probability {slower:.2f}")
+    if not shown:
+        statement = "These data could not have shown a regression of any size."
+        action = f"Send more traffic, or look at a longer window: all metrics share alpha = {case.settings.alpha:g}."
+        return case.finding("012", "power.none", None, statement, required=False, action=action)
+    return case.finding(
+        "012",
+        "power.shown",
+        Verdict.PASS,
+        f"The smallest regression that these data would have shown with 80 % power is {', or '.join(shown)}.",
         required=False,
-        subject=subject,
-        statement=(
-            f"the smallest harm that these data would have shown, four times in five: {', or '.join(told)}"
-            if told
-            else "these data could not have shown harm of any size"
-        ),
         value=times if math.isfinite(times) else None,
         unit="times" if math.isfinite(times) else "",
-        action="" if told else f"more traffic, or a longer window: each metric shares alpha = {policy.alpha:g}",
     )
 
 
-def _errors(outcomes: Outcomes, phi: float, policy: Policy) -> tuple[float, float]:
+def _errors(outcomes: Outcomes, phi: float, settings: Policy) -> tuple[float, float]:
     (n_b, n_c), (k_b, _) = outcomes.requests, outcomes.errors
     if not n_b or not n_c:
         return math.nan, math.nan
     share = (k_b + 0.5) / (n_b + 1)
-    need = math.sqrt(2 * (math.log(1 / (policy.alpha * policy.stakes["errors"])) + _MIXED)) + norm.ppf(_CHANCE)
-    allowed = math.log(1 + policy.error_same_relative)
+    need = math.sqrt(2 * (math.log(1 / (settings.alpha * settings.stakes["errors"])) + _MIXED)) + norm.ppf(_CHANCE)
+    allowed = math.log(1 + settings.error_same_relative)
 
     def shown(times: float) -> bool:
         # The spread of the logarithm of a ratio of two counts.
@@ -97,9 +97,9 @@ def _errors(outcomes: Outcomes, phi: float, policy: Policy) -> tuple[float, floa
     return high, high * share
 
 
-def _slower(durations: Durations, policy: Policy) -> float:
-    found = latency(durations, policy)
-    spread = float(np.std(found.looks["in_block"])) if found.pairs > 1 else math.nan
-    half = half_width(found.pairs, policy.alpha * policy.stakes["latency"]) * spread
-    smallest = 0.5 + policy.latency_margin + half + float(norm.ppf(_CHANCE)) * spread / math.sqrt(max(found.pairs, 1))
+def _slower(latency: Latency, settings: Policy) -> float:
+    pairs, chance = latency.pairs, float(norm.ppf(_CHANCE))
+    spread = float(np.std(latency.looks["in_block"])) if pairs > 1 else math.nan
+    half = half_width(pairs, settings.alpha * settings.stakes["latency"]) * spread
+    smallest = 0.5 + settings.latency_margin + half + chance * spread / math.sqrt(max(pairs, 1))
     return smallest if math.isfinite(smallest) and 0 < smallest < 1 and spread > 0 else math.nan

@@ -3,138 +3,133 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from scipy.stats import binomtest
 
-from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.arms import Outcomes
-from meshlab.questions.canary.scope import Scope
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.case import Case
+from meshlab.questions.canary.outcomes import Outcomes
+from meshlab.questions.canary.text import percent
 
 __all__ = ["coverage_finding", "reporters_finding", "split_finding"]
 
-_SPLIT_ALPHA = 0.0005
+_SPLIT_ALPHA: Final = 0.0005
 """Level of the split test: a wrong split invalidates the comparison, a false alarm costs a rollout."""
-_SIDES_DIFFER = 0.05
+_SIDES_DIFFER: Final = 0.05
 """Part of the requests by which the two sides of an edge may differ."""
 
 
-def coverage_finding(evidence: Evidence, outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
+def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
     """ML-CAN-003: whether both versions were measured in enough of the window, and every query was answered whole."""
-    share = len(outcomes.index) / outcomes.possible if outcomes.possible else 0.0
-    failed = [f"{name}: {'; '.join(q.failed)}" for name, q in evidence.queries.items() if not q.complete]
+    settings, compared, possible = case.settings, len(outcomes.index), outcomes.possible
+    share = compared / possible if possible else 0.0
+    failed = [f"{name}: {'; '.join(q.failed)}" for name, q in case.evidence.queries.items() if not q.complete]
     requests_b, requests_c = outcomes.requests
-    statement = (
-        f"both versions were measured in {len(outcomes.index)} of {outcomes.possible} blocks of {policy.block_s} s"
-    )
-    action = ""
+    statement = f"Both versions were measured in {compared} of {possible} blocks of {settings.block_s} s."
+    key, action = "coverage.pass", ""
     if failed:
-        statement += f"; the store's answer is incomplete ({' | '.join(failed)})"
-        action = "ask again when the store is whole, or ask for a shorter window"
+        key = "coverage.partial_answer"
+        statement = f"The query returned a partial result ({' | '.join(failed)}). {statement}"
+        action = "Ask again when the store is whole, or set a shorter window."
     elif not requests_b or not requests_c:
-        arm = "the canary" if requests_b else "the baseline" if requests_c else "either version"
-        statement += f", and {arm} served no request in the window" if outcomes.possible else ""
-        action = "send traffic to both versions, or move the window to where they had it"
-    elif share < policy.min_coverage:
+        key = "coverage.no_traffic"
+        arm = case.arms.canary if requests_b else case.arms.baseline if requests_c else "Neither version"
+        statement = f"{arm} served no request that can be compared. {statement}"
+        action = "Send traffic to both versions, or move the window to where they had it."
+    elif share < settings.min_coverage:
+        key = "coverage.gaps"
         action = (
-            f"at least {100 * policy.min_coverage:g} % are needed: start the window when both versions run, "
-            "or look for gaps in the scraping"
+            f"Start the window when both versions run, or look for gaps in the scraping: at least "
+            f"{100 * settings.min_coverage:g} % of the blocks are needed."
         )
-    return Finding(
-        code="ML-CAN-003",
-        verdict=Verdict.INCONCLUSIVE if action else Verdict.PASS,
-        subject=subject,
-        statement=statement,
+    return case.finding(
+        "003",
+        key,
+        Verdict.INCONCLUSIVE if action else Verdict.PASS,
+        statement,
         value=share,
-        threshold=policy.min_coverage,
+        threshold=settings.min_coverage,
         unit="share",
         action=action,
     )
 
 
-def split_finding(outcomes: Outcomes, subject: str, policy: Policy) -> Finding:
+def split_finding(case: Case, outcomes: Outcomes) -> Finding:
     """ML-CAN-004: whether the observed split is the intended one."""
     requests_b, requests_c = outcomes.requests
-    total = requests_b + requests_c
+    total, intended = requests_b + requests_c, case.settings.canary_weight
     observed = requests_c / total if total else math.nan
-    code = "ML-CAN-004"
-    if not policy.canary_weight or not total:
-        return Finding(
-            code=code,
-            verdict=None,
+    routed = f"{percent(observed)} of the requests went to {case.arms.canary}" if total else "No request was routed"
+    if not intended or not total:
+        return case.finding(
+            "004",
+            "split.not_set",
+            None,
+            f"{routed}; the intended share is not set.",
             required=False,
-            subject=subject,
-            statement="the intended split is not known"
-            + (f"; {100 * observed:.1f} % of the requests went to the canary" if total else ""),
             value=observed if total else None,
             unit="share",
-            action="give canary_weight, such as 0.25, to check it",
+            action="Set `canary_weight`, such as 0.25, to have the split checked.",
         )
-    p_value = float(binomtest(requests_c, total, policy.canary_weight).pvalue)
+    p_value = float(binomtest(requests_c, total, intended).pvalue)
     wrong = p_value < _SPLIT_ALPHA
-    return Finding(
-        code=code,
-        verdict=Verdict.INCONCLUSIVE if wrong else Verdict.PASS,
-        subject=subject,
-        statement=(
-            f"{100 * observed:.2f} % of the requests went to the canary, {100 * policy.canary_weight:g} % were "
-            f"intended (p = {p_value:.2g})"
-        ),
+    return case.finding(
+        "004",
+        "split.wrong" if wrong else "split.pass",
+        Verdict.INCONCLUSIVE if wrong else Verdict.PASS,
+        f"{routed}, {100 * intended:g} % were intended. The p-value of the split is {p_value:.2g}.",
         value=observed,
-        threshold=policy.canary_weight,
+        threshold=intended,
         unit="share",
-        action="find out why requests are lost or routed past the weights: the arms are not comparable"
+        action="Find out where requests are lost or routed past the weights: the arms are not comparable."
         if wrong
         else "",
     )
 
 
-def reporters_finding(
-    evidence: Evidence, source: Outcomes, destination: Outcomes, scope: Scope, subject: str, policy: Policy
-) -> Finding:
-    """ML-CAN-005: whether the callers' and the service's own proxies tell the same story.
+def reporters_finding(case: Case, source: Outcomes, destination: Outcomes) -> Finding:
+    """ML-CAN-005: whether the source and the destination reporter agree.
 
     They differ by retries, refused connections, and callers outside the mesh; by a few requests at the window's edges
     in any case.
     """
-    if not sum(source.requests) or not sum(destination.requests):
-        side, whose = ("source", "callers'") if not sum(source.requests) else ("destination", "service's own")
-        frame = evidence.frames[side]
-        blind = "arm" in frame and len(frame) > 0 and not frame["arm"].isin([scope.baseline, scope.canary]).any()
-        return Finding(
-            code="ML-CAN-005",
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement=(
-                f"the {whose} proxies do not tell the two by {scope.arm_by or 'version'}, so errors are counted at the "
-                "other side and the two sides cannot be compared"
-                if blind
-                else f"the {whose} proxies reported nothing, so the two sides cannot be compared"
-            ),
-            action="give the two versions a label that both sides know, such as version"
-            if blind
-            else "put both sides of the edge into the mesh",
-        )
+    for side, counted in (("source", source), ("destination", destination)):
+        if not sum(counted.requests):
+            return _not_compared(case, side)
     parts, differ = [], False
-    for at, arm in enumerate((scope.baseline, scope.canary)):
-        (bad_s, all_s), (bad_d, all_d) = ((o.errors[at], o.requests[at]) for o in (source, destination))
-        told = (
-            f"{bad_s:,} of {all_s:,} requests failed as the callers saw it, {bad_d:,} of {all_d:,} as the service did"
-        )
-        parts.append(f"{arm}: {told}")
+    for at, arm in enumerate((case.arms.baseline, case.arms.canary)):
+        (bad_s, all_s), (bad_d, all_d) = ((side.errors[at], side.requests[at]) for side in (source, destination))
+        at_source, at_destination = f"{bad_s:,} errors in {all_s:,} requests", f"{bad_d:,} in {all_d:,}"
+        parts.append(f"{arm} has {at_source} at the source and {at_destination} at the destination")
         # The sides are scraped at different moments: at the window's ends a few requests are on one side only.
         differ |= _apart(all_s, all_d, _SIDES_DIFFER * max(all_s, all_d))
-        differ |= _apart(bad_s, bad_d, policy.error_margin.absolute * max(all_s, all_d))
-    return Finding(
-        code="ML-CAN-005",
-        verdict=Verdict.WARN if differ else Verdict.PASS,
+        differ |= _apart(bad_s, bad_d, case.settings.error_margin.absolute * max(all_s, all_d))
+    return case.finding(
+        "005",
+        "reporters.differ" if differ else "reporters.agree",
+        Verdict.WARN if differ else Verdict.PASS,
+        f"Source and destination reporters {'differ' if differ else 'agree'}: {', '.join(parts)}.",
         required=False,
-        subject=subject,
-        statement="; ".join(parts),
-        action="find out what stands between: retries, refused connections, callers outside the mesh" if differ else "",
+        action="Look for retries, refused connections or callers outside the mesh between the two sides."
+        if differ
+        else "",
     )
+
+
+def _not_compared(case: Case, side: str) -> Finding:
+    frame = case.evidence.frames[side]
+    blind = len(frame) > 0 and not frame["arm"].isin([case.arms.baseline, case.arms.canary]).any()
+    key, why, action = (
+        "reporters.not_measured",
+        "saw no request",
+        "Put both sides of the edge into the mesh.",
+    )
+    if blind:
+        key, why = "reporters.blind", f"cannot tell the two by {case.arms.arm_by}"
+        action = "Give the two versions a label that both sides know, such as `version`."
+    statement = f"The {side} reporter {why}, so errors are counted at the other side and cannot be compared."
+    return case.finding("005", key, None, statement, required=False, action=action)
 
 
 def _apart(first: int, second: int, allowed: float) -> bool:

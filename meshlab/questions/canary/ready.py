@@ -13,14 +13,12 @@ from meshlab.core.readiness import Readiness, State
 from meshlab.core.sanitize import plain
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
-from meshlab.questions.canary.arm_selection import WORDS
+from meshlab.questions.canary.arm_selection import DIMENSIONS, PRIMARY, UNNAMED
 from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["ready"]
 
-_PRIMARY = "-primary"
-_NAMED = ("destination_version", "destination_workload")
-_FOUND = ("destination_rollout_hash", "destination_template_hash", "destination_revision")
+_ORDER = ("destination_rollout_hash", "destination_version", "destination_workload", *UNNAMED[2:4])
 
 
 def ready(mesh: Mesh, window: Window) -> Readiness:
@@ -32,7 +30,7 @@ def ready(mesh: Mesh, window: Window) -> Readiness:
     window : Window
         The last minutes.
     """
-    table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *WORDS)))).frame
+    table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
     if table.empty:
         return Readiness(State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),))
     pairs = list(_pairs(table))
@@ -68,17 +66,17 @@ def _pairs(table: pd.DataFrame) -> Iterator[_Pair]:
     for key in services.index:
         subject = Subject(*key)
         mine = table[subject.mask(table)]
-        twin = (subject.cluster, subject.namespace, f"{subject.service}{_PRIMARY}")
+        twin = (subject.cluster, subject.namespace, f"{subject.service}{PRIMARY}")
         workloads = set(mine["destination_workload"])
-        if twin in names or any(f"{name}{_PRIMARY}" in workloads for name in workloads if name):
-            reason = f"{plain(subject.service)} has a {_PRIMARY} beside it, as Flagger makes one"
+        if twin in names or any(f"{name}{PRIMARY}" in workloads for name in workloads if name):
+            reason = f"{plain(subject.service)} has a {PRIMARY} beside it, as Flagger makes one"
             yield _Pair(subject, {**_subject(subject), "baseline": "", "canary": ""}, reason)
             continue
-        for word in ("destination_rollout_hash", *_NAMED, *_FOUND):
-            arms = mine[mine[word] != ""].groupby(word)["requests"].sum().sort_values(ascending=False)
+        for dimension in _ORDER:
+            arms = mine[mine[dimension] != ""].groupby(dimension)["requests"].sum().sort_values(ascending=False)
             if len(arms) == 2:
                 baseline, canary = map(str, arms.index)
-                kind = word.removeprefix("destination_").replace("_", " ")
+                kind = dimension.removeprefix("destination_").replace("_", " ")
                 reason = (
                     f"{plain(subject)} serves two of a {kind}, {plain(baseline)} and {plain(canary)}; the one with "
                     "fewer requests is taken for the canary"

@@ -16,12 +16,11 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.core.subject import Subject
-from meshlab.questions.canary.arms import Outcomes, outcomes
-from meshlab.questions.canary.scope import Scope
+from meshlab.questions.canary.case import Case
+from meshlab.questions.canary.count_evidence import CountEvidence
+from meshlab.questions.canary.error_rate import ErrorRate
+from meshlab.questions.canary.outcomes import Outcomes, outcomes
 from meshlab.questions.canary.settings import Policy
-from meshlab.stats.ratios import log_ratio_above
-from meshlab.stats.scatter import at_every_look, deflation
 
 __all__ = ["SEGMENTS", "Segments", "segment_finding", "segments"]
 
@@ -30,10 +29,10 @@ SEGMENTS: Final = {
     "source_cluster": "caller's cluster",
     "destination_host": "host",
 }
-"""Words of the vocabulary that cut traffic into parts, and what they are called."""
+"""Dimensions that cut traffic into parts, and what they are called."""
 
 _MOST: Final = 12
-"""Parts by a word that are looked at, the busiest first: the others come together."""
+"""Parts of a dimension that are looked at, the busiest first: the others come together."""
 _OTHERS: Final = "(others)"
 _MIX_ALPHA: Final = 0.0005
 _MIX_DIFFERS: Final = 0.1
@@ -62,39 +61,38 @@ class Segments:
         """Natural log of the evidence for "worse in one part at least"; the parts share the stake."""
         return max(0.0, float(self.parts["log_worse"].max()) - math.log(len(self.parts))) if len(self.parts) else 0.0
 
-    def parts_beside(self, share_baseline: float, share_canary: float, requests: tuple[int, int]) -> pd.DataFrame:
-        """The parts below a first row for all traffic together."""
-        shares = 100 * share_baseline, 100 * share_canary
-        row = ("all", "all", *requests, *shares, shares[1] - shares[0], math.nan)
-        return _below(row, self.parts)
+    @property
+    def worst(self) -> pd.Series[float]:
+        """The part that is most surely worse."""
+        return self.parts.sort_values("log_worse", ascending=False).iloc[0]
 
-    def mixes_beside(self, pooled: float) -> pd.DataFrame:
-        """The mixes below a first row for the traffic as it is; `pooled` is a share."""
-        return _below(("as it is", math.nan, math.nan, 100 * pooled), self.mixes)
+    def with_all(self, rate: ErrorRate, requests: tuple[int, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Parts and mixes, each below a first row for all traffic as it is."""
+        shares = 100 * rate.share_baseline, 100 * rate.share_canary
+        whole = ("all", "all", *requests, *shares, shares[1] - shares[0], math.nan)
+        as_it_is = ("as it is", math.nan, math.nan, 100 * rate.difference)
+        return _below(whole, self.parts), _below(as_it_is, self.mixes)
 
 
-def segments(frame: pd.DataFrame, subject: Subject, scope: Scope, possible: int, policy: Policy) -> Segments:
+def segments(frame: pd.DataFrame, possible: int, settings: Policy) -> Segments:
     """Compare the arms in every part of the traffic that both get.
 
     Parameters
     ----------
     frame : DataFrame
-        The side on which errors are counted.
-    subject : Subject
-    scope : Scope
+        Of `arm_frames`: the side on which errors are counted.
     possible : int
         Blocks of the window.
-    policy : Policy
+    settings : Policy
     """
     rows, mixes = [], []
-    for word, name in SEGMENTS.items():
-        cut = _cut(frame, word)
-        counted = {part: outcomes(mine, subject, scope, possible) for part, mine in cut}
+    for dimension, name in SEGMENTS.items():
+        counted = {part: outcomes(mine, possible) for part, mine in _cut(frame, dimension)}
         # What was not counted in both arms cannot be compared; one part alone is all of the traffic.
-        counted = {part: one for part, one in counted.items() if all(one.requests)}
+        counted = {part: both for part, both in counted.items() if all(both.requests)}
         if len(counted) < 2:
             continue
-        rows += [_row(name, part, one, policy) for part, one in counted.items()]
+        rows += [_row(name, part, both, settings) for part, both in counted.items()]
         mixes.append(_mix(name, list(counted.values())))
     columns = ["requests_baseline", "requests_canary", "error_percent_baseline", "error_percent_canary"]
     return Segments(
@@ -103,74 +101,60 @@ def segments(frame: pd.DataFrame, subject: Subject, scope: Scope, possible: int,
     )
 
 
-def segment_finding(
-    found: Segments, pooled: float, margin: float, subject: str, query: str, *, failing: bool
-) -> Finding:
+def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, failing: bool) -> Finding:
     """ML-CAN-010: whether a part of the traffic, or the mix, tells another story than all of it together.
 
     Parameters
     ----------
+    case : Case
     found : Segments
-    pooled : float
-        Difference of the error shares, of all traffic; share.
-    margin : float
-        What is tolerated of it; share.
-    subject, query : str
+    rate : ErrorRate
+        Of all traffic.
+    side : str
+        The reporter it was counted at.
     failing : bool
-        As `guards.failing` has it.
+        As `failing_metrics` has it.
     """
-    code = "ML-CAN-010"
     if found.parts.empty:
-        return Finding(
-            code=code,
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement="one caller, host and cluster only: there are no parts of the traffic to compare",
-            query=query,
-        )
-    worst = found.parts.sort_values("log_worse", ascending=False).iloc[0]
-    where = f"{worst['by']} {worst['segment']}"
-    told = (
-        f"for {where} the canary fails {worst['error_percent_canary']:.2f} % and the baseline "
-        f"{worst['error_percent_baseline']:.2f} %"
-    )
+        statement = "There is only one caller, cluster and host, so there are no parts of the traffic to compare."
+        return case.finding("010", "segments.not_measured", None, statement, required=False, frame=side)
+    margin = 100 * rate.margin
     differing = found.mixes[(found.mixes["p_value"] < _MIX_ALPHA) & (found.mixes["cramers_v"] > _MIX_DIFFERS)]
-    hidden = differing[differing["standardised"] > 100 * margin]
-    value: float | None = None
+    hidden = differing[differing["standardised"] > margin]
+    value, action = None, ""
     if failing:
-        verdict, text = Verdict.FAIL, told
-        action, value = f"roll back, or keep {where} away from the canary", float(worst["difference"])
-    elif len(hidden) and pooled <= margin:
-        row = hidden.iloc[0]
-        verdict, value = Verdict.INCONCLUSIVE, float(row["standardised"])
-        text = (
-            f"the arms get different mixes by {row['by']}, which hides a difference: {row['standardised']:+.2f} points "
-            f"if both got the same mix, {100 * pooled:+.2f} as it is"
+        worst, key, verdict = found.worst, "segments.fail", Verdict.FAIL
+        where, value = f"{worst['by']} {worst['segment']}", float(worst["difference"])
+        statement = (
+            f"For {where} {case.arms.canary} fails {worst['error_percent_canary']:.2f} % of requests and "
+            f"{case.arms.baseline} {worst['error_percent_baseline']:.2f} %. This is a statistically significant "
+            "regression."
         )
-        action = f"route every {row['by']} by the same weights"
+        action = f"Roll back {case.arms.canary}, or route {where} to {case.arms.baseline} only."
     elif len(differing):
-        row = differing.iloc[0]
-        verdict, value = Verdict.WARN, float(row["standardised"])
-        text = (
-            f"the arms get different mixes by {row['by']} (Cramér's V {row['cramers_v']:.2f}); with the same mix the "
-            f"difference of the error shares would be {row['standardised']:+.2f} points"
+        row = hidden.iloc[0] if (hides := bool(len(hidden)) and rate.difference <= rate.margin) else differing.iloc[0]
+        key, verdict = ("segments.hidden", Verdict.INCONCLUSIVE) if hides else ("segments.mix", Verdict.WARN)
+        value = float(row["standardised"])
+        statement = (
+            f"The arms get different mixes by {row['by']}{', which hides a regression' if hides else ''} (Cramér's V "
+            f"{row['cramers_v']:.2f}). With the same mix the error rates would differ by {value:+.2f} points, as it is "
+            f"by {100 * rate.difference:+.2f}."
         )
-        action = f"route every {row['by']} by the same weights"
+        action = f"Route every {row['by']} by the same weights."
     else:
-        verdict, action = Verdict.PASS, ""
-        text = f"{len(found.parts)} parts of the traffic tell the same story, and both arms get the same mix"
-    return Finding(
-        code=code,
-        verdict=verdict,
+        key, verdict = "segments.pass", Verdict.PASS
+        statement = f"None of {len(found.parts)} parts of the traffic regressed, and both arms get the same mix."
+    return case.finding(
+        "010",
+        key,
+        verdict,
+        statement,
         required=verdict is not Verdict.WARN,
-        subject=subject,
-        statement=text,
         value=value,
-        threshold=100 * margin if value is not None and math.isfinite(margin) else None,
+        threshold=margin if value is not None and math.isfinite(margin) else None,
         unit="points" if value is not None else "",
         action=action,
-        query=query,
+        frame=side,
     )
 
 
@@ -179,35 +163,32 @@ def _below(row: tuple[object, ...], table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([first, table], ignore_index=True) if len(table) else first
 
 
-def _cut(frame: pd.DataFrame, word: str) -> list[tuple[str, pd.DataFrame]]:
-    if word not in frame or frame.empty:
+def _cut(frame: pd.DataFrame, dimension: str) -> list[tuple[str, pd.DataFrame]]:
+    if dimension not in frame or frame.empty:
         return []
-    busy = frame.groupby(word)["count"].sum().sort_values(ascending=False, kind="stable")
+    busy = frame.groupby(dimension)["count"].sum().sort_values(ascending=False, kind="stable")
     busy = busy[(busy > 0) & (busy.index != "")]
     if len(busy) < 2:
         return []
-    named = list(busy.index[:_MOST])
-    label = frame[word].where(frame[word].isin(named), _OTHERS)
-    label = label[frame[word] != ""]
+    label = frame[dimension].where(frame[dimension].isin(list(busy.index[:_MOST])), _OTHERS)
+    label = label[frame[dimension] != ""]
     return [(str(part), frame.loc[mine.index]) for part, mine in label.groupby(label, sort=True)]
 
 
-def _row(name: str, part: str, counted: Outcomes, policy: Policy) -> tuple[object, ...]:
+def _row(name: str, part: str, counted: Outcomes, settings: Policy) -> tuple[object, ...]:
     (n_b, n_c), (k_b, k_c) = counted.requests, counted.errors
-    factor = 1.0 + policy.error_same_relative
-    evidence = at_every_look(lambda by: log_ratio_above(counted.blocks, factor, by), deflation(counted.blocks))
+    evidence = CountEvidence.of(counted.blocks).above(1.0 + settings.error_same_relative)
     shares = 100 * k_b / n_b, 100 * k_c / n_c
     worse = k_c * n_b > k_b * n_c and len(evidence) > 0
-    # Tolerated in points of its own: a part in which next to nothing fails is not worse for one more.
-    worse = worse and shares[1] - shares[0] > 100 * policy.error_margin.of(k_b / n_b)
+    # Tolerated in points of its own: a part in which next to nothing fails is not worse for a single error more.
+    worse = worse and shares[1] - shares[0] > 100 * settings.error_margin.of(k_b / n_b)
     return name, part, n_b, n_c, *shares, shares[1] - shares[0], float(evidence.max()) if worse else 0.0
 
 
 def _mix(name: str, counted: list[Outcomes]) -> tuple[object, ...]:
-    n = np.array([one.requests for one in counted], dtype=np.float64)
-    k = np.array([one.errors for one in counted], dtype=np.float64)
-    tested = chi2_contingency(n)
-    weight = n.sum(axis=1) / n.sum()
-    share = k / n
+    requests = np.array([both.requests for both in counted], dtype=np.float64)
+    errors = np.array([both.errors for both in counted], dtype=np.float64)
+    tested = chi2_contingency(requests)
+    weight, share = requests.sum(axis=1) / requests.sum(), errors / requests
     standardised = float((weight * (share[:, 1] - share[:, 0])).sum())
-    return name, math.sqrt(float(tested.statistic) / n.sum()), float(tested.pvalue), 100 * standardised
+    return name, math.sqrt(float(tested.statistic) / requests.sum()), float(tested.pvalue), 100 * standardised

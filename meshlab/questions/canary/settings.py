@@ -170,6 +170,11 @@ class Policy:
         """Confidence level of the intervals shown, 0..1."""
         return 1.0 - self.alpha
 
+    @property
+    def enough(self) -> float:
+        """Natural log of the evidence that settles one hypothesis at alpha."""
+        return math.log(1.0 / self.alpha)
+
 
 def _number(name: str, value: object, remedy: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):

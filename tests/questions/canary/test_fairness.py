@@ -45,7 +45,7 @@ def test_the_first_minute_of_a_late_canary_is_left_out(make_evidence: MakeEviden
     result = judge(from_block(make_evidence(blocks=80), 20), SCOPE)
     assert len(result.tables["error_looks"]) == 80 - 20 - 4
     assert one(result, "ML-CAN-003").value == 1.0
-    assert "v2 had its first requests 5.0 minutes after the window's start" in one(result, "ML-CAN-009").statement
+    assert "v2 served its first requests 5.0 minutes after" in one(result, "ML-CAN-009").statement
     assert result.verdict is Verdict.PASS
 
 
@@ -67,12 +67,13 @@ def test_half_of_the_metrics_never_pass(make_evidence: MakeEvidence, missing: st
 
 def test_pods_are_told_and_unlike_loads_are_said(make_evidence: MakeEvidence) -> None:
     alike = judge(with_pods(make_evidence(), {"v1": 3, "v2": 1}), SCOPE)
-    assert "3 pods of v1 and 1 of v2" in one(alike, "ML-CAN-009").statement
+    assert "v1 ran 3 pods and v2 1 pod" in one(alike, "ML-CAN-009").statement
     assert one(alike, "ML-CAN-009").verdict is Verdict.PASS
     assert len(alike.tables["pods"]) == 4
     idle = judge(with_pods(make_evidence(), {"v1": 1, "v2": 2}), SCOPE)
     assert one(idle, "ML-CAN-009").verdict is Verdict.WARN
-    assert "a pod of v2 has 6." in one(idle, "ML-CAN-009").statement
+    assert one(idle, "ML-CAN-009").key == "canary.pods.unlike_load"
+    assert "A pod of v2 serves 6." in one(idle, "ML-CAN-009").statement
 
 
 def test_restarts_of_the_canary_are_a_warning(make_evidence: MakeEvidence) -> None:
@@ -85,13 +86,14 @@ def test_restarts_of_the_canary_are_a_warning(make_evidence: MakeEvidence) -> No
     )
     result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "restarts": restarts}), SCOPE)
     assert one(result, "ML-CAN-009").verdict is Verdict.WARN
-    assert "pods of v2 were restarted 2 times" in one(result, "ML-CAN-009").statement
+    assert one(result, "ML-CAN-009").key == "canary.pods.restarts"
+    assert "Pods of v2 restarted 2 times" in one(result, "ML-CAN-009").statement
 
 
 def test_calibration_by_pods(make_evidence: MakeEvidence) -> None:
     evidence = with_pods(make_evidence(), {"v1": 7, "v2": 2})
     found = calibrate(evidence, SCOPE, splits=10)
-    assert found.way == "pods"
+    assert found.method == "pods"
     assert sum(found.verdicts.values()) == 10
     assert found.verdicts["FAIL"] == 0
     assert found.finding.verdict is Verdict.PASS
@@ -112,7 +114,7 @@ def test_calibration_hears_of_a_pod_that_is_unlike_the_others(make_evidence: Mak
 def test_calibration_by_blocks_from_before_the_canary(make_evidence: MakeEvidence) -> None:
     evidence = from_block(make_evidence(blocks=120), 60)
     found = calibrate(evidence, SCOPE, splits=12)
-    assert found.way == "blocks"
+    assert found.method == "blocks"
     assert sum(found.verdicts.values()) == 12
     assert found.verdicts["FAIL"] == 0
 
@@ -120,15 +122,16 @@ def test_calibration_by_blocks_from_before_the_canary(make_evidence: MakeEvidenc
 def test_with_few_pods_and_no_time_before_it_is_not_measured(make_evidence: MakeEvidence) -> None:
     found = calibrate(with_pods(make_evidence(), {"v1": 5, "v2": 1}), SCOPE)
     assert found.finding.verdict is None
-    assert "5 (6 are needed)" in found.finding.statement
-    assert found.way == ""
+    assert found.finding.key == "canary.calibration.not_measured"
+    assert "name 5 pods of the baseline (6 are needed)" in found.finding.statement
+    assert found.method == ""
     late = from_block(make_evidence(blocks=80), 29)
     assert calibrate(late, SCOPE).finding.verdict is None
 
 
 def test_the_smallest_harm_that_could_have_been_shown_is_shown_four_times_in_five(make_evidence: MakeEvidence) -> None:
     told = judge(make_evidence(), SCOPE).tables["power"].set_index("metric")["smallest"]
-    times = float(told["error share over the baseline's"])
+    times = float(told["error rate over the baseline's"])
     assert 1.2 < times < 2
     found = [
         one(judge(make_evidence(errors=(0.01, 0.01 * times), seed=seed), SCOPE), "ML-CAN-001").verdict
@@ -139,6 +142,6 @@ def test_the_smallest_harm_that_could_have_been_shown_is_shown_four_times_in_fiv
 
 def test_data_that_can_show_nothing_say_so(make_evidence: MakeEvidence) -> None:
     found = one(judge(make_evidence(per_block=(4, 1)), SCOPE), "ML-CAN-012")
-    assert found.verdict is None or "times the baseline's error share" in found.statement
+    assert found.verdict is None or found.key == "canary.power.shown"
     assert judge(make_evidence(per_block=(4, 1)), SCOPE, policy=Policy()).verdict is Verdict.INCONCLUSIVE
     assert str(SUBJECT) == found.subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -20,15 +21,17 @@ def one(result: Result, code: str) -> Finding:
 def test_equal_arms_pass(make_evidence: MakeEvidence) -> None:
     result = judge(make_evidence(), SCOPE)
     assert result.verdict is Verdict.PASS
-    assert result.headline.startswith("Promote: v2 fails ")
+    assert result.headline.startswith("Promote v2: ")
     assert one(result, "ML-CAN-004").verdict is None, "no weight was given"
 
 
 def test_more_errors_fail_and_the_headline_says_how_many(make_evidence: MakeEvidence) -> None:
     result = judge(make_evidence(errors=(0.01, 0.03)), SCOPE)
     assert result.verdict is Verdict.FAIL
-    assert result.headline.startswith("Roll back v2: it fails 2.80 % of 22,500 requests")
+    assert result.headline.startswith("Roll back v2: 2.80 % of requests fail against ")
     errors = one(result, "ML-CAN-001")
+    assert errors.key == "canary.errors.fail"
+    assert " of 22,500 requests to v2 failed (2.80 %)" in errors.statement
     assert errors.interval is not None
     assert errors.interval[0] < 2.0 < errors.interval[1]
     assert errors.threshold == pytest.approx(0.5, abs=0.05)
@@ -38,15 +41,18 @@ def test_more_errors_fail_and_the_headline_says_how_many(make_evidence: MakeEvid
 def test_slower_responses_alone_fail(make_evidence: MakeEvidence) -> None:
     result = judge(make_evidence(slower=1.3), SCOPE)
     assert result.verdict is Verdict.FAIL
-    assert "is slower with probability 0.6" in result.headline
-    assert "fails" not in result.headline
+    assert one(result, "ML-CAN-002").key == "canary.latency.fail"
+    assert "slower" in result.headline
+    assert "fail" not in result.headline
 
 
 def test_little_traffic_is_inconclusive_and_says_how_much_is_missing(make_evidence: MakeEvidence) -> None:
     result = judge(make_evidence(per_block=(60, 20)), SCOPE)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "more canary requests" in one(result, "ML-CAN-001").action
-    assert "minutes at this rate" in one(result, "ML-CAN-001").action
+    assert re.fullmatch(
+        r"Wait for about [\d,]+ more canary requests \(about [\d,]+ min\)\.", one(result, "ML-CAN-001").action
+    )
+    assert result.headline.startswith("No verdict on v2 yet: wait for about ")
 
 
 def test_what_is_not_tolerated_never_passes_and_what_is_the_same_never_fails(make_evidence: MakeEvidence) -> None:
@@ -58,12 +64,12 @@ def test_what_is_not_tolerated_never_passes_and_what_is_the_same_never_fails(mak
     assert verdicts(0.0102) <= {Verdict.PASS, Verdict.INCONCLUSIVE}
 
 
-def test_worse_beyond_doubt_and_tolerable_beyond_doubt_is_a_warning(make_evidence: MakeEvidence) -> None:
+def test_a_significant_regression_within_the_margins_is_a_warning(make_evidence: MakeEvidence) -> None:
     policy = Policy(error_margin_points=2.0, error_margin_relative=2.0)
     result = judge(make_evidence(errors=(0.01, 0.018)), SCOPE, policy=policy)
     assert one(result, "ML-CAN-001").verdict is Verdict.WARN
     assert result.verdict is Verdict.WARN
-    assert result.headline.startswith("Promote with care")
+    assert result.headline.startswith("Promote v2 with care: ")
 
 
 def test_zero_errors_pass(make_evidence: MakeEvidence) -> None:
@@ -78,7 +84,8 @@ def test_a_canary_without_traffic_never_passes(make_evidence: MakeEvidence) -> N
     }
     result = judge(dataclasses.replace(evidence, frames=frames), SCOPE)
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "the canary served no request" in result.headline
+    assert one(result, "ML-CAN-003").key == "canary.coverage.no_traffic"
+    assert "v2 served no request" in result.headline
 
 
 @pytest.mark.parametrize("arm", ["v1", "v2"])
@@ -151,7 +158,8 @@ def test_sides_that_tell_different_stories_are_a_warning(make_evidence: MakeEvid
     result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "destination": other}), SCOPE)
     assert one(result, "ML-CAN-005").verdict is Verdict.WARN
     assert result.verdict is Verdict.WARN
-    assert result.headline.startswith("Promote with care: v2")
+    assert one(result, "ML-CAN-005").key == "canary.reporters.differ"
+    assert result.headline.startswith("Promote v2 with care: ")
 
 
 def test_sides_that_agree_are_no_warning(make_evidence: MakeEvidence) -> None:
@@ -174,7 +182,7 @@ def test_sides_that_agree_are_no_warning(make_evidence: MakeEvidence) -> None:
 def test_what_is_an_error(code: str, flags: str, grpc: str, error: bool) -> None:
     import pandas as pd
 
-    from meshlab.questions.canary.arms import is_error
+    from meshlab.questions.canary.outcomes import is_error
 
     assert bool(is_error(pd.DataFrame({"code": [code], "flags": [flags], "grpc_status": [grpc]})).iloc[0]) is error
 

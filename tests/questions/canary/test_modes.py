@@ -53,9 +53,9 @@ def switched(evidence: Evidence, at: int, *, gap: int = 0) -> Evidence:
 def test_a_mirror_is_judged_by_what_the_service_saw(make_evidence: MakeEvidence) -> None:
     good = judge(mirrored(make_evidence(seed=1, per_block=(1500, 1500))), MIRROR)
     assert good.verdict is Verdict.PASS
-    assert good.headline.startswith("Ready for live traffic: v2")
+    assert good.headline.startswith("Send live traffic to v2: ")
     assert finding(good, "ML-CAN-007").value == pytest.approx(1.0, abs=0.02)
-    assert "users felt nothing" in finding(good, "ML-CAN-007").statement
+    assert finding(good, "ML-CAN-007").key == "canary.mode.mirror"
     assert codes(good) >= {"ML-CAN-001", "ML-CAN-002", "ML-CAN-003", "ML-CAN-007"}
     assert not codes(good) & {"ML-CAN-004", "ML-CAN-005"}
 
@@ -69,7 +69,7 @@ def test_a_bad_mirror_is_not_launched(make_evidence: MakeEvidence) -> None:
 def test_live_requests_in_a_mirror_are_said(make_evidence: MakeEvidence) -> None:
     mixed = judge(mirrored(make_evidence(seed=1, per_block=(1500, 1500)), live=0.1), MIRROR)
     assert mixed.verdict is Verdict.WARN
-    assert "live ones, which users felt" in finding(mixed, "ML-CAN-007").statement
+    assert finding(mixed, "ML-CAN-007").key == "canary.mode.live_traffic"
 
 
 def test_without_its_mode_a_mirror_has_nothing_to_compare(make_evidence: MakeEvidence) -> None:
@@ -80,7 +80,7 @@ def test_green_is_compared_with_blue_before_the_switch(make_evidence: MakeEviden
     evidence = make_evidence(seed=3, per_block=(2000, 2000), blocks=80)
     good = judge(switched(evidence, 40), BLUE_GREEN)
     assert good.verdict is Verdict.PASS
-    assert good.headline.startswith("Keep: v2")
+    assert good.headline.startswith("Keep v2: ")
     said = finding(good, "ML-CAN-007")
     assert (said.verdict, said.required) == (None, False)
     assert "10.0 minutes earlier" in said.statement
@@ -105,7 +105,7 @@ def test_a_gap_at_the_switch_and_a_short_history_leave_fewer_pairs(make_evidence
 
 def test_blue_and_green_that_serve_together_are_compared_moment_by_moment(make_evidence: MakeEvidence) -> None:
     found = judge(make_evidence(seed=6), BLUE_GREEN)
-    assert "at the same time" in finding(found, "ML-CAN-007").statement
+    assert finding(found, "ML-CAN-007").key == "canary.mode.together"
     assert found.verdict is Verdict.PASS
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from canary_resample import resample
 
 from meshlab.core.results import Verdict
 from meshlab.questions.canary import Scope, collect, judge
-from meshlab.questions.canary.resample import resample
 from meshlab.telemetry.source import connect
 
 ROOT = Path(__file__).parent.parent.parent.parent

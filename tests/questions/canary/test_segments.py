@@ -47,7 +47,8 @@ def test_a_caller_that_alone_suffers_fails_the_canary(make_evidence: MakeEvidenc
     callers = {"web": ((1600, 0.01), (530, 0.01)), "app": ((90, 0.01), (30, 0.15))}
     found = one(judge(called_by(make_evidence(), callers), SCOPE), "ML-CAN-010")
     assert found.verdict is Verdict.FAIL
-    assert "for caller app the canary fails 1" in found.statement
+    assert found.key == "canary.segments.fail"
+    assert "For caller app v2 fails 1" in found.statement
 
 
 def test_simpsons_paradox_never_passes(make_evidence: MakeEvidence) -> None:
@@ -64,7 +65,7 @@ def test_another_mix_alone_is_a_warning(make_evidence: MakeEvidence) -> None:
     result = judge(called_by(make_evidence(), callers), SCOPE)
     found = one(result, "ML-CAN-010")
     assert (found.verdict, found.required) == (Verdict.WARN, False)
-    assert "different mixes by caller" in found.statement
+    assert found.key == "canary.segments.mix"
 
 
 def test_many_callers_come_together(make_evidence: MakeEvidence) -> None:

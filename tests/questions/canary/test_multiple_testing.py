@@ -10,32 +10,32 @@ import pytest
 from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError
 from meshlab.questions.canary import Policy
-from meshlab.questions.canary.multiple_testing import failing, judged
+from meshlab.questions.canary.multiple_testing import failing_metrics, metric_verdict
 
 STAKES = {"errors": 0.5, "latency": 0.25, "slow": 0.25}
 
 
 def test_a_metric_falls_at_its_stake() -> None:
     need = math.log(1 / (0.02 * 0.25))
-    assert failing({"errors": 0.0, "latency": need - 0.01, "slow": 0.0}, STAKES, 0.02) == frozenset()
-    assert failing({"errors": 0.0, "latency": need + 0.01, "slow": 0.0}, STAKES, 0.02) == {"latency"}
+    assert failing_metrics({"errors": 0.0, "latency": need - 0.01, "slow": 0.0}, STAKES, 0.02) == frozenset()
+    assert failing_metrics({"errors": 0.0, "latency": need + 0.01, "slow": 0.0}, STAKES, 0.02) == {"latency"}
 
 
 def test_a_fallen_metrics_stake_goes_to_those_that_are_left() -> None:
     # Alone, errors would need log(1 / 0.01); with latency fallen the stake is two thirds of alpha.
     enough = math.log(1 / (0.02 * 2 / 3)) + 0.01
     assert enough < math.log(1 / 0.01)
-    assert failing({"errors": enough, "latency": 0.0, "slow": 0.0}, STAKES, 0.02) == frozenset()
-    assert failing({"errors": enough, "latency": 99.0, "slow": 0.0}, STAKES, 0.02) == {"latency", "errors"}
+    assert failing_metrics({"errors": enough, "latency": 0.0, "slow": 0.0}, STAKES, 0.02) == frozenset()
+    assert failing_metrics({"errors": enough, "latency": 99.0, "slow": 0.0}, STAKES, 0.02) == {"latency", "errors"}
 
 
 def test_what_is_not_measured_has_no_stake() -> None:
-    assert failing({"errors": math.log(1 / 0.02) + 0.01}, STAKES, 0.02) == {"errors"}
-    assert failing({}, STAKES, 0.02) == frozenset()
+    assert failing_metrics({"errors": math.log(1 / 0.02) + 0.01}, STAKES, 0.02) == {"errors"}
+    assert failing_metrics({}, STAKES, 0.02) == frozenset()
 
 
 def test_one_metric() -> None:
-    told = {(f, t): judged(failing=f, tolerated=t) for f in (True, False) for t in (True, False)}
+    told = {(f, t): metric_verdict(failing=f, tolerated=t) for f in (True, False) for t in (True, False)}
     assert told[True, False] is Verdict.FAIL
     assert told[True, True] is Verdict.WARN
     assert told[False, True] is Verdict.PASS
