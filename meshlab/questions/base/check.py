@@ -12,7 +12,7 @@ from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result, Verdict
 from meshlab.errors import ContractError
 from meshlab.questions.base.case import Case
-from meshlab.questions.base.contract import Question
+from meshlab.questions.base.contract import UNANSWERED, Question
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.source import connect
 
@@ -69,6 +69,9 @@ def _check_result(question: Question, case: Case, result: Result) -> None:
     for finding in result.findings:
         if not finding.code.startswith(f"{question.prefix}-") or not finding.key.startswith(f"{question.name}."):
             raise ContractError(f"{about}: {finding.code} {finding.key!r} is no code and key of the question")
+        number = finding.code.removeprefix(f"{question.prefix}-")
+        if number not in question.codes and number != UNANSWERED:
+            raise ContractError(f"{about}: {finding.code} is not declared in the question's codes")
     for name, table in question.tables.items():
         dtypes = {str(column): str(dtype) for column, dtype in result.tables[name].dtypes.items()}
         if dtypes != dict(table.dtypes):

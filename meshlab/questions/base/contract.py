@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pandas as pd
 
@@ -17,10 +17,13 @@ from meshlab.core.window import Window
 from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
 from meshlab.questions.base.case import Case
-from meshlab.questions.base.needs import Asking, Need, Table
+from meshlab.questions.base.needs import Asking, Code, Need, Table
 from meshlab.telemetry.mesh import Mesh
 
-__all__ = ["Question", "QuestionSettings"]
+__all__ = ["UNANSWERED", "Question", "QuestionSettings"]
+
+UNANSWERED: Final = "000"
+"""Number of the finding that says that nothing can be judged."""
 
 
 class QuestionSettings(Settings):
@@ -44,6 +47,8 @@ class Question:
     Settings : type of QuestionSettings
     needs : mapping of str to Need
         From the evidence's frames to what is asked of the mesh.
+    codes : mapping of str to Code
+        From the numbers of its findings to what they stand for.
     tables : mapping of str to Table
         The schemas of the result's tables.
     figures : sequence of callable
@@ -57,6 +62,7 @@ class Question:
     subject_kind: ClassVar[str] = "service"
     Settings: ClassVar[type[QuestionSettings]] = QuestionSettings
     needs: ClassVar[Mapping[str, Need]] = {}
+    codes: ClassVar[Mapping[str, Code]] = {}
     tables: ClassVar[Mapping[str, Table]] = {}
     figures: ClassVar[Sequence[Callable[[Result], Figure]]] = ()
     examples: ClassVar[Mapping[str, Any]] = {}
@@ -311,7 +317,7 @@ class Question:
     def _unanswered(self, case: Case) -> Iterator[Finding]:
         """An INCONCLUSIVE finding for what is required and missing, or where there is nothing to judge."""
         if case.unjudged:
-            yield case.finding("000", "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
+            yield case.finding(UNANSWERED, "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
             return
         required = {name: need for name, need in self.needs.items() if need.required and name in case.evidence.frames}
         for name in self._lacking(required, {name for name in required if case.frame(name).empty}):
@@ -345,7 +351,7 @@ def _partial(case: Case, needs: Mapping[str, Need]) -> Iterator[Finding]:
         need = needs.get(name)
         if query.failed and need is not None and need.required:
             yield case.finding(
-                "000",
+                UNANSWERED,
                 f"{name}.partial",
                 Verdict.INCONCLUSIVE,
                 f"The query for {need.what or name} returned a partial result: {'; '.join(query.failed)}.",

@@ -17,7 +17,7 @@ from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.dialect import Where
 from meshlab.telemetry.mesh import Answer, Mesh
 
-__all__ = ["Asking", "Need", "Table"]
+__all__ = ["Asking", "Code", "Need", "Table"]
 
 _DTYPES: Final = {
     "text": "str",
@@ -126,6 +126,25 @@ class Need:
     def missing(self, mesh: Mesh) -> Missing:
         """What to say where the mesh does not export it."""
         return Missing(self.what, self.remedy if " " in self.remedy else mesh.remedy(self.remedy))
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code stands for, in the documents.
+
+    Parameters
+    ----------
+    finding : str
+        What it says.
+    cause : str
+        What is behind it most of the time.
+    remedy : str
+        What to do.
+    """
+
+    finding: str
+    cause: str = ""
+    remedy: str = ""
 
 
 class Table:

@@ -27,6 +27,7 @@ from meshlab.questions.security import (
 )
 from meshlab.questions.security.certificate_steps import skew, steps, workload_of
 from meshlab.questions.security.certificates import certificates
+from meshlab.questions.security.codes import CODES
 from meshlab.questions.security.denials import denials, rbac
 from meshlab.questions.security.encryption import edges, protocols, shares, timeline
 from meshlab.questions.security.exposure import anonymous_callers, exposure
@@ -71,6 +72,7 @@ class Security(Question):
     name, prefix, subject_kind = "security", "ML-SEC", "mesh"
     Settings = SecuritySettings
     needs = NEEDS
+    codes = CODES
     tables = TABLES
     figures = (plot.encryption, plot.denials, plot.certificates)
     examples: ClassVar[Mapping[str, Any]] = {"source": "mtls-migration"}

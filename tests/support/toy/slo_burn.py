@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from meshlab.core.subject import IDENTITY
 from meshlab.display.line import Line
-from meshlab.questions.base import Case, Finding, Need, Question, QuestionSettings, Table, Verdict
+from meshlab.questions.base import Case, Code, Finding, Need, Question, QuestionSettings, Table, Verdict
 from meshlab.telemetry.dialects.base import Reporter
 
 
@@ -37,6 +37,7 @@ class SloBurn(Question):
             remedy="source",
         )
     }
+    codes = {"001": Code("how fast the error budget burns", "errors", "roll back what changed last")}
     tables = {
         "burn": Table(time="time: end of a block", short="float: times the budget", whole="float: times the budget")
     }

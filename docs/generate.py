@@ -1,0 +1,66 @@
+"""Write what is generated: the tables of codes and settings in these pages, and the notebooks' parameters cells.
+
+``python docs/generate.py`` after a question's settings or codes changed; a test holds that nothing is left to write.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from meshlab.core.declarations import settings_table
+from meshlab.questions.base import Question, installed, parameters_source, question
+from meshlab.reports.run.notebooks import available
+
+DOCS = Path(__file__).parent
+MARK = "<!-- generated: {} -->"
+
+
+def codes_table(asked: Question) -> str:
+    """The codes of a question's findings as a Markdown table."""
+    lines = ["| code | finding | cause | remedy |", "|---|---|---|---|"]
+    for number, code in asked.codes.items():
+        lines.append(f"| {asked.prefix}-{number} | {code.finding} | {code.cause} | {code.remedy} |".replace("  ", " "))
+    return "\n".join(lines)
+
+
+def page(text: str, asked: Question) -> str:
+    """A question's page with its tables anew, between marks that name them."""
+    tables = {"codes": codes_table(asked), "settings": settings_table(asked.Settings)}
+    for name, table in tables.items():
+        before, begin, rest = text.partition(MARK.format(name))
+        if not begin:
+            raise SystemExit(f"the page of {asked.name} has no mark {MARK.format(name)}")
+        end = MARK.format("end")
+        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def notebook(text: str, asked: Question) -> str:
+    """A notebook with its parameters cell anew."""
+    document = json.loads(text)
+    for cell in document["cells"]:
+        if "parameters" in cell["metadata"].get("tags", ()):
+            cell["source"] = parameters_source(asked).splitlines(keepends=True)
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def generated() -> dict[Path, str]:
+    """Every file that holds something generated, and what it should hold."""
+    made = {}
+    paths = {listed.question: listed.path for listed in available(DOCS.parent)}
+    for name in installed():
+        asked, path = question(name), paths[name]
+        if not asked.codes:
+            continue
+        text = DOCS / f"{path.stem}.md"
+        made[text] = page(text.read_text(encoding="utf-8"), asked)
+        made[path] = notebook(path.read_text(encoding="utf-8"), asked)
+    return made
+
+
+if __name__ == "__main__":
+    for file, content in generated().items():
+        if file.read_text(encoding="utf-8") != content:
+            file.write_text(content, encoding="utf-8")
+            print(f"wrote {file.relative_to(DOCS.parent)}")
