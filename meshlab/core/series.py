@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from meshlab.core.window import Window
 from meshlab.errors import ContractError
 
-__all__ = ["Query", "SeriesSet"]
+__all__ = ["Query", "SeriesSet", "utc_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,11 @@ class SeriesSet:
             columns[f"exported_{name}" if taken else name] = pd.Categorical.from_codes(
                 np.repeat(table.codes, lengths), dtype=table.dtype, validate=False
             )
-        columns["time"] = pd.DatetimeIndex(self.time.astype("datetime64[ms]")).tz_localize("UTC")
+        columns["time"] = utc_index(self.time)
         columns["value"] = self.value
         return pd.DataFrame(columns, copy=False)
+
+
+def utc_index(time: NDArray[np.datetime64] | NDArray[np.int64]) -> pd.DatetimeIndex:
+    """Moments (unix milliseconds or datetime64, UTC) as pandas has them: datetime64[ms, UTC]."""
+    return pd.DatetimeIndex(time.astype("datetime64[ms]")).tz_localize("UTC")
