@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from meshlab.core.series import utc_index
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.errors import ContractError
 
 __all__ = ["BlockGrid"]
@@ -43,9 +43,9 @@ class BlockGrid:
             raise ContractError(f"no blocks of time: {self.blocks} of {self.block_ms} ms")
 
     @classmethod
-    def over(cls, window: Window, block_ms: int) -> Self:
-        """The blocks of a window; a last one that would reach beyond it is left out."""
-        return cls(window.start_ms, block_ms, (window.end_ms - window.start_ms) // block_ms)
+    def over(cls, span: Span, block_ms: int) -> Self:
+        """The blocks of a span; a last one that would reach beyond it is left out."""
+        return cls(span.start_ms, block_ms, span.duration_ms // block_ms)
 
     @property
     def ends(self) -> pd.DatetimeIndex:

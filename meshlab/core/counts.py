@@ -102,6 +102,12 @@ class Counts:
         )
 
     @classmethod
+    def none(cls, words: Sequence[str], grid: BlockGrid, *, quantity: str = _WHOLE) -> Self:
+        """Nothing was counted."""
+        labels, nothing = pd.DataFrame(columns=list(words), dtype=str), np.empty(0, np.int64)
+        return cls.of(labels, nothing, nothing, nothing, grid, quantity=quantity)
+
+    @classmethod
     def joined(cls, parts: Sequence[Counts], query: Query) -> Counts:
         """Counts of one grid and the same words as one: what has the same labels is added up."""
         held = [part for part in parts if len(part)] or parts[:1]
@@ -274,9 +280,11 @@ def group_rows(labels: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DataFrame]:
     groups : DataFrame
         The row behind each number.
     """
-    number = np.zeros(len(labels), np.int64)
-    if len(labels) and len(labels.columns):
-        number = labels.groupby(list(labels.columns), sort=True, dropna=False).ngroup().to_numpy(np.int64)
+    columns = list(labels.columns)
+    if len(labels) and columns:
+        number = np.asarray(labels.groupby(columns, sort=True, dropna=False).ngroup(), np.int64)
+    else:
+        number = np.zeros(len(labels), np.int64)
     first = np.unique(number, return_index=True)[1]
     return number, labels.iloc[first].reset_index(drop=True)
 

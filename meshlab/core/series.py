@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.errors import ContractError
 
 __all__ = ["Query", "SeriesSet", "utc_index"]
@@ -24,8 +24,8 @@ class Query:
         The expression or selector as sent.
     engine : str
         A description of the engine, free of secrets.
-    window : Window or None
-        The range asked for; None for an instant query.
+    window : Span or None
+        What was asked for, a Window where it was points of a grid; None for an instant query.
     at_ms : int or None
         The instant asked for, unix milliseconds; None for a range.
     result_type : str
@@ -42,7 +42,7 @@ class Query:
 
     promql: str
     engine: str
-    window: Window | None = None
+    window: Span | None = None
     at_ms: int | None = None
     result_type: str = "matrix"
     warnings: tuple[str, ...] = ()
