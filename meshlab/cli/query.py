@@ -39,7 +39,8 @@ def query(
     from meshlab.cli import answers
     from meshlab.core.files import write_bytes
     from meshlab.core.progress import reporting
-    from meshlab.core.window import Window, parse_instant
+    from meshlab.core.times import parse_instant
+    from meshlab.core.window import Window
     from meshlab.telemetry.source import open_engine
 
     if at and (start or end or step):

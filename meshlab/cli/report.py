@@ -76,7 +76,7 @@ def report(
 
 def _fixed_start(given: dict[str, str], since: str) -> dict[str, str]:
     """Where a watched window starts, by the store's own clock; only its end moves."""
-    from meshlab.core.window import parse_instant
+    from meshlab.core.times import parse_instant
     from meshlab.telemetry.source import open_engine
 
     for name in ("start", "end"):
@@ -94,7 +94,7 @@ def _fixed_start(given: dict[str, str], since: str) -> dict[str, str]:
 def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: bool) -> Outcome:
     import time
 
-    from meshlab.core.window import parse_duration
+    from meshlab.core.times import parse_duration
     from meshlab.reports.run.watching import watch
 
     return watch(

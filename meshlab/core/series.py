@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.errors import ContractError
 
-__all__ = ["Query", "SeriesSet"]
+__all__ = ["Query", "SeriesSet", "utc_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Query:
         The expression or selector as sent.
     engine : str
         A description of the engine, free of secrets.
-    window : Window or None
-        The range asked for; None for an instant query.
+    window : Span or None
+        What was asked for, a Window where it was points of a grid; None for an instant query.
     at_ms : int or None
         The instant asked for, unix milliseconds; None for a range.
     result_type : str
@@ -42,7 +42,7 @@ class Query:
 
     promql: str
     engine: str
-    window: Window | None = None
+    window: Span | None = None
     at_ms: int | None = None
     result_type: str = "matrix"
     warnings: tuple[str, ...] = ()
@@ -128,6 +128,11 @@ class SeriesSet:
             columns[f"exported_{name}" if taken else name] = pd.Categorical.from_codes(
                 np.repeat(table.codes, lengths), dtype=table.dtype, validate=False
             )
-        columns["time"] = pd.DatetimeIndex(self.time.astype("datetime64[ms]")).tz_localize("UTC")
+        columns["time"] = utc_index(self.time)
         columns["value"] = self.value
         return pd.DataFrame(columns, copy=False)
+
+
+def utc_index(time: NDArray[np.datetime64] | NDArray[np.int64]) -> pd.DatetimeIndex:
+    """Moments (unix milliseconds or datetime64, UTC) as pandas has them: datetime64[ms, UTC]."""
+    return pd.DatetimeIndex(time.astype("datetime64[ms]")).tz_localize("UTC")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.engines.base import Engine
 from meshlab.errors import Unreachable
 
@@ -64,11 +64,11 @@ class Frugal:
         """Pass on."""
         return self._once(("query_range", promql, window), lambda: self._engine.query_range(promql, window))
 
-    def samples(self, selector: str, window: Window) -> SeriesSet:
+    def samples(self, selector: str, window: Span) -> SeriesSet:
         """Pass on."""
         return self._once(("samples", selector, window), lambda: self._engine.samples(selector, window))
 
-    def series(self, selector: str, window: Window) -> SeriesSet:
+    def series(self, selector: str, window: Span) -> SeriesSet:
         """Pass on."""
         return self._once(("series", selector, window), lambda: self._engine.series(selector, window))
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import equal, selector
-from meshlab.core.window import Window, format_duration
+from meshlab.core.times import format_duration
+from meshlab.core.window import Window
 from meshlab.doctor.budget import Frugal
 from meshlab.errors import BadQuery, Refused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from meshlab.core.sanitize import plain
-from meshlab.core.window import format_duration
+from meshlab.core.times import format_duration
 from meshlab.doctor.examination import Examination, Service
 
 __all__ = ["as_dict", "as_text"]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
 
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 
 __all__ = ["LOOKBACK_MS", "Engine"]
 
@@ -52,11 +52,11 @@ class Engine(Protocol):
         """Evaluate an expression at every point of a window's grid."""
         ...
 
-    def samples(self, selector: str, window: Window) -> SeriesSet:
+    def samples(self, selector: str, window: Span) -> SeriesSet:
         """Raw samples with start < time <= end, stale markers left out."""
         ...
 
-    def series(self, selector: str, window: Window) -> SeriesSet:
+    def series(self, selector: str, window: Span) -> SeriesSet:
         """The label table of the series with data in the window; no samples."""
         ...
 

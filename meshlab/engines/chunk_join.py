@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.errors import ContractError
 
 __all__ = ["after", "join"]
@@ -40,7 +41,7 @@ def join(parts: Sequence[SeriesSet], query: Query) -> SeriesSet:
         warnings=tuple(dict.fromkeys(w for p in parts for w in p.query.warnings)),
         infos=tuple(dict.fromkeys(i for p in parts for i in p.query.infos)),
         points_expected=query.window.points * len(labels)
-        if query.window and parts[0].query.result_type == "matrix"
+        if isinstance(query.window, Window)
         else sum(p.query.points_expected for p in parts),
         points_got=len(sid),
         failed=tuple(dict.fromkeys(f for p in parts for f in p.query.failed)),

@@ -13,7 +13,8 @@ import numpy as np
 from meshlab.config import Kind
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
-from meshlab.core.window import Window, format_duration
+from meshlab.core.times import format_duration
+from meshlab.core.window import Span, Window
 from meshlab.engines.backends import BackendParams, params_for
 from meshlab.engines.cache import Cache, identity_of
 from meshlab.engines.chunk_join import after, join
@@ -143,7 +144,7 @@ class PrometheusEngine:
         found = self._fetched(plan, ask, "range", sent, str(step), what=promql)
         return self._whole(found, question)
 
-    def samples(self, selector: str, window: Window) -> SeriesSet:
+    def samples(self, selector: str, window: Span) -> SeriesSet:
         """Raw samples with start < time <= end, in chunks when it is long; the server leaves out stale markers."""
         question = Query(selector, "", window=window, result_type="samples")
         plan = ChunkPlan(
@@ -152,7 +153,7 @@ class PrometheusEngine:
             unit_ms=_UNIT_RAW_MS,
             longest_ms=_LONGEST_RAW_MS,
             shared_edge=True,
-            grain_ms=1000 if window.step_ms % 1000 == 0 else 1,
+            grain_ms=1 if window.start_ms % 1000 or window.end_ms % 1000 else 1000,
             whole_ms=0 if self._cache else _WHOLE_RAW_MS,
         )
         sent = self._sent(selector)
@@ -163,7 +164,7 @@ class PrometheusEngine:
         query = replace(whole.query, window=window, result_type="samples", points_expected=got, points_got=got)
         return whole.with_query(query)
 
-    def series(self, selector: str, window: Window) -> SeriesSet:
+    def series(self, selector: str, window: Span) -> SeriesSet:
         """Label sets of the series with data in the window; a server may add some of the storage blocks around it."""
         form = {"match[]": self._sent(selector), **self._params.series}
         form |= {"start": _seconds(window.start_ms), "end": _seconds(window.end_ms)}

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from meshlab.config import Kind
 from meshlab.core.series import Query
-from meshlab.core.window import format_duration
+from meshlab.core.times import format_duration
 
 __all__ = ["link"]
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
+from meshlab.core.window import Window
 from meshlab.engines.envelope import Envelope, open_envelope, unreadable
 from meshlab.engines.label_tables import MAX_SERIES, Counted, LabelTables, check_count, occurrences, read_table
 from meshlab.errors import BadQuery, Refused
@@ -125,7 +126,7 @@ def decode(
         result_type=kind,
         warnings=(*envelope.warnings, *_unread(mixed)),
         infos=tuple(envelope.infos),
-        points_expected=query.window.points * len(found) if query.window else len(value),
+        points_expected=query.window.points * len(found) if isinstance(query.window, Window) else len(value),
         points_got=len(value),
         failed=(*_unread(lost), *envelope.failed),
     )

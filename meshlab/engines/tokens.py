@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
-from meshlab.core.window import parse_duration
+from meshlab.core.times import parse_duration
 from meshlab.errors import ParameterError
 
 __all__ = ["longest_range_ms", "pinned", "tokens"]

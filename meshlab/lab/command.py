@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from meshlab.core.window import parse_duration
+from meshlab.core.times import parse_duration
 from meshlab.errors import LabError
 from meshlab.lab.documents import bundled
 from meshlab.lab.scenario import Scenario

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.label_tables import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
@@ -155,7 +155,7 @@ class Recording:
             raise BadQuery(f"{promql!r} is a range vector, which has no range", "ask for it at one instant")
         return _points(value, grid, Query(promql=promql, engine=self.description, window=window))
 
-    def samples(self, selector: str, window: Window) -> SeriesSet:
+    def samples(self, selector: str, window: Span) -> SeriesSet:
         """Raw samples with start < time <= end, stale markers left out."""
         rows = self._find(selector)
         counts, times, values = [], [], []
@@ -180,7 +180,7 @@ class Recording:
         sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
         return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, query)
 
-    def series(self, selector: str, window: Window) -> SeriesSet:
+    def series(self, selector: str, window: Span) -> SeriesSet:
         """Label sets of the series with samples in the window (or just before: within the look-back)."""
         query = Query(promql=selector, engine=self.description, window=window, result_type="series")
         rows = self._find(selector)

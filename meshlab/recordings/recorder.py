@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 from meshlab.core.sanitize import plain
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
 from meshlab.recordings.manifest import as_json
@@ -38,7 +37,7 @@ _SAMPLES: Final = 1_000_000
 def record(
     engine: Engine,
     selectors: Sequence[str],
-    window: Window,
+    window: Span,
     out: Path,
     *,
     what: str,
@@ -58,7 +57,7 @@ def record(
     engine : Engine
     selectors : sequence of str
         Series that match several are recorded once.
-    window : Window
+    window : Span
         What the recording is of. Samples of the look-back before its start are recorded as well.
     out : Path
         The folder; replaced when it is a recording.
@@ -109,10 +108,10 @@ def record(
     }
     with WorkFolder.held(work_folder(out)) as work:
         if work.is_empty and work.journal.get("asked") != asked:
-            span = {"start_ms": window.start_ms, "end_ms": window.end_ms, "step_ms": window.step_ms}
+            span = {"start_ms": window.start_ms, "end_ms": window.end_ms}
             work.begin({"asked": asked, "command": command, "window": span, "recorded": began, "key": new_key()})
         _check_same(work, asked)
-        window = Window(**work.journal["window"])
+        window = Span(work.journal["window"]["start_ms"], work.journal["window"]["end_ms"])
         redaction = Redaction(labels, work.journal["key"])
         try:
             pieces = _collect(work, engine, selectors, window, redaction, progress or _silent)
@@ -152,7 +151,7 @@ def _collect(
     work: WorkFolder,
     engine: Engine,
     selectors: Sequence[str],
-    window: Window,
+    window: Span,
     redaction: Redaction,
     progress: Progress,
 ) -> list[Piece]:
@@ -189,7 +188,7 @@ def _fetch(engine: Engine, selector: str, at: int, until: int, span: int) -> tup
     while True:
         end = min((at // span + 1) * span, until)
         try:
-            return engine.samples(selector, Window(at, end, math.gcd(at, end))), end, span
+            return engine.samples(selector, Span(at, end)), end, span
         except TooMuch:
             if span == _SPANS_MS[0]:
                 raise
@@ -228,7 +227,7 @@ def _kept(error: EngineError, work: WorkFolder) -> EngineError:
 def _manifest(
     engine: Engine,
     out: Path,
-    window: Window,
+    window: Span,
     redaction: Redaction,
     selectors: Sequence[str],
     work: WorkFolder,
@@ -253,7 +252,7 @@ def _manifest(
     return manifest
 
 
-def _writing(progress: Progress, selectors: Sequence[str], window: Window) -> Callable[[float], None]:
+def _writing(progress: Progress, selectors: Sequence[str], window: Span) -> Callable[[float], None]:
     lead = window.with_lead(LOOKBACK_MS)
     whole = len(selectors) * _minutes(lead.end_ms - lead.start_ms)
     return lambda share: progress(whole, whole, f"writing, {share:.0%}")

@@ -5,11 +5,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["increments", "resets"]
+__all__ = ["first_scrapes", "increments", "resets"]
+
+
+def first_scrapes(sid: NDArray[np.int32], time_ms: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.int64]:
+    """When the target of each series was first scraped, over all its series.
+
+    Parameters
+    ----------
+    sid : ndarray of int32, shape (samples,)
+        Which series each sample belongs to, ascending.
+    time_ms : ndarray of int64, shape (samples,)
+        Unix milliseconds, ascending within a series.
+    target : ndarray of int64, shape (series,)
+        Which series were scraped from the same place, numbered from 0.
+
+    Returns
+    -------
+    ndarray of int64, shape (series,)
+    """
+    if not len(target):
+        return np.empty(0, np.int64)
+    first = np.flatnonzero(np.r_[True, sid[1:] != sid[:-1]][: len(sid)])
+    earliest = np.full(int(target.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, target[sid[first]], time_ms[first])
+    return earliest[target]
 
 
 def increments(
-    sid: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64], target: NDArray[np.int64]
+    sid: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64], base_ms: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
     """How much each counter rose from sample to sample, of whatever it counts: events, milliseconds, bytes.
 
@@ -26,8 +50,8 @@ def increments(
         Unix milliseconds, ascending within a series.
     value : ndarray of float64, shape (samples,)
         Counters.
-    target : ndarray of int64, shape (series,)
-        Which series were scraped from the same place.
+    base_ms : ndarray of int64, shape (series,)
+        When the target of each series was first scraped: see `first_scrapes`.
 
     Returns
     -------
@@ -42,10 +66,7 @@ def increments(
     first = np.r_[True, sid[1:] != sid[:-1]]
     previous = np.r_[0.0, value[:-1]]
     rise = np.where(first | (value < previous), value, value - previous)
-    # The first scrape of each target, over all its series.
-    earliest = np.full(int(target.max()) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(earliest, target[sid[first]], time_ms[first])
-    base = first & (time_ms <= earliest[target[sid]])
+    base = first & (time_ms <= base_ms[sid])
     keep = ~base & np.isfinite(rise)
     return sid[keep], time_ms[keep], rise[keep]
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 
-from meshlab.core.selector import Matcher
+from meshlab.core.blocks import BlockGrid
+from meshlab.core.counts import Counts, group_rows
 from meshlab.core.series import Query
-from meshlab.core.window import Window
+from meshlab.core.window import Span
+from meshlab.telemetry.answer import Answer, joined_query
 from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.signal import Signal
 from meshlab.telemetry.kubernetes import Exporter
-from meshlab.telemetry.mesh import Answer, Mesh
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["gauges", "increases"]
 
-_VALUES: Final = ["block", "time", "value"]
-
-Ask = Callable[[str, Mapping[str, str], tuple[Matcher, ...]], Answer]
-"""Asks for a metric by labels, with matchers."""
+_VALUES: Final = ["time", "value"]
 
 
 def increases(
-    mesh: Mesh, name: str, columns: Sequence[str], window: Window, block_ms: int, *, namespace: str = ""
-) -> Answer:
+    mesh: Mesh, name: str, columns: Sequence[str], window: Span, block_ms: int, *, namespace: str = ""
+) -> Counts:
     """How much the counters of a signal rose, in blocks of time.
 
     Parameters
@@ -36,7 +34,7 @@ def increases(
         One of `dialects.signal.SIGNALS`.
     columns : sequence of str
         What is wanted of it; what a mesh does not say is the empty text.
-    window : Window
+    window : Span
     block_ms : int
         Length of a block, milliseconds.
     namespace : str
@@ -44,25 +42,23 @@ def increases(
 
     Returns
     -------
-    Answer
-        The columns, ``block`` and ``value``; no row where no mesh exports it. What is scraped twice is there once.
+    Counts
+        By the columns; none where no mesh exports it. What is scraped twice is there once.
     """
-    exporter = Exporter(mesh)
-    return _answer(
-        mesh,
-        name,
-        columns,
-        window,
-        namespace,
-        lambda metric, labels, matchers: exporter.risen(metric, window, labels, block_ms, *matchers),
-    )
+    parts = []
+    for signal in _signals(mesh, name):
+        labels, matchers = {label: label for label in signal.labels}, signal.asked(namespace)
+        part = Exporter(mesh).increase_by_block(signal.metric, window, labels, block_ms, *matchers)
+        parts.append(part.relabelled(signal.named(part.labels, columns)))
+    nothing = Counts.none(columns, BlockGrid.over(window, block_ms), quantity="value")
+    return Counts.joined(parts or [nothing], _query(parts, window))
 
 
 def gauges(
     mesh: Mesh,
     name: str,
     columns: Sequence[str],
-    window: Window,
+    window: Span,
     *,
     namespace: str = "",
     where: Sequence[Condition] = (),
@@ -87,41 +83,22 @@ def gauges(
     """
     exporter = Exporter(mesh)
     ask = exporter.last if last else exporter.gauge
-    return _answer(
-        mesh,
-        name,
-        columns,
-        window,
-        namespace,
-        lambda metric, labels, matchers: ask(metric, window, labels, *matchers),
-        where,
-    )
+    answers, frames = [], [pd.DataFrame(columns=[*columns, *(_VALUES[1:] if last else _VALUES)])]
+    for signal in _signals(mesh, name):
+        labels = {label: label for label in signal.labels}
+        answers.append(ask(signal.metric, window, labels, *signal.asked(namespace, where)))
+        frames += [_named(signal, answers[-1].frame, columns)] if len(answers[-1].frame) else []
+    return Answer(pd.concat(frames[1:], ignore_index=True) if frames[1:] else frames[0], _query(answers, window))
 
 
-def _answer(
-    mesh: Mesh,
-    name: str,
-    columns: Sequence[str],
-    window: Window,
-    namespace: str,
-    ask: Ask,
-    where: Sequence[Condition] = (),
-) -> Answer:
-    asked = [
-        (signal, ask(signal.metric, {label: label for label in signal.labels}, signal.asked(namespace, where)))
-        for dialect in mesh.dialects
-        for signal in dialect.signals.get(name, ())
-    ]
-    frames = [_named(signal, answer.frame, columns) for signal, answer in asked if len(answer.frame)]
-    frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*columns, *_VALUES])
-    return Answer(frame, _query(list(_telling(asked)), window))
+def _signals(mesh: Mesh, name: str) -> list[Signal]:
+    return [signal for dialect in mesh.dialects for signal in dialect.signals.get(name, ())]
 
 
 def _named(signal: Signal, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """A frame by labels as one by columns; text is looked at once a combination of labels."""
-    labels = frame[list(signal.labels)]
-    number = labels.groupby(list(labels), sort=False).ngroup()
-    named = signal.named(labels[~number.duplicated()], columns).iloc[number].reset_index(drop=True)
+    number, labels = group_rows(frame[list(signal.labels)])
+    named = signal.named(labels, columns).iloc[number].reset_index(drop=True)
     values = frame[[name for name in _VALUES if name in frame]].reset_index(drop=True)
     if signal.seconds_left:
         # It stands still until the moment is another one.
@@ -129,21 +106,7 @@ def _named(signal: Signal, frame: pd.DataFrame, columns: Sequence[str]) -> pd.Da
     return pd.concat([named, values], axis=1)
 
 
-def _telling(asked: Sequence[tuple[Signal, Answer]]) -> Iterator[Query]:
+def _query(answers: Sequence[Answer | Counts], window: Span) -> Query:
     """The queries that brought something, or that may have; the first one where none did."""
-    queries = [a.query for _, a in asked if len(a.frame) or a.query.failed or a.query.warnings]
-    yield from queries or [a.query for _, a in asked[:1]]
-
-
-def _query(queries: Sequence[Query], window: Window) -> Query:
-    if len(queries) == 1:
-        return queries[0]
-    if not queries:
-        return Query(promql="", engine="", window=window)
-    return replace(
-        queries[0],
-        promql=" or ".join(query.promql for query in queries),
-        warnings=tuple(dict.fromkeys(text for query in queries for text in query.warnings)),
-        failed=tuple(text for query in queries for text in query.failed),
-        link="",
-    )
+    telling = [a.query for a in answers if not a.empty or a.query.failed or a.query.warnings]
+    return joined_query(telling or [answer.query for answer in answers[:1]], window)

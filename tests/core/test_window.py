@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from meshlab.core.window import Window, format_duration, parse_duration
+from meshlab.core.times import format_duration, parse_duration
+from meshlab.core.window import Window
 from meshlab.errors import ParameterError
 
 NOW = datetime(2026, 1, 31, 12, 0, 7, tzinfo=UTC)

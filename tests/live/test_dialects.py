@@ -123,7 +123,7 @@ def test_a_server_gives_the_frames_that_its_recording_gives(both: Pair, store: s
         for by in (["destination_service", "code"], ["source", "reporter"], ["destination_workload"]):
             frames = [m.request_counts(WINDOW, by, reporter=reporter, block_ms=15_000).frame for m in (recorded, live)]
             assert frames[0].equals(frames[1])
-            frames = [m.requests(WINDOW, by, reporter=reporter).frame for m in (recorded, live)]
+            frames = [m.request_rates(WINDOW, by, reporter=reporter).frame for m in (recorded, live)]
             pd.testing.assert_frame_equal(*frames, rtol=1e-9)
         frames = [m.latency_buckets(WINDOW, [], reporter=reporter, block_ms=15_000).frame for m in (recorded, live)]
         assert frames[0].equals(frames[1])

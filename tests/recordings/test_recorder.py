@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from meshlab.core.series import Query, SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
@@ -45,7 +45,7 @@ class Server:
         self.store = memory()
         self.said = {"failed": failed, "warnings": warnings}
 
-    def samples(self, selector: str, window: Window) -> SeriesSet:
+    def samples(self, selector: str, window: Span) -> SeriesSet:
         found = self.store.samples(selector, window)
         return found.with_query(replace(found.query, **self.said))
 
@@ -55,7 +55,7 @@ class Server:
     def query_range(self, promql: str, window: Window) -> SeriesSet:
         return SeriesSet.empty(Query(promql, self.description))
 
-    def series(self, selector: str, window: Window) -> SeriesSet:
+    def series(self, selector: str, window: Span) -> SeriesSet:
         return SeriesSet.empty(Query(selector, self.description))
 
     def span(self) -> None:
@@ -140,7 +140,7 @@ def test_a_part_that_is_missing_stops_it(tmp_path: Path) -> None:
 
 def test_what_else_stands_there_is_noticed_before_the_engine_is_asked(tmp_path: Path) -> None:
     class Silent(Server):
-        def samples(self, selector: str, window: Window) -> SeriesSet:
+        def samples(self, selector: str, window: Span) -> SeriesSet:
             raise Unreachable("nothing answers", "")
 
     (tmp_path / "home").mkdir()

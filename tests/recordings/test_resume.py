@@ -12,7 +12,7 @@ import pytest
 from live_store import START, LiveStore, memory, stops_at
 
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, RecordingError, TooMuch, Unreachable
 from meshlab.recordings import recorder as module
@@ -268,8 +268,8 @@ def test_warnings_of_pieces_before_the_kill_are_kept(tmp_path: Path) -> None:
 
 def test_samples_outside_of_what_was_asked_for_are_left_out(tmp_path: Path) -> None:
     class Generous(LiveStore):
-        def samples(self, selector: str, window: Window) -> SeriesSet:
-            wide = Window(window.start_ms - 600_000, window.end_ms + 600_000, 60_000)
+        def samples(self, selector: str, window: Span) -> SeriesSet:
+            wide = Span(window.start_ms - 600_000, window.end_ms + 600_000)
             found = super().samples(selector, wide)
             backwards = np.lexsort((-found.time.astype(np.int64), found.sid))
             return replace(found, time=found.time[backwards], value=found.value[backwards])
@@ -283,9 +283,9 @@ def test_progress_is_told_and_ends_at_the_whole(tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
     record(LiveStore(), ["up", "late"], WINDOW, tmp_path / "shop", what="", progress=lambda *x: told.append(x))
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
-    assert {total for _, total, _ in told} == {2 * 410}, "minutes of each selector"
+    assert {total for _, total, _ in told} == {2 * 405}, "minutes of each selector"
     assert told[0][0] == 0
-    assert told[-1] == (820, 820, "writing, 100%")
+    assert told[-1] == (810, 810, "writing, 100%")
     assert {what.split(",")[0] for _, _, what in told} == {"up", "late", "writing"}
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshlab.stats.counters import increments
+from meshlab.stats.counters import first_scrapes, increments
 
 
 def run(*series: tuple[int, list[int], list[float]]) -> list[tuple[int, int, int]]:
@@ -10,7 +10,8 @@ def run(*series: tuple[int, list[int], list[float]]) -> list[tuple[int, int, int
     time = np.concatenate([np.array(t, np.int64) for _, t, _ in series])
     value = np.concatenate([np.array(v, float) for _, _, v in series])
     target = np.array([where for where, _, _ in series])
-    return [tuple(map(int, row)) for row in zip(*increments(sid, time, value, target), strict=True)]
+    base = first_scrapes(sid, time, target)
+    return [tuple(map(int, row)) for row in zip(*increments(sid, time, value, base), strict=True)]
 
 
 def test_increments_are_exact_and_the_first_sample_is_the_base() -> None:

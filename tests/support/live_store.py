@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from meshlab.core.series import Query, SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.errors import TooMuch
 from meshlab.recordings.engine import Recording
 
@@ -39,7 +39,7 @@ class LiveStore:
         self.clock = START + 25_000.0
         self.said: dict[str, tuple[str, ...]] = {}
 
-    def samples(self, selector: str, window: Window) -> SeriesSet:
+    def samples(self, selector: str, window: Span) -> SeriesSet:
         self.before(len(self.asked))
         found = self.store.samples(selector, window)
         if len(found.sid) > self.most:
@@ -53,7 +53,7 @@ class LiveStore:
     def query_range(self, promql: str, window: Window) -> SeriesSet:
         return SeriesSet.empty(Query(promql, self.description))
 
-    def series(self, selector: str, window: Window) -> SeriesSet:
+    def series(self, selector: str, window: Span) -> SeriesSet:
         return SeriesSet.empty(Query(selector, self.description))
 
     def span(self) -> None:

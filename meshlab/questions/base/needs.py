@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Missing
 from meshlab.core.subject import Subject
 from meshlab.core.window import Window
@@ -42,7 +43,7 @@ class Asking:
         None: all subjects at once.
     block_ms : int
         Length of a block, milliseconds.
-    answers : dict of str to Answer
+    answers : dict of str to Answer or Counts
         What has been answered so far, by the needs' names.
     """
 
@@ -51,7 +52,7 @@ class Asking:
     settings: Any
     subject: Subject | None = None
     block_ms: int = 0
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Answer | Counts] = field(default_factory=dict)
 
     @property
     def where(self) -> Where:
@@ -99,7 +100,7 @@ class Need:
         Asked only where one subject is asked about.
     """
 
-    ask: str | Callable[[Asking], Answer]
+    ask: str | Callable[[Asking], Answer | Counts]
     what: str = ""
     remedy: str = ""
     by: Sequence[str] = ()
@@ -116,11 +117,11 @@ class Need:
             return False
         return self.when is None or self.when(asking.settings)
 
-    def answer(self, asking: Asking) -> Answer:
+    def answer(self, asking: Asking) -> Answer | Counts:
         """Ask the mesh."""
         if not isinstance(self.ask, str):
             return self.ask(asking)
-        method: Callable[..., Answer] = getattr(asking.mesh, self.ask)
+        method: Callable[..., Answer | Counts] = getattr(asking.mesh, self.ask)
         return method(asking.window, tuple(self.by), asking.where, reporter=self.reporter, block_ms=asking.block_ms)
 
     def missing(self, mesh: Mesh) -> Missing:

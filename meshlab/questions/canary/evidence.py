@@ -9,6 +9,7 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
@@ -46,7 +47,7 @@ def subject_of(mesh: Mesh, window: Window, scope: Scope) -> Subject:
         if (first.cluster, first.namespace) != (second.cluster, second.namespace):
             raise
         return dataclasses.replace(first, service=scope.service, spans=(*first.services, *second.services))
-    return mesh.kin(subject, arm_selection.related_services(scope, subject), window)
+    return mesh.with_related_services(subject, arm_selection.related_services(scope, subject), window)
 
 
 def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: Policy | None = None) -> Evidence:
@@ -80,12 +81,12 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     words: Sequence[str] = arm_selection.DIMENSIONS if scope else (_ALL,)
     by = tuple(dict.fromkeys((*IDENTITY, *words)))
 
-    def counts(reporter: Reporter) -> Answer:
+    def counts(reporter: Reporter) -> Counts:
         more = () if reporter is Reporter.SOURCE else _POD
         words = (*by, *SEGMENTS, *more, *_OUTCOME)
         return mesh.request_counts(window, words, where, reporter=reporter, block_ms=block_ms)
 
-    def buckets(reporter: Reporter) -> Answer:
+    def buckets(reporter: Reporter) -> Counts:
         more = () if reporter is Reporter.SOURCE else _POD
         words = dict.fromkeys((*IDENTITY, word, *more))
         return mesh.latency_buckets(window, tuple(words), where, reporter=reporter, block_ms=block_ms)
@@ -93,9 +94,9 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     chosen = None
     if scope and subject and scope.baseline:
         chosen = arm_selection.named_arms(
-            mesh.seen(subject, window, arm_selection.DIMENSIONS), scope, subject, mesh.source
+            mesh.combinations(subject, window, arm_selection.DIMENSIONS), scope, subject, mesh.source
         )
-    answers = {"source": counts(Reporter.SOURCE), "destination": counts(Reporter.DESTINATION)}
+    answers: dict[str, Answer | Counts] = {side.value: counts(side) for side in Reporter}
     if scope and subject and chosen is None:
         chosen = arm_selection.find_arms((a.frame for a in answers.values()), scope, subject, mesh.source)
     word = chosen.dimension if chosen else _ALL

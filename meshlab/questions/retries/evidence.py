@@ -8,6 +8,7 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.window import Window
 from meshlab.questions.retries.cube import EDGE, wide
@@ -82,7 +83,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     policy = policy or Policy()
     subject = mesh.find(scope.service, window, scope.namespace) if scope and scope.service else None
     block_ms = 1000 * policy.block_s or _block_ms(mesh.scrape_ms(window), window)
-    answers: dict[str, Answer] = {
+    answers: dict[str, Answer | Counts] = {
         "callers": mesh.request_counts(window, WORDS, reporter=Reporter.SOURCE, block_ms=block_ms),
         "called": mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms),
         "proxies": mesh.retry_counts(window, block_ms=block_ms),

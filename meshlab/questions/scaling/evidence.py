@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
@@ -64,7 +65,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
     replicas = workloads.replicas(window)
     block_ms = 1000 * policy.block_s or _block_ms(replicas.frame)
     words = (*COPY, "code", "flags")
-    answers: dict[str, Answer] = {
+    answers: dict[str, Answer | Counts] = {
         "counts": mesh.request_counts(window, words, where, reporter=side, block_ms=block_ms),
         "durations": mesh.durations(window, words, where, reporter=side, block_ms=block_ms),
         "replicas": replicas,
@@ -104,7 +105,7 @@ def collect(mesh: Mesh, window: Window, scope: Scope | None = None, *, policy: P
 
 def _in_flight(mesh: Mesh, subject: Subject, window: Window) -> Answer:
     """What the callers' proxies have in flight to the subject: a gauge, to check what durations tell."""
-    hosts = sorted(set(mesh.seen(subject, window, ("destination_host",))["destination_host"]) - {""})
+    hosts = sorted(set(mesh.combinations(subject, window, ("destination_host",))["destination_host"]) - {""})
     own = Condition("destination_host", (*hosts, *subject.services))
     return gauges(mesh, "in_flight", ("instance", "upstream"), window, where=[own])
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from meshlab.core.counts import Counts
 from meshlab.questions.base import Asking, Need
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.mesh import Answer
@@ -36,10 +37,10 @@ COLUMNS: Final = (*ENDS, "flags", "tls", "proxy")
 _POD: Final = ("cluster", "namespace", "pod", "instance")
 
 
-def _counted(signal: str, *columns: str, everywhere: bool = False) -> Callable[[Asking], Answer]:
+def _counted(signal: str, *columns: str, everywhere: bool = False) -> Callable[[Asking], Counts]:
     """Counters of a signal in blocks: the columns, ``block`` and ``value``."""
 
-    def ask(asking: Asking) -> Answer:
+    def ask(asking: Asking) -> Counts:
         namespace = "" if everywhere else asking.settings.namespace
         return increases(asking.mesh, signal, columns, asking.window, asking.block_ms, namespace=namespace)
 

@@ -207,7 +207,7 @@ def _given(notebook: Listed, parameters: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _span(window: Any) -> dict[str, str]:
-    from meshlab.core.window import format_duration
+    from meshlab.core.times import format_duration
 
     times = {"start": window.start.isoformat(), "end": window.end.isoformat()}
     return {**times, "step": format_duration(window.step_ms)}

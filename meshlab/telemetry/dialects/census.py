@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from meshlab.core.selector import one_of, selector
-from meshlab.core.window import Window, format_duration
+from meshlab.core.times import format_duration
+from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
 
@@ -32,14 +33,14 @@ class Census:
 
     @classmethod
     def take(
-        cls, engine: Engine, window: Window, names: Sequence[str], labels: Sequence[str], options: MeshOptions = PLAIN
+        cls, engine: Engine, window: Span, names: Sequence[str], labels: Sequence[str], options: MeshOptions = PLAIN
     ) -> Census:
         """Count the series of some names by some labels, at a window's end or, where nothing is there, in all of it.
 
         Parameters
         ----------
         engine : Engine
-        window : Window
+        window : Span
         names : sequence of str
             Of counters: the buckets of histograms would be twenty times as many series.
         labels : sequence of str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import selector
 from meshlab.core.suggest import suggest
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
@@ -16,7 +16,7 @@ from meshlab.telemetry.dialects.registry import installed
 __all__ = ["detect", "none_found"]
 
 
-def detect(engine: Engine, window: Window, options: MeshOptions = PLAIN) -> tuple[Dialect, ...]:
+def detect(engine: Engine, window: Span, options: MeshOptions = PLAIN) -> tuple[Dialect, ...]:
     """Find the meshes whose metrics a store holds.
 
     At most three small queries: the engine counts series by name and by labels of a handful of values.
@@ -24,7 +24,7 @@ def detect(engine: Engine, window: Window, options: MeshOptions = PLAIN) -> tupl
     Parameters
     ----------
     engine : Engine
-    window : Window
+    window : Span
         Its end is looked at first, and all of it where nothing is there.
     options : MeshOptions
         `mesh` looks for one mesh only; `forced` stand in the queries; `metrics` may name the counter.
@@ -60,7 +60,7 @@ def detect(engine: Engine, window: Window, options: MeshOptions = PLAIN) -> tupl
     return tuple(found.values())
 
 
-def _refuse_outdated(outdated: Outdated, engine: Engine, window: Window, census: Census, others: list[str]) -> None:
+def _refuse_outdated(outdated: Outdated, engine: Engine, window: Span, census: Census, others: list[str]) -> None:
     """Raise where the store holds metrics of outdated releases, and none of newer ones, such as after an upgrade."""
     old = census.names & {*outdated.metrics}
     metric, matcher = outdated.current
@@ -77,7 +77,7 @@ def _refuse_outdated(outdated: Outdated, engine: Engine, window: Window, census:
     )
 
 
-def none_found(source: str, window: Window, mesh: str = "") -> ParameterError:
+def none_found(source: str, window: Span, mesh: str = "") -> ParameterError:
     """The error for a store without a mesh: what was looked for, and how to switch it on."""
     looked = "; ".join(f"{d.name}: {d.looks_for}" for name, d in installed().items() if mesh in ("", name))
     return ParameterError(

@@ -11,7 +11,7 @@ from typing import Final
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, equal, selector
 from meshlab.core.suggest import suggest
-from meshlab.core.window import format_duration
+from meshlab.core.times import format_duration
 from meshlab.errors import ContractError, ParameterError
 from meshlab.telemetry.dialects.base import DIMENSIONS, PLAIN, MeshOptions, Reporter
 from meshlab.telemetry.dialects.census import Census

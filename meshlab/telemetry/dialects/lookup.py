@@ -11,29 +11,29 @@ from meshlab.core.sanitize import plain
 from meshlab.core.selector import selector
 from meshlab.core.subject import Subject
 from meshlab.core.suggest import suggest
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects import identity
 from meshlab.telemetry.dialects.base import ABSENT
 from meshlab.telemetry.dialects.columns import Condition
-from meshlab.telemetry.dialects.part import Part
+from meshlab.telemetry.dialects.counter_view import CounterView
 
-__all__ = ["find", "kin", "unknown"]
+__all__ = ["find", "unknown", "with_related_services"]
 
 
-def find(parts: Sequence[Part], name: str, namespace: str, window: Window, source: str) -> Subject:
+def find(parts: Sequence[CounterView], name: str, namespace: str, window: Span, source: str) -> Subject:
     """The one subject that a name stands for.
 
     Parameters
     ----------
-    parts : sequence of Part
+    parts : sequence of CounterView
         Where to look.
     name : str
         A canonical service, a host in any of its forms, or a workload; or a subject's whole name, such as
         ``east/shop/catalog``, with ``-`` for what is not known.
     namespace : str
         Empty for any.
-    window : Window
+    window : Span
         Where a name counts as seen.
     source : str
         For the error.
@@ -60,7 +60,9 @@ def find(parts: Sequence[Part], name: str, namespace: str, window: Window, sourc
     return found[0]
 
 
-def kin(parts: Sequence[Part], subject: Subject, names: Sequence[str], window: Window) -> Subject:
+def with_related_services(
+    parts: Sequence[CounterView], subject: Subject, names: Sequence[str], window: Span
+) -> Subject:
     """A subject together with the services of its namespace that bear one of some names, or whose workload does."""
     if not names:
         return subject
@@ -78,24 +80,24 @@ def unknown(kind: str, name: str, known: Sequence[str], source: str) -> Paramete
     return ParameterError(f"{kind} {plain(name)!r} was never seen in {plain(source)}", suggest(name, known, 3))
 
 
-def _bearers(parts: Iterable[Part], names: Sequence[str], window: Window, *, hosts: bool) -> pd.DataFrame:
+def _bearers(parts: Iterable[CounterView], names: Sequence[str], window: Span, *, hosts: bool) -> pd.DataFrame:
     """Who may bear one of some names, one row a combination of `identity.NAMES`."""
     frames = [pd.DataFrame(columns=list(identity.NAMES), dtype=str)]
     for part in parts:
         frames += [
-            part.seen(matchers, identity.NAMES, window)
+            part.combinations(matchers, identity.NAMES, window)
             for matchers in identity.lookups(part.family, names, hosts=hosts)
         ]
         if part.view.service_from_source:
             # The callers' side may know the service of workloads that this side knows by their own names.
             mine = [Condition("destination_service", tuple(names))]
-            frames.append(part.seen(mine, identity.NAMES, window))
+            frames.append(part.combinations(mine, identity.NAMES, window))
     return pd.concat(frames).drop_duplicates().reset_index(drop=True)
 
 
-def _never_seen(parts: Sequence[Part], name: str, namespace: str, window: Window, source: str) -> ParameterError:
+def _never_seen(parts: Sequence[CounterView], name: str, namespace: str, window: Span, source: str) -> ParameterError:
     frames = [pd.DataFrame(columns=list(identity.NAMES), dtype=str)]
-    known = pd.concat([*frames, *(part.everybody(identity.NAMES, window) for part in parts)])
+    known = pd.concat([*frames, *(part.all_combinations(identity.NAMES, window) for part in parts)])
     if namespace and namespace not in set(known["destination_namespace"]):
         return unknown("namespace", namespace, sorted(set(known["destination_namespace"]) - ABSENT), source)
     if any(name in identity.forms(host) for host in known["destination_host"].unique()):
@@ -112,7 +114,7 @@ def _never_seen(parts: Sequence[Part], name: str, namespace: str, window: Window
     return unknown("service", name, sorted(set(known["destination_service"]) - ABSENT), source)
 
 
-def _connects(part: Part, name: str, window: Window) -> bool:
+def _connects(part: CounterView, name: str, window: Span) -> bool:
     """Whether a service has TCP connections."""
     for signal in part.dialect.signals.get("connections", ()):
         for matchers in identity.lookups(part.family, [name]):

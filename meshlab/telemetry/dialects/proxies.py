@@ -12,13 +12,14 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.blocks import BlockGrid
+from meshlab.core.counts import Counts
 from meshlab.core.selector import Matcher, matches, selector
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
-from meshlab.stats.counters import increments
+from meshlab.telemetry import increase as rises
 from meshlab.telemetry.dialects.base import ABSENT
 
-__all__ = ["COUNTERS", "GAUGES", "PLACE", "counters", "gauges", "proxies", "risen", "summary"]
+__all__ = ["COUNTERS", "GAUGES", "PLACE", "counters", "gauges", "increase_by_block", "proxies", "summary"]
 
 _ENVOY: Final = {
     "upstream_rq_total": "sent",
@@ -85,40 +86,31 @@ def gauges(forced: tuple[Matcher, ...]) -> str:
     return selector("", matches("__name__", f"{_OPEN}|{_EJECTED}"), forced=forced)
 
 
-def risen(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms: int) -> pd.DataFrame:
+def increase_by_block(raw: SeriesSet, workloads: pd.Series[str], grid: BlockGrid) -> Counts:
     """How much each counter rose, in blocks of time.
 
     Parameters
     ----------
     raw : SeriesSet
-        Of `counters`, with the look-back before the window.
+        Of `counters`, with the look-back before the grid.
     workloads : Series of str
         The workload of each proxy, indexed by its name (pod or instance).
-    window : Window
-    block_ms : int
+    grid : BlockGrid
 
     Returns
     -------
-    DataFrame
-        `PLACE`, ``metric`` (one of `COUNTERS`), ``block`` and ``value``. A counter that was scraped and stood still has
-        rows with zero; one that was not scraped has none.
+    Counts
+        By `PLACE` and ``metric`` (one of `COUNTERS`). A counter that was scraped and stood still has zeros; one that
+        was not scraped has no row.
     """
-    groups = _named(raw, workloads).assign(metric=_metric(raw.labels))
+    labels = _named(raw, workloads).assign(metric=_metric(raw.labels))
     # Two scrapers of one proxy would count twice: what a proxy says of one thing is taken once.
-    proxy = _proxy(raw.labels)
+    proxy = proxies(raw.labels)
     own = raw.labels[[name for name in raw.labels if re.fullmatch(_OWN, str(name))]]
-    once = ~pd.concat([groups, own.set_axis(groups.index).assign(proxy=proxy)], axis=1).duplicated().to_numpy()
-    once &= (groups["metric"] != "").to_numpy(np.bool_)
-    target = pd.factorize(proxy)[0].astype(np.int64) if len(raw) else np.empty(0, np.int64)
-    sid, time_ms, rise = increments(raw.sid, raw.time.astype(np.int64), raw.value, target)
-    block = (time_ms - window.start_ms - 1) // block_ms
-    keep = (time_ms > window.start_ms) & (block < (window.end_ms - window.start_ms) // block_ms) & once[sid]
-    frame = groups.iloc[sid[keep]].reset_index(drop=True)
-    frame["block"], frame["value"] = block[keep], rise[keep]
-    keys = [*PLACE, "metric"]
-    # A new outbound service is called under the name of none known: the row stays, with what is known of it.
-    summed: pd.DataFrame = frame.groupby([*keys, "block"], sort=True)["value"].sum().reset_index()
-    return _told(summed)
+    once = ~pd.concat([labels, own.set_axis(labels.index).assign(proxy=proxy)], axis=1).duplicated()
+    keep = (once & (labels["metric"] != "")).to_numpy(np.bool_)
+    target = pd.factorize(proxy)[0].astype(np.int64)
+    return _with_retries(rises.increase_by_block(raw, labels, target, grid, keep=keep, quantity="value"))
 
 
 def _metric(labels: pd.DataFrame) -> pd.Series[str]:
@@ -136,22 +128,21 @@ def _metric(labels: pd.DataFrame) -> pd.Series[str]:
     return kept
 
 
-def _told(summed: pd.DataFrame) -> pd.DataFrame:
+def _with_retries(counts: Counts) -> Counts:
     """Retries where a proxy counts requests and attempts, and no retries: the one less the other."""
-    keys = [*PLACE, "block"]
-    asked, tried = (summed[summed["metric"] == name].set_index(keys)["value"] for name in ("asked", "tried"))
-    kept = summed[~summed["metric"].isin(["asked", "tried"])]
-    both = asked.index.intersection(tried.index)
-    if not len(both):
-        return kept.reset_index(drop=True)
-    made = (tried.loc[both] - asked.loc[both]).clip(lower=0).rename("value").reset_index()
-    counts = pd.MultiIndex.from_frame(kept.loc[kept["metric"] == "retry", list(PLACE)])
-    made = made[~pd.MultiIndex.from_frame(made[list(PLACE)]).isin(counts)].assign(metric="retry")
-    told = pd.concat([kept, made[kept.columns]]).sort_values([*PLACE, "metric", "block"])
-    return told.reset_index(drop=True)
+    asked, tried = (counts.select(metric=name).wide(PLACE).astype(np.float64) for name in ("asked", "tried"))
+    kept = counts.select(~counts.labels["metric"].isin(["asked", "tried"]))
+    own = pd.MultiIndex.from_frame(kept.select(metric="retry").labels[list(PLACE)])
+    made = (tried - asked).clip(lower=0)
+    made = made[~made.index.isin(own)]
+    row, block = np.nonzero(np.isfinite(made.to_numpy()))
+    labels = made.index.to_frame(index=False).assign(metric="retry")
+    more = Counts.of(labels, row, block, made.to_numpy()[row, block], counts.grid, quantity=counts.quantity)
+    # A new outbound service is called under the name of none known: the row stays, with what is known of it.
+    return Counts.joined([kept, more], counts.query)
 
 
-def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms: int) -> pd.DataFrame:
+def summary(raw: SeriesSet, workloads: pd.Series[str], grid: BlockGrid) -> pd.DataFrame:
     """At how many scrapes each gauge was above zero, and when.
 
     Parameters
@@ -160,8 +151,7 @@ def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms:
         Of `gauges`.
     workloads : Series of str
         The workload of each proxy, indexed by its name (pod or instance).
-    window : Window
-    block_ms : int
+    grid : BlockGrid
 
     Returns
     -------
@@ -174,9 +164,8 @@ def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms:
     name = raw.labels["__name__"] if len(raw) else pd.Series("", groups.index, dtype=str)
     short = name.str.replace(r"envoy_cluster_circuit_breakers_(default|high)_", "", regex=True)
     groups["gauge"] = short.where(name != _EJECTED, "ejected")
-    block = (raw.time.astype(np.int64) - window.start_ms - 1) // block_ms
-    most = (window.end_ms - window.start_ms) // block_ms
-    inside = (raw.time.astype(np.int64) > window.start_ms) & (block < most) & np.isfinite(raw.value)
+    block = grid.block_of(raw.time.astype(np.int64))
+    inside = (block >= 0) & np.isfinite(raw.value)
     frame = groups.iloc[raw.sid[inside]].reset_index(drop=True)
     frame["block"], frame["value"] = block[inside], raw.value[inside]
     frame["above"] = frame["value"] > 0
@@ -195,10 +184,6 @@ def summary(raw: SeriesSet, workloads: pd.Series[str], window: Window, block_ms:
 
 def proxies(labels: pd.DataFrame) -> pd.Series[str]:
     """The name of the proxy behind each series."""
-    return _proxy(labels)
-
-
-def _proxy(labels: pd.DataFrame) -> pd.Series[str]:
     return _first(labels, ("pod", "pod_name", "kubernetes_pod_name", "instance"))
 
 
@@ -212,7 +197,7 @@ def _first(labels: pd.DataFrame, names: tuple[str, ...]) -> pd.Series[str]:
 
 def _named(raw: SeriesSet, workloads: pd.Series[str]) -> pd.DataFrame:
     labels = raw.labels
-    proxy = _proxy(labels)
+    proxy = proxies(labels)
     kinds = _first(labels, ("deployment", "statefulset", "daemonset"))
     source = proxy.map(workloads).astype(object).where(proxy.isin(workloads.index), kinds.where(kinds != "", proxy))
     cluster = _first(labels, ("envoy_cluster_name", "cluster_name"))

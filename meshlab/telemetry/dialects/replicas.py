@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -13,20 +12,20 @@ from numpy.typing import NDArray
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, equal, selector
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects.registry import owned_by_any
 
-__all__ = ["doubled", "glance", "replica_label", "replicas", "same_counters", "without_replicas"]
+__all__ = ["deduplicate", "detect_replicas", "duplicated", "replica_label", "replicas", "same_counters"]
 
 _NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
 _LEAST_SHARE: Final = 0.2
 """Part of the series that must coincide: one cluster of several may be scraped twice."""
 _MOST_PAIRS: Final = 200
-_GLANCED: Final = 40
+_LARGEST: Final = 40
 _FOLLOWED: Final = 4
-_GLANCE_MS: Final = 300_000
+_RECENT_MS: Final = 300_000
 _AGREE: Final = 0.95
 """Part of the samples that must agree: a counter that restarts between two replicas' scrapes does not."""
 
@@ -83,10 +82,10 @@ def same_counters(series: SeriesSet, label: str) -> bool:
     return grown
 
 
-def glance(
+def detect_replicas(
     engine: Engine,
     selected: str,
-    window: Window,
+    span: Span,
     owns: Owns = owned_by_any,
     forced: Sequence[Matcher] = (),
 ) -> str:
@@ -100,15 +99,15 @@ def glance(
     engine : Engine
     selected : str
         Selector of counters.
-    window : Window
+    span : Span
         Its end is looked at.
     owns : function of str to bool
         Whether the mesh itself sets a label.
     forced : sequence of Matcher
         What must stand in every selector.
     """
-    labels = engine.query(f"topk({_GLANCED}, {selected})", window.end).labels
-    last = Window.aligned(window.end - timedelta(milliseconds=_GLANCE_MS), window.end, 1000)
+    labels = engine.query(f"topk({_LARGEST}, {selected})", span.end).labels
+    last = Span(span.end_ms - _RECENT_MS, span.end_ms)
     for label in _candidates(labels, owns):
         group = _groups(labels, label)
         firsts = labels[group.duplicated(keep=False) & ~group.duplicated()].head(_FOLLOWED)
@@ -116,13 +115,13 @@ def glance(
         for row in firsts.drop(columns=label).to_dict("records"):
             matchers = [equal(str(name), str(value)) for name, value in row.items() if name != "__name__"]
             raw.append(engine.samples(selector(str(row["__name__"]), *matchers, forced=forced), last))
-        told = [same_counters(found, label) for found in raw if _moves(found)]
-        if told and all(told):
+        same = [same_counters(series, label) for series in raw if _moves(series)]
+        if same and all(same):
             return label
     return ""
 
 
-def doubled(source: str, label: str) -> ParameterError:
+def duplicated(source: str, label: str) -> ParameterError:
     """The error for a store that holds replicas."""
     return ParameterError(
         f"series of {plain(source)} are there more than once, apart by the label {label}: each replica of a Prometheus "
@@ -144,7 +143,7 @@ def replica_label(series: SeriesSet, owns: Owns = owned_by_any) -> str:
     return next((label for label in _candidates(series.labels, owns) if same_counters(series, label)), "")
 
 
-def without_replicas(series: SeriesSet, label: str, owns: Owns = owned_by_any) -> SeriesSet:
+def deduplicate(series: SeriesSet, label: str, owns: Owns = owned_by_any) -> SeriesSet:
     """One replica of each scraped target: the one with more samples. Its gaps are not filled from the other.
 
     Parameters

@@ -1,14 +1,16 @@
-"""Who is believed when several proxies report the same requests: the one place for that rule."""
+"""Which reporter counts when several proxies report the same requests: the one place for that rule."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from meshlab.telemetry.dialects.dialect import View
 
-__all__ = ["EDGE", "believed", "words"]
+__all__ = ["EDGE", "select_reporter", "words"]
 
 EDGE: Final = (
     "source_namespace",
@@ -21,29 +23,30 @@ EDGE: Final = (
 
 
 def words(view: View) -> tuple[str, ...]:
-    """The words that `believed` needs of a view: none where each edge is reported once."""
+    """The words that `select_reporter` needs of a view: none where each edge is reported once."""
     return (*EDGE, "reporter") if view.preferred else ()
 
 
-def believed(table: pd.DataFrame, counted: pd.Series[float], view: View) -> pd.Series[bool]:
+def select_reporter(table: pd.DataFrame, counted: Callable[[], ArrayLike], view: View) -> pd.Series[bool]:
     """Which rows count, so that no request counts twice.
 
-    Of each edge, the rows of the most believed reporter that counted any request on it. A reporter that is there but
+    Of each edge, the rows of the most preferred reporter that counted any request on it. A reporter that is there but
     counted nothing is passed over: the traffic takes another way.
 
     Parameters
     ----------
     table : DataFrame
         With the words of `words`.
-    counted : Series, shape (rows,)
-        Requests of each row, over the whole window.
+    counted : callable
+        Requests of each row over the whole window, shape (rows,); called only where reporters overlap.
     view : View
         Its `preferred` reporters.
     """
-    if not view.preferred or table.empty:
+    edges = [table[word] for word in EDGE] if view.preferred else []
+    if not edges or table.empty or (table["reporter"].groupby(edges).transform("nunique") == 1).all():
         return pd.Series(True, table.index)
     rank = table["reporter"].map({name: i for i, name in enumerate(view.preferred)}).fillna(len(view.preferred))
     # Reports without any request come last, whoever made them.
-    order = rank + (counted.groupby([table[w] for w in words(view)]).transform("sum") <= 0) * (len(view.preferred) + 1)
-    best = order.groupby([table[w] for w in EDGE]).transform("min")
-    return order == best
+    total = pd.Series(counted(), table.index).groupby([table[w] for w in words(view)]).transform("sum")
+    order = rank + (total <= 0) * (len(view.preferred) + 1)
+    return order == order.groupby(edges).transform("min")

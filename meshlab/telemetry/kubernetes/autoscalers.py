@@ -7,9 +7,9 @@ from typing import Final
 
 import pandas as pd
 
-from meshlab.core.window import Window
+from meshlab.core.window import Span
+from meshlab.telemetry.answer import Answer
 from meshlab.telemetry.kubernetes.gauges import PLACE, Exporter
-from meshlab.telemetry.mesh import Answer
 
 __all__ = ["Autoscalers"]
 
@@ -32,7 +32,7 @@ class Autoscalers:
 
     exporter: Exporter
 
-    def told(self, window: Window) -> Answer:
+    def told(self, window: Span) -> Answer:
         """Bounds and what is scaled: ``cluster, namespace, autoscaler, workload, least, most``."""
         least = self.exporter.last(f"{_PREFIX}_spec_min_replicas", window, _ONE)
         most = self.exporter.last(f"{_PREFIX}_spec_max_replicas", window, _ONE).frame
@@ -46,20 +46,20 @@ class Autoscalers:
         frame["workload"] = frame["workload"].fillna(frame["autoscaler"])
         return Answer(frame[[*keys, "workload", "least", "most"]].reset_index(drop=True), least.query)
 
-    def scaled(self, window: Window) -> Answer:
+    def scaled(self, window: Span) -> Answer:
         """What is scaled at the window's end, by one small question: ``cluster, namespace, autoscaler, workload``."""
         return self.exporter.there(f"{_PREFIX}_info", window, {**_ONE, "workload": "scaletargetref_name"})
 
-    def targets(self, window: Window) -> Answer:
+    def targets(self, window: Span) -> Answer:
         """What each metric shall be: ``cluster, namespace, autoscaler, metric, kind, target``."""
         answer = self.exporter.last(f"{_PREFIX}_spec_target_metric", window, _METRIC)
         return Answer(answer.frame.rename(columns={"value": "target"}), answer.query)
 
-    def seen(self, window: Window) -> Answer:
+    def seen(self, window: Span) -> Answer:
         """What each metric was: ``cluster, namespace, autoscaler, metric, kind, time, value``."""
         return self.exporter.gauge(f"{_PREFIX}_status_target_metric", window, _METRIC)
 
-    def decided(self, window: Window) -> Answer:
+    def decided(self, window: Span) -> Answer:
         """``cluster, namespace, autoscaler, time, current, desired``: replicas, as last decided at each scrape."""
         current = self.exporter.gauge(f"{_PREFIX}_status_current_replicas", window, _ONE)
         desired = self.exporter.gauge(f"{_PREFIX}_status_desired_replicas", window, _ONE)

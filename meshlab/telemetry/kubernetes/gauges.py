@@ -9,14 +9,17 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.blocks import BlockGrid
+from meshlab.core.counts import Counts
 from meshlab.core.selector import Matcher, equal, matches, selector
-from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.series import SeriesSet, utc_index
+from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS
-from meshlab.stats.counters import increments
+from meshlab.telemetry.answer import Answer
 from meshlab.telemetry.dialects.base import MeshOptions
+from meshlab.telemetry.increase import increase_by_block
 from meshlab.telemetry.kubernetes.owners import METRICS as OWNERS
-from meshlab.telemetry.mesh import Answer, Mesh
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["PLACE", "Exporter", "recorded"]
 
@@ -39,13 +42,13 @@ class Exporter:
     mesh: Mesh
     namespace: str = ""
 
-    def gauge(self, metric: str, window: Window, columns: Mapping[str, str], *matchers: Matcher) -> Answer:
+    def gauge(self, metric: str, window: Span, columns: Mapping[str, str], *matchers: Matcher) -> Answer:
         """A gauge as it was scraped.
 
         Parameters
         ----------
         metric : str
-        window : Window
+        window : Span
         columns : mapping of str to str
             From the frame's columns to labels; an absent label is the empty text.
         *matchers : Matcher
@@ -58,44 +61,43 @@ class Exporter:
         raw = self.mesh.engine.samples(self._selector(metric, matchers), window.with_lead(LOOKBACK_MS))
         labels = _named(raw, columns)
         frame = labels.iloc[raw.sid].reset_index(drop=True)
-        frame["time"] = pd.DatetimeIndex(raw.time.astype("datetime64[ms]")).tz_localize("UTC")
+        frame["time"] = utc_index(raw.time)
         frame["value"] = raw.value
         # Two scrapers of one exporter say the same: the larger one is the later one of a thing that grows.
         frame = frame.dropna(subset=["value"]).groupby([*columns, "time"], sort=True)["value"].max().reset_index()
         return Answer(frame, raw.query)
 
-    def last(self, metric: str, window: Window, columns: Mapping[str, str], *matchers: Matcher) -> Answer:
+    def last(self, metric: str, window: Span, columns: Mapping[str, str], *matchers: Matcher) -> Answer:
         """The last value of each thing in the window; the columns and ``value``."""
         answer = self.gauge(metric, window, columns, *matchers)
         frame = answer.frame.drop_duplicates(list(columns), keep="last")
         return Answer(frame.drop(columns="time").reset_index(drop=True), answer.query)
 
-    def labels(self, metric: str, window: Window, columns: Mapping[str, str]) -> Answer:
+    def labels(self, metric: str, window: Span, columns: Mapping[str, str]) -> Answer:
         """The labels of a metric that says nothing by its value."""
         found = self.mesh.engine.series(self._selector(metric, ()), window)
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
-    def there(self, metric: str, window: Window, columns: Mapping[str, str]) -> Answer:
+    def there(self, metric: str, window: Span, columns: Mapping[str, str]) -> Answer:
         """The labels of what a metric speaks of at the window's end; a server groups them."""
         found = self.mesh.engine.query(
             f"count by ({', '.join(columns.values())}) ({self._selector(metric, ())})", window.end
         )
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
-    def risen(
-        self, metric: str, window: Window, columns: Mapping[str, str], block_ms: int, *matchers: Matcher
-    ) -> Answer:
-        """How much a counter rose, in blocks of time: the columns, ``block`` and ``value``."""
+    def increase_by_block(
+        self,
+        metric: str,
+        window: Span,
+        columns: Mapping[str, str],
+        block_ms: int,
+        *matchers: Matcher,
+        quantity: str = "value",
+    ) -> Counts:
+        """How much a counter rose, in blocks of time, by the columns; what is scraped twice counts once."""
         raw = self.mesh.engine.samples(self._selector(metric, matchers), window.with_lead(LOOKBACK_MS))
-        target = np.zeros(len(raw), np.int64)
-        sid, time_ms, rise = increments(raw.sid, raw.time.astype(np.int64), raw.value, target)
-        block = (time_ms - window.start_ms - 1) // block_ms
-        keep = (time_ms > window.start_ms) & (block < (window.end_ms - window.start_ms) // block_ms)
-        frame = _named(raw, columns).iloc[sid[keep]].reset_index(drop=True)
-        frame["block"], frame["value"], frame["sid"] = block[keep], rise[keep], sid[keep]
-        each = frame.groupby([*columns, "sid", "block"], sort=True)["value"].sum().reset_index()
-        twice = each.groupby([*columns, "block"], sort=True)["value"].max().reset_index()
-        return Answer(twice, raw.query)
+        target, grid = np.zeros(len(raw), np.int64), BlockGrid.over(window, block_ms)
+        return increase_by_block(raw, _named(raw, columns), target, grid, quantity=quantity, scraped_twice=True)
 
     def _selector(self, metric: str, matchers: Sequence[Matcher]) -> str:
         own = (equal("namespace", self.namespace),) if self.namespace else ()

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from meshlab.core.counts import Counts
 from meshlab.core.selector import differs, equal
-from meshlab.core.window import Window
+from meshlab.core.window import Span
+from meshlab.telemetry.answer import Answer
 from meshlab.telemetry.kubernetes.gauges import PLACE, Exporter
-from meshlab.telemetry.mesh import Answer
 
 __all__ = ["Workloads", "without_hash"]
 
@@ -36,7 +37,7 @@ class Workloads:
 
     exporter: Exporter
 
-    def replicas(self, window: Window) -> Answer:
+    def replicas(self, window: Span) -> Answer:
         """``cluster, namespace, workload, time, ready, wanted`` at each scrape."""
         ready = self.exporter.gauge("kube_deployment_status_replicas_ready", window, _DEPLOYMENT)
         wanted = self.exporter.gauge("kube_deployment_spec_replicas", window, _DEPLOYMENT)
@@ -47,7 +48,7 @@ class Workloads:
         frame["ready"] = frame["ready"].fillna(0.0) if len(ready.frame) else frame["ready"]
         return Answer(frame[[*_DEPLOYMENT, "time", "ready", "wanted"]], ready.query)
 
-    def pods(self, window: Window) -> Answer:
+    def pods(self, window: Span) -> Answer:
         """``cluster, namespace, pod, workload, created, scheduled, ready, deleted`` (unix seconds, NaN: not known).
 
         A pod that was made anew under the same name has one row a life.
@@ -70,19 +71,19 @@ class Workloads:
         columns = [*keys, "workload", "created", "scheduled", "ready", "deleted"]
         return Answer(lives[columns].reset_index(drop=True), made.query)
 
-    def processor_time(self, window: Window, block_ms: int) -> Answer:
-        """``cluster, namespace, pod, container, block, cpu_s``: seconds of a processor in each block of time."""
-        answer = self.exporter.risen(
+    def processor_time(self, window: Span, block_ms: int) -> Counts:
+        """``cpu_s``, seconds of a processor in each block of time, by ``cluster, namespace, pod, container``."""
+        return self.exporter.increase_by_block(
             "container_cpu_usage_seconds_total",
             window,
             {**_POD, "container": "container"},
             block_ms,
             differs("container", ""),
             differs("container", "POD"),
+            quantity="cpu_s",
         )
-        return Answer(answer.frame.rename(columns={"value": "cpu_s"}), answer.query)
 
-    def requests(self, window: Window) -> Answer:
+    def requests(self, window: Span) -> Answer:
         """``cluster, namespace, pod, container, cores``: the processor time that containers request."""
         answer = self.exporter.last(
             "kube_pod_container_resource_requests",

@@ -108,7 +108,7 @@ def test_a_label_of_two_can_be_asked_for() -> None:
     assert counted(classes, "code", SOURCE, [Condition("code", ("503",))]) == {}
     linkerd = mesh(mesh_series.linkerd())
     assert counted(linkerd, "code", SOURCE, [Condition("code", ("0", "503"))]) == {"0": 60, "503": 60}
-    rates = linkerd.requests(linkerd.window(step="15s"), ["code"], [Condition("code", ("0",))]).frame
+    rates = linkerd.request_rates(linkerd.window(step="15s"), ["code"], [Condition("code", ("0",))]).frame
     assert set(rates["code"]) == {"0"}
 
 
@@ -122,7 +122,7 @@ def test_a_caller_with_a_proxy_of_its_own_and_the_waypoint_report_one_request() 
     )
     assert counted(m, "source", SOURCE) == {"gateway": 42 * 60, "storefront-v1": 11 * 60}
     assert counted(m, "reporter", SOURCE) == {"source": 3 * 60, "waypoint": 50 * 60}
-    rates = m.requests(m.window(step="15s"), ["source"]).frame
+    rates = m.request_rates(m.window(step="15s"), ["source"]).frame
     late = rates[rates["time"] >= "2026-01-31 12:02:00+00:00"].groupby("source")["rate_per_s"].mean()
     assert late.round(6).to_dict() == {"gateway": 8.4, "storefront-v1": 2.2}
 
@@ -196,7 +196,7 @@ def test_the_sum_over_any_word_is_the_total(edges: dict[tuple[str, str, str], in
     window = m.window()
     frame = m.request_counts(window, [by], reporter=side, block_ms=BLOCK).frame
     assert frame["count"].sum() == 60 * want
-    rates = m.requests(m.window(step="15s"), [by], reporter=side).frame
+    rates = m.request_rates(m.window(step="15s"), [by], reporter=side).frame
     steady = rates[rates["time"] == rates["time"].max()]["rate_per_s"].sum() if len(rates) else 0.0
     assert steady == pytest.approx(want / 5)
 
@@ -208,8 +208,8 @@ def test_the_sum_over_any_word_is_the_total_in_every_mesh(by: str, make: object)
     for reporter in Reporter:
         total = m.request_counts(m.window(), [], reporter=reporter, block_ms=BLOCK).frame["count"].sum()
         assert sum(counted(m, by, reporter).values()) == total
-        rates = m.requests(m.window(step="15s"), [by], reporter=reporter).frame
-        every = m.requests(m.window(step="15s"), [], reporter=reporter).frame
+        rates = m.request_rates(m.window(step="15s"), [by], reporter=reporter).frame
+        every = m.request_rates(m.window(step="15s"), [], reporter=reporter).frame
         assert rates["rate_per_s"].sum() == pytest.approx(every["rate_per_s"].sum())
 
 

@@ -43,7 +43,7 @@ def test_doubled_series_are_refused_with_the_label_that_tells_them_apart(late_s:
         lambda: total(m),
         lambda: m.latency_buckets(window, [], reporter=Reporter.DESTINATION, block_ms=BLOCK),
         lambda: m.services(window),
-        lambda: m.requests(window, ["code"]),
+        lambda: m.request_rates(window, ["code"]),
     ):
         with pytest.raises(
             ParameterError, match=r'apart by the label prometheus_replica.*replica_label = "prometheus_'
@@ -58,7 +58,7 @@ def test_with_the_label_set_each_request_counts_once(late_s: float) -> None:
     assert total(m) == 42 * 60
     single = Mesh.detect(engine(one), "a test")
     window = single.window(step="15s")
-    both, alone = (m.requests(window, ["code"]).frame for m in (m, single))
+    both, alone = (m.request_rates(window, ["code"]).frame for m in (m, single))
     late = both["time"] >= "2026-01-31 12:02:00+00:00"
     assert both[late]["rate_per_s"].to_numpy() == pytest.approx(alone[late]["rate_per_s"].to_numpy(), rel=0.02)
     services = m.services(window).frame["requests"].sum()

@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.window import Window
 from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.least_privilege.names import bare
 from meshlab.telemetry.dialects.base import ABSENT, Reporter
-from meshlab.telemetry.mesh import Answer, Mesh
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["TARGET", "WORDS", "collect", "edges", "told_once"]
 
@@ -37,7 +38,7 @@ _FORBIDDEN: Final = "403"
 _PERMISSION_DENIED: Final = "7"
 
 
-def collect(mesh: Mesh, window: Window, *, block_ms: int = 60_000) -> Answer:
+def collect(mesh: Mesh, window: Window, *, block_ms: int = 60_000) -> Counts:
     """Ask for all requests as the servers saw them.
 
     Parameters

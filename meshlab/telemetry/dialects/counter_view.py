@@ -1,0 +1,239 @@
+"""One counter of one side of one mesh: from what an engine answers to the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from meshlab.core.blocks import BlockGrid
+from meshlab.core.counts import Counts
+from meshlab.core.selector import Matcher
+from meshlab.core.series import Query, SeriesSet, utc_index
+from meshlab.core.window import Span, Window
+from meshlab.engines.base import LOOKBACK_MS, Engine
+from meshlab.stats.counters import resets
+from meshlab.telemetry.dialects import identity, replicas, reporters
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.columns import Condition
+from meshlab.telemetry.dialects.dialect import Dialect, Family, View, Where
+from meshlab.telemetry.increase import increase, increase_by_block
+
+__all__ = ["CounterView"]
+
+_RECENT_MS: Final = 3_600_000
+"""How far back a server is asked for names that are not known beforehand."""
+
+Services = dict[tuple[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class CounterView:
+    """One counter of one side of one mesh.
+
+    Parameters
+    ----------
+    engine : Engine
+    dialect : Dialect
+    reporter : Reporter
+    family : Family
+    source : str
+        What the user called the store, for messages.
+    """
+
+    engine: Engine
+    dialect: Dialect
+    reporter: Reporter
+    family: Family
+    source: str
+    _services: dict[Span, Services] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def view(self) -> View:
+        """The side that it belongs to."""
+        return self.dialect.views[self.reporter]
+
+    def named(self, labels: pd.DataFrame, words: Sequence[str], span: Span) -> pd.DataFrame:
+        """The columns of the vocabulary for a label table; shape (rows, words)."""
+        named = self.family.named(labels, self._needed(words, ()))
+        if "destination_service" in words:
+            if self.view.service_from_source:
+                named["destination_service"] = identity.with_services(named, self._services_in(span))
+            elif self.view.fallback_to_workload and (nameless := named["destination_service"] == "").any():
+                named.loc[nameless, "destination_service"] = identity.with_services(
+                    named[nameless], self._services_in(span)
+                )
+        return named[list(words)]
+
+    def asked(self, where: Where, span: Span) -> Where:
+        """Conditions as this side can be asked: for services where it knows workloads, for their workloads."""
+        asked: list[Condition | Matcher] = []
+        for condition in where:
+            if not isinstance(condition, Condition) or condition.word != "destination_service":
+                pass
+            elif self.view.fallback_to_workload:
+                condition = Condition(condition.word, (*condition.values, ""))
+            elif self.view.service_from_source:
+                behind = {w for (_, w), s in self._services_in(span).items() if s in condition.values}
+                condition = Condition("destination_workload", tuple(sorted({*behind, *condition.values})))
+            asked.append(condition)
+        return asked
+
+    def combinations(self, where: Where, words: Sequence[str], span: Span) -> pd.DataFrame:
+        """Combinations of words of the counters in a store; conditions that it cannot be asked are left open."""
+        selected = self.dialect.counts(self.family, self.asked(where, span))
+        return self.named(self.engine.series(selected, span).labels, words, span).drop_duplicates()
+
+    def all_combinations(self, words: Sequence[str], span: Span) -> pd.DataFrame:
+        """Combinations of words of all counters (a server: of the last hour)."""
+        return self.named(self._all_labels(self.family, words, span), words, span).drop_duplicates()
+
+    def has_durations(self, where: Where, span: Span) -> bool:
+        """Whether there are durations at the span's end."""
+        if not self.family.durations:
+            return False
+        buckets = self.dialect.buckets(self.family, self.asked(where, span))
+        return len(self.engine.query(f"count({buckets})", span.end)) > 0
+
+    def request_counts(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
+        """Requests by words and block."""
+        raw = self._samples(self.dialect.counts(self.family, self.asked(where, span)), span)
+        labels, target, keep = self._labelled(raw, span, by, where, grid)
+        return increase_by_block(raw, labels, target, grid, keep=keep)
+
+    def latency_buckets(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
+        """Requests by words, ``le`` (milliseconds) and block, cumulative over ``le``."""
+        raw = self._samples(self.dialect.buckets(self.family, self.asked(where, span)), span)
+        labels, target, keep = self._labelled(raw, span, by, where, grid)
+        # Prometheus 2 writes le="1", Prometheus 3 le="1.0": the number is what counts.
+        edges = raw.labels["le"].astype(np.float64) if len(raw) else pd.Series(dtype=np.float64)
+        return increase_by_block(raw, labels.assign(le=edges * self.family.unit_ms), target, grid, keep=keep)
+
+    def durations(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
+        """Milliseconds that requests took together, by words and block."""
+        raw = self._samples(self.dialect.sums(self.family, self.asked(where, span)), span)
+        labels, target, keep = self._labelled(raw, span, by, where, grid)
+        scale = self.family.unit_ms
+        return increase_by_block(raw, labels, target, grid, keep=keep, quantity="sum_ms", scale=scale)
+
+    def restarts(self, span: Span, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
+        """How often counters fell: the words and ``restarts``.
+
+        A process has many counters, and the one that fell most often counts.
+        """
+        raw = self._deduplicated(self.engine.samples(self.dialect.counts(self.family, self.asked(where, span)), span))
+        labels = self.named(raw.labels, self._needed(by, where), span)
+        labels = labels.assign(restarts=resets(raw.sid, raw.value, len(raw)))[_fulfilled(labels, where)]
+        return labels.groupby(list(by), sort=True)["restarts"].max().reset_index(), raw.query
+
+    def rates(self, window: Window, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
+        """Requests a second at the points of a grid: the words, ``time`` and ``value``."""
+        self._check_replicas(where, window)
+        words, range_ms = self._needed(by, where), max(window.step_ms, 60_000)
+        promql = self.dialect.rate(self.family, self.asked(where, window), words, range_ms)
+        return self._summed(self.engine.query_range(promql, window), words, where, window)
+
+    def totals(self, span: Span, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
+        """Requests over a span by PromQL's increase: the words, ``time`` and ``value``."""
+        self._check_replicas(where, span)
+        words = self._needed(by, where)
+        promql = self.dialect.increase(self.family, self.asked(where, span), words, span.duration_ms)
+        return self._summed(self.engine.query(promql, span.end), words, where, span)
+
+    def _needed(self, by: Sequence[str], where: Where) -> tuple[str, ...]:
+        """All words without which an answer can be neither filtered nor counted once."""
+        asked = (w.word for w in where if isinstance(w, Condition))
+        words = tuple(dict.fromkeys((*by, *asked, *reporters.words(self.view))))
+        if (self.view.service_from_source or self.view.fallback_to_workload) and "destination_service" in words:
+            words = tuple(dict.fromkeys((*words, "destination_namespace", "destination_workload")))
+        return words
+
+    def _labelled(
+        self, raw: SeriesSet, span: Span, by: Sequence[str], where: Where, grid: BlockGrid
+    ) -> tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.bool_]]:
+        """The words and the scraped target of each series, and which of them count, so that no request counts twice."""
+        labels, target = self.named(raw.labels, self._needed(by, where), span), self._targets(raw)
+        keep = _fulfilled(labels, where)
+        keep &= reporters.select_reporter(labels, lambda: increase(raw, target, grid), self.view)
+        return labels[list(by)], target, keep.to_numpy(np.bool_)
+
+    def _summed(self, answer: SeriesSet, words: Sequence[str], where: Where, span: Span) -> tuple[pd.DataFrame, Query]:
+        """The tidy frame of an answer that the engine has summed: filtered, and no request counted twice."""
+        labels = self.named(answer.labels, words, span)
+        keep = _fulfilled(labels, where)
+        keep &= reporters.select_reporter(
+            labels, lambda: np.bincount(answer.sid, np.nan_to_num(answer.value), len(answer)), self.view
+        )
+        rows = keep.to_numpy(np.bool_)[answer.sid]
+        frame = labels.iloc[answer.sid[rows]].reset_index(drop=True)
+        return frame.assign(time=utc_index(answer.time[rows]), value=answer.value[rows]), answer.query
+
+    def _samples(self, selector: str, span: Span) -> SeriesSet:
+        """Raw counters, with those before the span: the last one is the base of the first increment."""
+        return self._deduplicated(self.engine.samples(selector, span.with_lead(LOOKBACK_MS)))
+
+    def _deduplicated(self, raw: SeriesSet) -> SeriesSet:
+        """Raw counters with one replica of each.
+
+        Raises
+        ------
+        ParameterError
+            There are replicas, and the options do not name their label.
+        """
+        label = self.dialect.options.replica_label
+        if label:
+            return replicas.deduplicate(raw, label, self.dialect.owns)
+        if label := replicas.replica_label(raw, self.dialect.owns):
+            raise replicas.duplicated(self.source, label)
+        return raw
+
+    def _check_replicas(self, where: Where, span: Span) -> None:
+        """Look at a few of the largest counters for replicas, before the engine sums them all.
+
+        Raises
+        ------
+        ParameterError
+            There are replicas, and the options do not name their label.
+        """
+        if self.dialect.options.replica_label:
+            return
+        selected = self.dialect.counts(self.family, self.asked(where, span))
+        forced = self.dialect.options.forced
+        if label := replicas.detect_replicas(self.engine, selected, span, self.dialect.owns, forced):
+            raise replicas.duplicated(self.source, label)
+
+    def _services_in(self, span: Span) -> Services:
+        """The service of each workload by namespace and workload, as the source's side knows; asked once."""
+        if span not in self._services:
+            words = ("destination_namespace", "destination_workload", "destination_service")
+            frames = [pd.DataFrame(columns=list(words), dtype=str)]
+            for family in self.dialect.families(Reporter.SOURCE):
+                frames.append(family.named(self._all_labels(family, words, span), words))
+            self._services[span] = identity.services_of(pd.concat(frames))
+        return self._services[span]
+
+    def _all_labels(self, family: Family, words: Sequence[str], span: Span) -> pd.DataFrame:
+        """Labels of all counters: a server groups them, because a big store's series are too many to look through."""
+        if not self.engine.is_live:
+            return self.engine.series(self.dialect.counts(family, ()), span).labels
+        asked = self.dialect.seen(family, words, min(span.duration_ms, _RECENT_MS))
+        return self.engine.query(asked, span.end).labels
+
+    def _targets(self, raw: SeriesSet) -> NDArray[np.int64]:
+        """Number of the scraped target of each series; shape (series,)."""
+        labels = [c for c in raw.labels.columns if not self.dialect.owns(str(c))]
+        if not labels or not len(raw):
+            return np.zeros(len(raw), np.int64)
+        return raw.labels.groupby(labels, sort=False).ngroup().to_numpy().astype(np.int64)
+
+
+def _fulfilled(frame: pd.DataFrame, where: Where) -> pd.Series[bool]:
+    keep = pd.Series(True, frame.index)
+    for condition in where:
+        if isinstance(condition, Condition):
+            keep &= condition.mask(frame)
+    return keep

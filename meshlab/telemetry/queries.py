@@ -1,0 +1,59 @@
+"""What is asked in PromQL by hand: the window as it is typed, and the answer as a frame."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import pandas as pd
+
+from meshlab.core.sanitize import plain
+from meshlab.core.series import SeriesSet, utc_index
+from meshlab.core.times import Moment
+from meshlab.core.window import Window
+from meshlab.engines.base import Engine
+from meshlab.errors import ParameterError
+
+__all__ = ["frame", "window"]
+
+_DEFAULT_SPAN: Final = "-1h"
+
+
+def window(engine: Engine, source: str, start: Moment, end: Moment, step: str | timedelta) -> Window:
+    """The window to ask about: see `Mesh.window`."""
+    now, span = engine.now(), engine.span()
+    if start == "":
+        start = span[0] if span else _DEFAULT_SPAN
+    asked = Window.parse(start, end, step, now=now)
+    if span and (asked.end <= span[0] or asked.start >= span[1]):
+        raise ParameterError(
+            f"the window {asked} lies outside {plain(source)}, which holds "
+            f"{span[0]:%Y-%m-%dT%H:%M:%SZ} to {span[1]:%Y-%m-%dT%H:%M:%SZ}",
+            'leave start and end empty for all of it, or write times relative to its end, such as start="-5m"',
+        )
+    return asked
+
+
+def frame(answer: SeriesSet, *, wide: bool) -> pd.DataFrame:
+    """An answer over a window as a frame; its `Query` is in ``frame.attrs["query"]``.
+
+    Parameters
+    ----------
+    answer : SeriesSet
+        Of `Engine.query_range`.
+    wide : bool
+        One row a point of the window (``time``), one column a series, by the labels that tell them apart; NaN where a
+        point is missing.
+    """
+    table = answer.tidy()
+    if wide:
+        apart = [name for name in answer.labels if answer.labels[name].nunique() > 1]
+        columns = pd.MultiIndex.from_frame(answer.labels[apart]) if apart else pd.Index(["value"][: len(answer)])
+        table = pd.DataFrame({"sid": answer.sid, "time": utc_index(answer.time), "value": answer.value})
+        table = table.pivot(index="time", columns="sid", values="value").reindex(columns=range(len(answer)))
+        asked = answer.query.window
+        if isinstance(asked, Window):
+            table = table.reindex(utc_index(asked.grid()).rename("time"))
+        table.columns = columns
+    table.attrs["query"] = answer.query
+    return table
