@@ -19,7 +19,7 @@ from meshlab.telemetry.source import connect
 __all__ = ["check_question"]
 
 
-def check_question(question: Question, source: str | Path, *, cwd: Path | None = None) -> int:
+def check_question(question: Question, source: str | Path, *, cwd: Path | None = None) -> dict[str, Result]:
     """Check a question against a source, as a report, as a sweep, and with nothing at all to judge.
 
     Parameters
@@ -32,8 +32,8 @@ def check_question(question: Question, source: str | Path, *, cwd: Path | None =
 
     Returns
     -------
-    int
-        How many subjects were judged.
+    dict of str to Result
+        The answer about each subject that was judged, by its text.
 
     Raises
     ------
@@ -48,16 +48,17 @@ def check_question(question: Question, source: str | Path, *, cwd: Path | None =
     evidence = question.collect(mesh, mesh.window(), settings)
     cases = list(question.cases(evidence, settings))
     judged = [case for case in cases if not case.unjudged]
+    results = {case.about: question.answer(case.evidence, case.settings, case.subject) for case in judged}
     for case in judged:
-        _check_result(question, case, question.answer(case.evidence, case.settings, case.subject))
+        _check_result(question, case, results[case.about])
     if judged:
-        _check_alone(question, mesh, judged[0])
+        _check_alone(question, mesh, judged[0], results[judged[0].about])
     if question.subject_kind == "mesh":
         whole = question.case(evidence, settings)
         _check_result(question, whole, question.answer(evidence, settings))
     for case in judged[:1] or [question.case(evidence, settings)]:
         _check_nothing(question, case)
-    return len(judged)
+    return results
 
 
 def _check_result(question: Question, case: Case, result: Result) -> None:
@@ -80,7 +81,7 @@ def _check_result(question: Question, case: Case, result: Result) -> None:
             raise ContractError(f"{about}: a figure has no text or no picture: {figure.alt!r}")
 
 
-def _check_alone(question: Question, mesh: Mesh, case: Case) -> None:
+def _check_alone(question: Question, mesh: Mesh, case: Case, swept: Result) -> None:
     """The answer about one subject is the same alone and among all."""
     names = question.Settings.__struct_fields__
     if case.subject is None or "service" not in names:
@@ -88,7 +89,6 @@ def _check_alone(question: Question, mesh: Mesh, case: Case) -> None:
     place = {"service": case.subject.service, "namespace": case.subject.namespace}
     settings = case.settings.changed(**{name: value for name, value in place.items() if name in names})
     alone = question.answer(question.collect(mesh, case.evidence.window, settings), settings)
-    swept = question.answer(case.evidence, case.settings, case.subject)
     for first, second in zip(_numbers(alone), _numbers(swept), strict=False):
         if first != second:
             raise ContractError(f"{question.name} on {case.about}: alone {first}, among all {second}")
