@@ -93,7 +93,7 @@ def record(
         The folder cannot be written.
     """
     if isinstance(selectors, str) or not selectors:
-        raise ParameterError("there are no selectors to record", 'give at least one, such as {__name__=~"istio_.*"}')
+        raise ParameterError("there are no selectors to record", 'give at least one, such as {__name__=~"http_.*"}')
     check_target(out)
     facts: dict[str, object] = {"what": what} | ({} if truth is None else {"truth": dict(truth)})
     as_json(facts)

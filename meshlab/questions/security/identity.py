@@ -9,7 +9,7 @@ import pandas as pd
 __all__ = ["identities"]
 
 _SPIFFE: Final = r"^(?:spiffe://)?(?P<trust_domain>[^/]*)/ns/(?P<namespace>[^/]*)/sa/(?P<account>.*)$"
-_LINKERD: Final = r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.[^.]+\.(?P<trust_domain>.+)$"
+_DNS_NAME: Final = r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.[^.]+\.(?P<trust_domain>.+)$"
 
 
 def identities(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,7 +50,7 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
             "reaches": groups["target"].nunique(),
         }
     ).reset_index(names="principal")
-    parts = out["principal"].str.extract(_SPIFFE).fillna(out["principal"].str.extract(_LINKERD))
+    parts = out["principal"].str.extract(_SPIFFE).fillna(out["principal"].str.extract(_DNS_NAME))
     out["trust_domain"], out["account"] = parts["trust_domain"].fillna(""), parts["account"].fillna("")
     out["default"] = out["account"] == "default"
     home = unique["source_principal"].map(pd.Series(parts["namespace"].fillna("").to_numpy(), out["principal"]))

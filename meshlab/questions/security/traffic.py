@@ -187,8 +187,8 @@ def _sourced(labels: pd.DataFrame) -> pd.DataFrame:
         return labels
     text = labels.loc[bare, "source_principal"]
     spiffe = text.str.extract(r"/ns/(?P<namespace>[^/]*)/sa/(?P<account>.*)$")
-    linkerd = text.str.extract(r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.")
-    both = spiffe.fillna(linkerd).fillna("")
+    dns_name = text.str.extract(r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.")
+    both = spiffe.fillna(dns_name).fillna("")
     labels.loc[bare, "source"] = both["account"].to_numpy()
     labels.loc[bare, "source_namespace"] = both["namespace"].to_numpy()
     return labels

@@ -30,7 +30,7 @@ BYTES: Final = 300_000
 """Of a notebook with its outputs."""
 _RESULTS: Final = frozenset({"execute_result", "display_data"})
 _PICTURES: Final = ("image/png", "image/jpeg", "image/svg+xml")
-_PROMQL: Final = re.compile(r"istio_|envoy_|\brate\(|\bsum by\b|histogram_quantile")
+_PROMQL: Final = re.compile(r"\w_(total|bucket)\b|\brate\(|\bsum by\b|histogram_quantile")
 _PATH: Final = re.compile(r"(?<![\w/.:-])/(home|root|work|tmp|usr|Users|var|opt|mnt|private)/|\b[A-Z]:\\+Users")
 _ADDRESS: Final = re.compile(r"<[\w.]+ (object )?at 0x[0-9a-f]+>")
 _TAG: Final = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.S | re.I)
