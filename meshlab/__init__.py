@@ -21,6 +21,7 @@ from meshlab.errors import (
     RecordingError,
     Refused,
     ReportError,
+    TooManySeries,
     TooMuch,
     Unreachable,
     UnsupportedQuery,
@@ -32,18 +33,26 @@ if TYPE_CHECKING:
     from meshlab.core.results import Verdict as Verdict
     from meshlab.core.window import Window as Window
     from meshlab.questions.base import question as question
+    from meshlab.recordings.engine import Recording as Recording
     from meshlab.reports.explorer import explore as explore
+    from meshlab.telemetry.dialects.base import Reporter as Reporter
+    from meshlab.telemetry.mesh import Mesh as Mesh
+    from meshlab.telemetry.record import record as record
     from meshlab.telemetry.source import connect as connect
 
 # Resolved when first used: `import meshlab` brings no pandas.
 _HOMES = {
     "Finding": "meshlab.core.results",
+    "Mesh": "meshlab.telemetry.mesh",
+    "Recording": "meshlab.recordings.engine",
+    "Reporter": "meshlab.telemetry.dialects.base",
     "Result": "meshlab.core.results",
     "Verdict": "meshlab.core.results",
     "Window": "meshlab.core.window",
     "connect": "meshlab.telemetry.source",
     "explore": "meshlab.reports.explorer",
     "question": "meshlab.questions.base",
+    "record": "meshlab.telemetry.record",
 }
 
 __version__ = "0.1.0"
@@ -55,12 +64,16 @@ __all__ = [
     "Finding",
     "Incomplete",
     "LabError",
+    "Mesh",
     "MeshlabError",
     "ParameterError",
+    "Recording",
     "RecordingError",
     "Refused",
     "ReportError",
+    "Reporter",
     "Result",
+    "TooManySeries",
     "TooMuch",
     "Unreachable",
     "UnsupportedQuery",
@@ -69,6 +82,7 @@ __all__ = [
     "connect",
     "explore",
     "question",
+    "record",
 ]
 
 

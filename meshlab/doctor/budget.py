@@ -1,4 +1,4 @@
-"""An engine that is asked little: so many questions, so much time, and nothing twice."""
+"""An engine with a budget: so many queries, so much time, and nothing asked twice."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from meshlab.core.window import Span, Window
 from meshlab.engines.base import Engine
 from meshlab.errors import Unreachable
 
-__all__ = ["Frugal", "Spent"]
+__all__ = ["BudgetExceeded", "BudgetedEngine"]
 
 MOST: Final = 20
 LONGEST_S: Final = 10.0
 
 
-class Spent(Unreachable):
-    """No more is asked: what is left is not looked at."""
+class BudgetExceeded(Unreachable):
+    """The budget is used up: what is left is skipped."""
 
 
-class Frugal:
-    """Passes questions on to an engine until the budget is spent; what was answered before costs nothing.
+class BudgetedEngine:
+    """Passes queries on to an engine until the budget is used up; what was answered before costs nothing.
 
     Parameters
     ----------
     engine : Engine
     most : int
-        Questions.
+        Queries.
     longest_s : float
-        Seconds from now on; a question that has begun is not cut off.
+        Seconds from now on; a query that has begun is not cut off.
     """
 
     def __init__(self, engine: Engine, *, most: int = MOST, longest_s: float = LONGEST_S) -> None:
@@ -52,7 +52,7 @@ class Frugal:
 
     @property
     def left_open(self) -> bool:
-        """The engine's; costs a question."""
+        """The engine's; costs a query."""
         self._spend()
         return self._engine.left_open
 
@@ -84,13 +84,12 @@ class Frugal:
         return self._now
 
     def status(self, path: str) -> dict[str, Any]:
-        """What a server says of itself; nothing where it says nothing, or is not a server."""
-        ask = getattr(self._engine, "status", None)
+        """What a server reports about itself; nothing where it reports nothing, or is not a server."""
+        ask: Callable[[str], dict[str, Any]] | None = getattr(self._engine, "status", None)
         if ask is None:
             return {}
         self._spend()
-        found: dict[str, Any] = ask(path)
-        return found
+        return ask(path)
 
     def _once(self, question: Hashable, ask: Callable[[], SeriesSet]) -> SeriesSet:
         if question not in self._answered:
@@ -100,7 +99,7 @@ class Frugal:
 
     def _spend(self) -> None:
         if self.asked >= self._most:
-            raise Spent(f"{self._most} questions were asked", "ask for the rest yourself")
+            raise BudgetExceeded(f"the budget of {self._most} queries is used up", "query the rest directly")
         if time.monotonic() > self._until:
-            raise Spent("the store answers slowly", "give it more time with --seconds")
+            raise BudgetExceeded("the store answers slowly", "allow more time with --seconds")
         self.asked += 1

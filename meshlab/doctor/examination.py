@@ -14,7 +14,7 @@ from meshlab.core.readiness import Readiness, State
 from meshlab.core.sanitize import plain
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
-from meshlab.doctor.budget import Frugal, Spent
+from meshlab.doctor.budget import BudgetedEngine, BudgetExceeded
 from meshlab.doctor.store import Scrapes, Store, look, scrapes
 from meshlab.errors import BadQuery, ParameterError, Refused
 from meshlab.questions.base import installed, question
@@ -37,7 +37,7 @@ class Service:
     subject : Subject
     host : str
     requests : float
-        In the window that was looked at.
+        In the examined window.
     """
 
     subject: Subject
@@ -81,9 +81,9 @@ class Examination:
         The busiest first.
     questions : tuple of Asked
     problems : tuple of str
-        What stands in the way, each with what to do.
-    unseen : tuple of str
-        What was not looked at, and why.
+        What keeps questions from being asked, each with what to do.
+    skipped : tuple of str
+        What was skipped, and why.
     queries : int
     """
 
@@ -96,7 +96,7 @@ class Examination:
     services: tuple[Service, ...] = ()
     questions: tuple[Asked, ...] = ()
     problems: tuple[str, ...] = ()
-    unseen: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     queries: int = 0
 
     @property
@@ -126,7 +126,7 @@ def examine(
     here : datetime, optional
         This machine's time, to compare clocks.
     longest_s : float
-        When so much time has passed, what is left is not looked at.
+        When so much time has passed, the remaining checks are skipped.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def examine(
     """
     cwd = (cwd or Path.cwd()).resolve()
     engine, options = opened(source, cwd=cwd)
-    frugal = Frugal(engine, longest_s=longest_s)
+    frugal = BudgetedEngine(engine, longest_s=longest_s)
     store = look(frugal, here)
     now = store.now.replace(microsecond=0)
     span = frugal.span() or (now - _SPAN, now)
@@ -148,32 +148,32 @@ def examine(
         found = _traffic(found, mesh, frugal, cwd)
     except ParameterError as error:
         found = replace(found, problems=(*found.problems, str(error)))
-    except Spent as error:
-        found = replace(found, unseen=(*found.unseen, f"the rest was not looked at: {error.what}"))
+    except BudgetExceeded as error:
+        found = replace(found, skipped=(*found.skipped, f"everything else: {error.what}"))
     return replace(found, queries=frugal.asked)
 
 
-def _traffic(found: Examination, mesh: Mesh, engine: Frugal, cwd: Path) -> Examination:
+def _traffic(found: Examination, mesh: Mesh, engine: BudgetedEngine, cwd: Path) -> Examination:
     """Services first: what an on-call engineer recognises."""
     table = mesh.services(found.window).frame
     found = replace(found, services=_services(table))
-    questions, unseen = [], []
+    questions, skipped = [], []
     for notebook in available(cwd):
         if notebook.question not in installed():
             continue
         try:
             readiness = question(notebook.question).suggest(mesh, found.window)
-        except Spent as error:
-            unseen.append(f"{notebook.name} was not looked at: {error.what}")
+        except BudgetExceeded as error:
+            skipped.append(f"{notebook.name}: {error.what}")
             continue
         questions.append(Asked(notebook.name, notebook.title, readiness, _command(found, notebook, readiness)))
-    found = replace(found, questions=tuple(questions), unseen=(*found.unseen, *unseen))
+    found = replace(found, questions=tuple(questions), skipped=(*found.skipped, *skipped))
     if not engine.is_live:
         return found
     try:
         return replace(found, scrapes=scrapes(engine, mesh.dialect.request_selectors[0]))
-    except (Spent, BadQuery, Refused) as error:
-        return replace(found, unseen=(*found.unseen, f"the scrape interval was not looked at: {error.what}"))
+    except (BudgetExceeded, BadQuery, Refused) as error:
+        return replace(found, skipped=(*found.skipped, f"the scrape interval: {error.what}"))
 
 
 def _services(table: pd.DataFrame) -> tuple[Service, ...]:

@@ -12,7 +12,7 @@ from meshlab.core.sanitize import plain
 from meshlab.core.selector import equal, selector
 from meshlab.core.times import format_duration
 from meshlab.core.window import Window
-from meshlab.doctor.budget import Frugal
+from meshlab.doctor.budget import BudgetedEngine
 from meshlab.errors import BadQuery, Refused
 
 __all__ = ["Scrapes", "Store", "look", "scrapes"]
@@ -35,9 +35,9 @@ class Store:
     now : datetime
         Its own time.
     retention : str
-        What it keeps, as it says; empty where it says nothing.
+        What it keeps, as it reports; empty where it does not.
     reaches : str
-        How far back samples were seen at least, such as ``7d``; empty where none were.
+        How far back samples reach at least, such as ``7d``; empty where there are none.
     skew_s : float or None
         By how much its clock is ahead of this machine's; None where nobody compared.
     """
@@ -54,12 +54,12 @@ class Store:
         return self.skew_s is not None and abs(self.skew_s) > _SKEW_S
 
 
-def look(engine: Frugal, here: datetime | None) -> Store:
-    """Ask a store about itself: at most three questions.
+def look(engine: BudgetedEngine, here: datetime | None) -> Store:
+    """Ask a store about itself: at most three queries.
 
     Parameters
     ----------
-    engine : Frugal
+    engine : BudgetedEngine
     here : datetime or None
         This machine's time, to compare.
 
@@ -73,14 +73,14 @@ def look(engine: Frugal, here: datetime | None) -> Store:
     if span is not None:
         length = format_duration(round((span[1] - span[0]).total_seconds()) * 1000)
         return Store(engine.description, now, f"{length} recorded", "", None)
-    told = engine.status("/api/v1/status/runtimeinfo")
-    kept = plain(str(told.get("storageRetention", "")))[:60]
+    info = engine.status("/api/v1/status/runtimeinfo")
+    kept = plain(str(info.get("storageRetention", "")))[:60]
     retention = f"keeps {kept}" if kept else ""
     skew = (now - here).total_seconds() if here is not None else None
     return Store(engine.description, now, retention, _reaches(engine, now), skew)
 
 
-def _reaches(engine: Frugal, now: datetime) -> str:
+def _reaches(engine: BudgetedEngine, now: datetime) -> str:
     parts = (f'label_replace(count(up offset {ago}), "ago", "{ago}", "", "")' for ago in _DEPTHS)
     try:
         found = engine.query(" or ".join(parts), now)
@@ -99,7 +99,7 @@ class Scrapes:
     every_ms : int
         The middle distance of two scrapes.
     longest_ms : int
-        The longest that was seen.
+        The longest.
     """
 
     every_ms: int
@@ -116,12 +116,12 @@ class Scrapes:
         return format_duration(max(round(self.every_ms / 1000), 1) * 1000)
 
 
-def scrapes(engine: Frugal, counters: str) -> Scrapes | None:
-    """Look at the raw samples of the busiest series of some counters: two questions.
+def scrapes(engine: BudgetedEngine, counters: str) -> Scrapes | None:
+    """Look at the raw samples of the busiest series of some counters: two queries.
 
     Parameters
     ----------
-    engine : Frugal
+    engine : BudgetedEngine
     counters : str
         A selector.
 

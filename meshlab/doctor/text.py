@@ -26,31 +26,30 @@ def as_text(found: Examination) -> str:
             lines.append(f"  {asked.notebook}  {asked.readiness.state.value}: {plain(asked.readiness.reason)}")
             lines += [f"    missing: {plain(m.what)}; {plain(m.remedy)}" for m in asked.readiness.missing]
     if found.problems:
-        lines += ["", "in the way", *(f"  {plain(problem)}" for problem in found.problems)]
-    if found.unseen:
-        lines += ["", "not looked at", *(f"  {plain(text)}" for text in found.unseen)]
+        lines += ["", "problems", *(f"  {plain(problem)}" for problem in found.problems)]
+    if found.skipped:
+        lines += ["", "skipped", *(f"  {plain(text)}" for text in found.skipped)]
     if found.next and not found.problems:
         lines += ["", "next", f"  {found.next}"]
-    lines += ["", f"{found.queries} questions were asked"]
+    lines += ["", f"{found.queries} queries"]
     return "\n".join(lines) + "\n"
 
 
 def _about(found: Examination) -> list[str]:
     store = found.store
-    rows = [("time", f"{store.now:%Y-%m-%dT%H:%M:%SZ}{_skew(store.skew_s) if store.is_skewed else ''}")]
+    time = f"{store.now:%Y-%m-%dT%H:%M:%SZ}"
+    if store.skew_s is not None and store.is_skewed:
+        side = "ahead of" if store.skew_s > 0 else "behind"
+        time += f", {abs(store.skew_s):,.0f} s {side} this machine's clock; the store's time is used"
+    rows = [("time", time)]
     history = [store.retention, store.reaches and f"samples seen {store.reaches} back"]
-    rows.append(("history", ", ".join(filter(None, history)) or "not told"))
-    rows.append(("mesh", " and ".join(found.meshes) or "none that is known"))
+    rows.append(("history", ", ".join(filter(None, history)) or "unknown"))
+    rows.append(("mesh", " and ".join(found.meshes) or "none recognised"))
     if found.scrapes:
         longest = format_duration(max(round(found.scrapes.longest_ms / 1000), 1) * 1000)
         every, least = found.scrapes.every_text, found.scrapes.range_text
-        rows.append(("scrapes", f"every {every} (longest gap {longest}): a rate's range is {least} or more"))
+        rows.append(("scrapes", f"every {every} (longest gap {longest}): use ranges of {least} or more in rate()"))
     return [f"  {name:<{_WIDE}}{plain(text)}" for name, text in rows]
-
-
-def _skew(seconds: float | None) -> str:
-    assert seconds is not None
-    return f", {abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's clock; its own is used"
 
 
 def _table(services: tuple[Service, ...]) -> list[str]:
@@ -88,7 +87,7 @@ def as_dict(found: Examination) -> dict[str, Any]:
             for q in found.questions
         ],
         "problems": list(found.problems),
-        "not_looked_at": list(found.unseen),
+        "skipped": list(found.skipped),
         "next": found.next if not found.problems else "",
         "queries": found.queries,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import promql_parser as ast
@@ -17,19 +17,17 @@ import promql_parser as ast
 from meshlab.promql.aggregations import SMALLER, Groups
 from meshlab.promql.functions import ELEMENTWISE
 from meshlab.promql.range_functions import RANGE_FUNCTIONS
-from meshlab.promql.store import Condition, Selected, Store
+from meshlab.promql.store import Condition, Selected, Source, Store
 from meshlab.promql.sums import CANCELS, Running
 from meshlab.promql.syntax import selector_conditions
 from meshlab.promql.values import METRIC, Floats, Ints, Key, Labels, Vector, key
 
-if TYPE_CHECKING:
-    from meshlab.promql.evaluate import Evaluator
-
-__all__ = ["BATCH", "aggregated", "evaluated"]
+__all__ = ["AGGREGATIONS", "BATCH", "Batches", "aggregated", "batches"]
 
 BATCH: Final = 1 << 20
 """So many samples, and so many points, are in memory at once."""
-_NAMES: Final = ("sum", "avg", "count", "min", "max", "group")
+AGGREGATIONS: Final = ("sum", "avg", "count", "min", "max", "group")
+"""Those that a pass over batches gives."""
 _WITH_NUMBERS: Final = {
     "clamp": 0,
     "clamp_min": 0,
@@ -39,57 +37,30 @@ _WITH_NUMBERS: Final = {
     "quantile_over_time": 1,
 }
 """Functions of numbers and one vector, and which argument is that."""
+Batches = Callable[[], Iterator[Vector]]
+"""Begins a pass over an expression's values, some series at a time."""
 
 
-def aggregated(evaluator: Evaluator, node: Any, labels: Sequence[str], *, by: bool) -> Vector | None:
-    """Evaluate an aggregation in batches of series.
-
-    Parameters
-    ----------
-    evaluator : Evaluator
-    node : promql_parser.AggregateExpr
-    labels : sequence of str
-    by : bool
-        Keep these labels; otherwise drop them and the metric's name.
-
-    Returns
-    -------
-    Vector or None
-        None when all fits into one batch, or when the expression has to be evaluated as a whole.
-    """
-    name = str(node.op)
-    parts = _parts(evaluator, node.expr) if name in _NAMES else None
-    return None if parts is None else _folded(name, parts, labels, len(evaluator.at), by=by)
-
-
-def evaluated(evaluator: Evaluator, node: Any) -> Vector | None:
-    """Evaluate a selector or a function in batches of series: their samples are never in memory all together.
+def batches(store: Source, node: Any, steps: int, size: int, evaluate: Callable[[Source], Vector]) -> Batches | None:
+    """Split the evaluation of an expression: its samples are never in memory all together.
 
     Parameters
     ----------
-    evaluator : Evaluator
-    node : promql_parser.Call or promql_parser.VectorSelector
+    store : Source
+    node : promql_parser node
+    steps : int
+    size : int
+        Most samples, and most points, of a batch.
+    evaluate : callable
+        The node's values over other series.
 
     Returns
     -------
-    Vector or None
+    callable or None
         None when all fits into one batch, or when the expression has to be evaluated as a whole.
     """
-    parts = _parts(evaluator, node)
-    if parts is None:
-        return None
-    found = list(parts())
-    return Vector(
-        [x for vector in found for x in vector.labels],
-        np.concatenate([vector.value for vector in found]),
-        np.concatenate([vector.present for vector in found]),
-    )
-
-
-def _parts(evaluator: Evaluator, node: Any) -> Callable[[], Iterator[Vector]] | None:
-    """The values of an expression, some series at a time; None when there is no need for it, or no way."""
-    store, steps = evaluator.store, max(1, len(evaluator.at))
-    if not isinstance(store, Store) or store.fits(evaluator.batch, evaluator.batch // steps):
+    most_series = size // max(1, steps)
+    if not isinstance(store, Store) or store.fits(size, most_series):
         return None
     selector = _selector(node)
     if selector is None or selector.matchers.or_matchers:
@@ -99,21 +70,12 @@ def _parts(evaluator: Evaluator, node: Any) -> Callable[[], Iterator[Vector]] | 
     # A selector by itself keeps the metric's name.
     if not pinned and not isinstance(node, ast.VectorSelector):
         return None
-    batches = store.batches(store.find(conditions), evaluator.batch, max(1, evaluator.batch // steps))
-    if len(batches) < 2:
-        return None
-
-    def parts() -> Iterator[Vector]:
-        for batch in batches:
-            found = evaluator.within(_Part(store, batch)).evaluate(node)
-            assert isinstance(found, Vector)
-            yield found
-
-    return parts
+    rows = store.batches(store.find(conditions), size, max(1, most_series))
+    return None if len(rows) < 2 else lambda: (evaluate(_SomeRows(store, some)) for some in rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _SomeRows:
     """Some series of a store, whatever is asked for."""
 
     store: Store
@@ -162,88 +124,99 @@ def _is_number(node: Any) -> bool:
     return False
 
 
-def _folded(name: str, parts: Callable[[], Iterator[Vector]], names: Sequence[str], steps: int, *, by: bool) -> Vector:
-    """What `aggregations.aggregate` gives for all parts together."""
-    total = _Total(names, steps, by=by)
+def aggregated(name: str, parts: Batches, labels: Sequence[str], steps: int, *, by: bool) -> Vector:
+    """What `aggregations.aggregate` gives for all batches together.
+
+    Parameters
+    ----------
+    name : str
+        One of `AGGREGATIONS`.
+    parts : callable
+        See `batches`.
+    labels : sequence of str
+    steps : int
+    by : bool
+        Keep these labels; otherwise drop them and the metric's name.
+
+    """
+    totals = _GroupTotals(labels, steps, by=by)
     for vector in parts():
-        total.add(name, vector)
-    value = total.value
-    lost = np.abs(value) < CANCELS * total.sizes if total.cancels else np.zeros(value.shape, np.bool_)
+        totals.add(name, vector)
+    value = totals.value
+    lost = np.abs(value) < CANCELS * totals.magnitude if totals.may_cancel else np.zeros(value.shape, np.bool_)
     if lost.any():
-        value = np.where(lost, total.again(parts()), value)
+        value = np.where(lost, totals.compensated_sums(parts()), value)
     if name == "avg":
         with np.errstate(all="ignore"):
-            value = value / total.count
+            value = value / totals.count
             huge = np.isinf(value)
-            if huge[total.count > 0].any():
+            if huge[totals.count > 0].any():
                 # Prometheus's running mean does not overflow where the sum does.
-                smaller = _folded("sum", lambda: map(_smaller, parts()), names, steps, by=by)
-                value = np.where(huge, smaller.value / total.count / SMALLER, value)
+                smaller = aggregated("sum", lambda: map(_smaller, parts()), labels, steps, by=by)
+                value = np.where(huge, smaller.value / totals.count / SMALLER, value)
     elif name == "count":
-        value = total.count
+        value = totals.count
     elif name == "group":
-        value = np.ones_like(total.count)
-    return Vector(total.labels, value, total.count > 0)
+        value = np.ones_like(totals.count)
+    return Vector(totals.labels, value, totals.count > 0)
 
 
 def _smaller(vector: Vector) -> Vector:
     return Vector(vector.labels, vector.value * SMALLER, vector.present)
 
 
-class _Total:
-    """Groups of all parts so far."""
+class _GroupTotals:
+    """Groups of all batches so far: labels, members, and their sums or extremes."""
 
     def __init__(self, names: Sequence[str], steps: int, *, by: bool) -> None:
         self._names, self._by = names, by
-        self._numbers: dict[Key, int] = {}
+        self._rows: dict[Key, int] = {}
         self.labels: list[Labels] = []
         self.count = np.empty((0, steps))
         self.value: Floats = np.empty((0, steps))
-        self.sizes: Floats = np.empty((0, steps))
-        self.cancels = False
+        self.magnitude: Floats = np.empty((0, steps))
+        self.may_cancel = False
 
     def add(self, name: str, vector: Vector) -> None:
         groups = Groups(vector, self._names, by=self._by)
-        at = self._places(groups.labels, np.nan if name in ("min", "max") else -0.0)
+        rows = self._rows_of(groups.labels, np.nan if name in ("min", "max") else -0.0)
         with np.errstate(all="ignore"):
-            self.count[at] += groups.count(vector.present)
+            self.count[rows] += groups.count(vector.present)
             if name in ("sum", "avg"):
-                self._add_sizes(groups, vector, at)
-                self.value[at] = groups.total(vector.value, vector.present, self.value[at])
+                self._add_magnitude(groups, vector, rows)
+                self.value[rows] = groups.total(vector.value, vector.present, self.value[rows])
             elif name in ("min", "max"):
                 ufunc = np.fmin if name == "min" else np.fmax
-                here = groups.fold(ufunc, np.where(vector.present, vector.value, np.nan))
-                self.value[at] = ufunc(self.value[at], here)
+                extreme = groups.fold(ufunc, np.where(vector.present, vector.value, np.nan))
+                self.value[rows] = ufunc(self.value[rows], extreme)
 
-    def _add_sizes(self, groups: Groups, vector: Vector, at: Ints) -> None:
+    def _add_magnitude(self, groups: Groups, vector: Vector, rows: Ints) -> None:
         """What the sums would be without signs: until the first member below 0, that is what they are."""
-        if not self.cancels:
+        if not self.may_cancel:
             if not (vector.present & (vector.value < 0)).any():
                 return
-            self.cancels, self.sizes = True, self.value.copy()
-        self.sizes[at] = groups.total(np.abs(vector.value), vector.present, self.sizes[at])
+            self.may_cancel, self.magnitude = True, self.value.copy()
+        self.magnitude[rows] = groups.total(np.abs(vector.value), vector.present, self.magnitude[rows])
 
-    def again(self, parts: Iterator[Vector]) -> Floats:
-        """The sums with what rounding took from them."""
+    def compensated_sums(self, parts: Iterator[Vector]) -> Floats:
+        """The sums with what rounding took from them, by a second pass."""
         sums = Running(self.value.shape)
         for vector in parts:
             groups = Groups(vector, self._names, by=self._by)
             x = np.where(vector.present, vector.value, 0.0)
-            for number, rows in zip(self._places(groups.labels, -0.0).tolist(), groups.runs(), strict=True):
-                for row in rows.tolist():
-                    sums.add(number, x[row])
+            for group, members in zip(self._rows_of(groups.labels, -0.0).tolist(), groups.runs(), strict=True):
+                for member in members.tolist():
+                    sums.add(group, x[member])
         return sums.value
 
-    def _places(self, labels: Sequence[Labels], nothing: float) -> Ints:
-        at = np.array([self._numbers.setdefault(key(x), len(self._numbers)) for x in labels], np.int64)
-        for number, x in zip(at.tolist(), labels, strict=True):
-            if number == len(self.labels):
-                self.labels.append(x)
-        more = len(self.labels) - len(self.count)
-        if more:
-            steps = self.count.shape[1]
-            self.count = np.concatenate([self.count, np.zeros((more, steps))])
-            self.value = np.concatenate([self.value, np.full((more, steps), nothing)])
-            if self.cancels:
-                self.sizes = np.concatenate([self.sizes, np.full((more, steps), -0.0)])
-        return at
+    def _rows_of(self, labels: Sequence[Labels], start: float) -> Ints:
+        """The rows of some groups; new ones begin with a value that changes nothing."""
+        rows = np.array([self._rows.setdefault(key(x), len(self._rows)) for x in labels], np.int64)
+        self.labels += [x for row, x in zip(rows.tolist(), labels, strict=True) if row >= len(self.labels)]
+        steps = self.count.shape[1]
+        new = (len(self.labels) - len(self.count), steps)
+        self.count = np.concatenate([self.count, np.zeros(new)])
+        self.value = np.concatenate([self.value, np.full(new, start)])
+        if self.may_cancel:
+            self.magnitude = np.concatenate([self.magnitude, np.full(new, -0.0)])
+        return rows

@@ -19,6 +19,7 @@ from meshlab.promql.values import (
     Scalar,
     Value,
     Vector,
+    concatenated,
     key,
     merged,
     nameless,
@@ -172,13 +173,7 @@ def _set(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
         for signature, rows in other.items():
             taken = left.present[mine[signature]].any(axis=0) if signature in mine else nowhere
             present[rows] &= ~taken
-        return merged(
-            Vector(
-                [*left.labels, *right.labels],
-                np.concatenate([left.value, right.value]),
-                np.concatenate([left.present, present]),
-            )
-        )
+        return merged(concatenated([left, Vector(right.labels, right.value, present)]))
     present = left.present.copy()
     for signature, rows in mine.items():
         matched = right.present[other[signature]].any(axis=0) if signature in other else nowhere

@@ -31,7 +31,7 @@ from meshlab.promql.values import (
     merged,
 )
 
-__all__ = ["Evaluation", "call", "nested", "of_scalar", "scalar", "text", "vector"]
+__all__ = ["Evaluation", "call", "nested", "of_numbers", "scalar", "text", "vector", "windows"]
 
 
 class Evaluation(Protocol):
@@ -67,28 +67,36 @@ Arguments = Sequence[Any]
 def vector(value: Value) -> Vector:
     """An instant vector, or `BadQuery`."""
     if not isinstance(value, Vector):
-        raise BadQuery(f"an instant vector was wanted, not a {type(value).__name__.lower()}", "correct the expression")
+        raise BadQuery(
+            f"an instant vector was expected, not a {type(value).__name__.lower()}", "correct the expression"
+        )
     return value
 
 
 def scalar(value: Value) -> Floats:
     """A scalar's numbers, or `BadQuery`."""
     if not isinstance(value, Scalar):
-        raise BadQuery("a scalar was wanted", "write a number, or scalar(...)")
+        raise BadQuery("a scalar was expected", "write a number, or scalar(...)")
     return value.value
 
 
 def text(value: Value) -> str:
     """A string, or `BadQuery`."""
     if not isinstance(value, Text):
-        raise BadQuery("a string was wanted", "put it into quotes")
+        raise BadQuery("a string was expected", "put it into quotes")
     return value.value
 
 
-def of_scalar(value: Value) -> Vector:
+def of_numbers(number: Floats) -> Vector:
     """``vector``: one series without labels, at every step."""
-    number = scalar(value)
     return Vector([{}], number[None, :], np.ones((1, len(number)), np.bool_))
+
+
+def windows(value: Value) -> Ranges:
+    """A range vector, or `BadQuery`."""
+    if not isinstance(value, Ranges):
+        raise BadQuery("a range vector was expected", "add a range, such as [5m]")
+    return value
 
 
 def nested(ev: Evaluation, node: Any) -> Vector:
@@ -121,26 +129,19 @@ def call(ev: Evaluation, name: str, args: Arguments) -> Value:
         A function that is not known here.
     """
     if name in RANGE_FUNCTIONS:
-        return range_function(name, _windows(ev, args[0]), left_open=ev.left_open)
+        return range_function(name, windows(ev.evaluate(args[0])), left_open=ev.left_open)
     if name in ELEMENTWISE:
         return merged(vector(ev.evaluate(args[0])).map(ELEMENTWISE[name]))
     if name in CALENDAR:
-        inner = vector(ev.evaluate(args[0])) if args else of_scalar(Scalar(ev.at / 1000.0))
+        inner = vector(ev.evaluate(args[0])) if args else of_numbers(ev.at / 1000.0)
         return merged(inner.map(CALENDAR[name]))
-    if name not in _CALLS:
-        raise unsupported(f"the function {name}")
-    return _CALLS[name](ev, args)
-
-
-def _windows(ev: Evaluation, node: Any) -> Ranges:
-    value = ev.evaluate(node)
-    if not isinstance(value, Ranges):
-        raise BadQuery("a range vector was wanted", "add a range, such as [5m]")
-    return value
-
-
-def _number(ev: Evaluation, args: Arguments, at: int, default: float = np.nan) -> Floats:
-    return scalar(ev.evaluate(args[at])) if at < len(args) else np.full(len(ev.at), default)
+    if name in _PLAIN:
+        function, kinds = _PLAIN[name]
+        # The last kind is that of all further arguments.
+        return function(*[_KINDS[kinds[min(n, len(kinds) - 1)]](ev.evaluate(arg)) for n, arg in enumerate(args)])
+    if name in _SPECIAL:
+        return _SPECIAL[name](ev, args)
+    raise unsupported(f"the function {name}")
 
 
 def _asked(name: str) -> Callable[[Evaluation, Arguments], Scalar]:
@@ -160,62 +161,13 @@ def _timestamp(ev: Evaluation, args: Arguments) -> Vector:
 
 
 def _predict_linear(ev: Evaluation, args: Arguments) -> Vector:
-    return range_functions.predict_linear(_windows(ev, args[0]), _number(ev, args, 1), ev.at)
-
-
-def _quantile_over_time(ev: Evaluation, args: Arguments) -> Vector:
-    return range_functions.quantile_over_time(_number(ev, args, 0), _windows(ev, args[1]))
-
-
-def _smoothing(ev: Evaluation, args: Arguments) -> Vector:
-    factors = _number(ev, args, 1), _number(ev, args, 2)
-    return range_functions.double_exponential_smoothing(_windows(ev, args[0]), *factors)
-
-
-def _histogram_quantile(ev: Evaluation, args: Arguments) -> Vector:
-    return histogram_quantile(_number(ev, args, 0), vector(ev.evaluate(args[1])))
-
-
-def _histogram_quantiles(ev: Evaluation, args: Arguments) -> Vector:
-    phis = [scalar(ev.evaluate(arg)) for arg in args[2:]]
-    return histogram_quantiles(phis, text(ev.evaluate(args[1])), vector(ev.evaluate(args[0])))
-
-
-def _histogram_fraction(ev: Evaluation, args: Arguments) -> Vector:
-    return histogram_fraction(_number(ev, args, 0), _number(ev, args, 1), vector(ev.evaluate(args[2])))
-
-
-def _clamp(ev: Evaluation, args: Arguments) -> Vector:
-    return merged(clamp(vector(ev.evaluate(args[0])), _number(ev, args, 1), _number(ev, args, 2)))
-
-
-def _clamp_min(ev: Evaluation, args: Arguments) -> Vector:
-    low = _number(ev, args, 1)
-    return merged(vector(ev.evaluate(args[0])).map(lambda x: greatest(low, x)))
-
-
-def _clamp_max(ev: Evaluation, args: Arguments) -> Vector:
-    high = _number(ev, args, 1)
-    return merged(vector(ev.evaluate(args[0])).map(lambda x: least(high, x)))
-
-
-def _min_of(ev: Evaluation, args: Arguments) -> Scalar:
-    return Scalar(least(_number(ev, args, 0), _number(ev, args, 1)))
-
-
-def _max_of(ev: Evaluation, args: Arguments) -> Scalar:
-    return Scalar(greatest(_number(ev, args, 0), _number(ev, args, 1)))
+    over, ahead_s = windows(ev.evaluate(args[0])), scalar(ev.evaluate(args[1]))
+    return range_functions.predict_linear(over, ahead_s, ev.at)
 
 
 def _round(ev: Evaluation, args: Arguments) -> Vector:
-    return merged(round_to(vector(ev.evaluate(args[0])), _number(ev, args, 1, 1.0)))
-
-
-def _sort(ev: Evaluation, args: Arguments) -> Vector:
-    # Answers are ordered by their labels, whatever the query says: order is for people to ask of the frame.
-    for arg in args[1:]:
-        text(ev.evaluate(arg))
-    return vector(ev.evaluate(args[0]))
+    nearest = scalar(ev.evaluate(args[1])) if len(args) > 1 else np.ones(len(ev.at))
+    return merged(round_to(vector(ev.evaluate(args[0])), nearest))
 
 
 def _label_replace(ev: Evaluation, args: Arguments) -> Vector:
@@ -238,7 +190,7 @@ def _absent(ev: Evaluation, args: Arguments) -> Vector:
 
 
 def _absent_over_time(ev: Evaluation, args: Arguments) -> Vector:
-    return _absence(args[0], _windows(ev, args[0]).present())
+    return _absence(args[0], windows(ev.evaluate(args[0])).present())
 
 
 def _absence(node: Any, there: Bools) -> Vector:
@@ -260,35 +212,40 @@ def _absence(node: Any, there: Bools) -> Vector:
     return Vector([pinned], np.ones(missing.shape), missing)
 
 
-_CALLS: Final[dict[str, Callable[[Evaluation, Arguments], Value]]] = {
+_KINDS: Final[dict[str, Callable[[Value], Any]]] = {"v": vector, "n": scalar, "t": text, "r": windows}
+_PLAIN: Final[dict[str, tuple[Callable[..., Value], str]]] = {
+    "vector": (of_numbers, "n"),
+    "scalar": (scalar_of, "v"),
+    "quantile_over_time": (range_functions.quantile_over_time, "nr"),
+    "double_exponential_smoothing": (range_functions.double_exponential_smoothing, "rnn"),
+    "histogram_quantile": (histogram_quantile, "nv"),
+    "histogram_quantiles": (lambda buckets, label, *phis: histogram_quantiles(phis, label, buckets), "vtn"),
+    "histogram_fraction": (histogram_fraction, "nnv"),
+    "clamp": (lambda inner, low, high: merged(clamp(inner, low, high)), "vnn"),
+    "clamp_min": (lambda inner, low: merged(inner.map(lambda x: greatest(low, x))), "vn"),
+    "clamp_max": (lambda inner, high: merged(inner.map(lambda x: least(high, x))), "vn"),
+    "min_of": (lambda a, b: Scalar(least(a, b)), "nn"),
+    "max_of": (lambda a, b: Scalar(greatest(a, b)), "nn"),
+    # Answers are ordered by their labels, whatever the query says: order is for people to ask of the frame.
+    "sort": (lambda inner, *_: inner, "vt"),
+    "sort_desc": (lambda inner, *_: inner, "vt"),
+    "sort_by_label": (lambda inner, *_: inner, "vt"),
+    "sort_by_label_desc": (lambda inner, *_: inner, "vt"),
+}
+"""By name: functions of their arguments' values alone, and what each argument must be."""
+_SPECIAL: Final[dict[str, Callable[[Evaluation, Arguments], Value]]] = {
     "time": lambda ev, _: Scalar(ev.at / 1000.0),
     "pi": lambda ev, _: Scalar(np.full(len(ev.at), np.pi)),
     "start": _asked("start"),
     "end": _asked("end"),
     "step": _asked("step"),
     "range": _asked("range"),
-    "vector": lambda ev, args: of_scalar(ev.evaluate(args[0])),
-    "scalar": lambda ev, args: scalar_of(vector(ev.evaluate(args[0]))),
     "timestamp": _timestamp,
     "predict_linear": _predict_linear,
-    "quantile_over_time": _quantile_over_time,
-    "double_exponential_smoothing": _smoothing,
-    "histogram_quantile": _histogram_quantile,
-    "histogram_quantiles": _histogram_quantiles,
-    "histogram_fraction": _histogram_fraction,
-    "clamp": _clamp,
-    "clamp_min": _clamp_min,
-    "clamp_max": _clamp_max,
-    "min_of": _min_of,
-    "max_of": _max_of,
     "round": _round,
-    "sort": _sort,
-    "sort_desc": _sort,
-    "sort_by_label": _sort,
-    "sort_by_label_desc": _sort,
     "label_replace": _label_replace,
     "label_join": _label_join,
     "absent": _absent,
     "absent_over_time": _absent_over_time,
 }
-"""By name: what is neither a function of one range nor of each number."""
+"""By name: what needs the evaluator or the syntax as well."""

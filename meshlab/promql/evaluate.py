@@ -10,15 +10,11 @@ import promql_parser as ast
 
 from meshlab.promql import aggregations, batches, selectors
 from meshlab.promql.binary import Matching, binary
-from meshlab.promql.calls import call, nested
-from meshlab.promql.calls import of_scalar as _of_scalar
-from meshlab.promql.calls import scalar as _scalar
-from meshlab.promql.calls import text as _text
-from meshlab.promql.calls import vector as _vector
+from meshlab.promql.calls import call, nested, of_numbers, scalar, text, vector
 from meshlab.promql.names import drops_name, one_metric
 from meshlab.promql.store import Selected, Source
 from meshlab.promql.syntax import milliseconds, moment_ms, selector_conditions, unsupported
-from meshlab.promql.values import METRIC, Ints, Ranges, Scalar, Text, Value, Vector, distinct
+from meshlab.promql.values import METRIC, Ints, Ranges, Scalar, Text, Value, Vector, concatenated, distinct
 
 __all__ = ["Evaluator"]
 
@@ -54,10 +50,6 @@ class Evaluator:
     step_ms: int | None = 0
     batch: int = batches.BATCH
 
-    def within(self, store: Source) -> Evaluator:
-        """The same evaluator of other series."""
-        return replace(self, store=store)
-
     def evaluate(self, node: Any) -> Value:
         """Evaluate a node of the syntax tree.
 
@@ -77,11 +69,11 @@ class Evaluator:
                 return self.evaluate(node.expr)
             case ast.UnaryExpr():
                 inner = self.evaluate(node.expr)
-                return Scalar(-inner.value) if isinstance(inner, Scalar) else distinct(_vector(inner).map(np.negative))
+                return Scalar(-inner.value) if isinstance(inner, Scalar) else distinct(vector(inner).map(np.negative))
             case ast.VectorSelector():
-                in_batches = batches.evaluated(self, node)
-                if in_batches is not None:
-                    return in_batches
+                parts = self._batches(node)
+                if parts is not None:
+                    return concatenated(list(parts()))
                 return selectors.instant(self.chosen(node), self.moments(node), left_open=self.left_open)
             case ast.MatrixSelector():
                 return self._ranges(node)
@@ -92,8 +84,8 @@ class Evaluator:
             case ast.BinaryExpr():
                 return self._binary(node)
             case ast.Call():
-                in_batches = batches.evaluated(self, node)
-                return call(self, node.func.name, node.args) if in_batches is None else in_batches
+                parts = self._batches(node)
+                return call(self, node.func.name, node.args) if parts is None else concatenated(list(parts()))
         raise unsupported(type(node).__name__)
 
     def moments(self, node: Any) -> Ints:
@@ -105,18 +97,17 @@ class Evaluator:
             at = np.full(len(self.at), moment_ms(node.at) if fixed is None else fixed)
         return at - milliseconds(node, "offset")
 
-    def _ranges(self, node: Any) -> Ranges:
-        inner = node.vector_selector
-        chosen = self.chosen(inner).fresh()
-        return selectors.ranges(
-            chosen.labels,
-            chosen.begin,
-            chosen.time,
-            chosen.value,
-            self.moments(inner),
-            milliseconds(node, "range"),
-            left_open=self.left_open,
+    def _batches(self, node: Any) -> batches.Batches | None:
+        """The evaluation of an expression some series at a time, where it is too large for one."""
+        return batches.batches(
+            self.store, node, len(self.at), self.batch, lambda store: vector(replace(self, store=store).evaluate(node))
         )
+
+    def _ranges(self, node: Any) -> Ranges:
+        inner, span = node.vector_selector, milliseconds(node, "range")
+        chosen = self.chosen(inner).fresh()
+        columns = chosen.labels, chosen.begin, chosen.time, chosen.value
+        return selectors.ranges(*columns, self.moments(inner), span, left_open=self.left_open)
 
     def _subquery(self, node: Any) -> Ranges:
         at, span = self.moments(node), milliseconds(node, "range")
@@ -133,11 +124,11 @@ class Evaluator:
             raise unsupported(f"a subquery of {(latest - first) // step:,} steps")
         grid = np.arange(first, latest + 1, step, dtype=np.int64)
         inner = replace(self, at=grid, step_ms=None).evaluate(node.expr)
-        vector = inner if isinstance(inner, Vector) else _of_scalar(inner)
-        time = np.broadcast_to(grid, vector.present.shape)[vector.present]
-        begin = np.r_[0, np.cumsum(vector.present.sum(axis=1))].astype(np.int64)
-        value = vector.value[vector.present]
-        return selectors.ranges(vector.labels, begin, time, value, self.moments(node), span, left_open=self.left_open)
+        points = inner if isinstance(inner, Vector) else of_numbers(scalar(inner))
+        time = np.broadcast_to(grid, points.present.shape)[points.present]
+        begin = np.r_[0, np.cumsum(points.present.sum(axis=1))].astype(np.int64)
+        value = points.value[points.present]
+        return selectors.ranges(points.labels, begin, time, value, self.moments(node), span, left_open=self.left_open)
 
     def _aggregate(self, node: Any) -> Vector:
         name = str(node.op)
@@ -145,20 +136,20 @@ class Evaluator:
         names = tuple(node.modifier.labels) if node.modifier is not None else ()
         if by and METRIC in names and not one_metric(node.expr):
             self.needs_names(node.expr)
-        in_batches = batches.aggregated(self, node, names, by=by)
-        if in_batches is not None:
-            return in_batches
-        vector = nested(self, node.expr)
+        parts = self._batches(node.expr) if name in batches.AGGREGATIONS else None
+        if parts is not None:
+            return batches.aggregated(name, parts, names, len(self.at), by=by)
+        inner = nested(self, node.expr)
         if name in aggregations.AGGREGATIONS:
-            return aggregations.aggregate(name, vector, names, by=by, left_open=self.left_open)
+            return aggregations.aggregate(name, inner, names, by=by, left_open=self.left_open)
         if name == "count_values":
-            label = _text(self.evaluate(node.param))
-            return aggregations.count_values(vector, label, names, by=by, left_open=self.left_open)
+            label = text(self.evaluate(node.param))
+            return aggregations.count_values(inner, label, names, by=by, left_open=self.left_open)
         if name in ("topk", "bottomk"):
-            k = _scalar(self.evaluate(node.param))
-            return aggregations.ranked(vector, k, names, by=by, largest=name == "topk")
+            k = scalar(self.evaluate(node.param))
+            return aggregations.ranked(inner, k, names, by=by, largest=name == "topk")
         if name == "quantile":
-            return aggregations.quantile(vector, _scalar(self.evaluate(node.param)), names, by=by)
+            return aggregations.quantile(inner, scalar(self.evaluate(node.param)), names, by=by)
         raise unsupported(f"the aggregation {name}")
 
     def _binary(self, node: Any) -> Value:

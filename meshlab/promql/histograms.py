@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from meshlab.promql.syntax import unsupported
-from meshlab.promql.values import Bools, Floats, Ints, Key, Labels, Vector, key, merged, nameless, without
+from meshlab.promql.values import Bools, Floats, Ints, Key, Labels, Vector, concatenated, key, merged, nameless, without
 
 __all__ = ["histogram_fraction", "histogram_quantile", "histogram_quantiles"]
 
@@ -54,16 +54,10 @@ def histogram_quantiles(phis: Sequence[Floats], label: str, buckets: Vector) -> 
     for phi in phis:
         if len(phi) and not (np.isnan(phi).all() or (phi == phi[0]).all()):
             raise unsupported("histogram_quantiles with a quantile that changes")
-        one = histogram_quantile(phi, buckets)
-        named = [{**row, label: _openmetrics(phi[0])} for row in one.labels]
-        found.append(Vector(named, one.value, one.present))
-    return merged(
-        Vector(
-            [row for one in found for row in one.labels],
-            np.concatenate([one.value for one in found]),
-            np.concatenate([one.present for one in found]),
-        )
-    )
+        values = histogram_quantile(phi, buckets)
+        named = [{**row, label: _openmetrics(phi[0])} for row in values.labels]
+        found.append(Vector(named, values.value, values.present))
+    return merged(concatenated(found))
 
 
 def histogram_fraction(low: Floats, high: Floats, buckets: Vector) -> Vector:

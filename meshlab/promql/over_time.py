@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from meshlab.promql.sums import sums
-from meshlab.promql.values import Bools, Floats, Ints, Ranges
-from meshlab.promql.windows import fold, over_members
+from meshlab.promql.values import Floats, Ints, Ranges
+from meshlab.promql.windows import fold, per_window
 
 __all__ = [
     "deviation",
@@ -47,7 +47,7 @@ def mean(over: Ranges) -> Floats:
 def variance(over: Ranges) -> Floats:
     """``stdvar_over_time``: mean squared distance from the mean; shape (series, steps), NaN where a window is empty."""
 
-    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+    def compute(member: Ints, window: Ints, first: Ints, _: slice) -> Floats:
         x = over.value[member]
         # Measured from each window's first value, as Prometheus's running mean is: a constant varies by exactly 0.
         x = x - x[first][window]
@@ -56,10 +56,7 @@ def variance(over: Ranges) -> Floats:
         found: Floats = np.add.reduceat((x - middle[window]) ** 2, first) / size
         return found
 
-    some = over.present()
-    value = np.full(some.shape, np.nan)
-    value[some] = over_members(compute, over.low[some], over.high[some])
-    return value
+    return per_window(over, compute)
 
 
 def quantile(over: Ranges, phi: Floats) -> Floats:
@@ -75,28 +72,21 @@ def quantile(over: Ranges, phi: Floats) -> Floats:
     ndarray of float64, shape (series, steps)
         NaN where a window is empty.
     """
-    some: Bools = over.present()
-    wanted = np.broadcast_to(phi, some.shape)[some]
-    done = 0
+    wanted = np.broadcast_to(phi, (len(over.labels), len(phi)))[over.present()]
 
-    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
-        nonlocal done
-        here = slice(done, done + len(first))
-        done += len(first)
+    def compute(member: Ints, window: Ints, first: Ints, here: slice) -> Floats:
         x = over.value[member]
         # NaN sorts before everything, as in Prometheus's heap.
         order = np.lexsort((x, ~np.isnan(x), window))
         return sorted_quantile(wanted[here], x[order], first, np.diff(np.r_[first, len(member)]))
 
-    value = np.full(some.shape, np.nan)
-    value[some] = over_members(compute, over.low[some], over.high[some])
-    return value
+    return per_window(over, compute)
 
 
 def deviation(over: Ranges) -> Floats:
     """``mad_over_time``: the median distance from the median; shape (series, steps), NaN where a window is empty."""
 
-    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+    def compute(member: Ints, window: Ints, first: Ints, _: slice) -> Floats:
         size = np.diff(np.r_[first, len(member)])
         half = np.full(len(first), 0.5)
 
@@ -106,10 +96,7 @@ def deviation(over: Ranges) -> Floats:
         x = over.value[member]
         return median(np.abs(x - median(x)[window]))
 
-    some = over.present()
-    value = np.full(some.shape, np.nan)
-    value[some] = over_members(compute, over.low[some], over.high[some])
-    return value
+    return per_window(over, compute)
 
 
 def extreme_time(over: Ranges, ufunc: np.ufunc) -> Floats:
@@ -127,7 +114,7 @@ def extreme_time(over: Ranges, ufunc: np.ufunc) -> Floats:
         Unix seconds; NaN where a window is empty.
     """
 
-    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
+    def compute(member: Ints, window: Ints, first: Ints, _: slice) -> Floats:
         x = over.value[member]
         extreme = ufunc.reduceat(x, first)[window]
         # A window of NaN alone has its extreme at its end.
@@ -135,10 +122,7 @@ def extreme_time(over: Ranges, ufunc: np.ufunc) -> Floats:
         seconds: Floats = over.time[member[np.maximum.reduceat(there, first)]] / 1000.0
         return seconds
 
-    some = over.present()
-    value = np.full(some.shape, np.nan)
-    value[some] = over_members(compute, over.low[some], over.high[some])
-    return value
+    return per_window(over, compute)
 
 
 def smoothed(over: Ranges, factor: Floats, trend: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshlab.promql.values import Floats, Ints, Ranges
-from meshlab.promql.windows import over_members
+from meshlab.promql.windows import per_window
 
 __all__ = ["line"]
 
@@ -26,14 +26,10 @@ def line(over: Ranges, origin: Ints) -> tuple[Floats, Floats]:
     """
     present = over.present(2)
     origins = origin[present]
-    slope, height = np.full(present.shape, np.nan), np.full(present.shape, np.nan)
+    height = np.full(present.shape, np.nan)
     heights: list[Floats] = []
-    done = 0
 
-    def compute(member: Ints, window: Ints, first: Ints) -> Floats:
-        nonlocal done
-        here = slice(done, done + len(first))
-        done += len(first)
+    def compute(member: Ints, window: Ints, first: Ints, here: slice) -> Floats:
         size = np.diff(np.r_[first, len(member)])
         x = (over.time[member] - origins[here][window]) / 1000.0
         y = over.value[member]
@@ -46,6 +42,6 @@ def line(over: Ranges, origin: Ints) -> tuple[Floats, Floats]:
         heights.append(np.where(constant, np.where(endless, np.nan, y[first]), y_mean - found * x_mean))
         return np.where(constant, np.where(endless, np.nan, 0.0), found)
 
-    slope[present] = over_members(compute, over.low[present], over.high[present])
+    slope = per_window(over, compute, least=2)
     height[present] = np.concatenate(heights) if heights else np.empty(0)
     return slope, height

@@ -60,14 +60,17 @@ def compensated(x: Floats, begin: Ints, size: Ints, stride: int = 1) -> Floats:
     with np.errstate(all="ignore"):
         for place, count in enumerate(still.tolist()):
             new = x[begin[:count] + place * stride]
-            old = total[:count]
-            now = old + new
-            error = np.where(np.abs(old) >= np.abs(new), (old - now) + new, (new - now) + old)
-            rest[:count] = np.where(np.isinf(now), 0.0, rest[:count] + error)
-            total[:count] = now
+            total[:count], rest[:count] = _added(total[:count], rest[:count], new)
         found = np.empty(len(begin))
         found[order] = np.where(np.isinf(total), total, total + rest)
     return found
+
+
+def _added(total: Floats, rest: Floats, new: Floats) -> tuple[Floats, Floats]:
+    """Totals with one more member each, and what rounding took from them so far."""
+    now = total + new
+    error = np.where(np.abs(total) >= np.abs(new), (total - now) + new, (new - now) + total)
+    return now, np.where(np.isinf(now), 0.0, rest + error)
 
 
 class Running:
@@ -84,12 +87,8 @@ class Running:
 
     def add(self, at: int, new: Floats) -> None:
         """Add a member to the sums of one row; shape of `new` as of a row."""
-        old = self._total[at]
         with np.errstate(all="ignore"):
-            now = old + new
-            error = np.where(np.abs(old) >= np.abs(new), (old - now) + new, (new - now) + old)
-            self._rest[at] = np.where(np.isinf(now), 0.0, self._rest[at] + error)
-        self._total[at] = now
+            self._total[at], self._rest[at] = _added(self._total[at], self._rest[at], new)
 
     @property
     def value(self) -> Floats:

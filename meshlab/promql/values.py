@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,6 +25,7 @@ __all__ = [
     "Text",
     "Value",
     "Vector",
+    "concatenated",
     "distinct",
     "gathered",
     "key",
@@ -172,6 +173,15 @@ class Ranges:
         Undefined where a series has no such sample.
         """
         return gathered(self.value, self.begin, self.line, at)
+
+
+def concatenated(vectors: Sequence[Vector]) -> Vector:
+    """The series of at least one vector, one after the other."""
+    return Vector(
+        [labels for vector in vectors for labels in vector.labels],
+        np.concatenate([vector.value for vector in vectors]),
+        np.concatenate([vector.present for vector in vectors]),
+    )
 
 
 def spread(x: NDArray[Any], line: Ints) -> NDArray[Any]:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from meshlab.promql.values import Floats, Ints
+from meshlab.promql.values import Floats, Ints, Ranges
 
-__all__ = ["fold", "over_members"]
+__all__ = ["fold", "per_window"]
 
 _AT_ONCE = 1 << 22
 """Members that are laid out at a time: it bounds the memory."""
@@ -38,22 +38,26 @@ def fold(ufunc: np.ufunc, x: Floats, low: Ints, high: Ints) -> Floats:
     return reduced.reshape(low.shape)
 
 
-def over_members(function: Callable[[Ints, Ints, Ints], Floats], low: Ints, high: Ints) -> Floats:
-    """Compute from the laid-out members of the windows, a bounded number of members at a time.
+def per_window(over: Ranges, function: Callable[[Ints, Ints, Ints, slice], Floats], *, least: int = 1) -> Floats:
+    """Compute one value a window from its laid-out members, a bounded number of members at a time.
 
     Parameters
     ----------
+    over : Ranges
     function : callable
-        Gets ``member`` (index of each sample, window after window), ``window`` (the number of each one's window) and
-        ``first`` (where each window begins in `member`); returns one value a window.
-    low, high : ndarray of int64, any shape
-        Every window has at least one member.
+        Gets ``member`` (index of each sample, window after window), ``window`` (the number of each one's window),
+        ``first`` (where each window begins in `member`) and which of the windows with enough samples these are;
+        returns one value a window.
+    least : int
+        How many samples a window must have.
 
     Returns
     -------
-    ndarray of float64, shape of `low`
+    ndarray of float64, shape (series, steps)
+        NaN where a window has fewer samples.
     """
-    flat_low, size = low.ravel(), (high - low).ravel()
+    some = over.present(least)
+    low, size = over.low[some], (over.high - over.low)[some]
     out = np.empty(len(size))
     total = np.cumsum(size)
     begin = 0
@@ -63,7 +67,9 @@ def over_members(function: Callable[[Ints, Ints, Ints], Floats], low: Ints, high
         count = size[begin:end]
         first = np.cumsum(count) - count
         window = np.repeat(np.arange(end - begin), count)
-        member = np.arange(int(count.sum())) + np.repeat(flat_low[begin:end] - first, count)
-        out[begin:end] = function(member, window, first)
+        member = np.arange(int(count.sum())) + np.repeat(low[begin:end] - first, count)
+        out[begin:end] = function(member, window, first, slice(begin, end))
         begin = end
-    return out.reshape(low.shape)
+    value = np.full(some.shape, np.nan)
+    value[some] = out
+    return value

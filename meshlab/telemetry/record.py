@@ -26,6 +26,7 @@ def record(
     end: str = "",
     selectors: Sequence[str] = (),
     redact: Sequence[str] = (),
+    what: str = "",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Path:
     """Record raw samples of a server to a folder that notebooks can be run on.
@@ -44,6 +45,8 @@ def record(
         Series to record besides those that the notebooks need.
     redact : sequence of str
         Labels whose values are replaced by pseudonyms.
+    what : str
+        One sentence on what was recorded; the kind of store when not given.
     progress : callable, optional
         Takes the minutes done, the minutes in all, and what is being done.
 
@@ -70,7 +73,7 @@ def record(
         _needed(engine, window, options, selectors),
         window,
         folder,
-        what=f"Recorded from {engine.description.partition(' at ')[0] if redact else engine.description}",
+        what=what or f"Recorded from {engine.description.partition(' at ')[0] if redact else engine.description}",
         command=_command(source, start, end, selectors, redact),
         redact=redact,
         progress=progress,

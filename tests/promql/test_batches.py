@@ -174,10 +174,10 @@ def test_what_has_to_be_seen_whole_is_seen_whole(promql: str) -> None:
     kept = store(7)
     at = np.array([START * 1000 + 600_000])
     assert_same(evaluated(kept, promql, at, batch=2), evaluated(kept, promql, at, batch=WHOLE))
-    assert batches.aggregated(Evaluator(kept, at, 0, 0, False, batch=2), parse("sum(m)"), (), by=True) is not None
-    node = parse(promql)
-    if type(node).__name__ == "AggregateExpr":
-        assert batches.aggregated(Evaluator(kept, at, 0, 0, False, batch=2), node, (), by=True) is None
+    evaluator, node = Evaluator(kept, at, 0, 0, False, batch=2), parse(promql)
+    assert evaluator._batches(parse("m")) is not None
+    if type(node).__name__ == "AggregateExpr" and str(node.op) in batches.AGGREGATIONS:
+        assert evaluator._batches(node.expr) is None
 
 
 def test_an_error_of_all_series_is_one_in_batches() -> None:

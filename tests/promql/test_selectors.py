@@ -48,7 +48,7 @@ def test_in_prometheus_3_a_dot_is_any_character(ask) -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "a++", "(?=a)", "(a)\\\\1", "a{5000}"])
 def test_what_re2_does_not_read_is_refused(ask, pattern: str) -> None:
-    with pytest.raises(BadQuery, match=r"is no (PromQL|regular expression)"):
+    with pytest.raises(BadQuery, match=r"is not (valid PromQL|a valid regular expression)"):
         ask(PODS, f'up{{job=~"{pattern}"}}')
 
 
