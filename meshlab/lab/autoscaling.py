@@ -159,10 +159,10 @@ class Scaler:
         return decide(self._hpa, self._history, len(pods), [proposal], now_s)
 
     def _measured(self, now_s: float) -> dict[str, Sample]:
-        """The metric of every ready copy, in thousandths, over the time since it was last asked."""
+        """The metric of every ready replica, in thousandths, over the time since it was last asked."""
         ready = [pod for pod in self._fleet.pods.of(self._spec.workload, self._cluster) if pod.ready]
         if self._spec.metric is Metric.CONCURRENCY:
-            found = self._fleet.concurrency([pod.workload for pod in ready])
+            found = self._fleet.concurrency([pod.replica for pod in ready])
             return {name: Sample(round(value * 1000)) for name, value in found.items()}
         before, now = self._used, self._cpu_s()
         self._used = (now_s, now)

@@ -1,4 +1,4 @@
-"""How one copy of a service behaves: what it is told at its start, and again whenever that changes."""
+"""How one replica of a service behaves: what it is told at its start, and again whenever that changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 from meshlab.lab.addresses import OUTBOUND_PORT
 from meshlab.lab.specs.workloads import WorkloadSpec
-from meshlab.lab.topology import Workload, service_host
+from meshlab.lab.topology import Replica, service_host
 
 __all__ = ["Behaviour"]
 
@@ -66,30 +66,30 @@ class Behaviour:
     @classmethod
     def of(
         cls,
-        workload: Workload,
+        replica: Replica,
         seed: int,
         *,
         spec: WorkloadSpec | None = None,
         direct: Mapping[str, Sequence[str]] | None = None,
     ) -> Behaviour:
-        """The behaviour of a copy; each has a random stream of its own, so that none disturbs another's.
+        """The behaviour of a replica; each has a random stream of its own, so that none disturbs another's.
 
         Parameters
         ----------
-        workload : Workload
+        replica : Replica
         seed : int
         spec : WorkloadSpec, optional
             As it is at this moment; that of the workload when not given.
         direct : mapping of str to sequence of str, optional
             Where services are reached without a sidecar, by name.
         """
-        spec = spec or workload.spec
-        own = f"http://{workload.address}:{OUTBOUND_PORT}"
+        spec = spec or replica.spec
+        own = f"http://{replica.address}:{OUTBOUND_PORT}"
         return cls(
-            address=workload.address,
-            stream=f"{seed}/{workload.pod.removesuffix('-0')}",
+            address=replica.address,
+            stream=f"{seed}/{replica.pod.removesuffix('-0')}",
             calls=tuple(
-                (service_host(service, workload.namespace), (own,) if spec.sidecar else tuple((direct or {})[service]))
+                (service_host(service, replica.namespace), (own,) if spec.sidecar else tuple((direct or {})[service]))
                 for service in spec.calls
             ),
             median_s=spec.service_time_median_ms * spec.latency_factor / 1000,

@@ -12,7 +12,7 @@ from meshlab.lab.certificates import Authority, Credentials
 from meshlab.lab.client import Client
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar.resources import snapshot
-from meshlab.lab.topology import TRUST_DOMAIN, Topology, Workload
+from meshlab.lab.topology import TRUST_DOMAIN, Replica, Topology
 
 __all__ = ["ControlPlane"]
 
@@ -39,31 +39,29 @@ class ControlPlane:
         self._authority = Authority(TRUST_DOMAIN, _time(now_s))
         self._issued: dict[str, tuple[Credentials, float]] = {}
 
-    def apply(
-        self, scenario: Scenario, running: Collection[Workload], ready: Collection[Workload], now_s: float
-    ) -> None:
+    def apply(self, scenario: Scenario, running: Collection[Replica], ready: Collection[Replica], now_s: float) -> None:
         """Tell every sidecar what a scenario wants of it; only what is new for it reaches it.
 
         Parameters
         ----------
         scenario : Scenario
             As it is at this moment.
-        running : collection of Workload
-            The copies that have a sidecar process.
-        ready : collection of Workload
+        running : collection of Replica
+            The replicas that have a sidecar process.
+        ready : collection of Replica
             Those of them that may get requests.
         now_s : float
             Unix seconds, for certificates that are issued or renewed.
         """
         self._renew(scenario, running, now_s)
-        # A copy without a sidecar can be called too, but nobody in the shop does: only its own calls matter.
-        reachable = [copy for copy in ready if copy.spec.sidecar]
+        # A replica without a sidecar can be called too, but nobody in the shop does: only its own calls matter.
+        reachable = [replica for replica in ready if replica.spec.sidecar]
         self._client.put(
             f"{self._url}{xds.SNAPSHOTS}",
             {
-                copy.pod: snapshot(scenario, self._topology, copy, reachable, self._issued[copy.pod][0])
-                for copy in running
-                if copy.spec.sidecar
+                replica.pod: snapshot(scenario, self._topology, replica, reachable, self._issued[replica.pod][0])
+                for replica in running
+                if replica.spec.sidecar
             },
         )
 
@@ -72,7 +70,7 @@ class ControlPlane:
         return any(self._is_due(scenario, pod, now_s) for pod in self._issued)
 
     def forget(self, pod: str) -> None:
-        """A copy is gone."""
+        """A replica is gone."""
         self._issued.pop(pod, None)
 
     def pending(self, reasons: Mapping[str, str] | None = None) -> str:
@@ -97,18 +95,18 @@ class ControlPlane:
         behind = sorted(pod for pod, kinds in states.items() if pod in self._issued and "waiting" in kinds.values())
         return f"new configuration is under way to {', '.join(behind)}" if behind else ""
 
-    def _renew(self, scenario: Scenario, running: Collection[Workload], now_s: float) -> None:
+    def _renew(self, scenario: Scenario, running: Collection[Replica], now_s: float) -> None:
         lifetime = timedelta(seconds=scenario.security.certificates.lifetime_s)
-        for copy in running:
-            if copy.spec.sidecar and (copy.pod not in self._issued or self._is_due(scenario, copy.pod, now_s)):
-                issued = self._authority.issue(copy.principal, _time(now_s), lifetime)
-                self._issued[copy.pod] = (issued, now_s)
+        for replica in running:
+            if replica.spec.sidecar and (replica.pod not in self._issued or self._is_due(scenario, replica.pod, now_s)):
+                issued = self._authority.issue(replica.principal, _time(now_s), lifetime)
+                self._issued[replica.pod] = (issued, now_s)
 
     def _is_due(self, scenario: Scenario, pod: str, now_s: float) -> bool:
         certificates = scenario.security.certificates
         if not certificates.rotate_after:
             return False
-        name = next(copy.name for copy in self._topology.workloads if copy.pod == pod)
+        name = next(replica.name for replica in self._topology.replicas if replica.pod == pod)
         age_s = now_s - self._issued[pod][1]
         return scenario.workload(name).rotates and age_s >= certificates.lifetime_s * certificates.rotate_after
 

@@ -1,4 +1,4 @@
-"""The copies of a lab's workloads: started, made to behave, killed, scaled, and told apart from what should be."""
+"""The replicas of a lab's workloads: started, made to behave, killed, scaled, and told apart from what should be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar.bootstrap import bootstrap
 from meshlab.lab.sidecar.telemetry import ENVIRONMENT
-from meshlab.lab.topology import Topology, Workload
+from meshlab.lab.topology import Replica, Topology
 from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS, REST
 
 __all__ = ["Fleet", "admin", "sidecar_words", "start_python"]
@@ -29,7 +29,7 @@ _LONGEST_CALL_S: Final = 70.0
 
 
 class Fleet:
-    """All copies, and what is wanted of them.
+    """All replicas, and what is wanted of them.
 
     Parameters
     ----------
@@ -81,16 +81,16 @@ class Fleet:
                 self._wanted[spec.name, cluster] = spec.replicas
 
     @property
-    def running(self) -> tuple[Workload, ...]:
-        """Copies that have processes."""
-        return tuple(pod.workload for pod in self.pods.living())
+    def running(self) -> tuple[Replica, ...]:
+        """Replicas that have processes."""
+        return tuple(pod.replica for pod in self.pods.living())
 
     def start(self, now_s: float) -> None:
-        """Start the copies that there are at the beginning; they are ready as soon as they answer."""
+        """Start the replicas that there are at the beginning; they are ready as soon as they answer."""
         self._match_replicas(now_s)
 
     def reach(self, scenario: Scenario, now_s: float) -> None:
-        """Make the running mesh what a scenario says: behaviour, deaths, copies, and every sidecar's configuration."""
+        """Make the running mesh what a scenario says: behaviour, deaths, replicas and sidecars' configurations."""
         before, self.scenario = self.scenario, scenario
         if before.security != scenario.security:
             # A filter chain that goes takes its counters with it.
@@ -98,26 +98,26 @@ class Fleet:
         for old, new in zip(before.workloads.values(), scenario.workloads.values(), strict=True):
             if old.replicas != new.replicas:
                 self._wanted |= {(new.name, cluster): new.replicas for cluster in new.clusters}
-        for copy in self.running:
-            self._match_behaviour(copy)
-            self._match_life(copy)
+        for replica in self.running:
+            self._match_behaviour(replica)
+            self._match_life(replica)
         self._match_replicas(now_s)
         self.apply(now_s)
 
-    def scale(self, workload: str, cluster: str, copies: int, now_s: float, delay_s: float) -> None:
-        """Set how many copies there shall be; new ones are ready after the delay at the earliest."""
-        self._wanted[workload, cluster] = copies
+    def scale(self, workload: str, cluster: str, replicas: int, now_s: float, delay_s: float) -> None:
+        """Set how many replicas there shall be; new ones are ready after the delay at the earliest."""
+        self._wanted[workload, cluster] = replicas
         self._delays[workload] = delay_s
         self._match_replicas(now_s)
         self.apply(now_s)
 
     def apply(self, now_s: float) -> None:
         """Tell every sidecar what is new."""
-        ready = [pod.workload for pod in self.pods.living() if pod.ready]
+        ready = [pod.replica for pod in self.pods.living() if pod.ready]
         self._control_plane.apply(self.scenario, self.running, ready, now_s)
 
     def tick(self, now_s: float) -> None:
-        """Look after what takes time: copies that come up, copies that drain, certificates that are due."""
+        """Look after what takes time: replicas that come up, replicas that drain, certificates that are due."""
         changed = self._control_plane.due(self.scenario, now_s)
         for pod in self.pods.living():
             if pod.ready_s is None and self._is_up(pod, now_s):
@@ -129,7 +129,7 @@ class Fleet:
             self.apply(now_s)
 
     def not_ready(self) -> str:
-        """Which copies are not up yet; "" when all are."""
+        """Which replicas are not up yet; "" when all are."""
         starting = sorted(pod.name for pod in self.pods.living() if pod.ready_s is None)
         return f"not ready: {', '.join(starting)}" if starting else ""
 
@@ -138,123 +138,123 @@ class Fleet:
         self._read_ledgers()
         return [
             *self._closed,
-            *(self._ledgers[copy.pod].books(copy.name) for copy in self.running if copy.spec.sidecar),
+            *(self._ledgers[replica.pod].books(replica.name) for replica in self.running if replica.spec.sidecar),
         ]
 
     def counts(self) -> dict[str, dict[str, object]]:
         """What every service did so far, by pod, in its own words: see `meshlab.lab.workload`."""
         return {**self._gone, **{pod: self._client.json(f"{url}{COUNTS}") for pod, url in self.urls().items()}}
 
-    def concurrency(self, copies: Iterable[Workload]) -> dict[str, float]:
+    def concurrency(self, replicas: Iterable[Replica]) -> dict[str, float]:
         """Requests at work or waiting, by pod: the mean since this was last asked."""
-        alive = [copy for copy in copies if copy.pod in self._processes.ids]
-        return {copy.pod: float(self._client.post(f"{_service(copy)}{CONCURRENCY}")["mean"]) for copy in alive}
+        alive = [replica for replica in replicas if replica.pod in self._processes.ids]
+        return {replica.pod: float(self._client.post(f"{_service(replica)}{CONCURRENCY}")["mean"]) for replica in alive}
 
     def rest(self) -> None:
         """Let nobody make requests by itself any more; for the end of a run."""
-        for copy in self.running:
-            if copy.spec.own_rate_per_s and copy.pod in self._processes.ids:
-                self._client.post(f"{_service(copy)}{REST}", timeout_s=_LONGEST_CALL_S)
+        for replica in self.running:
+            if replica.spec.own_rate_per_s and replica.pod in self._processes.ids:
+                self._client.post(f"{_service(replica)}{REST}", timeout_s=_LONGEST_CALL_S)
 
     def urls(self) -> dict[str, str]:
         """Addresses of the services that answer, by pod: some are dead, and some are not up yet."""
-        found = {copy.pod: _service(copy) for copy in self.running if copy.pod in self._processes.ids}
+        found = {replica.pod: _service(replica) for replica in self.running if replica.pod in self._processes.ids}
         return {pod: url for pod, url in found.items() if self._client.ready(f"{url}{control.HEALTH}")}
 
     def _match_replicas(self, now_s: float) -> None:
-        for (name, cluster), copies in self._wanted.items():
-            for copy in self._topology.copies(name):
-                if copy.cluster != cluster:
+        for (name, cluster), replicas in self._wanted.items():
+            for replica in self._topology.of_workload(name):
+                if replica.cluster != cluster:
                     continue
-                pod = self.pods.get(copy.pod)
-                if copy.number < copies and pod is None:
-                    self._create(copy, now_s)
-                elif copy.number >= copies and pod is not None and pod.deleted_s is None:
+                pod = self.pods.get(replica.pod)
+                if replica.number < replicas and pod is None:
+                    self._create(replica, now_s)
+                elif replica.number >= replicas and pod is not None and pod.deleted_s is None:
                     self.pods.change(pod.name, deleted_s=now_s)
 
-    def _create(self, copy: Workload, now_s: float) -> None:
-        self._start_service(copy)
-        if copy.spec.sidecar:
-            self._start_sidecar(copy)
-        names = {"app": copy.pod, "istio-proxy": _sidecar(copy)}
+    def _create(self, replica: Replica, now_s: float) -> None:
+        self._start_service(replica)
+        if replica.spec.sidecar:
+            self._start_sidecar(replica)
+        names = {"app": replica.pod, "istio-proxy": _sidecar(replica)}
         ids = self._processes.ids
         found = {container: ids[name] for container, name in names.items() if name in ids}
-        self.pods.add(Pod(copy, now_s, None, None, found))
+        self.pods.add(Pod(replica, now_s, None, None, found))
         self.apply(now_s)
 
     def _is_up(self, pod: Pod, now_s: float) -> bool:
-        if pod.deleted_s is not None or now_s < pod.created_s + self._delays.get(pod.workload.name, 0.0):
+        if pod.deleted_s is not None or now_s < pod.created_s + self._delays.get(pod.replica.name, 0.0):
             return False
-        urls = [f"{_service(pod.workload)}{control.HEALTH}"]
-        urls += [f"{admin(pod.workload)}/ready"] if pod.workload.spec.sidecar else []
+        urls = [f"{_service(pod.replica)}{control.HEALTH}"]
+        urls += [f"{admin(pod.replica)}/ready"] if pod.replica.spec.sidecar else []
         return all(self._client.ready(url) for url in urls)
 
     def _remove(self, pod: Pod) -> None:
-        """The end of a copy; what its sidecar counted is kept."""
-        if pod.workload.spec.sidecar:
-            self._read_ledger(pod.workload)
-            self._closed.append(self._ledgers.pop(pod.name).books(pod.workload.name))
+        """The end of a replica; what its sidecar counted is kept."""
+        if pod.replica.spec.sidecar:
+            self._read_ledger(pod.replica)
+            self._closed.append(self._ledgers.pop(pod.name).books(pod.replica.name))
         if pod.name in self._processes.ids:
             self._gone[f"{pod.name}, created {pod.created_s:.0f}"] = self._client.json(
-                f"{_service(pod.workload)}{COUNTS}"
+                f"{_service(pod.replica)}{COUNTS}"
             )
-        for name in (_sidecar(pod.workload), pod.name):
+        for name in (_sidecar(pod.replica), pod.name):
             self._processes.end(name)
         self.pods.remove(pod.name)
         self._behaviours.pop(pod.name, None)
         self._control_plane.forget(pod.name)
 
-    def _match_behaviour(self, copy: Workload) -> None:
-        wanted = self._behaviour(copy)
-        if self._behaviours[copy.pod] != wanted and copy.pod in self._processes.ids:
-            self._client.post(f"{_service(copy)}{BEHAVIOUR}", json.loads(wanted.to_json()))
-            self._behaviours[copy.pod] = wanted
+    def _match_behaviour(self, replica: Replica) -> None:
+        wanted = self._behaviour(replica)
+        if self._behaviours[replica.pod] != wanted and replica.pod in self._processes.ids:
+            self._client.post(f"{_service(replica)}{BEHAVIOUR}", json.loads(wanted.to_json()))
+            self._behaviours[replica.pod] = wanted
 
-    def _match_life(self, copy: Workload) -> None:
-        dead = copy.cluster in self.scenario.workload(copy.name).down_in
+    def _match_life(self, replica: Replica) -> None:
+        dead = replica.cluster in self.scenario.workload(replica.name).down_in
         if dead:
-            self._processes.end(copy.pod, kill=True)
-        elif copy.pod not in self._processes.ids:
-            self._start_service(copy)
+            self._processes.end(replica.pod, kill=True)
+        elif replica.pod not in self._processes.ids:
+            self._start_service(replica)
 
-    def _behaviour(self, copy: Workload) -> Behaviour:
-        spec = self.scenario.workload(copy.name)
+    def _behaviour(self, replica: Replica) -> Behaviour:
+        spec = self.scenario.workload(replica.name)
         direct = {
             service: [
                 f"http://{other.address}:{INBOUND_PORT if other.spec.sidecar else APP_PORT}"
-                for other in self._topology.workloads
+                for other in self._topology.replicas
                 if other.spec.service == service and other.number < self._wanted[other.name, other.cluster]
             ]
             for service in spec.calls
             if not spec.sidecar
         }
-        return Behaviour.of(copy, self._seed, spec=spec, direct=direct)
+        return Behaviour.of(replica, self._seed, spec=spec, direct=direct)
 
-    def _start_service(self, copy: Workload) -> None:
-        behaviour = self._behaviour(copy)
-        self._behaviours[copy.pod] = behaviour
-        start_python(self._processes, self._folder, copy.pod, "meshlab.lab.workload", behaviour.to_json())
+    def _start_service(self, replica: Replica) -> None:
+        behaviour = self._behaviour(replica)
+        self._behaviours[replica.pod] = behaviour
+        start_python(self._processes, self._folder, replica.pod, "meshlab.lab.workload", behaviour.to_json())
 
-    def _start_sidecar(self, copy: Workload) -> None:
-        config = self._folder / f"{_sidecar(copy)}.json"
-        config.write_text(json.dumps(bootstrap(copy, self._xds)), encoding="utf-8")
+    def _start_sidecar(self, replica: Replica) -> None:
+        config = self._folder / f"{_sidecar(replica)}.json"
+        config.write_text(json.dumps(bootstrap(replica, self._xds)), encoding="utf-8")
         options = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "--log-level", "warning"]
         # A mistake in what the control plane says is refused, not ignored.
         options.append("--reject-unknown-dynamic-fields")
-        self._processes.start(_sidecar(copy), [self._envoy, "-c", str(config), *options], ENVIRONMENT)
+        self._processes.start(_sidecar(replica), [self._envoy, "-c", str(config), *options], ENVIRONMENT)
 
     def _read_ledgers(self) -> None:
-        for copy in self.running:
-            if copy.spec.sidecar:
-                self._read_ledger(copy)
+        for replica in self.running:
+            if replica.spec.sidecar:
+                self._read_ledger(replica)
 
-    def _read_ledger(self, copy: Workload) -> None:
-        self._ledgers.setdefault(copy.pod, Ledger()).read(self._client.text(f"{admin(copy)}/stats/prometheus"))
+    def _read_ledger(self, replica: Replica) -> None:
+        self._ledgers.setdefault(replica.pod, Ledger()).read(self._client.text(f"{admin(replica)}/stats/prometheus"))
 
 
-def admin(copy: Workload) -> str:
+def admin(replica: Replica) -> str:
     """Address of a sidecar's administration."""
-    return f"http://{copy.address}:{ADMIN_PORT}"
+    return f"http://{replica.address}:{ADMIN_PORT}"
 
 
 def start_python(processes: Processes, folder: Path, name: str, module: str, config: str) -> None:
@@ -266,14 +266,14 @@ def start_python(processes: Processes, folder: Path, name: str, module: str, con
     processes.start(name, [sys.executable, "-P", "-m", module, str(path)], environment)
 
 
-def _service(copy: Workload) -> str:
-    return f"http://{copy.address}:{APP_PORT}"
+def _service(replica: Replica) -> str:
+    return f"http://{replica.address}:{APP_PORT}"
 
 
-def _sidecar(copy: Workload) -> str:
-    return f"{copy.pod}-envoy"
+def _sidecar(replica: Replica) -> str:
+    return f"{replica.pod}-envoy"
 
 
-def sidecar_words(processes: Processes, copies: Iterable[Workload]) -> dict[str, str]:
+def sidecar_words(processes: Processes, replicas: Iterable[Replica]) -> dict[str, str]:
     """What every sidecar last said, by pod."""
-    return {copy.pod: processes.last_words(_sidecar(copy)) for copy in copies if copy.spec.sidecar}
+    return {replica.pod: processes.last_words(_sidecar(replica)) for replica in replicas if replica.spec.sidecar}

@@ -114,7 +114,7 @@ def serving(collector: Collector, host: str, port: int) -> Iterator[None]:
 
 
 def _place(pod: Pod) -> list[str]:
-    return [pod.workload.cluster, pod.workload.namespace, pod.name]
+    return [pod.replica.cluster, pod.replica.namespace, pod.name]
 
 
 def _pod_times(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
@@ -132,7 +132,7 @@ def _pod_times(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
         created.add_metric(place, pod.created_s)
         # Nothing is scheduled here: a pod has its place at once.
         scheduled.add_metric(place, pod.created_s)
-        owner.add_metric([*place, "ReplicaSet", pod.workload.name, "true"], 1)
+        owner.add_metric([*place, "ReplicaSet", pod.replica.name, "true"], 1)
         if pod.ready_s is not None:
             ready_at.add_metric(place, pod.ready_s)
         if pod.deleted_s is not None:
@@ -147,7 +147,7 @@ def _requests(pods: Iterable[Pod], specs: Mapping[str, Autoscaler]) -> GaugeMetr
     labels = ["cluster", "namespace", "pod", "container", "resource", "unit"]
     found = GaugeMetricFamily("kube_pod_container_resource_requests", "Requested resources.", labels=labels)
     for pod in pods:
-        spec = specs.get(pod.workload.name)
+        spec = specs.get(pod.replica.name)
         if spec is not None and spec.metric is Metric.CPU:
             found.add_metric([*_place(pod), "app", "cpu", "core"], spec.cpu_request)
     return found
@@ -157,8 +157,8 @@ def _deployments(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
     labels = ["cluster", "namespace", "deployment"]
     all_of: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in pods:
-        workload = pod.workload
-        all_of.setdefault((workload.cluster, workload.namespace, workload.name), []).append(pod)
+        replica = pod.replica
+        all_of.setdefault((replica.cluster, replica.namespace, replica.name), []).append(pod)
     replicas = GaugeMetricFamily("kube_deployment_status_replicas", "Pods.", labels=labels)
     wanted = GaugeMetricFamily("kube_deployment_spec_replicas", "Pods wanted.", labels=labels)
     ready = GaugeMetricFamily("kube_deployment_status_replicas_ready", "Pods that are ready.", labels=labels)

@@ -139,7 +139,7 @@ class Lab:
         return self._processes.ids
 
     def check(self) -> None:
-        """Let the lab do what is due: events, copies that come and go, certificates. To be called again and again.
+        """Let the lab do what is due: events, replicas that come and go, certificates. To be called again and again.
 
         Raises
         ------
@@ -274,7 +274,7 @@ class Lab:
         self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
         total = self.stop_load()
         self._parts.fleet.rest()
-        # A copy may go and come back under its name: only its own age tells whether it was there all the time.
+        # A replica may go and come back under its name: only its own age tells whether it was there all the time.
         living = self._parts.fleet.pods.living()
         throughout = {pod.name for pod in living if pod.created_s < start_s and pod.deleted_s is None}
         scrapes = self._scrapes(throughout, start_s, length_s, force)
@@ -352,7 +352,7 @@ class Lab:
         return {"expected": expected, "fewest": fewest}
 
     def _has_sidecar(self, pod: str) -> bool:
-        return any(copy.pod == pod and copy.spec.sidecar for copy in self._parts.fleet.running)
+        return any(replica.pod == pod and replica.spec.sidecar for replica in self._parts.fleet.running)
 
     def _scaler_states(self) -> list[ScalerStatus]:
         return [state for state in (scaler.status() for scaler in self._scalers) if state is not None]

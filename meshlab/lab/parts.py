@@ -16,7 +16,7 @@ from meshlab.lab.fleet import Fleet, admin, start_python
 from meshlab.lab.load import LoadPlan
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.topology import Topology, Workload
+from meshlab.lab.topology import Replica, Topology
 
 __all__ = ["Lags", "Parts"]
 
@@ -100,7 +100,7 @@ class Parts:
     def tell_prometheus(self) -> None:
         """Let Prometheus scrape the sidecars that there are."""
         running = self.fleet.running
-        names = tuple(sorted(copy.pod for copy in running))
+        names = tuple(sorted(replica.pod for replica in running))
         if names != self._scraped:
             self._client.put(f"{self._xds_url}{xds.TARGETS}", prometheus.targets(running))
             self._scraped = names
@@ -109,7 +109,7 @@ class Parts:
         """How many sidecars Prometheus has not scraped twice; "" when there is none."""
         query = f'sum_over_time(up{{job="{prometheus.JOB}"}}[5m]) >= 2'
         answer = self._client.json(f"{self.prometheus_url}/api/v1/query", query=query)
-        wanted = sum(copy.spec.sidecar for copy in self.fleet.running)
+        wanted = sum(replica.spec.sidecar for replica in self.fleet.running)
         lacking = wanted - len(answer["data"]["result"])
         return f"Prometheus has not scraped {lacking} of the sidecars twice" if lacking > 0 else ""
 
@@ -153,8 +153,8 @@ class Parts:
     def versions(self) -> dict[str, str]:
         """Versions of Prometheus and Envoy."""
         build = self._client.json(f"{self.prometheus_url}/api/v1/status/buildinfo")
-        copy = next(iter(_with_sidecar(self.fleet.running)))
-        server = self._client.json(f"{admin(copy)}/server_info")
+        replica = next(iter(_with_sidecar(self.fleet.running)))
+        server = self._client.json(f"{admin(replica)}/server_info")
         # Envoy's version is commit/number/state/build/TLS library.
         return {"prometheus": build["data"]["version"], "envoy": server["version"].split("/")[1]}
 
@@ -168,7 +168,7 @@ class Parts:
 
     def _start_load(self) -> None:
         wanted = self._scenario.load
-        target = self.topology.workload(wanted.target)
+        target = self.topology.first(wanted.target)
         plan = LoadPlan(
             address=self._block.load,
             url=f"http://{target.address}:{INBOUND_PORT}/",
@@ -190,5 +190,5 @@ class Parts:
         return f"http://{self._block.load}:{APP_PORT}{path}"
 
 
-def _with_sidecar(copies: Iterable[Workload]) -> Iterable[Workload]:
-    return (copy for copy in copies if copy.spec.sidecar)
+def _with_sidecar(replicas: Iterable[Replica]) -> Iterable[Replica]:
+    return (replica for replica in replicas if replica.spec.sidecar)

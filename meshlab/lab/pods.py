@@ -1,23 +1,22 @@
-"""The pods of a lab: which copies of workloads there are, since when, and with which processes."""
+"""The pods of a lab: which replicas of workloads there are, since when, and with which processes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from meshlab.lab.topology import Workload
+from meshlab.lab.topology import Replica
 
 __all__ = ["Pod", "Pods"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One copy of a workload, from the decision that it shall be to its end.
+    """One replica of a workload, from the decision that it shall be to its end.
 
     Parameters
     ----------
-    workload : Workload
-        Which copy.
+    replica : Replica
     created_s : float
         Unix seconds of the decision.
     ready_s : float or None
@@ -28,7 +27,7 @@ class Pod:
         Process ids by container: ``app`` and ``istio-proxy``.
     """
 
-    workload: Workload
+    replica: Replica
     created_s: float
     ready_s: float | None
     deleted_s: float | None
@@ -37,7 +36,7 @@ class Pod:
     @property
     def name(self) -> str:
         """The pod's name."""
-        return self.workload.pod
+        return self.replica.pod
 
     @property
     def ready(self) -> bool:
@@ -57,8 +56,8 @@ class Pods:
 
     def of(self, workload: str, cluster: str) -> tuple[Pod, ...]:
         """The pods of a workload in a cluster, by number."""
-        found = (p for p in self.living() if p.workload.name == workload and p.workload.cluster == cluster)
-        return tuple(sorted(found, key=lambda pod: pod.workload.number))
+        found = (p for p in self.living() if p.replica.name == workload and p.replica.cluster == cluster)
+        return tuple(sorted(found, key=lambda pod: pod.replica.number))
 
     def get(self, name: str) -> Pod | None:
         """A pod by its name."""

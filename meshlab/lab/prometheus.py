@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from meshlab.lab.addresses import ADMIN_PORT, CADVISOR_PORT, KUBE_STATE_PORT
 from meshlab.lab.sidecar.telemetry import METADATA
-from meshlab.lab.topology import Workload
+from meshlab.lab.topology import Replica
 
 __all__ = ["JOB", "command", "configuration", "targets"]
 
@@ -60,15 +60,15 @@ def configuration(targets_url: str, kube: str, scrape_interval_s: int) -> dict[s
     }
 
 
-def targets(copies: Iterable[Workload]) -> list[dict[str, Any]]:
+def targets(replicas: Iterable[Replica]) -> list[dict[str, Any]]:
     """The sidecars to scrape, as Prometheus's HTTP discovery wants them."""
     return [
         {
-            "targets": [f"{copy.address}:{ADMIN_PORT}"],
-            "labels": {"namespace": copy.namespace, "pod": copy.pod},
+            "targets": [f"{replica.address}:{ADMIN_PORT}"],
+            "labels": {"namespace": replica.namespace, "pod": replica.pod},
         }
-        for copy in copies
-        if copy.spec.sidecar
+        for replica in replicas
+        if replica.spec.sidecar
     ]
 
 

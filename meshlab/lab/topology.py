@@ -1,4 +1,4 @@
-"""Who stands where: the copies of a scenario's workloads with their addresses, names and identities."""
+"""Who stands where: the replicas of a scenario's workloads with their addresses, names and identities."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from meshlab.lab.addresses import AddressBlock
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.specs.workloads import WorkloadSpec
 
-__all__ = ["TRUST_DOMAIN", "Topology", "Upstream", "Workload", "places", "principal", "service_host"]
+__all__ = ["TRUST_DOMAIN", "Replica", "Topology", "Upstream", "places", "principal", "service_host"]
 
 TRUST_DOMAIN: Final = "cluster.local"
 _SERVICE_PORT: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """One placed copy of a workload: its specification, address and identity, in Istio's words.
+class Replica:
+    """One replica of a workload: its specification, address and identity, in Istio's words.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Workload:
     cluster : str
         The cluster that it runs in.
     number : int
-        Which of the copies in that cluster, from 0.
+        Which of the replicas in that cluster, from 0.
     """
 
     spec: WorkloadSpec
@@ -43,7 +43,7 @@ class Workload:
 
     @property
     def name(self) -> str:
-        """The workload's name, which its copies share."""
+        """The workload's name, which its replicas share."""
         return self.spec.name
 
     @property
@@ -86,14 +86,14 @@ class Upstream:
         The service.
     version : str
         The version, or "" when the cluster holds them all.
-    workloads : tuple of Workload
-        The copies that may ever be its endpoints, in all clusters, running or not.
+    replicas : tuple of Replica
+        The replicas that may ever be its endpoints, in all clusters, running or not.
     """
 
     service: str
     namespace: str
     version: str
-    workloads: tuple[Workload, ...]
+    replicas: tuple[Replica, ...]
 
     @property
     def host(self) -> str:
@@ -113,37 +113,37 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """All copies that may ever run in a lab, and the splits among versions.
+    """All replicas that may ever run in a lab, and the splits among versions.
 
     Parameters
     ----------
-    workloads : tuple of Workload
-        Copies of a workload stand together, by cluster and number. Those with a number below the scenario's `replicas`
-        run from the beginning; an autoscaler or an event may start the others.
+    replicas : tuple of Replica
+        Sorted by workload, cluster and number. Those with a number below the scenario's `replicas` run from the
+        beginning; an autoscaler or an event may start the others.
     splits : mapping of str to mapping of str to int
         Weights of a service's versions, by service.
     """
 
-    workloads: tuple[Workload, ...]
+    replicas: tuple[Replica, ...]
     splits: Mapping[str, Mapping[str, int]]
 
     @classmethod
     def place(cls, scenario: Scenario, block: AddressBlock) -> Topology:
-        """Give every copy of a scenario's workloads an address."""
+        """Give every replica of a scenario's workloads an address."""
         slots = places(scenario)
         placed = (
-            Workload(spec, scenario.namespace, block.workload(index), cluster, number)
+            Replica(spec, scenario.namespace, block.workload(index), cluster, number)
             for index, (spec, cluster, number) in enumerate(slots)
         )
         return cls(tuple(placed), scenario.splits)
 
-    def copies(self, name: str) -> tuple[Workload, ...]:
-        """All copies of a workload."""
-        return tuple(workload for workload in self.workloads if workload.name == name)
+    def of_workload(self, name: str) -> tuple[Replica, ...]:
+        """All replicas of a workload."""
+        return tuple(replica for replica in self.replicas if replica.name == name)
 
-    def workload(self, name: str) -> Workload:
-        """The first copy of a workload, which has to exist."""
-        return self.copies(name)[0]
+    def first(self, name: str) -> Replica:
+        """The first replica of a workload, which has to exist."""
+        return self.of_workload(name)[0]
 
     def upstreams(self, service: str, *, mirror: str = "") -> tuple[Upstream, ...]:
         """The clusters that a caller of a service needs: one a version where there is a split or a mirror, else one.
@@ -152,9 +152,9 @@ class Topology:
         ----------
         service : str
         mirror : str
-            A version that gets copies of requests; it needs a cluster of its own.
+            A version that gets mirrored requests; it needs a cluster of its own.
         """
-        behind = tuple(workload for workload in self.workloads if workload.spec.service == service)
+        behind = tuple(replica for replica in self.replicas if replica.spec.service == service)
         namespace = behind[0].namespace
         split = self.splits.get(service)
         versions = list(split or ())
@@ -162,32 +162,34 @@ class Topology:
             versions.append(mirror)
         if not split:
             # Without a split the service as a whole gets the requests, but not those meant for its mirror.
-            rest = tuple(workload for workload in behind if workload.spec.version != mirror)
+            rest = tuple(replica for replica in behind if replica.spec.version != mirror)
             versioned = [Upstream(service, namespace, "", rest)]
         else:
             versioned = []
         return (
             *versioned,
             *(
-                Upstream(service, namespace, version, tuple(w for w in behind if w.spec.version == version))
+                Upstream(
+                    service, namespace, version, tuple(replica for replica in behind if replica.spec.version == version)
+                )
                 for version in versions
             ),
         )
 
 
 def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:
-    """Every copy that may ever run: workload, cluster, number."""
+    """Every replica that may ever run: workload, cluster, number."""
     found = []
     for spec in scenario.workloads.values():
         for at, cluster in enumerate(spec.clusters):
             found += [(spec, cluster, number) for number in range(_most(scenario, spec, first=at == 0))]
     if not found:
-        raise ParameterError("no workload of the scenario has a copy", "set replicas to 1 or more")
+        raise ParameterError("no workload of the scenario has a replica", "set replicas to 1 or more")
     return found
 
 
 def _most(scenario: Scenario, spec: WorkloadSpec, *, first: bool) -> int:
-    """The most copies in one cluster that the scenario, its events or an autoscaler ask for."""
+    """The most replicas in one cluster that the scenario, its events or an autoscaler ask for."""
     scaler = scenario.autoscalers.get(spec.name)
     asked = [scenario.at(at_s).workload(spec.name).replicas for at_s in scenario.moments]
     return max(spec.replicas, *asked, scaler.most if scaler and first else 0, 0)

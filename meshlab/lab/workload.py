@@ -37,7 +37,7 @@ _SLICE_S: Final = 0.002
 
 
 class Service:
-    """One copy of a service."""
+    """One replica of a service."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._told = behaviour

@@ -13,15 +13,15 @@ from meshlab.lab.addresses import AddressBlock
 from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving
 from meshlab.lab.pods import Pod, Pods
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.topology import Topology, Workload
+from meshlab.lab.topology import Replica, Topology
 
 
 @pytest.fixture
-def copies() -> tuple[Workload, ...]:
+def replicas() -> tuple[Replica, ...]:
     scenario = Scenario.named("scale-out")
     block = AddressBlock.reserve(20)
     try:
-        return Topology.place(scenario, block).copies("catalog-v1")
+        return Topology.place(scenario, block).of_workload("catalog-v1")
     finally:
         block.close()
 
@@ -36,10 +36,10 @@ def scraped(port: int) -> dict[str, list[tuple[dict[str, str], float]]]:
     return found
 
 
-def test_a_pod_is_created_then_ready_then_deleted(copies: tuple[Workload, ...]) -> None:
+def test_a_pod_is_created_then_ready_then_deleted(replicas: tuple[Replica, ...]) -> None:
     pods, port = Pods(), free_port()
     with serving(KubeState(pods, lambda: ()), "127.0.0.1", port):
-        pods.add(Pod(copies[0], 100.0, None, None, {}))
+        pods.add(Pod(replicas[0], 100.0, None, None, {}))
         before = scraped(port)
         assert before["kube_pod_created"] == [
             ({"cluster": "east", "namespace": "shop", "pod": "catalog-v1-0"}, 100.0),
@@ -59,7 +59,7 @@ def test_a_pod_is_created_then_ready_then_deleted(copies: tuple[Workload, ...]) 
         assert "kube_pod_created" not in scraped(port)
 
 
-def test_an_autoscaler_says_what_it_saw_and_wants(copies: tuple[Workload, ...]) -> None:
+def test_an_autoscaler_says_what_it_saw_and_wants(replicas: tuple[Replica, ...]) -> None:
     spec = Scenario.named("scale-out").autoscalers["catalog-v1"]
     status = ScalerStatus(spec, "east", "shop", current=2, desired=4, seen=None, limited=True)
     port = free_port()
@@ -76,9 +76,9 @@ def test_an_autoscaler_says_what_it_saw_and_wants(copies: tuple[Workload, ...]) 
     assert conditions == {"AbleToScale", "ScalingLimited"}
 
 
-def test_processor_time_is_that_of_the_process(copies: tuple[Workload, ...]) -> None:
+def test_processor_time_is_that_of_the_process(replicas: tuple[Replica, ...]) -> None:
     pods, port = Pods(), free_port()
-    pods.add(Pod(copies[0], 1.0, 1.0, None, {"app": os.getpid(), "gone": 2**22 + 1}))
+    pods.add(Pod(replicas[0], 1.0, 1.0, None, {"app": os.getpid(), "gone": 2**22 + 1}))
     with serving(Cadvisor(pods), "127.0.0.1", port):
         found = scraped(port)
     [(labels, seconds)] = found["container_cpu_usage_seconds_total"]

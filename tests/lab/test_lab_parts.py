@@ -229,7 +229,7 @@ def test_only_a_recording_is_ever_replaced(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("x")
     for other in (tmp_path / "home", tmp_path / "home" / "thesis.txt"):
-        with pytest.raises(ParameterError, match="something else than a recording"):
+        with pytest.raises(ParameterError, match="is not a recording"):
             lab._check_target(other)
     with pytest.raises(ParameterError, match="cannot write into"):
         lab._check_target(tmp_path / "home" / "thesis.txt" / "recording")

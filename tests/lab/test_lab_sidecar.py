@@ -19,7 +19,7 @@ from meshlab.lab.sidecar import identity, telemetry
 from meshlab.lab.sidecar.bootstrap import bootstrap
 from meshlab.lab.sidecar.messages import duration
 from meshlab.lab.sidecar.resources import Snapshot, snapshot
-from meshlab.lab.topology import Topology, Workload, places
+from meshlab.lab.topology import Replica, Topology, places
 
 # The labels of Istio's standard metrics; grpc_response_status is empty, so absent, where nobody speaks gRPC.
 PEER = {"workload", "workload_namespace", "principal", "app", "version", "cluster", "canonical_service"}
@@ -54,11 +54,15 @@ def topology() -> Iterator[Topology]:
 
 
 def told(name: str, pod: str, *settings: str, down: tuple[str, ...] = ()) -> Snapshot:
-    """What a scenario tells one sidecar, with every copy up but those that are down."""
+    """What a scenario tells one sidecar, with every replica up but those that are down."""
     scenario = Scenario.named(name, settings)
     with placed(scenario) as topology:
-        workload = next(copy for copy in topology.workloads if copy.pod == pod)
-        up = [copy for copy in topology.workloads if copy.number < copy.spec.replicas and copy.pod not in down]
+        workload = next(replica for replica in topology.replicas if replica.pod == pod)
+        up = [
+            replica
+            for replica in topology.replicas
+            if replica.number < replica.spec.replicas and replica.pod not in down
+        ]
         return snapshot(scenario, topology, workload, up, CREDENTIALS)
 
 
@@ -74,15 +78,15 @@ def cluster(found: Snapshot, name: str) -> dict[str, Any]:
     return next(one for one in found["clusters"] if one["name"] == f"outbound|80|{name}.shop.svc.cluster.local")
 
 
-def test_every_copy_has_an_address_of_its_own(topology: Topology) -> None:
-    addresses = [workload.address for workload in topology.workloads]
+def test_every_replica_has_an_address_of_its_own(topology: Topology) -> None:
+    addresses = [workload.address for workload in topology.replicas]
     assert len(set(addresses)) == 4
     assert all(address.startswith("127.") for address in addresses)
 
 
 def test_the_shop_stands_in_two_clusters() -> None:
     with placed(Scenario.named("retry-storm")) as topology:
-        both = {copy.pod for copy in topology.workloads if copy.cluster == "west"}
+        both = {replica.pod for replica in topology.replicas if replica.cluster == "west"}
     assert both == {"catalog-v1-west-0", "inventory-west-0", "payments-west-0"}
 
 
@@ -149,7 +153,7 @@ def test_limits_that_are_not_set_are_none() -> None:
     assert set(limits.values()) == {4_294_967_295}
 
 
-def test_copies_of_the_own_cluster_come_first() -> None:
+def test_replicas_of_the_own_cluster_come_first() -> None:
     found = told("cluster-failover", "storefront-0", down=("catalog-v1-east-0",))
     (v1,) = [one for one in found["endpoints"] if "|v1|catalog" in one["cluster_name"]]
     east, west = v1["endpoints"]
@@ -200,14 +204,14 @@ def test_methods_and_paths_are_conditions_too() -> None:
 
 
 def test_both_reporters_carry_istios_labels(topology: Topology) -> None:
-    workload = topology.workload("storefront")
+    workload = topology.first("storefront")
     assert set(telemetry.source_tags(workload)) == LABELS
     assert set(telemetry.destination_tags(workload, mutual_tls=True)) == LABELS
     assert set(telemetry.destination_tags(workload, mutual_tls=False)) == LABELS
 
 
 def test_security_policy_is_known_to_the_destination_only(topology: Topology) -> None:
-    workload = topology.workload("storefront")
+    workload = topology.first("storefront")
     policies = [
         tags["connection_security_policy"]
         for tags in (
@@ -220,7 +224,7 @@ def test_security_policy_is_known_to_the_destination_only(topology: Topology) ->
 
 
 def test_the_other_side_is_never_a_literal(topology: Topology) -> None:
-    workload = topology.workload("storefront")
+    workload = topology.first("storefront")
     source = telemetry.source_tags(workload)
     assert all(source[f"destination_{label}"].startswith("%COALESCE(") for label in PEER)
     inbound = telemetry.destination_tags(workload, mutual_tls=True)
@@ -243,7 +247,7 @@ def test_callers_check_the_exact_principal() -> None:
 
 
 def test_a_bootstrap_holds_no_secret_and_asks_the_control_plane(topology: Topology) -> None:
-    found = bootstrap(topology.workload("storefront"), "127.71.0.3")
+    found = bootstrap(topology.first("storefront"), "127.71.0.3")
     assert "PRIVATE KEY" not in json.dumps(found)
     assert find(found["dynamic_resources"], "cluster_names") == [["xds"], ["xds"]]
     assert found["node"]["id"] == "storefront-0"
@@ -276,6 +280,6 @@ def test_prometheus_scrapes_sidecars_under_istios_names_and_the_emulated_exporte
     envoys, *others = prometheus.configuration("http://x/targets", "127.71.0.4", 5)["scrape_configs"]
     assert envoys["job_name"] == "envoy-stats"
     assert [job["job_name"] for job in others] == ["kube-state-metrics", "cadvisor"]
-    outside: list[Workload] = list(topology.workloads)
+    outside: list[Replica] = list(topology.replicas)
     pods = {target["labels"]["pod"] for target in prometheus.targets(outside)}
     assert pods == {"ingress-0", "storefront-0", "catalog-v1-0", "catalog-v2-0"}

@@ -1,4 +1,4 @@
-"""A running mesh is changed, and real Envoys do what they were told: policies, copies, deaths, certificates."""
+"""A running mesh is changed, and real Envoys do what they were told: policies, replicas, deaths, certificates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 from meshlab.lab.addresses import ADMIN_PORT, INBOUND_PORT
 from meshlab.lab.lab import Lab
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.topology import Workload
+from meshlab.lab.topology import Replica
 
 pytestmark = pytest.mark.live
 
@@ -32,7 +32,7 @@ split.back = { v1 = 100, v2 = 0 }
 # What the tests set later; here so that there are addresses for it.
 [[event]]
 at_s = 1000
-what = "a second copy"
+what = "a second replica"
 set = { "workloads.back-v2.replicas" = 2 }
 """
 
@@ -55,16 +55,16 @@ def change(lab: Lab, *settings: str) -> None:
     lab.reach(Scenario.parse("changes", MESH, settings))
 
 
-def copy(lab: Lab, pod: str) -> Workload:
-    return next(one for one in lab.topology.workloads if one.pod == pod)
+def replica(lab: Lab, pod: str) -> Replica:
+    return next(one for one in lab.topology.replicas if one.pod == pod)
 
 
 def ask(lab: Lab, pod: str = "front-0", times: int = 1) -> list[int]:
-    """Call a copy's inbound side in plain text; the statuses, 0 where nobody answers."""
+    """Call a replica's inbound side in plain text; the statuses, 0 where nobody answers."""
     found = []
     for _ in range(times):
         try:
-            url = f"http://{copy(lab, pod).address}:{INBOUND_PORT}/"
+            url = f"http://{replica(lab, pod).address}:{INBOUND_PORT}/"
             found.append(requests.get(url, timeout=5).status_code)
         except requests.ConnectionError:
             found.append(0)
@@ -73,7 +73,7 @@ def ask(lab: Lab, pod: str = "front-0", times: int = 1) -> list[int]:
 
 def stats(lab: Lab, pod: str, of: str) -> dict[str, int]:
     """A sidecar's counters whose names hold a text."""
-    url = f"http://{copy(lab, pod).address}:{ADMIN_PORT}/stats"
+    url = f"http://{replica(lab, pod).address}:{ADMIN_PORT}/stats"
     lines = requests.get(url, params={"filter": of}, timeout=5).text.splitlines()
     pairs = (line.rsplit(": ", 1) for line in lines)
     return {name: int(value) for name, value in pairs if value.lstrip("-").isdigit()}
@@ -84,7 +84,7 @@ def counted(lab: Lab, pod: str, of: str) -> int:
 
 
 def certificates(lab: Lab, pod: str) -> set[str]:
-    found: dict[str, Any] = requests.get(f"http://{copy(lab, pod).address}:{ADMIN_PORT}/certs", timeout=5).json()
+    found: dict[str, Any] = requests.get(f"http://{replica(lab, pod).address}:{ADMIN_PORT}/certs", timeout=5).json()
     return {chain["serial_number"] for one in found["certificates"] for chain in one["cert_chain"]}
 
 
@@ -148,7 +148,7 @@ def test_rules_deny_and_shadow_rules_only_count(lab: Lab) -> None:
     assert ask(lab, "back-v1-east-0") == [403], "plain text has no identity"
 
 
-def test_a_mirror_gets_copies_and_its_answers_are_thrown_away(lab: Lab) -> None:
+def test_a_mirror_gets_requests_and_its_answers_are_thrown_away(lab: Lab) -> None:
     change(lab, 'traffic.back.mirror={version="v2"}', "workloads.back-v2.error_share=1.0")
     before = counted(lab, "back-v2-0", "http.inbound.downstream_rq_total")
     assert ask(lab, times=5) == [200] * 5
@@ -156,7 +156,7 @@ def test_a_mirror_gets_copies_and_its_answers_are_thrown_away(lab: Lab) -> None:
     assert counted(lab, "back-v2-0", "http.inbound.downstream_rq_total") == before + 5
 
 
-def test_a_dead_copy_is_ejected_and_the_other_cluster_takes_over(lab: Lab) -> None:
+def test_a_dead_replica_is_ejected_and_the_other_cluster_takes_over(lab: Lab) -> None:
     outlier = "traffic.back.outlier={consecutive_5xx=3, interval_ms=200, ejection_ms=60000}"
     change(lab, outlier)
     west = counted(lab, "back-v1-west-0", "http.inbound.downstream_rq_total")
@@ -169,7 +169,7 @@ def test_a_dead_copy_is_ejected_and_the_other_cluster_takes_over(lab: Lab) -> No
     assert counted(lab, "back-v1-west-0", "http.inbound.downstream_rq_total") >= west + 5
 
 
-def test_copies_come_and_go(lab: Lab) -> None:
+def test_replicas_come_and_go(lab: Lab) -> None:
     second = "workloads.back-v2.replicas=2"
     all_to_v2 = ("split.back={v1=0, v2=100}", second)
     change(lab, *all_to_v2)
@@ -202,7 +202,7 @@ def test_certificates_are_renewed_without_a_lost_request(lab: Lab) -> None:
 
 
 def test_a_caller_without_a_sidecar_is_unknown(lab: Lab) -> None:
-    url = f"http://{copy(lab, 'legacy-0').address}:30080/"
+    url = f"http://{replica(lab, 'legacy-0').address}:30080/"
     assert requests.get(url, timeout=5).status_code == 200
     time.sleep(0.5)
     assert ("back", lab.balance().outside[0][1]) == lab.balance().outside[0]

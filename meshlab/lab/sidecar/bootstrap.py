@@ -7,7 +7,7 @@ from typing import Final
 from meshlab.lab.addresses import ADMIN_PORT, APP_PORT
 from meshlab.lab.sidecar import telemetry
 from meshlab.lab.sidecar.messages import Json, socket
-from meshlab.lab.topology import Workload
+from meshlab.lab.topology import Replica
 
 __all__ = ["CONTROL_PLANE", "bootstrap", "dynamic"]
 
@@ -17,12 +17,12 @@ CONTROL_PLANE: Final = "xds"
 _HELD: Final = "60s"
 
 
-def bootstrap(workload: Workload, control_plane: str) -> Json:
+def bootstrap(replica: Replica, control_plane: str) -> Json:
     """Build what Envoy reads from its file.
 
     Parameters
     ----------
-    workload : Workload
+    replica : Replica
         Whose sidecar it is.
     control_plane : str
         The address of `meshlab.lab.xds`.
@@ -33,8 +33,8 @@ def bootstrap(workload: Workload, control_plane: str) -> Json:
         An Envoy bootstrap, ready for JSON.
     """
     return {
-        "node": {"id": workload.pod, "cluster": f"{workload.spec.service}.{workload.namespace}"},
-        "admin": {"address": socket(workload.address, ADMIN_PORT)},
+        "node": {"id": replica.pod, "cluster": f"{replica.spec.service}.{replica.namespace}"},
+        "admin": {"address": socket(replica.address, ADMIN_PORT)},
         # Histograms are merged only when statistics are flushed: with the usual 5 s they would lag their counters.
         "stats_flush_interval": "1s",
         "stats_config": telemetry.stats_config(),

@@ -12,7 +12,7 @@ from meshlab.lab.sidecar.bootstrap import dynamic
 from meshlab.lab.sidecar.messages import Json, duration, resource, socket
 from meshlab.lab.sidecar.routes import APP_CLUSTER
 from meshlab.lab.specs.traffic import Breaker, Outlier, Traffic
-from meshlab.lab.topology import Topology, Upstream, Workload
+from meshlab.lab.topology import Replica, Topology, Upstream
 
 __all__ = ["clusters", "endpoints", "upstreams"]
 
@@ -20,16 +20,16 @@ _UNLIMITED: Final = 4_294_967_295
 _KIND: Final = "envoy.config.cluster.v3.Cluster"
 
 
-def upstreams(scenario: Scenario, topology: Topology, workload: Workload) -> list[Upstream]:
+def upstreams(scenario: Scenario, topology: Topology, replica: Replica) -> list[Upstream]:
     """Every cluster that a sidecar needs to call what its service calls."""
     return [
         upstream
-        for service in workload.spec.calls
+        for service in replica.spec.calls
         for upstream in topology.upstreams(service, mirror=scenario.traffic(service).mirror.version)
     ]
 
 
-def clusters(scenario: Scenario, topology: Topology, workload: Workload) -> list[Json]:
+def clusters(scenario: Scenario, topology: Topology, replica: Replica) -> list[Json]:
     """All clusters of a sidecar but that of its control plane."""
     own = resource(
         _KIND,
@@ -39,19 +39,19 @@ def clusters(scenario: Scenario, topology: Topology, workload: Workload) -> list
         circuit_breakers=_breakers(Breaker(), APP_CLUSTER),
         load_assignment={
             "cluster_name": APP_CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(workload.address, APP_PORT)}}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(replica.address, APP_PORT)}}]}],
         },
     )
-    return [own, *(_cluster(scenario, up, workload) for up in upstreams(scenario, topology, workload))]
+    return [own, *(_cluster(scenario, up, replica) for up in upstreams(scenario, topology, replica))]
 
 
-def endpoints(scenario: Scenario, topology: Topology, workload: Workload, ready: Iterable[Workload]) -> list[Json]:
-    """Where the copies are that may get requests; those in the caller's own cluster come first."""
-    up = {copy.pod for copy in ready}
-    return [_endpoints(scenario, each, workload, up) for each in upstreams(scenario, topology, workload)]
+def endpoints(scenario: Scenario, topology: Topology, replica: Replica, ready: Iterable[Replica]) -> list[Json]:
+    """Where the replicas are that may get requests; those in the caller's own cluster come first."""
+    up = {replica.pod for replica in ready}
+    return [_endpoints(scenario, each, replica, up) for each in upstreams(scenario, topology, replica)]
 
 
-def _cluster(scenario: Scenario, upstream: Upstream, caller: Workload) -> Json:
+def _cluster(scenario: Scenario, upstream: Upstream, caller: Replica) -> Json:
     traffic = scenario.traffic(upstream.service)
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     found = resource(
@@ -71,23 +71,25 @@ def _cluster(scenario: Scenario, upstream: Upstream, caller: Workload) -> Json:
     if traffic.outlier.consecutive_5xx:
         found["outlier_detection"] = _outlier(traffic.outlier)
     if caller.name not in traffic.plaintext_from:
-        principals = sorted({copy.principal for copy in upstream.workloads if copy.spec.sidecar})
+        principals = sorted({replica.principal for replica in upstream.replicas if replica.spec.sidecar})
         found["transport_socket"] = tls.upstream(upstream.sni, principals)
     return found
 
 
-def _endpoints(scenario: Scenario, upstream: Upstream, caller: Workload, ready: set[str]) -> Json:
+def _endpoints(scenario: Scenario, upstream: Upstream, caller: Replica, ready: set[str]) -> Json:
     traffic: Traffic = scenario.traffic(upstream.service)
-    places = sorted({copy.cluster for copy in upstream.workloads}, key=lambda place: (place != caller.cluster, place))
+    places = sorted(
+        {replica.cluster for replica in upstream.replicas}, key=lambda place: (place != caller.cluster, place)
+    )
     found = []
     for place in places:
         hosts = [
             {
-                "endpoint": {"address": socket(copy.address, INBOUND_PORT)},
-                "metadata": {"filter_metadata": {telemetry.METADATA: copy.identity}},
+                "endpoint": {"address": socket(replica.address, INBOUND_PORT)},
+                "metadata": {"filter_metadata": {telemetry.METADATA: replica.identity}},
             }
-            for copy in upstream.workloads
-            if copy.cluster == place and copy.pod in ready
+            for replica in upstream.replicas
+            if replica.cluster == place and replica.pod in ready
         ]
         priority = int(place != caller.cluster) if traffic.failover and caller.cluster in places else 0
         found.append({"locality": {"region": place}, "priority": priority, "lb_endpoints": hosts})

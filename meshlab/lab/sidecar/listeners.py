@@ -9,29 +9,29 @@ from meshlab.lab.sidecar.bootstrap import dynamic
 from meshlab.lab.sidecar.messages import Json, named, resource, socket
 from meshlab.lab.sidecar.routes import FAULT, INBOUND, OUTBOUND
 from meshlab.lab.specs.security import Mode
-from meshlab.lab.topology import Workload
+from meshlab.lab.topology import Replica
 
 __all__ = ["listeners"]
 
 _KIND = "envoy.config.listener.v3.Listener"
 
 
-def listeners(scenario: Scenario, workload: Workload) -> list[Json]:
+def listeners(scenario: Scenario, replica: Replica) -> list[Json]:
     """Both listeners. A permissive workload takes plain text as well, on a filter chain of its own."""
     chains = [
         {
             "name": "mutual-tls",
             "filter_chain_match": {"transport_protocol": "tls"},
             "transport_socket": tls.downstream(),
-            "filters": [_inbound(workload, mutual_tls=True)],
+            "filters": [_inbound(replica, mutual_tls=True)],
         }
     ]
-    if scenario.security.mode_of(workload.name) is Mode.PERMISSIVE:
+    if scenario.security.mode_of(replica.name) is Mode.PERMISSIVE:
         chains.append(
             {
                 "name": "plain-text",
                 "filter_chain_match": {"transport_protocol": "raw_buffer"},
-                "filters": [_inbound(workload, mutual_tls=False)],
+                "filters": [_inbound(replica, mutual_tls=False)],
             }
         )
     inspector = named("tls_inspector", "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector")
@@ -40,7 +40,7 @@ def listeners(scenario: Scenario, workload: Workload) -> list[Json]:
             _KIND,
             name=INBOUND,
             stat_prefix=INBOUND,
-            address=socket(workload.address, INBOUND_PORT),
+            address=socket(replica.address, INBOUND_PORT),
             listener_filters=[inspector],
             filter_chains=chains,
         ),
@@ -48,28 +48,28 @@ def listeners(scenario: Scenario, workload: Workload) -> list[Json]:
             _KIND,
             name=OUTBOUND,
             stat_prefix=OUTBOUND,
-            address=socket(workload.address, OUTBOUND_PORT),
-            filter_chains=[{"filters": [_outbound(workload)]}],
+            address=socket(replica.address, OUTBOUND_PORT),
+            filter_chains=[{"filters": [_outbound(replica)]}],
         ),
     ]
 
 
-def _inbound(workload: Workload, *, mutual_tls: bool) -> Json:
+def _inbound(replica: Replica, *, mutual_tls: bool) -> Json:
     filters = [_read_peer("request_rules", identity.SOURCE_HEADER, "src")]
     if mutual_tls:
         # Callers outside the mesh are not told who we are.
-        filters.append(_send_identity("response_mutations", identity.DESTINATION_HEADER, workload))
+        filters.append(_send_identity("response_mutations", identity.DESTINATION_HEADER, replica))
     filters.append(rbac.base())
-    return _http(INBOUND, filters, telemetry.destination_tags(workload, mutual_tls=mutual_tls))
+    return _http(INBOUND, filters, telemetry.destination_tags(replica, mutual_tls=mutual_tls))
 
 
-def _outbound(workload: Workload) -> Json:
+def _outbound(replica: Replica) -> Json:
     filters = [
         _read_peer("response_rules", identity.DESTINATION_HEADER, "dst"),
         named(FAULT, "envoy.extensions.filters.http.fault.v3.HTTPFault"),
-        _send_identity("request_mutations", identity.SOURCE_HEADER, workload),
+        _send_identity("request_mutations", identity.SOURCE_HEADER, replica),
     ]
-    return _http(OUTBOUND, filters, telemetry.source_tags(workload))
+    return _http(OUTBOUND, filters, telemetry.source_tags(replica))
 
 
 def _http(name: str, filters: list[Json], tags: dict[str, str]) -> Json:
@@ -94,9 +94,9 @@ def _read_peer(rules: str, header: str, key: str) -> Json:
     )
 
 
-def _send_identity(mutations: str, header: str, workload: Workload) -> Json:
+def _send_identity(mutations: str, header: str, replica: Replica) -> Json:
     """Overwrite the identity header: a service cannot forge it."""
-    value = {"key": header, "value": identity.encode(workload.identity)}
+    value = {"key": header, "value": identity.encode(replica.identity)}
     return named(
         "envoy.filters.http.header_mutation",
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",

@@ -11,7 +11,7 @@ from meshlab.lab.sidecar.listeners import listeners
 from meshlab.lab.sidecar.messages import Json
 from meshlab.lab.sidecar.routes import routes
 from meshlab.lab.sidecar.tls import secrets
-from meshlab.lab.topology import Topology, Workload
+from meshlab.lab.topology import Replica, Topology
 
 __all__ = ["Snapshot", "snapshot"]
 
@@ -20,7 +20,7 @@ Snapshot = dict[str, list[Json]]
 
 
 def snapshot(
-    scenario: Scenario, topology: Topology, workload: Workload, ready: Iterable[Workload], credentials: Credentials
+    scenario: Scenario, topology: Topology, replica: Replica, ready: Iterable[Replica], credentials: Credentials
 ) -> Snapshot:
     """Build a sidecar's whole configuration.
 
@@ -29,17 +29,17 @@ def snapshot(
     scenario : Scenario
         As it is at this moment.
     topology : Topology
-    workload : Workload
+    replica : Replica
         Whose sidecar it is.
-    ready : iterable of Workload
-        The copies that may get requests.
+    ready : iterable of Replica
+        The replicas that may get requests.
     credentials : Credentials
         Its certificate.
     """
     return {
-        "clusters": clusters(scenario, topology, workload),
-        "endpoints": endpoints(scenario, topology, workload, ready),
-        "listeners": listeners(scenario, workload),
-        "routes": routes(scenario, topology, workload),
+        "clusters": clusters(scenario, topology, replica),
+        "endpoints": endpoints(scenario, topology, replica, ready),
+        "listeners": listeners(scenario, replica),
+        "routes": routes(scenario, topology, replica),
         "secrets": secrets(credentials),
     }

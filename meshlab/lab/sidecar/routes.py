@@ -8,7 +8,7 @@ from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar import rbac
 from meshlab.lab.sidecar.messages import Json, duration, percent, resource
 from meshlab.lab.specs.traffic import Fault, Mirror, Retries, Traffic
-from meshlab.lab.topology import Topology, Upstream, Workload
+from meshlab.lab.topology import Replica, Topology, Upstream
 
 __all__ = ["APP_CLUSTER", "FAULT", "INBOUND", "OUTBOUND", "routes"]
 
@@ -19,13 +19,13 @@ FAULT: Final = "envoy.filters.http.fault"
 _KIND: Final = "envoy.config.route.v3.RouteConfiguration"
 
 
-def routes(scenario: Scenario, topology: Topology, workload: Workload) -> list[Json]:
+def routes(scenario: Scenario, topology: Topology, replica: Replica) -> list[Json]:
     """The two route configurations of a sidecar."""
     own = {"match": {"prefix": "/"}, "route": {"cluster": APP_CLUSTER, "timeout": "0s"}}
-    allowed = rbac.per_route(scenario.authorization(workload.name), workload.namespace)
+    allowed = rbac.per_route(scenario.authorization(replica.name), replica.namespace)
     if allowed:
         own["typed_per_filter_config"] = allowed
-    hosts = [_virtual_host(scenario, topology, service) for service in workload.spec.calls]
+    hosts = [_virtual_host(scenario, topology, service) for service in replica.spec.calls]
     return [
         resource(_KIND, name=INBOUND, virtual_hosts=[{"name": INBOUND, "domains": ["*"], "routes": [own]}]),
         resource(_KIND, name=OUTBOUND, virtual_hosts=hosts),

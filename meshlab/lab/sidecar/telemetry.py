@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from meshlab.lab.topology import Upstream, Workload
+from meshlab.lab.topology import Replica, Upstream
 
 __all__ = [
     "ENVIRONMENT",
@@ -84,11 +84,11 @@ _FEW_BUCKETS: Final = {
 }
 
 
-def source_tags(workload: Workload) -> dict[str, str]:
+def source_tags(replica: Replica) -> dict[str, str]:
     """Labels of the caller's reports (outbound side); the peer is known from its answer, else from the endpoint."""
     tags = {"reporter": "source"}
-    tags |= {f"source_{label}": workload.identity[key] for label, key in _PEER.items()}
-    tags["source_principal"] = workload.principal
+    tags |= {f"source_{label}": replica.identity[key] for label, key in _PEER.items()}
+    tags["source_principal"] = replica.principal
     for label, key in _PEER.items():
         tags[f"destination_{label}"] = _first(
             ("DYNAMIC_METADATA", f"{METADATA}:dst:{key}"), ("UPSTREAM_METADATA", f"{METADATA}:{key}"), last=_last(label)
@@ -101,17 +101,17 @@ def source_tags(workload: Workload) -> dict[str, str]:
     return tags | _response_tags("unknown")
 
 
-def destination_tags(workload: Workload, *, mutual_tls: bool) -> dict[str, str]:
+def destination_tags(replica: Replica, *, mutual_tls: bool) -> dict[str, str]:
     """Labels of the called side's reports (inbound side); the peer is known from its request's header."""
     tags = {"reporter": "destination"}
     for label, key in _PEER.items():
         tags[f"source_{label}"] = _first(("DYNAMIC_METADATA", f"{METADATA}:src:{key}"), last=_last(label))
-    tags |= {f"destination_{label}": workload.identity[key] for label, key in _PEER.items()}
+    tags |= {f"destination_{label}": replica.identity[key] for label, key in _PEER.items()}
     tags["source_principal"] = _first(("DOWNSTREAM_PEER_URI_SAN", "")) if mutual_tls else "unknown"
-    tags["destination_principal"] = workload.principal if mutual_tls else "unknown"
-    tags["destination_service"] = workload.host
-    tags["destination_service_name"] = workload.spec.service
-    tags["destination_service_namespace"] = workload.namespace
+    tags["destination_principal"] = replica.principal if mutual_tls else "unknown"
+    tags["destination_service"] = replica.host
+    tags["destination_service_name"] = replica.spec.service
+    tags["destination_service_namespace"] = replica.namespace
     return tags | _response_tags("mutual_tls" if mutual_tls else "none")
 
 
