@@ -44,6 +44,8 @@ class Asking:
         Length of a block, milliseconds.
     answers : dict of str to Answer
         What has been answered so far, by the needs' names.
+    facts : dict of str to value
+        What was found out so far, for later stages and for `Question.facts`.
     """
 
     mesh: Mesh
@@ -52,6 +54,7 @@ class Asking:
     subject: Subject | None = None
     block_ms: int = 0
     answers: dict[str, Answer] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> Where:
