@@ -28,7 +28,7 @@ from meshlab.questions.canary.kayenta import Classification, judge_metric
 from meshlab.questions.canary.latency import latency
 from meshlab.questions.canary.multiple_testing import failing_metrics
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.settings import CanarySettings
 from meshlab.questions.canary.slow import slow
 from meshlab.stats.blocks import Blocks
 
@@ -36,8 +36,8 @@ Floats = NDArray[np.float64]
 
 MINUTES, SHARE, BASE = 60, 0.10, 0.01
 EDGES = np.array([1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, np.inf])
-POLICY = Policy(block_s=60)
-STAKES = POLICY.stakes
+SETTINGS = CanarySettings(block_s=60)
+STAKES = SETTINGS.stakes.parts()
 KAYENTA_EVERY, KAYENTA_PART = 5, 10
 
 
@@ -94,8 +94,10 @@ def judged(design: Design, seed: int, *, with_kayenta: bool) -> Seen:
     index = np.arange(MINUTES)
     time = pd.DatetimeIndex(pd.to_datetime(60 * (index + 1), unit="s", utc=True))
     seen = Durations(EDGES, baseline, canary, index, time)
-    errors = error_rate(Outcomes(blocks, index, time, MINUTES), POLICY).looks
-    later, tail = (found.looks.set_index("time").reindex(time) for found in (latency(seen, POLICY), slow(seen, POLICY)))
+    errors = error_rate(Outcomes(blocks, index, time, MINUTES), SETTINGS).looks
+    later, tail = (
+        found.looks.set_index("time").reindex(time) for found in (latency(seen, SETTINGS), slow(seen, SETTINGS))
+    )
     # A look without a comparison knows what the one before it knew.
     later, tail = later.ffill(), tail.ffill()
     evidence = {
@@ -103,19 +105,21 @@ def judged(design: Design, seed: int, *, with_kayenta: bool) -> Seen:
         "latency": later["log_worse"].fillna(0.0).to_numpy(),
         "slow": tail["log_worse"].fillna(0.0).to_numpy(),
     }
-    pass_from = math.log(1 / POLICY.alpha)
+    pass_from = math.log(1 / SETTINGS.alpha)
     tolerated = {
         "errors": errors["log_below"].to_numpy() >= pass_from,
-        "latency": (later["upper"] < 0.5 + POLICY.latency_margin).to_numpy(),
+        "latency": (later["upper"] < 0.5 + SETTINGS.latency_margin).to_numpy(),
         "slow": tail["log_below"].fillna(0.0).to_numpy() >= pass_from,
     }
-    fails = [failing_metrics({name: logs[at] for name, logs in evidence.items()}, STAKES, POLICY.alpha) for at in index]
+    fails = [
+        failing_metrics({name: logs[at] for name, logs in evidence.items()}, STAKES, SETTINGS.alpha) for at in index
+    ]
     bad = np.array([any(not tolerated[name][at] for name in fails[at]) for at in index])
     good = np.logical_and.reduce(list(tolerated.values()))
     return Seen(
         fail=_first(bad),
         passed=_first(good & ~bad),
-        z_test=_first(_z(blocks) > norm.isf(POLICY.alpha)),
+        z_test=_first(_z(blocks) > norm.isf(SETTINGS.alpha)),
         kayenta=_kayenta(blocks, baseline, canary) if with_kayenta else math.nan,
     )
 
@@ -194,7 +198,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
-    print(f"{asked.canaries} canaries a row, {MINUTES} looks, alpha {POLICY.alpha}, {SHARE:.0%} of the requests")
+    print(f"{asked.canaries} canaries a row, {MINUTES} looks, alpha {SETTINGS.alpha}, {SHARE:.0%} of the requests")
     print(
         f"{'requests/min':>12} {'errors':>7} {'slower':>7} {'FAIL':>7} {'PASS':>7} {'none':>7} {'FAIL<20':>8}"
         f" {'minutes':>8} {'z test':>7} {'Kayenta':>8}"

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.window import Window
-from meshlab.questions import canary
+from meshlab.questions.canary import Canary, CanarySettings
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.writer import writing
 from meshlab.telemetry.mesh import Mesh
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=10_000)
     asked = parser.parse_args()
     pods = asked.series // len(EDGES)
-    scope = canary.Scope(service="catalog", baseline="v1", canary="v2")
+    question, settings = Canary(), CanarySettings(service="catalog", baseline="v1", canary="v2")
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "many", pods)
         recording = Recording.open(Path(folder) / "many")
@@ -104,10 +104,10 @@ def main() -> None:
         window = Window.aligned(span[1] - timedelta(hours=1), span[1], 15_000)
         for _ in range(3):
             engine.spent_s, began = 0.0, time.perf_counter()
-            evidence = canary.collect(mesh, window, scope)
+            evidence = question.collect(mesh, window, settings)
             collected = time.perf_counter() - began
             began = time.perf_counter()
-            result = canary.judge(evidence, scope)
+            result = question.answer(evidence, settings)
             judged = time.perf_counter() - began
             rows = len(evidence.frames["latency"])
             print(

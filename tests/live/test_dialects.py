@@ -19,7 +19,7 @@ from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import ParameterError
-from meshlab.questions.canary import Scope, collect, judge
+from meshlab.questions.canary import Canary, CanarySettings
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.dialects.detection import detect
@@ -142,9 +142,9 @@ def test_a_server_gives_the_frames_that_its_recording_gives(both: Pair, store: s
 )
 def test_a_verdict_from_a_server_is_that_of_its_recording(both: Pair, store: str, arms: str) -> None:
     baseline, canary_ = arms.split()
-    scope = Scope(service="catalog", baseline=baseline, canary=canary_)
+    settings = CanarySettings(service="catalog", baseline=baseline, canary=canary_)
     meshes = [Mesh(engine, of(engine, store), "a test") for engine in both]
-    first, second = (judge(collect(mesh, WINDOW, scope), scope).to_dict() for mesh in meshes)
+    first, second = (Canary().answer(Canary().collect(mesh, WINDOW, settings), settings).to_dict() for mesh in meshes)
     assert first == second
 
 

@@ -18,16 +18,14 @@ from meshlab.engines.base import Engine
 from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, EngineError, TooMuch
-from meshlab.questions.canary.evidence import collect
-from meshlab.questions.canary.judge import judge
-from meshlab.questions.canary.scope import Scope
+from meshlab.questions.canary import Canary, CanarySettings
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.mesh import Mesh
 
 pytestmark = pytest.mark.live
 
 DATA = Path(__file__).parents[2] / "data" / "canary-regression"
-SCOPE = Scope(service="catalog", baseline="v1", canary="v2")
+SETTINGS = CanarySettings(service="catalog", baseline="v1", canary="v2")
 START = 1_769_860_800
 EVERY = 15
 
@@ -92,9 +90,9 @@ def test_the_canary_s_frames_and_verdict_are_the_same(three: Three) -> None:
     frames, results = [], []
     for engine in three:
         mesh = Mesh.detect(_at(engine, window), "store")
-        evidence = collect(mesh, window, SCOPE)
+        evidence = Canary().collect(mesh, window, SETTINGS)
         frames.append(evidence.frames)
-        results.append(judge(evidence, SCOPE).to_dict())
+        results.append(Canary().answer(evidence, SETTINGS).to_dict())
     a_row_a_pod = {"restarts"}
     for name, frame in frames[0].items():
         assert len(frame) == 2 if name in a_row_a_pod else len(frame) > 20, name

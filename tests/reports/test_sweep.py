@@ -175,14 +175,14 @@ def test_a_worker_that_dies_takes_nobody_along(whole: module.Swept, tmp_path: Pa
 
 
 def test_a_judge_that_fails_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = canary.judge
+    real = canary.Canary.judge
 
-    def judge(evidence: Any, scope: Any, **more: Any) -> Any:
-        if scope.service == "catalog":
+    def judge(question: Any, case: Any) -> Any:
+        if case.subject.service == "catalog":
             raise ZeroDivisionError("token=\x1b[31m")
-        return real(evidence, scope, **more)
+        return real(question, case)
 
-    monkeypatch.setattr(canary, "judge", judge)
+    monkeypatch.setattr(canary.Canary, "judge", judge)
     found = asked(tmp_path)
     bad = next(r for r in found.records if r["service"] == "catalog")
     assert bad["verdict"] == "ERROR"
@@ -219,19 +219,21 @@ def test_a_storm_is_swept_to_the_hops_that_multiply_it(tmp_path: Path) -> None:
 
 def test_arms_are_found_where_one_was_there_first_and_inconclusive_where_nobody_can_tell() -> None:
     mesh = meshlab.connect("canary-regression", cwd=ROOT)
-    evidence = canary.collect(mesh, mesh.window(), None)
-    both = {a.subject.service: a for a in canary.fleet.asks(evidence, {})}
-    assert both["catalog"].scope is None
-    assert both["catalog"].lacking
-    assert "which one is the baseline" in both["catalog"].reason
-    assert not both["ingress"].lacking
+    question = canary.Canary()
+    settings = question.settings()
+    evidence = question.collect(mesh, mesh.window(), settings)
+    both = {case.subject.service: case for case in question.cases(evidence, settings)}
+    assert both["catalog"].due
+    assert "either may be the baseline" in both["catalog"].unjudged
+    assert both["ingress"].unjudged
+    assert not both["ingress"].due
     frames = {
         name: frame[(frame["arm"] != "v1") | (frame["block"] > 2)] if "block" in frame else frame
         for name, frame in evidence.frames.items()
     }
-    later = canary.fleet.asks(dataclasses.replace(evidence, frames=frames), {})
-    scope = next(a.scope for a in later if a.subject.service == "catalog")
-    assert (scope.baseline, scope.canary) == ("v2", "v1")
+    later = question.cases(dataclasses.replace(evidence, frames=frames), settings)
+    case = next(case for case in later if case.subject.service == "catalog")
+    assert case.evidence.facts.arms.names == ("v2", "v1")
 
 
 def test_parts_are_the_whole() -> None:

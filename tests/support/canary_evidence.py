@@ -10,16 +10,27 @@ import pandas as pd
 import pytest
 
 from meshlab.core.evidence import Evidence, Missing
+from meshlab.core.results import Finding, Result
 from meshlab.core.series import Query
 from meshlab.core.subject import Subject
 from meshlab.core.window import Window
-from meshlab.questions.canary import Scope
+from meshlab.questions.canary import Canary, CanarySettings
 
 START = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 SUBJECT = Subject("east", "shop", "catalog")
-SCOPE = Scope(service="catalog", baseline="v1", canary="v2")
+SETTINGS = CanarySettings(service="catalog", baseline="v1", canary="v2")
 EDGES = np.array([5.0, 10.0, 25.0, 50.0, 100.0, 250.0, np.inf])
 MakeEvidence = Callable[..., Evidence]
+
+
+def judge(evidence: Evidence, settings: CanarySettings = SETTINGS, **changes: object) -> Result:
+    """The result on evidence about one service."""
+    return Canary().answer(evidence, settings.changed(**changes))
+
+
+def finding(result: Result, code: str) -> Finding:
+    """The finding of a code."""
+    return next(f for f in result.findings if f.code == code)
 
 
 def identity(version: str) -> dict[str, str]:

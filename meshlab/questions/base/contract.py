@@ -134,6 +134,10 @@ class Question:
             cut = {name: frame.iloc[rows[name].get(key, [])].reset_index(drop=True) for name, frame in own.items()}
             yield self.case(replace(evidence, frames={**evidence.frames, **cut}, subjects=(subject,)), settings)
 
+    def verdict(self, findings: Sequence[Finding], case: Case) -> Verdict:
+        """What the findings say together."""
+        return overall(findings)
+
     def headline(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
         """The result in one sentence: what the worst required finding says."""
         worst = _worst(findings)
@@ -282,7 +286,7 @@ class Question:
         findings = [*self._unanswered(case)]
         if not findings:
             findings = [*self.judge(case), *_partial(case, self.needs)]
-        verdict = overall(findings)
+        verdict = self.verdict(findings, case)
         if case.evidence.doubts and verdict is Verdict.PASS:
             verdict = Verdict.INCONCLUSIVE
         state, since = self.state(findings, case)

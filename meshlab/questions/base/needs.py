@@ -45,6 +45,8 @@ class Asking:
         Length of a block, milliseconds.
     answers : dict of str to Answer or Counts
         What has been answered so far, by the needs' names.
+    facts : dict of str to value
+        What was found out so far, for later stages and for `Question.facts`.
     """
 
     mesh: Mesh
@@ -53,6 +55,7 @@ class Asking:
     subject: Subject | None = None
     block_ms: int = 0
     answers: dict[str, Answer | Counts] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def where(self) -> Where:

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
+import msgspec
 import pandas as pd
 
 from meshlab.core.sanitize import plain
 from meshlab.core.subject import Subject
-from meshlab.errors import ParameterError
-from meshlab.questions.canary.scope import Scope
+from meshlab.core.suggest import nearest
+from meshlab.errors import ContractError, ParameterError
+from meshlab.questions.base import Case
+from meshlab.questions.canary.settings import CanarySettings
 
-__all__ = ["DIMENSIONS", "PRIMARY", "UNNAMED", "ArmSelection", "find_arms", "named_arms", "related_services"]
+__all__ = [
+    "DIMENSIONS",
+    "PRIMARY",
+    "VERSION",
+    "ArmSelection",
+    "arms_of",
+    "find_arms",
+    "named_arms",
+    "related_services",
+]
 
-_DIMENSIONS_OF: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "version": ("destination_version",),
-        "workload": ("destination_workload",),
-        "revision": ("destination_rollout_hash", "destination_template_hash", "destination_revision"),
-        "service": ("destination_service",),
-    }
-)
+VERSION: Final = "destination_version"
+_DIMENSIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "version": (VERSION,),
+    "workload": ("destination_workload",),
+    "revision": ("destination_rollout_hash", "destination_template_hash", "destination_revision"),
+    "service": ("destination_service",),
+}
 DIMENSIONS: Final = tuple(dimension for dimensions in _DIMENSIONS_OF.values() for dimension in dimensions)
 """All dimensions of the metrics that may tell arms apart."""
 
-_ARM_BY: Final = MappingProxyType({name: arm_by for arm_by, names in _DIMENSIONS_OF.items() for name in names})
+_ARM_BY: Final = {name: arm_by for arm_by, names in _DIMENSIONS_OF.items() for name in names}
 
-UNNAMED: Final = (
+_UNNAMED: Final = (
     "destination_rollout_hash",
-    "destination_version",
+    VERSION,
     "destination_template_hash",
     "destination_revision",
     "destination_workload",
@@ -44,8 +52,7 @@ PRIMARY: Final = "-primary"
 """What Flagger appends to the name of the workload and service that are in production."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ArmSelection:
+class ArmSelection(msgspec.Struct, frozen=True):
     """Which arms are compared, and why.
 
     Parameters
@@ -71,25 +78,44 @@ class ArmSelection:
 
     __repr__ = __str__
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of baseline and canary."""
+        return self.baseline, self.canary
 
-def related_services(scope: Scope, subject: Subject) -> tuple[str, ...]:
+
+def arms_of(case: Case) -> ArmSelection:
+    """The arms of a case: those that were found while asking, else those that the settings name.
+
+    Raises
+    ------
+    ContractError
+        Neither are there.
+    """
+    arms: ArmSelection | None = case.evidence.facts.arms if case.evidence.facts else None
+    if arms is None and not case.settings.baseline:
+        raise ContractError("neither the evidence nor the settings say which arms are compared")
+    return arms or ArmSelection("version", VERSION, case.settings.baseline, case.settings.canary, "as named")
+
+
+def related_services(settings: CanarySettings, subject: Subject) -> tuple[str, ...]:
     """Services and workloads that may be arms of a subject besides its own: Flagger's, and the named ones."""
-    if scope.arm_by in {"version", "revision"}:
+    if settings.arm_by in {"version", "revision"}:
         return ()
     primaries = (f"{name}{PRIMARY}" for name in subject.services if not name.endswith(PRIMARY))
     bases = (name.removesuffix(PRIMARY) for name in subject.services if name.endswith(PRIMARY))
-    given = (name for name in (scope.baseline, scope.canary) if name)
+    given = (name for name in (settings.baseline, settings.canary) if name)
     return tuple(dict.fromkeys((*primaries, *bases, *given)))
 
 
-def named_arms(labels: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> ArmSelection:
+def named_arms(labels: pd.DataFrame, settings: CanarySettings, subject: Subject, source: str) -> ArmSelection:
     """The first dimension that has both named arms.
 
     Parameters
     ----------
     labels : DataFrame
         With `DIMENSIONS`: what the store has of the subject.
-    scope : Scope
+    settings : CanarySettings
         With both arms.
     subject : Subject
     source : str
@@ -99,14 +125,28 @@ def named_arms(labels: pd.DataFrame, scope: Scope, subject: Subject, source: str
     ParameterError
         There is no such dimension; what each has is listed.
     """
-    for arm_by in _candidates(scope):
+    arms = settings.baseline, settings.canary
+    for arm_by in _kinds(settings.arm_by):
         for dimension in _DIMENSIONS_OF[arm_by]:
-            if {scope.baseline, scope.canary} <= set(labels[dimension]):
-                return ArmSelection(arm_by, dimension, scope.baseline, scope.canary, "as named")
-    raise _no_arms(labels, scope, subject, source)
+            if set(arms) <= set(labels[dimension]):
+                return ArmSelection(arm_by, dimension, *arms, "as named")
+    names = _names(labels, settings.arm_by)
+    missing = [arm for arm in arms if not any(arm in known for known in names.values())]
+    if not missing:
+        both = " and ".join(f"{plain(arm)!r}" for arm in arms)
+        raise ParameterError(
+            f"{both} of {plain(subject)} are names of different kinds in {plain(source)}",
+            f"name two of one kind; it has {_listed(names)}",
+        )
+    near = [name for known in names.values() for name in nearest(missing[0], known, 3)]
+    meant = f"did you mean {', '.join(map(plain, dict.fromkeys(near)))}? " if near else ""
+    raise ParameterError(
+        f"{plain(source)} has no {settings.arm_by or 'version'} {plain(missing[0])!r} of {plain(subject)}",
+        f"{meant}it has {_listed(names)}",
+    )
 
 
-def find_arms(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, source: str) -> ArmSelection:
+def find_arms(counts: Iterable[pd.DataFrame], arm_by: str, subject: Subject, source: str) -> ArmSelection:
     """The arms that served requests, where there is no doubt which is the baseline.
 
     Flagger's pair ``X-primary`` and ``X``; else two names of one dimension, of which the earlier is the baseline.
@@ -116,8 +156,8 @@ def find_arms(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, so
     counts : iterable of DataFrame
         With ``block`` and ``count``: requests in blocks of time, of both sides; of `DIMENSIONS` those that were asked
         for.
-    scope : Scope
-        Without arms.
+    arm_by : str
+        The only kind of arms that is looked for; empty for any.
     subject : Subject
     source : str
 
@@ -127,13 +167,13 @@ def find_arms(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, so
         No dimension has two arms, or both were there from the first moment on.
     """
     tables = [frame.reindex(columns=[*DIMENSIONS, "block", "count"], fill_value="") for frame in counts if len(frame)]
-    allowed = _candidates(scope)
+    allowed = _kinds(arm_by)
     arms = {dimension: _arms(tables, dimension) for dimension in DIMENSIONS if _ARM_BY[dimension] in allowed}
     for dimension in ("destination_workload", "destination_service"):
         for name in map(str, arms[dimension].index if dimension in arms else ()):
             if (base := name.removesuffix(PRIMARY)) != name and base in arms[dimension].index:
                 return ArmSelection(_ARM_BY[dimension], dimension, name, base, "named as Flagger names them")
-    for dimension in UNNAMED:
+    for dimension in _UNNAMED:
         if dimension not in arms or len(mine := arms[dimension]) != 2:
             continue
         first, second = (str(name) for name in mine.sort_values("first").index)
@@ -141,11 +181,25 @@ def find_arms(counts: Iterable[pd.DataFrame], scope: Scope, subject: Subject, so
             raise _same_start(first, second, subject, at_start=not mine["first"].iloc[0])
         return ArmSelection(_ARM_BY[dimension], dimension, first, second, "because the baseline was there first")
     labels = pd.concat(tables) if tables else pd.DataFrame(columns=list(DIMENSIONS), dtype=str)
-    raise _no_arms(labels, scope, subject, source)
+    raise ParameterError(
+        f"{plain(source)} has no two arms of {plain(subject)}", f"name them; it has {_listed(_names(labels, arm_by))}"
+    )
 
 
-def _candidates(scope: Scope) -> tuple[str, ...]:
-    return (scope.arm_by,) if scope.arm_by else tuple(_DIMENSIONS_OF)
+def _kinds(arm_by: str) -> tuple[str, ...]:
+    return (arm_by,) if arm_by else tuple(_DIMENSIONS_OF)
+
+
+def _names(labels: pd.DataFrame, arm_by: str) -> dict[str, list[str]]:
+    """What the store has of each kind."""
+    return {
+        kind: sorted({name for dimension in _DIMENSIONS_OF[kind] for name in labels[dimension]} - {""})
+        for kind in _kinds(arm_by)
+    }
+
+
+def _listed(names: Mapping[str, list[str]]) -> str:
+    return "; ".join(f"{kind}: {', '.join(map(plain, known[:8])) or 'none'}" for kind, known in names.items())
 
 
 def _arms(tables: list[pd.DataFrame], dimension: str) -> pd.DataFrame:
@@ -163,31 +217,4 @@ def _same_start(first: str, second: str, subject: Subject, *, at_start: bool) ->
     return ParameterError(
         f"{names[0]} and {names[1]} of {plain(subject)} {when}, so either may be the baseline",
         f'write baseline = "{names[0]}" and canary = "{names[1]}", or the reverse, or start the window earlier',
-    )
-
-
-def _no_arms(labels: pd.DataFrame, scope: Scope, subject: Subject, source: str) -> ParameterError:
-    """What the store has of each kind, and the nearest names."""
-    names = {
-        arm_by: sorted({name for dimension in _DIMENSIONS_OF[arm_by] for name in labels[dimension]} - {""})
-        for arm_by in _candidates(scope)
-    }
-    listed = "; ".join(f"{arm_by}: {', '.join(map(plain, known[:8])) or 'none'}" for arm_by, known in names.items())
-    if not scope.baseline:
-        return ParameterError(
-            f"{plain(source)} has no two arms of {plain(subject)}",
-            f"name them; it has {listed}",
-        )
-    missing = [arm for arm in (scope.baseline, scope.canary) if not any(arm in known for known in names.values())]
-    if not missing:
-        return ParameterError(
-            f"{plain(scope.baseline)!r} and {plain(scope.canary)!r} of {plain(subject)} are names of different kinds "
-            f"in {plain(source)}",
-            f"name two of one kind; it has {listed}",
-        )
-    near = [name for known in names.values() for name in difflib.get_close_matches(missing[0], known, 3)]
-    meant = f"did you mean {', '.join(map(plain, dict.fromkeys(near)))}? " if near else ""
-    return ParameterError(
-        f"{plain(source)} has no {scope.arm_by or 'version'} {plain(missing[0])!r} of {plain(subject)}",
-        f"{meant}it has {listed}",
     )

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from meshlab.core.subject import Subject
 
-__all__ = ["BASELINE", "CANARY", "Floats", "arm_frames", "block_ends", "served"]
+__all__ = ["ARMS", "BASELINE", "CANARY", "Floats", "arm_frames", "block_ends", "served"]
 
 Floats = NDArray[np.float64]
 
 BASELINE: Final = "baseline"
 CANARY: Final = "canary"
+ARMS: Final = (BASELINE, CANARY)
 _MEASURED: Final = ("source", "destination", "latency")
 
 

@@ -11,14 +11,14 @@ import pandas as pd
 from scipy.stats import beta
 
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.settings import CanarySettings
 
 __all__ = ["beliefs"]
 
 _POINTS = 600
 
 
-def beliefs(outcomes: Outcomes, phi: float, settings: Policy) -> pd.DataFrame:
+def beliefs(outcomes: Outcomes, phi: float, settings: CanarySettings) -> pd.DataFrame:
     """Beliefs about the error rates.
 
     Parameters
@@ -26,7 +26,7 @@ def beliefs(outcomes: Outcomes, phi: float, settings: Policy) -> pd.DataFrame:
     outcomes : Outcomes
     phi : float
         Dispersion by which the counts are divided.
-    settings : Policy
+    settings : CanarySettings
 
     Returns
     -------

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -21,13 +20,12 @@ from scipy.stats import beta
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
 from meshlab.core.window import Window
-from meshlab.questions.canary.arm_selection import ArmSelection
+from meshlab.display.numbers import plural
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import ArmSelection, arms_of
 from meshlab.questions.canary.arms import BASELINE, CANARY, arm_frames, served
-from meshlab.questions.canary.case import Case
-from meshlab.questions.canary.judge import case_of, judge
-from meshlab.questions.canary.scope import Mode, Scope
-from meshlab.questions.canary.settings import Policy
-from meshlab.questions.canary.text import plural
+from meshlab.questions.canary.question import Canary, Facts
+from meshlab.questions.canary.settings import CanarySettings, Mode
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -51,24 +49,21 @@ class Calibration:
     """
 
     method: str
-    verdicts: MappingProxyType[str, int]
+    verdicts: Mapping[str, int]
     finding: Finding
 
     def __repr__(self) -> str:
         return f"A/A: {self.finding.statement}"
 
 
-def calibrate(
-    evidence: Evidence, scope: Scope, *, policy: Policy | None = None, splits: int = 40, seed: int = 1
-) -> Calibration:
+def calibrate(evidence: Evidence, settings: CanarySettings, *, splits: int = 40, seed: int = 1) -> Calibration:
     """Judge the baseline against itself, again and again.
 
     Parameters
     ----------
     evidence : Evidence
         What `collect` returned, for one service.
-    scope : Scope
-    policy : Policy, optional
+    settings : CanarySettings
     splits : int
         How often it is cut in two, at most; every cut once.
     seed : int
@@ -79,27 +74,28 @@ def calibrate(
     Calibration
         Not measured where the baseline has fewer than 6 pods and fewer than 30 blocks come before the canary's first.
     """
-    case = case_of(evidence, scope, policy)
+    question = Canary()
+    case = question.case_of(evidence, settings)
+    assert case.subject is not None
     rng, window = np.random.default_rng(seed), evidence.window
-    frames = arm_frames(evidence.frames, case.subject, case.arms.baseline, case.arms.canary)
+    frames = arm_frames(evidence.frames, case.subject, *arms_of(case).names)
     own = {name: frame[frame["arm"] == BASELINE] for name, frame in frames.items()}
-    pods, before = _pods(own["destination"]), _before(frames, case.mode)
+    pods, before = _pods(own["destination"]), _before(frames, settings.mode)
     share = _canary_share(frames["destination"])
     if len(pods) >= _FEWEST_PODS:
         method, drawn = "pods", [_by_pods(own, cut) for cut in _cuts(pods, share, splits, rng)]
     elif len(before) >= _FEWEST_BLOCKS:
         method, drawn = "blocks", [_by_blocks(own, before, share, rng) for _ in range(splits)]
-        length = timedelta(milliseconds=len(before) // 2 * case.settings.block_ms)
-        window = Window.aligned(window.start, window.start + length, case.settings.block_ms)
+        length = timedelta(seconds=len(before) // 2 * settings.block_s)
+        window = Window.aligned(window.start, window.start + length, 1000 * settings.block_s)
     else:
         return _not_measured(case, len(pods), len(before))
-    alike = Scope(service=scope.service, namespace=scope.namespace)
-    quiet = dataclasses.replace(case.settings, canary_weight=0.0)
+    quiet = settings.changed(canary_weight=0.0, mode=Mode.CANARY)
     counts = {str(verdict): 0 for verdict in Verdict}
     for cut in drawn:
-        halves = dataclasses.replace(evidence, frames=MappingProxyType(cut), window=window, chosen=_ALIKE)
-        counts[str(judge(halves, alike, policy=quiet, subject=case.subject).verdict)] += 1
-    return Calibration(method, MappingProxyType(counts), _finding(case, method, counts))
+        halves = dataclasses.replace(evidence, frames=cut, window=window, facts=Facts(_ALIKE))
+        counts[str(question.answer(halves, quiet).verdict)] += 1
+    return Calibration(method, counts, _finding(case, method, counts))
 
 
 def _finding(case: Case, method: str, counts: dict[str, int]) -> Finding:
@@ -115,7 +111,6 @@ def _finding(case: Case, method: str, counts: dict[str, int]) -> Finding:
         f"Of {tried} comparisons of the baseline with itself, cut in two by {method}, {failed} were a false FAIL (95 % "
         f"interval {100 * low:.1f} to {100 * high:.1f} %; at most {100 * alpha:g} % are promised)"
         f"{f', and {others}' if others else ''}.",
-        required=False,
         value=failed / tried,
         interval=(low, high),
         level=0.95,
@@ -132,10 +127,9 @@ def _not_measured(case: Case, pods: int, blocks: int) -> Calibration:
         None,
         f"False alarms were not measured: the metrics name {plural(pods, 'pod')} of the baseline ({_FEWEST_PODS} are "
         f"needed), and {plural(blocks, 'block')} come before the canary's first ({_FEWEST_BLOCKS} are needed).",
-        required=False,
         action="Start the window well before the canary.",
     )
-    return Calibration("", MappingProxyType({}), finding)
+    return Calibration("", {}, finding)
 
 
 def _pods(frame: pd.DataFrame) -> list[str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.case import Case
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.count_evidence import CountEvidence
+from meshlab.questions.canary.metrics import metric_finding
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.settings import CanarySettings
 from meshlab.questions.canary.text import interval_text, percent, wait_text
 from meshlab.stats.ratios import ratio_interval
 from meshlab.stats.shares import difference_interval
@@ -40,7 +42,8 @@ class ErrorRate:
     phi : float
         Dispersion by which both were deflated; 1 when errors do not come in bursts.
     looks : DataFrame
-        One row a block: ``time, difference, lower, upper`` (percentage points), ``log_worse, log_below``.
+        One row a block: ``time, difference, lower, upper`` (percentage points), ``log_worse, log_below``
+        and what FAIL and PASS take of them, ``log_fail, log_pass``.
     """
 
     share_baseline: float
@@ -60,7 +63,7 @@ class ErrorRate:
         return self.share_canary - self.share_baseline
 
 
-def error_rate(outcomes: Outcomes, settings: Policy) -> ErrorRate:
+def error_rate(outcomes: Outcomes, settings: CanarySettings) -> ErrorRate:
     """Compare error rates by anytime-valid evidence; see `meshlab.stats.ratios` and `meshlab.stats.shares`."""
     blocks, evidence = outcomes.blocks, CountEvidence.of(outcomes.blocks)
     share_b, share_c = blocks.shares()
@@ -75,6 +78,8 @@ def error_rate(outcomes: Outcomes, settings: Policy) -> ErrorRate:
             "upper": 100 * upper,
             "log_worse": worse,
             "log_below": below,
+            "log_fail": settings.enough - math.log(settings.stakes.errors),
+            "log_pass": settings.enough,
         }
     )
     empty = not len(worse)
@@ -106,7 +111,7 @@ def error_finding(case: Case, rate: ErrorRate, outcomes: Outcomes, side: str, *,
     failing : bool
         As `failing_metrics` has it.
     """
-    arms, settings = case.arms, case.settings
+    arms, settings = arms_of(case), case.settings
     (n_b, n_c), (k_b, k_c) = outcomes.requests, outcomes.errors
     if not math.isfinite(rate.difference):
         statement = (
@@ -115,7 +120,14 @@ def error_finding(case: Case, rate: ErrorRate, outcomes: Outcomes, side: str, *,
         )
         action = "Send traffic to both versions."
         return case.finding(
-            "001", "errors.no_traffic", Verdict.INCONCLUSIVE, statement, unit="points", action=action, frame=side
+            "001",
+            "errors.no_traffic",
+            Verdict.INCONCLUSIVE,
+            statement,
+            required=True,
+            unit="points",
+            action=action,
+            query=side,
         )
     difference, margin = 100 * rate.difference, 100 * rate.margin
     interval = (100 * rate.lower, 100 * rate.upper)
@@ -124,7 +136,8 @@ def error_finding(case: Case, rate: ErrorRate, outcomes: Outcomes, side: str, *,
         f"{arms.baseline} ({percent(rate.share_baseline)}): {difference:+.2f} points "
         f"({interval_text(settings.level, *interval)}){_times(rate)}."
     )
-    return case.metric(
+    return metric_finding(
+        case,
         "001",
         "errors",
         statement,
@@ -137,7 +150,7 @@ def error_finding(case: Case, rate: ErrorRate, outcomes: Outcomes, side: str, *,
         level=settings.level,
         threshold=margin,
         unit="points",
-        frame=side,
+        query=side,
     )
 
 
@@ -152,21 +165,20 @@ def burst_finding(case: Case, rate: ErrorRate) -> Finding:
     """ML-CAN-006: whether errors come in bursts, which makes counts less telling than they look."""
     if rate.phi <= 1.0:
         statement = "Errors vary over time as independent requests would."
-        return case.finding("006", "bursts.none", Verdict.PASS, statement, required=False)
+        return case.finding("006", "bursts.none", Verdict.PASS, statement)
     return case.finding(
         "006",
         "bursts.warn",
         Verdict.WARN,
         f"Errors come in bursts: they vary {rate.phi:.1f} times as much as independent requests would, so the evidence "
         "was divided by that.",
-        required=False,
         value=rate.phi,
         threshold=1.0,
         action="Look for a cause outside the two versions, such as a shared dependency or a node.",
     )
 
 
-def more_requests(rate: ErrorRate, outcomes: Outcomes, settings: Policy) -> str:
+def more_requests(rate: ErrorRate, outcomes: Outcomes, settings: CanarySettings) -> str:
     """How many more canary requests would settle it, in words.
 
     The evidence for a share that lies a distance d from the margin grows by about d² / (2 v) a canary request, where v

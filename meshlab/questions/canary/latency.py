@@ -6,16 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.arms import Floats
-from meshlab.questions.canary.case import Case
+from meshlab.display.numbers import plural
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
+from meshlab.questions.canary.arms import ARMS, Floats
 from meshlab.questions.canary.durations import Durations
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.settings import CanarySettings
+from meshlab.questions.canary.slow import Slow
 from meshlab.questions.canary.text import interval_text, wait_text
-from meshlab.stats.buckets import quantile_bucket, share_above, superiority
+from meshlab.stats.buckets import quantile_bucket, superiority
 from meshlab.stats.paired import log_evidence_above, mean_interval
 
 __all__ = ["Latency", "latency", "latency_finding"]
@@ -43,9 +46,6 @@ class Latency:
     quantiles : DataFrame
         ``quantile, baseline_ms, canary_ms``: the bucket that holds it, as text; "not measured" where too few lie
         beyond.
-    apart : tuple of (float, float, float)
-        The bucket edge at which the arms differ most, milliseconds, and the shares of the baseline's and of the
-        canary's requests above it.
     """
 
     slower: float
@@ -55,16 +55,9 @@ class Latency:
     log_worse: float
     looks: pd.DataFrame
     quantiles: pd.DataFrame
-    apart: tuple[float, float, float]
-
-    @property
-    def above_edge(self) -> str:
-        """How the arms differ, in per cent of their requests."""
-        edge, baseline, canary = self.apart
-        return f"{100 * canary:.1f} % of requests over {edge:g} ms against {100 * baseline:.1f} %"
 
 
-def latency(durations: Durations, settings: Policy) -> Latency:
+def latency(durations: Durations, settings: CanarySettings) -> Latency:
     """Compare durations on the buckets, block by block; see `meshlab.stats.paired` for the interval."""
     enough = (durations.baseline.sum(axis=1) >= _FEWEST) & (durations.canary.sum(axis=1) >= _FEWEST)
     baseline, canary = durations.baseline[enough], durations.canary[enough]
@@ -80,7 +73,6 @@ def latency(durations: Durations, settings: Policy) -> Latency:
             "log_worse": log_evidence_above(in_block, 0.5 + settings.latency_margin),
         }
     )
-    pooled = durations.baseline.sum(axis=0), durations.canary.sum(axis=0)
     any_block = bool(len(mean))
     return Latency(
         slower=float(mean[-1]) if any_block else math.nan,
@@ -89,32 +81,43 @@ def latency(durations: Durations, settings: Policy) -> Latency:
         pairs=len(mean),
         log_worse=float(looks["log_worse"].iloc[-1]) if any_block else 0.0,
         looks=looks,
-        quantiles=_quantiles(durations.edges, *pooled),
-        apart=_apart(durations.edges, *pooled) if any_block else (math.nan, math.nan, math.nan),
+        quantiles=_quantiles(durations.edges, durations.baseline.sum(axis=0), durations.canary.sum(axis=0)),
     )
 
 
-def latency_finding(case: Case, found: Latency, *, failing: bool) -> Finding:
-    """ML-CAN-002: whether the canary is slower by more than the margin; `failing` as `failing_metrics` has it."""
-    arms, settings, threshold = case.arms, case.settings, 0.5 + case.settings.latency_margin
-    numbers: dict[str, Any] = {"threshold": threshold, "unit": "probability", "frame": "latency"}
+def latency_finding(case: Case, found: Latency, slow: Slow, *, failing: bool) -> Finding:
+    """ML-CAN-002: whether the canary is slower by more than the margin.
+
+    Parameters
+    ----------
+    case : Case
+    found : Latency
+    slow : Slow
+        Says by how much, in shares of the requests.
+    failing : bool
+        As `failing_metrics` has it.
+    """
+    arms, settings, threshold = arms_of(case), case.settings, 0.5 + case.settings.latency_margin
+    numbers: dict[str, Any] = {"threshold": threshold, "unit": "probability", "query": "latency"}
     if not math.isfinite(found.slower):
-        missing = case.evidence.missing.get("latency")
+        missing = case.missing("latency")
         why = f"{missing.what} are missing" if missing else f"no block has {_FEWEST} requests of both versions"
         action = missing.remedy if missing else f"Send {_FEWEST} requests a block to both versions, or raise `block_s`."
         key = "latency.not_exported" if missing else "latency.few_requests"
         statement = f"Latency cannot be compared: {why}."
-        return case.finding("002", key, Verdict.INCONCLUSIVE, statement, action=action, **numbers)
+        return case.finding("002", key, Verdict.INCONCLUSIVE, statement, required=True, action=action, **numbers)
     bounded = math.isfinite(found.upper - found.lower) and found.upper - found.lower < 1.0
-    edge, baseline, canary = found.apart
     statement = (
-        f"{100 * canary:.1f} % of {arms.canary} requests and {100 * baseline:.1f} % of {arms.baseline} requests took "
-        f"over {edge:g} ms. In {found.pairs} blocks a {arms.canary} request is slower with probability "
-        f"{found.slower:.3f} ({interval_text(settings.level, found.lower, found.upper, '.3f')})."
+        f"In {plural(found.pairs, 'block')} a {arms.canary} request is slower with probability {found.slower:.3f} "
+        f"({interval_text(settings.level, found.lower, found.upper, '.3f')})."
     )
-    if note := case.evidence.notes.get("latency"):
-        statement += f" {note}"
-    return case.metric(
+    if (edge := slow.apart) is not None:
+        above = [f"{100 * edge[f'above_{arm}']:.1f} % of {name}" for arm, name in zip(ARMS, arms.names, strict=True)]
+        statement = f"{above[1]} requests and {above[0]} requests took over {edge['edge_ms']:g} ms. {statement}"
+    if case.evidence.facts and case.evidence.facts.latency_reporter == "source":
+        statement += " Measured at the source: the service's own proxies export no durations."
+    return metric_finding(
+        case,
         "002",
         "latency",
         statement,
@@ -129,7 +132,7 @@ def latency_finding(case: Case, found: Latency, *, failing: bool) -> Finding:
     )
 
 
-def _more_blocks(found: Latency, settings: Policy) -> str:
+def _more_blocks(found: Latency, settings: CanarySettings) -> str:
     spread = float(found.looks["in_block"].std())
     distance = abs(found.slower - 0.5 - settings.latency_margin)
     if not math.isfinite(spread) or spread == 0 or distance == 0:
@@ -149,11 +152,3 @@ def _quantiles(edges: Floats, baseline: Floats, canary: Floats) -> pd.DataFrame:
         cells = ("not measured" if bucket is None else f"{bucket.lower:g} to {bucket.upper:g}" for bucket in buckets)
         rows.append((f"p{100 * q:g}", *cells))
     return pd.DataFrame(rows, columns=["quantile", "baseline_ms", "canary_ms"])
-
-
-def _apart(edges: Floats, baseline: Floats, canary: Floats) -> tuple[float, float, float]:
-    if len(edges) < 2:
-        return math.nan, math.nan, math.nan
-    above = share_above(baseline), share_above(canary)
-    at = int(np.argmax(np.abs(above[1] - above[0])))
-    return float(edges[at]), float(above[0][at]), float(above[1][at])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import BASELINE, CANARY, served
-from meshlab.questions.canary.case import Case
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.scope import Mode
+from meshlab.questions.canary.settings import Mode
 from meshlab.questions.canary.text import percent
 
 __all__ = ["Aligned", "aligned", "mode_finding"]
@@ -70,29 +71,27 @@ def aligned(frames: Mapping[str, pd.DataFrame], mode: str, possible: int, block_
     return Aligned({name: _moved(frame, onto) for name, frame in frames.items()}, len(after), gap_s)
 
 
-def mode_finding(case: Case, found: Aligned, source: Outcomes, destination: Outcomes) -> Finding | None:
+def mode_finding(case: Case, found: Aligned, source: Outcomes, destination: Outcomes) -> Iterator[Finding]:
     """ML-CAN-007: what the way of trying means for the verdict; none for a plain canary."""
-    baseline, canary = case.arms.baseline, case.arms.canary
-    if case.mode == Mode.CANARY:
-        return None
-    if case.mode == Mode.MIRROR:
-        return _mirror_finding(case, source, destination)
-    if found.after_s is None:
+    baseline, canary = arms_of(case).names
+    if case.settings.mode is Mode.MIRROR:
+        yield _mirror_finding(case, source, destination)
+    elif case.settings.mode is Mode.BLUE_GREEN and found.after_s is None:
         statement = f"{baseline} and {canary} served at the same time and are compared moment by moment."
-        return case.finding("007", "mode.together", Verdict.PASS, statement, required=False)
-    return case.finding(
-        "007",
-        "mode.after",
-        None,
-        f"{canary} served after {baseline}: each moment is compared with one {found.after_s / 60:.1f} minutes earlier, "
-        "so whatever else changed in between counts as well.",
-        required=False,
-        action="Let both versions serve together for a while to compare them at the same moments.",
-    )
+        yield case.finding("007", "mode.together", Verdict.PASS, statement)
+    elif found.after_s is not None:
+        yield case.finding(
+            "007",
+            "mode.after",
+            None,
+            f"{canary} served after {baseline}: each moment is compared with one {found.after_s / 60:.1f} minutes "
+            "earlier, so whatever else changed in between counts as well.",
+            action="Let both versions serve together for a while to compare them at the same moments.",
+        )
 
 
 def _mirror_finding(case: Case, source: Outcomes, destination: Outcomes) -> Finding:
-    baseline, canary = case.arms.baseline, case.arms.canary
+    baseline, canary = arms_of(case).names
     live, (own, mirrored) = source.requests[1], destination.requests
     share = mirrored / own if own else 0.0
     mixed = live > _LIVE * max(mirrored, 1)
@@ -102,7 +101,6 @@ def _mirror_finding(case: Case, source: Outcomes, destination: Outcomes) -> Find
         "mode.live_traffic" if mixed else "mode.mirror",
         Verdict.WARN if mixed else Verdict.PASS,
         f"{percent(share)} of the requests to {baseline} were mirrored to {canary}. {reached}.",
-        required=False,
         value=share,
         unit="share",
         action=f"Take {canary} out of the traffic split, or judge it with mode canary." if mixed else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.questions.canary.arm_selection import ArmSelection
 from meshlab.questions.canary.arms import BASELINE, CANARY, block_ends
 from meshlab.stats.blocks import Blocks
 
@@ -113,18 +115,17 @@ def code_table(frame: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(columns=None).reset_index()[_CODE_COLUMNS]
 
 
-def arm_table(sides: dict[str, Outcomes], baseline: str, canary: str) -> pd.DataFrame:
+def arm_table(sides: Mapping[str, Outcomes], arms: ArmSelection) -> pd.DataFrame:
     """Requests and errors of each arm as either side counts them.
 
     Parameters
     ----------
-    sides : dict of str to Outcomes
+    sides : mapping of str to Outcomes
         By reporter.
-    baseline, canary : str
-        The arms' names.
+    arms : ArmSelection
     """
     rows = []
-    for at, (arm, name) in enumerate(((BASELINE, baseline), (CANARY, canary))):
+    for at, (arm, name) in enumerate(((BASELINE, arms.baseline), (CANARY, arms.canary))):
         for reporter, counted in sides.items():
             requests, errors = counted.requests[at], counted.errors[at]
             rows.append((arm, name, reporter, requests, errors, 100 * errors / requests if requests else np.nan))

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshlab.core.results import Result
-from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
-from meshlab.questions.canary.settings import Policy
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +17,9 @@ __all__ = ["error_difference", "error_evidence", "latency_by_edge", "latency_ove
 
 
 def _finding(result: Result, code: str) -> tuple[float | None, str]:
-    finding = next(f for f in result.findings if f.code == code)
-    return finding.threshold, finding.statement
+    """Threshold and statement; what stands for it where nothing was judged."""
+    finding = next((f for f in result.findings if f.code == code), None)
+    return (finding.threshold, finding.statement) if finding else (None, "Nothing was judged.")
 
 
 def error_difference(result: Result) -> Figure:
@@ -39,13 +39,11 @@ def error_difference(result: Result) -> Figure:
     return fig
 
 
-def error_evidence(result: Result, policy: Policy | None = None) -> Figure:
+def error_evidence(result: Result) -> Figure:
     """Evidence on the errors as it was at each look, against the thresholds of FAIL and of PASS."""
-    policy = policy or Policy()
-    looks = result.tables["error_looks"]
-    ten = np.log(10)
-    fails, passes = (np.log(1 / part) / ten for part in (policy.alpha * policy.stakes["errors"], policy.alpha))
+    looks, ten = result.tables["error_looks"], np.log(10)
     last = looks.iloc[-1] if len(looks) else None
+    fails, passes = (0.0, 0.0) if last is None else (last["log_fail"] / ten, last["log_pass"] / ten)
     alt = "Evidence on the errors over time, as powers of ten."
     if last is not None:
         alt += (
@@ -55,16 +53,16 @@ def error_evidence(result: Result, policy: Policy | None = None) -> Figure:
     with figure(alt) as (fig, ax):
         if _empty(ax, looks):
             return fig
-        ax.plot(looks["time"], looks["log_worse"] / ten, color=CANARY, linewidth=2, label="worse")
-        ax.plot(looks["time"], looks["log_below"] / ten, color=BASELINE, linewidth=2, linestyle="-.", label="tolerable")
+        ax.plot(looks["time"], looks["log_worse"] / ten, color=ORANGE, linewidth=2, label="worse")
+        ax.plot(looks["time"], looks["log_below"] / ten, color=BLUE, linewidth=2, linestyle="-.", label="tolerable")
         _margin(ax, fails, f"FAIL from {10**fails:,.0f} : 1")
-        ax.axhline(passes, color=BASELINE, linestyle=":", linewidth=1.2)
+        ax.axhline(passes, color=BLUE, linestyle=":", linewidth=1.2)
         ax.annotate(
             f"PASS from {10**passes:,.0f} : 1",
             (0, passes),
             xycoords=("axes fraction", "data"),
             va="top",
-            color=BASELINE,
+            color=BLUE,
         )
         ax.axhline(0, color="#555555", linewidth=0.8)
         ax.set_ylabel("evidence (powers of ten)")
@@ -80,7 +78,7 @@ def latency_over_time(result: Result) -> Figure:
     with figure(f"Probability that the canary is slower, over time. {statement}") as (fig, ax):
         if _empty(ax, looks):
             return fig
-        ax.plot(looks["time"], looks["in_block"], "o", color=CANARY, alpha=0.35, markersize=4, label="one block")
+        ax.plot(looks["time"], looks["in_block"], "o", color=ORANGE, alpha=0.35, markersize=4, label="one block")
         _band(ax, looks, "slower")
         ax.axhline(0.5, color="#555555", linewidth=0.8)
         if threshold is not None:
@@ -106,10 +104,10 @@ def latency_by_edge(result: Result) -> Figure:
         if _empty(ax, edges):
             return fig
         at = np.arange(len(edges))
-        ax.plot(at, 100 * edges["above_baseline"], "s-", color=BASELINE, label="baseline")
+        ax.plot(at, 100 * edges["above_baseline"], "s-", color=BLUE, label="baseline")
         half = np.abs(edges[["lower", "upper"]].to_numpy().T - edges["difference"].to_numpy())
         ax.errorbar(
-            at, 100 * edges["above_canary"], yerr=half, fmt="o-", color=CANARY, capsize=4, label="canary, with interval"
+            at, 100 * edges["above_canary"], yerr=half, fmt="o-", color=ORANGE, capsize=4, label="canary, with interval"
         )
         ax.set_xticks(at, [f"{edge:g}" for edge in edges["edge_ms"]])
         ax.set_xlabel("request duration above (ms)")
@@ -129,8 +127,8 @@ def _empty(ax: Axes, frame: pd.DataFrame) -> bool:
 
 def _band(ax: Axes, looks: pd.DataFrame, middle: str) -> None:
     drawn = looks.replace([np.inf, -np.inf], np.nan)
-    ax.fill_between(drawn["time"], drawn["lower"], drawn["upper"], color=CANARY, alpha=0.2, linewidth=0)
-    ax.plot(drawn["time"], drawn[middle], color=CANARY, linewidth=2)
+    ax.fill_between(drawn["time"], drawn["lower"], drawn["upper"], color=ORANGE, alpha=0.2, linewidth=0)
+    ax.plot(drawn["time"], drawn[middle], color=ORANGE, linewidth=2)
 
 
 def _margin(ax: Axes, at: float, text: str) -> None:

@@ -7,8 +7,10 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.case import Case
-from meshlab.questions.canary.text import plural
+from meshlab.display.numbers import plural
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
+from meshlab.questions.canary.arms import BASELINE, CANARY
 from meshlab.questions.canary.warm_up import Warm
 
 __all__ = ["pods", "pods_finding"]
@@ -38,7 +40,7 @@ def pods(case: Case, frame: pd.DataFrame, restarts: pd.DataFrame) -> pd.DataFram
     if "destination_instance" not in frame or frame.empty:
         return pd.DataFrame(columns=_COLUMNS)
     rows = frame[(frame["destination_instance"] != "") & (frame["count"] > 0)]
-    names = {"baseline": case.arms.baseline, "canary": case.arms.canary}
+    names = dict(zip((BASELINE, CANARY), arms_of(case).names, strict=True))
     table = rows.groupby([rows["arm"].map(names), "destination_instance"]).agg(
         requests=("count", "sum"), first_seen=("time", "min"), last_seen=("time", "max")
     )
@@ -50,8 +52,8 @@ def pods(case: Case, frame: pd.DataFrame, restarts: pd.DataFrame) -> pd.DataFram
 
 def pods_finding(case: Case, table: pd.DataFrame, warm: Warm) -> Finding:
     """ML-CAN-009: whether the arms started alike, have pods that are as busy, and stayed up."""
-    baseline, canary = case.arms.baseline, case.arms.canary
-    late = {"baseline": baseline, "canary": canary}.get(warm.late)
+    baseline, canary = arms_of(case).names
+    late = {BASELINE: baseline, CANARY: canary}.get(warm.late)
     statement = (
         f"{late} served its first requests {warm.started_s / 60:.1f} minutes after the window's start; all before that "
         f"and {case.settings.warm_up_s} s of warm-up are left out."
@@ -65,7 +67,6 @@ def pods_finding(case: Case, table: pd.DataFrame, warm: Warm) -> Finding:
             "pods.not_measured",
             None,
             f"{statement} The metrics do not name the pods of both versions.",
-            required=False,
             action="Let the scraper set a label `pod`.",
         )
     counts = [plural(len(arm), "pod") for arm in rows]
@@ -85,4 +86,4 @@ def pods_finding(case: Case, table: pd.DataFrame, warm: Warm) -> Finding:
         statement += f" A pod of {less} serves {times:.1f} times fewer requests, which makes it look better than it is."
         actions.append("Scale both versions in proportion to their traffic.")
     verdict = Verdict.WARN if actions else Verdict.PASS
-    return case.finding("009", key, verdict, statement, required=False, action=" ".join(actions))
+    return case.finding("009", key, verdict, statement, action=" ".join(actions))

@@ -10,10 +10,10 @@ import pandas as pd
 from scipy.stats import norm
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.case import Case
+from meshlab.questions.base import Case
 from meshlab.questions.canary.latency import Latency
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.settings import CanarySettings
 from meshlab.stats.paired import half_width
 
 __all__ = ["power", "power_finding"]
@@ -24,7 +24,7 @@ _MIXED: Final = 1.0
 _LARGEST: Final = 1000.0
 
 
-def power(outcomes: Outcomes, latency: Latency, phi: float, settings: Policy) -> pd.DataFrame:
+def power(outcomes: Outcomes, latency: Latency, phi: float, settings: CanarySettings) -> pd.DataFrame:
     """The smallest regressions that would have been shown with a chance of 80 %, if the canary had them all along.
 
     Parameters
@@ -33,7 +33,7 @@ def power(outcomes: Outcomes, latency: Latency, phi: float, settings: Policy) ->
     latency : Latency
     phi : float
         Dispersion of the errors.
-    settings : Policy
+    settings : CanarySettings
 
     Returns
     -------
@@ -63,24 +63,23 @@ def power_finding(case: Case, table: pd.DataFrame) -> Finding:
     if not shown:
         statement = "These data could not have shown a regression of any size."
         action = f"Send more traffic, or look at a longer window: all metrics share alpha = {case.settings.alpha:g}."
-        return case.finding("012", "power.none", None, statement, required=False, action=action)
+        return case.finding("012", "power.none", None, statement, action=action)
     return case.finding(
         "012",
         "power.shown",
         Verdict.PASS,
         f"The smallest regression that these data would have shown with 80 % power is {', or '.join(shown)}.",
-        required=False,
         value=times if math.isfinite(times) else None,
         unit="times" if math.isfinite(times) else "",
     )
 
 
-def _errors(outcomes: Outcomes, phi: float, settings: Policy) -> tuple[float, float]:
+def _errors(outcomes: Outcomes, phi: float, settings: CanarySettings) -> tuple[float, float]:
     (n_b, n_c), (k_b, _) = outcomes.requests, outcomes.errors
     if not n_b or not n_c:
         return math.nan, math.nan
     share = (k_b + 0.5) / (n_b + 1)
-    need = math.sqrt(2 * (math.log(1 / (settings.alpha * settings.stakes["errors"])) + _MIXED)) + norm.ppf(_CHANCE)
+    need = math.sqrt(2 * (math.log(1 / (settings.alpha * settings.stakes.errors)) + _MIXED)) + norm.ppf(_CHANCE)
     allowed = math.log(1 + settings.error_same_relative)
 
     def shown(times: float) -> bool:
@@ -97,9 +96,9 @@ def _errors(outcomes: Outcomes, phi: float, settings: Policy) -> tuple[float, fl
     return high, high * share
 
 
-def _slower(latency: Latency, settings: Policy) -> float:
+def _slower(latency: Latency, settings: CanarySettings) -> float:
     pairs, chance = latency.pairs, float(norm.ppf(_CHANCE))
     spread = float(np.std(latency.looks["in_block"])) if pairs > 1 else math.nan
-    half = half_width(pairs, settings.alpha * settings.stakes["latency"]) * spread
+    half = half_width(pairs, settings.alpha * settings.stakes.latency) * spread
     smallest = 0.5 + settings.latency_margin + half + chance * spread / math.sqrt(max(pairs, 1))
     return smallest if math.isfinite(smallest) and 0 < smallest < 1 and spread > 0 else math.nan

@@ -8,7 +8,8 @@ from typing import Final
 from scipy.stats import binomtest
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.case import Case
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.text import percent
 
@@ -34,7 +35,7 @@ def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
         action = "Ask again when the store is whole, or set a shorter window."
     elif not requests_b or not requests_c:
         key = "coverage.no_traffic"
-        arm = case.arms.canary if requests_b else case.arms.baseline if requests_c else "Neither version"
+        arm = arms_of(case).canary if requests_b else arms_of(case).baseline if requests_c else "Neither version"
         statement = f"{arm} served no request that can be compared. {statement}"
         action = "Send traffic to both versions, or move the window to where they had it."
     elif share < settings.min_coverage:
@@ -48,6 +49,7 @@ def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
         key,
         Verdict.INCONCLUSIVE if action else Verdict.PASS,
         statement,
+        required=True,
         value=share,
         threshold=settings.min_coverage,
         unit="share",
@@ -60,14 +62,13 @@ def split_finding(case: Case, outcomes: Outcomes) -> Finding:
     requests_b, requests_c = outcomes.requests
     total, intended = requests_b + requests_c, case.settings.canary_weight
     observed = requests_c / total if total else math.nan
-    routed = f"{percent(observed)} of the requests went to {case.arms.canary}" if total else "No request was routed"
+    routed = f"{percent(observed)} of the requests went to {arms_of(case).canary}" if total else "No request was routed"
     if not intended or not total:
         return case.finding(
             "004",
             "split.not_set",
             None,
             f"{routed}; the intended share is not set.",
-            required=False,
             value=observed if total else None,
             unit="share",
             action="Set `canary_weight`, such as 0.25, to have the split checked.",
@@ -79,6 +80,7 @@ def split_finding(case: Case, outcomes: Outcomes) -> Finding:
         "split.wrong" if wrong else "split.pass",
         Verdict.INCONCLUSIVE if wrong else Verdict.PASS,
         f"{routed}, {100 * intended:g} % were intended. The p-value of the split is {p_value:.2g}.",
+        required=True,
         value=observed,
         threshold=intended,
         unit="share",
@@ -98,7 +100,7 @@ def reporters_finding(case: Case, source: Outcomes, destination: Outcomes) -> Fi
         if not sum(counted.requests):
             return _not_compared(case, side)
     parts, differ = [], False
-    for at, arm in enumerate((case.arms.baseline, case.arms.canary)):
+    for at, arm in enumerate(arms_of(case).names):
         (bad_s, all_s), (bad_d, all_d) = ((side.errors[at], side.requests[at]) for side in (source, destination))
         at_source, at_destination = f"{bad_s:,} errors in {all_s:,} requests", f"{bad_d:,} in {all_d:,}"
         parts.append(f"{arm} has {at_source} at the source and {at_destination} at the destination")
@@ -110,7 +112,6 @@ def reporters_finding(case: Case, source: Outcomes, destination: Outcomes) -> Fi
         "reporters.differ" if differ else "reporters.agree",
         Verdict.WARN if differ else Verdict.PASS,
         f"Source and destination reporters {'differ' if differ else 'agree'}: {', '.join(parts)}.",
-        required=False,
         action="Look for retries, refused connections or callers outside the mesh between the two sides."
         if differ
         else "",
@@ -118,18 +119,13 @@ def reporters_finding(case: Case, source: Outcomes, destination: Outcomes) -> Fi
 
 
 def _not_compared(case: Case, side: str) -> Finding:
-    frame = case.evidence.frames[side]
-    blind = len(frame) > 0 and not frame["arm"].isin([case.arms.baseline, case.arms.canary]).any()
-    key, why, action = (
-        "reporters.not_measured",
-        "saw no request",
-        "Put both sides of the edge into the mesh.",
-    )
-    if blind:
-        key, why = "reporters.blind", f"cannot tell the two by {case.arms.arm_by}"
+    frame = case.frame(side)
+    key, why, action = "reporters.not_measured", "saw no request", "Put both sides of the edge into the mesh."
+    if len(frame) and not frame["arm"].isin(arms_of(case).names).any():
+        key, why = "reporters.blind", f"cannot tell the two by {arms_of(case).arm_by}"
         action = "Give the two versions a label that both sides know, such as `version`."
     statement = f"The {side} reporter {why}, so errors are counted at the other side and cannot be compared."
-    return case.finding("005", key, None, statement, required=False, action=action)
+    return case.finding("005", key, None, statement, action=action)
 
 
 def _apart(first: int, second: int, allowed: float) -> bool:

@@ -16,11 +16,12 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.questions.canary.case import Case
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.count_evidence import CountEvidence
 from meshlab.questions.canary.error_rate import ErrorRate
 from meshlab.questions.canary.outcomes import Outcomes, outcomes
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.settings import CanarySettings
 
 __all__ = ["SEGMENTS", "Segments", "segment_finding", "segments"]
 
@@ -74,7 +75,7 @@ class Segments:
         return _below(whole, self.parts), _below(as_it_is, self.mixes)
 
 
-def segments(frame: pd.DataFrame, possible: int, settings: Policy) -> Segments:
+def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Segments:
     """Compare the arms in every part of the traffic that both get.
 
     Parameters
@@ -83,7 +84,7 @@ def segments(frame: pd.DataFrame, possible: int, settings: Policy) -> Segments:
         Of `arm_frames`: the side on which errors are counted.
     possible : int
         Blocks of the window.
-    settings : Policy
+    settings : CanarySettings
     """
     rows, mixes = [], []
     for dimension, name in SEGMENTS.items():
@@ -117,7 +118,7 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
     """
     if found.parts.empty:
         statement = "There is only one caller, cluster and host, so there are no parts of the traffic to compare."
-        return case.finding("010", "segments.not_measured", None, statement, required=False, frame=side)
+        return case.finding("010", "segments.not_measured", None, statement, query=side)
     margin = 100 * rate.margin
     differing = found.mixes[(found.mixes["p_value"] < _MIX_ALPHA) & (found.mixes["cramers_v"] > _MIX_DIFFERS)]
     hidden = differing[differing["standardised"] > margin]
@@ -126,11 +127,11 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
         worst, key, verdict = found.worst, "segments.fail", Verdict.FAIL
         where, value = f"{worst['by']} {worst['segment']}", float(worst["difference"])
         statement = (
-            f"For {where} {case.arms.canary} fails {worst['error_percent_canary']:.2f} % of requests and "
-            f"{case.arms.baseline} {worst['error_percent_baseline']:.2f} %. This is a statistically significant "
+            f"For {where} {arms_of(case).canary} fails {worst['error_percent_canary']:.2f} % of requests and "
+            f"{arms_of(case).baseline} {worst['error_percent_baseline']:.2f} %. This is a statistically significant "
             "regression."
         )
-        action = f"Roll back {case.arms.canary}, or route {where} to {case.arms.baseline} only."
+        action = f"Roll back {arms_of(case).canary}, or route {where} to {arms_of(case).baseline} only."
     elif len(differing):
         row = hidden.iloc[0] if (hides := bool(len(hidden)) and rate.difference <= rate.margin) else differing.iloc[0]
         key, verdict = ("segments.hidden", Verdict.INCONCLUSIVE) if hides else ("segments.mix", Verdict.WARN)
@@ -154,7 +155,7 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
         threshold=margin if value is not None and math.isfinite(margin) else None,
         unit="points" if value is not None else "",
         action=action,
-        frame=side,
+        query=side,
     )
 
 
@@ -175,7 +176,7 @@ def _cut(frame: pd.DataFrame, dimension: str) -> list[tuple[str, pd.DataFrame]]:
     return [(str(part), frame.loc[mine.index]) for part, mine in label.groupby(label, sort=True)]
 
 
-def _row(name: str, part: str, counted: Outcomes, settings: Policy) -> tuple[object, ...]:
+def _row(name: str, part: str, counted: Outcomes, settings: CanarySettings) -> tuple[object, ...]:
     (n_b, n_c), (k_b, k_c) = counted.requests, counted.errors
     evidence = CountEvidence.of(counted.blocks).above(1.0 + settings.error_same_relative)
     shares = 100 * k_b / n_b, 100 * k_c / n_c

@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.questions.base import Case
+from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import Floats
-from meshlab.questions.canary.case import Case
 from meshlab.questions.canary.count_evidence import CountEvidence
 from meshlab.questions.canary.durations import Durations
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.settings import CanarySettings
 from meshlab.questions.canary.text import interval_text, percent
 from meshlab.stats.blocks import Blocks
 from meshlab.stats.buckets import share_above
@@ -71,6 +73,11 @@ class Slow:
         """At the last look."""
         return float(self.looks["log_below"].iloc[-1]) if len(self.looks) else 0.0
 
+    @property
+    def apart(self) -> pd.Series[float] | None:
+        """The edge at which the arms differ most; None without edges."""
+        return self.edges.iloc[int(self.edges["difference"].abs().argmax())] if len(self.edges) else None
+
     def worst(self, *, failing: bool) -> pd.Series[float]:
         """The guarded edge that is most surely worse, or (where none is) least surely tolerable."""
         column = "log_worse" if failing else "log_below"
@@ -78,7 +85,7 @@ class Slow:
         return rows.iloc[0]
 
 
-def slow(durations: Durations, settings: Policy) -> Slow:
+def slow(durations: Durations, settings: CanarySettings) -> Slow:
     """Compare the shares of requests above edges.
 
     Counts above an edge are compared as errors are. Where they come in bursts, so that counts say too little of their
@@ -127,11 +134,12 @@ def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
             "slow.no_edge",
             Verdict.INCONCLUSIVE,
             "Slow requests cannot be compared: no bucket edge lies above the baseline's median.",
+            required=True,
             unit="points",
             action="Export finer buckets.",
-            frame="latency",
+            query="latency",
         )
-    arms, settings, worst = case.arms, case.settings, found.worst(failing=failing)
+    arms, settings, worst = arms_of(case), case.settings, found.worst(failing=failing)
     bounded, tolerated = math.isfinite(worst["lower"]), found.log_below >= settings.enough
     interval = (float(worst["lower"]), float(worst["upper"])) if bounded else None
     statement = (
@@ -142,7 +150,8 @@ def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
     if not failing:
         statement = f"Of {count} bucket edges this is the least certain. {statement}"
     statement += "".join(f" The edge of {edge:g} ms stands for {asked:g} ms." for asked, edge in found.asked_ms)
-    return case.metric(
+    return metric_finding(
+        case,
         "008",
         "slow",
         statement,
@@ -155,11 +164,11 @@ def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
         level=settings.level if bounded else None,
         threshold=float(worst["margin"]),
         unit="points",
-        frame="latency",
+        query="latency",
     )
 
 
-def _worse(evidence: CountEvidence, base: Floats, other: Floats, settings: Policy) -> Floats:
+def _worse(evidence: CountEvidence, base: Floats, other: Floats, settings: CanarySettings) -> Floats:
     """Evidence at each look; none while the canary's share is not larger by what counts as the same."""
     factor = 1.0 + settings.slow_same_relative
     running_b, running_c = evidence.running()
@@ -172,14 +181,14 @@ def _worse(evidence: CountEvidence, base: Floats, other: Floats, settings: Polic
 
 
 def _guarded(
-    edges: Floats, above: Floats, reached: NDArray[np.bool_], settings: Policy
+    edges: Floats, above: Floats, reached: NDArray[np.bool_], settings: CanarySettings
 ) -> tuple[NDArray[np.bool_], tuple[tuple[float, float], ...]]:
     """Edges that the verdict rests on, and the objectives that other edges stand for."""
-    if not settings.slo_ms:
+    if not settings.edges_ms:
         # Where nobody is above an edge, nobody is above the next: the first of them speaks for the others.
         return (above <= _TAIL) & np.r_[True, reached[:-1]], ()
     guarded, asked = np.zeros(len(edges), bool), []
-    for objective in settings.slo_ms:
+    for objective in settings.edges_ms:
         # The next edge above: what is slower than that is surely slower than the objective.
         at = min(int(np.searchsorted(edges, objective * (1 - 1e-9))), len(edges) - 1)
         guarded[at] = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["interval_text", "percent", "plural", "wait_text"]
+__all__ = ["interval_text", "percent", "wait_text"]
 
 
 def percent(share: float) -> str:
@@ -18,8 +18,3 @@ def interval_text(level: float, lower: float, upper: float, digits: str = "+.2f"
 def wait_text(what: str, minutes: float) -> str:
     """What to wait for, and about how long that takes at today's rate."""
     return f"Wait for {what} ({f'about {minutes:,.0f} min' if minutes >= 1 else 'under a minute'})."
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun, such as ``1 pod`` or ``2 pods``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -10,8 +10,7 @@ import pandas as pd
 
 from meshlab.questions.canary.arms import BASELINE, CANARY, served
 from meshlab.questions.canary.modes import Aligned
-from meshlab.questions.canary.scope import Mode
-from meshlab.questions.canary.settings import Policy
+from meshlab.questions.canary.settings import CanarySettings, Mode
 
 __all__ = ["Warm", "warmed_up"]
 
@@ -38,14 +37,14 @@ class Warm:
     started_s: float = 0.0
 
 
-def warmed_up(aligned: Aligned, mode: str, settings: Policy) -> Warm:
+def warmed_up(aligned: Aligned, mode: str, settings: CanarySettings) -> Warm:
     """Leave out the blocks before both arms are warm.
 
     Parameters
     ----------
     aligned : Aligned
     mode : Mode
-    settings : Policy
+    settings : CanarySettings
         Sets the length of the warm-up.
     """
     frames, possible = aligned.frames, aligned.possible

@@ -9,10 +9,10 @@ import mesh_series
 import pytest
 from istio_series import Series, canary, engine
 
+from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.questions.canary import Scope, collect, judge
-from meshlab.questions.canary.arm_selection import ArmSelection
+from meshlab.questions.canary import Canary, CanarySettings
 from meshlab.telemetry.dialects.base import MeshOptions
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.source import open_engine
@@ -20,21 +20,25 @@ from meshlab.telemetry.source import open_engine
 ROOT = Path(__file__).parents[3]
 
 NOT_MEASURED = None
+QUESTION = Canary()
 
 
 def mesh(*series: Iterable[Series]) -> Mesh:
     return Mesh.detect(engine(*series), "a test")
 
 
-def chosen(m: Mesh, **scope: str) -> tuple[str, str, str]:
-    found = collect(m, m.window(), Scope(**{"service": "catalog", **scope})).chosen
-    assert isinstance(found, ArmSelection)
-    return found.arm_by, found.baseline, found.canary
+def collected(m: Mesh, **given: str) -> tuple[Evidence, CanarySettings]:
+    settings = CanarySettings(**{"service": "catalog", **given})
+    return QUESTION.collect(m, m.window(), settings), settings
 
 
-def judged(m: Mesh, **scope: str) -> Result:
-    wanted = Scope(**{"service": "catalog", **scope})
-    return judge(collect(m, m.window(), wanted), wanted)
+def chosen(m: Mesh, **given: str) -> tuple[str, str, str]:
+    arms = collected(m, **given)[0].facts.arms
+    return arms.arm_by, arms.baseline, arms.canary
+
+
+def judged(m: Mesh, **given: str) -> Result:
+    return QUESTION.answer(*collected(m, **given))
 
 
 def counts(result: Result) -> dict[tuple[str, str], tuple[int, int]]:
@@ -71,11 +75,11 @@ def rollout(first: int = 0, second: int = 20, label: str = "rollouts_pod_templat
 
 def test_all_services_are_compared_by_version() -> None:
     m = mesh(canary(), canary({"v1": (5, 0)}, service="cart"))
-    evidence = collect(m, m.window())
-    assert evidence.chosen is None
+    evidence = QUESTION.collect(m, m.window())
+    assert evidence.facts.arms is None
     assert set(evidence.frames["source"]["arm"]) == {"v1", "v2"}
     subject = m.find("catalog", m.window())
-    result = judge(evidence, Scope(service="catalog", baseline="v1", canary="v2"), subject=subject)
+    result = QUESTION.answer(evidence, CanarySettings(baseline="v1", canary="v2"), subject)
     assert counts(result)["v2", "source"] == (660, 60)
 
 
@@ -124,13 +128,12 @@ def test_what_was_never_seen_is_refused_with_what_was() -> None:
 
 def test_flaggers_pair_is_found_and_its_subject_spans_both() -> None:
     m = mesh(flagger())
-    scope = Scope(service="catalog")
-    evidence = collect(m, m.window(), scope)
-    assert str(evidence.chosen) == (
+    evidence, settings = collected(m)
+    assert str(evidence.facts.arms) == (
         "Compared by workload: canary catalog against baseline catalog-primary, named as Flagger names them."
     )
     assert evidence.subjects[0].services == ("catalog", "catalog-primary")
-    result = judge(evidence, scope)
+    result = QUESTION.answer(evidence, settings)
     assert result.subject == "east/shop/catalog"
     assert counts(result)["catalog-primary", "source"] == (1860, 60)
     assert counts(result)["catalog", "destination"] == (660, 60)
@@ -228,8 +231,8 @@ def test_an_ambient_service_is_judged() -> None:
     assert counts(result)["v1", "source"] == counts(result)["v1", "destination"] == (31 * 60, 60)
 
 
-def test_arms_that_cannot_be_told_apart_are_no_scope() -> None:
+def test_arms_that_cannot_be_told_apart_are_refused() -> None:
     with pytest.raises(ParameterError, match="did you mean version"):
-        Scope(service="catalog", arm_by="versions")
+        CanarySettings(service="catalog", arm_by="versions")
     with pytest.raises(ParameterError, match="leave both empty"):
-        Scope(service="catalog", baseline="v1")
+        CanarySettings(service="catalog", baseline="v1")

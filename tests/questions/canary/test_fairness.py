@@ -6,15 +6,11 @@ import dataclasses
 
 import pandas as pd
 import pytest
-from canary_evidence import SCOPE, SUBJECT, MakeEvidence, identity
+from canary_evidence import SETTINGS, SUBJECT, MakeEvidence, finding, identity, judge
 
 from meshlab.core.evidence import Evidence
-from meshlab.core.results import Finding, Result, Verdict
-from meshlab.questions.canary import Policy, calibrate, judge
-
-
-def one(result: Result, code: str) -> Finding:
-    return next(f for f in result.findings if f.code == code)
+from meshlab.core.results import Verdict
+from meshlab.questions.canary import calibrate
 
 
 def from_block(evidence: Evidence, first: int, last: int = 10_000) -> Evidence:
@@ -42,38 +38,38 @@ def with_pods(evidence: Evidence, pods: dict[str, int]) -> Evidence:
 
 
 def test_the_first_minute_of_a_late_canary_is_left_out(make_evidence: MakeEvidence) -> None:
-    result = judge(from_block(make_evidence(blocks=80), 20), SCOPE)
+    result = judge(from_block(make_evidence(blocks=80), 20))
     assert len(result.tables["error_looks"]) == 80 - 20 - 4
-    assert one(result, "ML-CAN-003").value == 1.0
-    assert "v2 served its first requests 5.0 minutes after" in one(result, "ML-CAN-009").statement
+    assert finding(result, "ML-CAN-003").value == 1.0
+    assert "v2 served its first requests 5.0 minutes after" in finding(result, "ML-CAN-009").statement
     assert result.verdict is Verdict.PASS
 
 
 def test_a_canary_that_crashes_at_its_start_never_passes(make_evidence: MakeEvidence) -> None:
-    result = judge(from_block(make_evidence(blocks=80), 20, 22), SCOPE)
+    result = judge(from_block(make_evidence(blocks=80), 20, 22))
     assert result.verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("missing", ["source", "destination", "latency"])
 def test_half_of_the_metrics_never_pass(make_evidence: MakeEvidence, missing: str) -> None:
     evidence = from_block(make_evidence(), 0, -1)
-    assert judge(evidence, SCOPE).verdict is not Verdict.PASS
+    assert judge(evidence).verdict is not Verdict.PASS
     whole = make_evidence()
     frames = {**whole.frames, missing: whole.frames[missing].iloc[:0]}
-    found = judge(dataclasses.replace(whole, frames=frames), SCOPE).verdict
+    found = judge(dataclasses.replace(whole, frames=frames)).verdict
     # Either side alone counts requests; without durations nothing is known of latency.
     assert found is (Verdict.INCONCLUSIVE if missing == "latency" else Verdict.PASS)
 
 
 def test_pods_are_told_and_unlike_loads_are_said(make_evidence: MakeEvidence) -> None:
-    alike = judge(with_pods(make_evidence(), {"v1": 3, "v2": 1}), SCOPE)
-    assert "v1 ran 3 pods and v2 1 pod" in one(alike, "ML-CAN-009").statement
-    assert one(alike, "ML-CAN-009").verdict is Verdict.PASS
+    alike = judge(with_pods(make_evidence(), {"v1": 3, "v2": 1}))
+    assert "v1 ran 3 pods and v2 1 pod" in finding(alike, "ML-CAN-009").statement
+    assert finding(alike, "ML-CAN-009").verdict is Verdict.PASS
     assert len(alike.tables["pods"]) == 4
-    idle = judge(with_pods(make_evidence(), {"v1": 1, "v2": 2}), SCOPE)
-    assert one(idle, "ML-CAN-009").verdict is Verdict.WARN
-    assert one(idle, "ML-CAN-009").key == "canary.pods.unlike_load"
-    assert "A pod of v2 serves 6." in one(idle, "ML-CAN-009").statement
+    idle = judge(with_pods(make_evidence(), {"v1": 1, "v2": 2}))
+    assert finding(idle, "ML-CAN-009").verdict is Verdict.WARN
+    assert finding(idle, "ML-CAN-009").key == "canary.pods.unlike_load"
+    assert "A pod of v2 serves 6." in finding(idle, "ML-CAN-009").statement
 
 
 def test_restarts_of_the_canary_are_a_warning(make_evidence: MakeEvidence) -> None:
@@ -84,20 +80,20 @@ def test_restarts_of_the_canary_are_a_warning(make_evidence: MakeEvidence) -> No
             {**identity("v1"), "destination_instance": "v1-0", "restarts": 0},
         ]
     )
-    result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "restarts": restarts}), SCOPE)
-    assert one(result, "ML-CAN-009").verdict is Verdict.WARN
-    assert one(result, "ML-CAN-009").key == "canary.pods.restarts"
-    assert "Pods of v2 restarted 2 times" in one(result, "ML-CAN-009").statement
+    result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "restarts": restarts}))
+    assert finding(result, "ML-CAN-009").verdict is Verdict.WARN
+    assert finding(result, "ML-CAN-009").key == "canary.pods.restarts"
+    assert "Pods of v2 restarted 2 times" in finding(result, "ML-CAN-009").statement
 
 
 def test_calibration_by_pods(make_evidence: MakeEvidence) -> None:
     evidence = with_pods(make_evidence(), {"v1": 7, "v2": 2})
-    found = calibrate(evidence, SCOPE, splits=10)
+    found = calibrate(evidence, SETTINGS, splits=10)
     assert found.method == "pods"
     assert sum(found.verdicts.values()) == 10
     assert found.verdicts["FAIL"] == 0
     assert found.finding.verdict is Verdict.PASS
-    few = calibrate(with_pods(make_evidence(), {"v1": 7, "v2": 1}), SCOPE, splits=40)
+    few = calibrate(with_pods(make_evidence(), {"v1": 7, "v2": 1}), SETTINGS, splits=40)
     assert sum(few.verdicts.values()) <= 21, "each way to choose two of seven once"
 
 
@@ -106,42 +102,42 @@ def test_calibration_hears_of_a_pod_that_is_unlike_the_others(make_evidence: Mak
     frame = evidence.frames["destination"]
     bad = (frame["destination_instance"] == "v1-0") & (frame["code"] == "500")
     evidence.frames["destination"].loc[bad, "count"] *= 9  # type: ignore[index]
-    found = calibrate(evidence, SCOPE, splits=20)
+    found = calibrate(evidence, SETTINGS, splits=20)
     assert found.finding.verdict is Verdict.WARN
     assert found.verdicts["FAIL"] == 10, "whenever that pod plays the canary"
 
 
 def test_calibration_by_blocks_from_before_the_canary(make_evidence: MakeEvidence) -> None:
     evidence = from_block(make_evidence(blocks=120), 60)
-    found = calibrate(evidence, SCOPE, splits=12)
+    found = calibrate(evidence, SETTINGS, splits=12)
     assert found.method == "blocks"
     assert sum(found.verdicts.values()) == 12
     assert found.verdicts["FAIL"] == 0
 
 
 def test_with_few_pods_and_no_time_before_it_is_not_measured(make_evidence: MakeEvidence) -> None:
-    found = calibrate(with_pods(make_evidence(), {"v1": 5, "v2": 1}), SCOPE)
+    found = calibrate(with_pods(make_evidence(), {"v1": 5, "v2": 1}), SETTINGS)
     assert found.finding.verdict is None
     assert found.finding.key == "canary.calibration.not_measured"
     assert "name 5 pods of the baseline (6 are needed)" in found.finding.statement
     assert found.method == ""
     late = from_block(make_evidence(blocks=80), 29)
-    assert calibrate(late, SCOPE).finding.verdict is None
+    assert calibrate(late, SETTINGS).finding.verdict is None
 
 
 def test_the_smallest_harm_that_could_have_been_shown_is_shown_four_times_in_five(make_evidence: MakeEvidence) -> None:
-    told = judge(make_evidence(), SCOPE).tables["power"].set_index("metric")["smallest"]
+    told = judge(make_evidence()).tables["power"].set_index("metric")["smallest"]
     times = float(told["error rate over the baseline's"])
     assert 1.2 < times < 2
     found = [
-        one(judge(make_evidence(errors=(0.01, 0.01 * times), seed=seed), SCOPE), "ML-CAN-001").verdict
+        finding(judge(make_evidence(errors=(0.01, 0.01 * times), seed=seed)), "ML-CAN-001").verdict
         for seed in range(40)
     ]
     assert 26 <= sum(verdict is Verdict.FAIL for verdict in found) <= 38
 
 
 def test_data_that_can_show_nothing_say_so(make_evidence: MakeEvidence) -> None:
-    found = one(judge(make_evidence(per_block=(4, 1)), SCOPE), "ML-CAN-012")
+    found = finding(judge(make_evidence(per_block=(4, 1))), "ML-CAN-012")
     assert found.verdict is None or found.key == "canary.power.shown"
-    assert judge(make_evidence(per_block=(4, 1)), SCOPE, policy=Policy()).verdict is Verdict.INCONCLUSIVE
+    assert judge(make_evidence(per_block=(4, 1))).verdict is Verdict.INCONCLUSIVE
     assert str(SUBJECT) == found.subject

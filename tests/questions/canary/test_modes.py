@@ -7,19 +7,15 @@ from types import MappingProxyType
 
 import pandas as pd
 import pytest
-from canary_evidence import SCOPE, MakeEvidence
+from canary_evidence import SETTINGS, MakeEvidence, finding, judge
 
 from meshlab.core.evidence import Evidence
-from meshlab.core.results import Finding, Result, Verdict
+from meshlab.core.results import Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.questions.canary import Scope, judge
+from meshlab.questions.canary import CanarySettings
 
-MIRROR = dataclasses.replace(SCOPE, mode="mirror")
-BLUE_GREEN = dataclasses.replace(SCOPE, mode="blue-green")
-
-
-def finding(result: Result, code: str) -> Finding:
-    return next(one for one in result.findings if one.code == code)
+MIRROR = SETTINGS.changed(mode="mirror")
+BLUE_GREEN = SETTINGS.changed(mode="blue-green")
 
 
 def codes(result: Result) -> set[str]:
@@ -73,7 +69,7 @@ def test_live_requests_in_a_mirror_are_said(make_evidence: MakeEvidence) -> None
 
 
 def test_without_its_mode_a_mirror_has_nothing_to_compare(make_evidence: MakeEvidence) -> None:
-    assert judge(mirrored(make_evidence(seed=1, per_block=(1500, 1500))), SCOPE).verdict is not Verdict.FAIL
+    assert judge(mirrored(make_evidence(seed=1, per_block=(1500, 1500)))).verdict is not Verdict.FAIL
 
 
 def test_green_is_compared_with_blue_before_the_switch(make_evidence: MakeEvidence) -> None:
@@ -113,12 +109,12 @@ def test_blue_and_green_that_serve_together_are_compared_moment_by_moment(make_e
 def test_a_version_that_never_served_settles_nothing(make_evidence: MakeEvidence, gone: str) -> None:
     evidence = make_evidence(seed=7)
     kept = {name: f[f["destination_version"] != gone] for name, f in evidence.frames.items()}
-    for scope in (MIRROR, BLUE_GREEN):
-        assert judge(with_frames(evidence, **kept), scope).verdict is Verdict.INCONCLUSIVE
+    for settings in (MIRROR, BLUE_GREEN):
+        assert judge(with_frames(evidence, **kept), settings).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_mode_that_is_none_is_named() -> None:
     with pytest.raises(ParameterError, match=r"mode is 'blue-gren'.*did you mean blue-green"):
-        Scope(service="catalog", mode="blue-gren")
+        CanarySettings(service="catalog", mode="blue-gren")
     with pytest.raises(ParameterError, match=r"mode is 'x'.*canary, blue-green, mirror"):
-        Scope(service="catalog", mode="x")
+        CanarySettings(service="catalog", mode="x")

@@ -9,7 +9,7 @@ import pytest
 
 from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError
-from meshlab.questions.canary import Policy
+from meshlab.questions.canary import CanarySettings
 from meshlab.questions.canary.multiple_testing import failing_metrics, metric_verdict
 
 STAKES = {"errors": 0.5, "latency": 0.25, "slow": 0.25}
@@ -44,15 +44,15 @@ def test_one_metric() -> None:
 
 def test_the_shipped_file_is_the_default() -> None:
     shipped = Path(__file__).parents[3] / "meshlab/questions/canary/policy.toml"
-    assert Policy.read(shipped) == Policy()
+    assert CanarySettings.of(policy_file=str(shipped)).changed(policy_file="") == CanarySettings()
 
 
 def test_a_policy_file_sets_what_it_names(tmp_path: Path) -> None:
     path = tmp_path / "strict.toml"
     path.write_text("alpha = 0.01\nslo_ms = [250, 1000]\n[stakes]\nerrors = 0.6\nlatency = 0.2\n")
-    policy = Policy.read(path, block_s=30)
-    assert (policy.alpha, policy.block_s, policy.slo_ms) == (0.01, 30, (250.0, 1000.0))
-    assert dict(policy.stakes) == {"errors": 0.6, "latency": 0.2, "slow": 0.1, "segments": 0.1}
+    settings = CanarySettings.of(policy_file=str(path), block_s=30, warm_up_s=60)
+    assert (settings.alpha, settings.block_s, settings.edges_ms) == (0.01, 30, (250.0, 1000.0))
+    assert settings.stakes.parts() == {"errors": 0.6, "latency": 0.2, "slow": 0.1, "segments": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_a_policy_file_sets_what_it_names(tmp_path: Path) -> None:
         ("alhpa = 0.01", "did you mean alpha"),
         ("alpha = ", "is no TOML"),
         ("alpha = 2", "at most 0.5"),
-        ("slo_ms = [-1]", "above 0"),
+        ("slo_ms = [-1]", r"slo_ms.* above 0"),
         ("[stakes]\nerrors = 0.9", "add up to 1.2"),
-        ("[stakes]\nerror = 0.9", "give a part of alpha to each"),
+        ("[stakes]\nerror = 0.9", "did you mean errors"),
         ("warm_up_s = -1", "warm_up_s"),
     ],
 )
@@ -71,6 +71,6 @@ def test_a_bad_policy_file_is_said_in_one_sentence(tmp_path: Path, text: str, sa
     path = tmp_path / "bad.toml"
     path.write_text(text)
     with pytest.raises(ParameterError, match=said):
-        Policy.read(path)
+        CanarySettings.of(policy_file=str(path))
     with pytest.raises(ParameterError, match="cannot be read"):
-        Policy.read(tmp_path / "none.toml")
+        CanarySettings.of(policy_file=str(tmp_path / "none.toml"))

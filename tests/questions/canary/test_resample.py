@@ -10,19 +10,19 @@ import pytest
 from canary_resample import resample
 
 from meshlab.core.results import Verdict
-from meshlab.questions.canary import Scope, collect, judge
+from meshlab.questions.canary import Canary, CanarySettings
 from meshlab.telemetry.source import connect
 
 ROOT = Path(__file__).parent.parent.parent.parent
-SCOPE = Scope(service="catalog", baseline="v1", canary="v2")
+SETTINGS = CanarySettings(service="catalog", baseline="v1", canary="v2")
 DRAWS = 500
 
 
 def verdicts(name: str) -> Counter[Verdict]:
     mesh = connect(name, cwd=ROOT)
-    evidence = collect(mesh, mesh.window(), SCOPE)
+    evidence = Canary().collect(mesh, mesh.window(), SETTINGS)
     rng = np.random.default_rng(20260131)
-    return Counter(judge(resample(evidence, rng), SCOPE).verdict for _ in range(DRAWS))
+    return Counter(Canary().answer(resample(evidence, rng), SETTINGS).verdict for _ in range(DRAWS))
 
 
 def test_a_healthy_canary_nearly_always_passes_and_hardly_ever_fails() -> None:
@@ -38,6 +38,6 @@ def test_a_bad_canary_fails() -> None:
 @pytest.mark.parametrize(("name", "verdict"), [("canary-healthy", Verdict.PASS), ("canary-regression", Verdict.FAIL)])
 def test_the_recordings_themselves(name: str, verdict: Verdict) -> None:
     mesh = connect(name, cwd=ROOT)
-    result = judge(collect(mesh, mesh.window(), SCOPE), SCOPE)
+    result = Canary().answer(Canary().collect(mesh, mesh.window(), SETTINGS), SETTINGS)
     assert result.verdict is verdict
     assert result.subject.endswith("/shop/catalog")

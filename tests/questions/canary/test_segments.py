@@ -6,15 +6,10 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from canary_evidence import SCOPE, MakeEvidence, counts_frame
+from canary_evidence import MakeEvidence, counts_frame, finding, judge
 
 from meshlab.core.evidence import Evidence
-from meshlab.core.results import Finding, Result, Verdict
-from meshlab.questions.canary import judge
-
-
-def one(result: Result, code: str) -> Finding:
-    return next(f for f in result.findings if f.code == code)
+from meshlab.core.results import Verdict
 
 
 def called_by(evidence: Evidence, callers: dict[str, tuple[tuple[int, float], tuple[int, float]]]) -> Evidence:
@@ -31,21 +26,21 @@ def called_by(evidence: Evidence, callers: dict[str, tuple[tuple[int, float], tu
 
 def test_one_caller_has_no_parts(make_evidence: MakeEvidence) -> None:
     evidence = called_by(make_evidence(), {"web": ((1690, 0.01), (560, 0.01))})
-    found = one(judge(evidence, SCOPE), "ML-CAN-010")
+    found = finding(judge(evidence), "ML-CAN-010")
     assert (found.verdict, found.required) == (None, False)
 
 
 def test_equal_parts_tell_the_same_story(make_evidence: MakeEvidence) -> None:
     evidence = called_by(make_evidence(), {"web": ((900, 0.01), (300, 0.01)), "app": ((790, 0.02), (260, 0.02))})
-    result = judge(evidence, SCOPE)
-    assert one(result, "ML-CAN-010").verdict is Verdict.PASS
+    result = judge(evidence)
+    assert finding(result, "ML-CAN-010").verdict is Verdict.PASS
     assert result.verdict is Verdict.PASS
     assert result.tables["segments"]["segment"].tolist() == ["all", "app", "web"]
 
 
 def test_a_caller_that_alone_suffers_fails_the_canary(make_evidence: MakeEvidence) -> None:
     callers = {"web": ((1600, 0.01), (530, 0.01)), "app": ((90, 0.01), (30, 0.15))}
-    found = one(judge(called_by(make_evidence(), callers), SCOPE), "ML-CAN-010")
+    found = finding(judge(called_by(make_evidence(), callers)), "ML-CAN-010")
     assert found.verdict is Verdict.FAIL
     assert found.key == "canary.segments.fail"
     assert "For caller app v2 fails 1" in found.statement
@@ -54,22 +49,22 @@ def test_a_caller_that_alone_suffers_fails_the_canary(make_evidence: MakeEvidenc
 def test_simpsons_paradox_never_passes(make_evidence: MakeEvidence) -> None:
     """The canary gets the easy caller and fails more often for each: all together it looks better."""
     callers = {"easy": ((200, 0.002), (500, 0.010)), "hard": ((1500, 0.03), (60, 0.045))}
-    result = judge(called_by(make_evidence(), callers), SCOPE)
-    assert one(result, "ML-CAN-001").value < 0  # type: ignore[operator]
+    result = judge(called_by(make_evidence(), callers))
+    assert finding(result, "ML-CAN-001").value < 0  # type: ignore[operator]
     assert result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
-    assert one(result, "ML-CAN-010").verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
+    assert finding(result, "ML-CAN-010").verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
 def test_another_mix_alone_is_a_warning(make_evidence: MakeEvidence) -> None:
     callers = {"easy": ((400, 0.01), (400, 0.01)), "hard": ((1300, 0.01), (160, 0.01))}
-    result = judge(called_by(make_evidence(), callers), SCOPE)
-    found = one(result, "ML-CAN-010")
+    result = judge(called_by(make_evidence(), callers))
+    found = finding(result, "ML-CAN-010")
     assert (found.verdict, found.required) == (Verdict.WARN, False)
     assert found.key == "canary.segments.mix"
 
 
 def test_many_callers_come_together(make_evidence: MakeEvidence) -> None:
     callers = {f"caller{n:02}": ((100, 0.01), (40, 0.01)) for n in range(20)}
-    parts = judge(called_by(make_evidence(), callers), SCOPE).tables["segments"]
+    parts = judge(called_by(make_evidence(), callers)).tables["segments"]
     assert len(parts) == 14
     assert "(others)" in set(parts["segment"])

@@ -6,15 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from canary_evidence import EDGES, SCOPE, MakeEvidence, bucket_frame
+from canary_evidence import EDGES, MakeEvidence, bucket_frame, finding, judge
 
 from meshlab.core.evidence import Evidence
-from meshlab.core.results import Finding, Result, Verdict
-from meshlab.questions.canary import Policy, judge
-
-
-def one(result: Result, code: str) -> Finding:
-    return next(f for f in result.findings if f.code == code)
+from meshlab.core.results import Verdict
 
 
 def with_tail(evidence: Evidence, share: float, seed: int = 3, per_block: int = 560, blocks: int = 40) -> Evidence:
@@ -28,9 +23,9 @@ def with_tail(evidence: Evidence, share: float, seed: int = 3, per_block: int = 
 
 
 def test_a_worse_tail_fails_although_the_middle_is_the_same(make_evidence: MakeEvidence) -> None:
-    result = judge(with_tail(make_evidence(), 0.04), SCOPE)
-    assert one(result, "ML-CAN-002").verdict is not Verdict.FAIL
-    tail = one(result, "ML-CAN-008")
+    result = judge(with_tail(make_evidence(), 0.04))
+    assert finding(result, "ML-CAN-002").verdict is not Verdict.FAIL
+    tail = finding(result, "ML-CAN-008")
     assert tail.verdict is Verdict.FAIL
     assert tail.interval is not None
     assert tail.interval[0] < tail.value < tail.interval[1]  # type: ignore[operator]
@@ -39,31 +34,31 @@ def test_a_worse_tail_fails_although_the_middle_is_the_same(make_evidence: MakeE
 
 
 def test_the_same_tail_passes_at_every_edge(make_evidence: MakeEvidence) -> None:
-    found = one(judge(with_tail(make_evidence(), 0.0), SCOPE), "ML-CAN-008")
+    found = finding(judge(with_tail(make_evidence(), 0.0)), "ML-CAN-008")
     assert found.verdict is Verdict.PASS
     assert found.key == "canary.slow.pass"
 
 
 def test_little_traffic_settles_nothing(make_evidence: MakeEvidence) -> None:
-    found = one(judge(with_tail(make_evidence(), 0.0, per_block=3), SCOPE), "ML-CAN-008")
+    found = finding(judge(with_tail(make_evidence(), 0.0, per_block=3)), "ML-CAN-008")
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.action
 
 
 def test_an_objective_between_edges_is_judged_at_the_next_edge_and_says_so(make_evidence: MakeEvidence) -> None:
-    result = judge(with_tail(make_evidence(), 0.04), SCOPE, policy=Policy(slo_ms=(80.0,)))
+    result = judge(with_tail(make_evidence(), 0.04), slo_ms=(80.0,))
     edges = result.tables["latency_edges"]
     assert edges.loc[edges["guarded"], "edge_ms"].tolist() == [100.0]
-    assert "100 ms stands for 80 ms" in one(result, "ML-CAN-008").statement
-    exact = judge(with_tail(make_evidence(), 0.04), SCOPE, policy=Policy(slo_ms=(100.0,)))
-    assert "stands for" not in one(exact, "ML-CAN-008").statement
+    assert "100 ms stands for 80 ms" in finding(result, "ML-CAN-008").statement
+    exact = judge(with_tail(make_evidence(), 0.04), slo_ms=(100.0,))
+    assert "stands for" not in finding(exact, "ML-CAN-008").statement
 
 
 def test_the_first_edge_that_nobody_reaches_speaks_for_those_above(make_evidence: MakeEvidence) -> None:
     evidence = make_evidence()
     latency = evidence.frames["latency"]
     quick = {v: np.tile([0, 0, 300, 260, 0, 0, 0], (40, 1)) for v in ("v1", "v2")}
-    result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "latency": bucket_frame(quick)}), SCOPE)
+    result = judge(dataclasses.replace(evidence, frames={**evidence.frames, "latency": bucket_frame(quick)}))
     edges = result.tables["latency_edges"]
     assert latency is not evidence.frames["source"]
     assert edges.loc[edges["guarded"], "edge_ms"].tolist() == [25.0, 50.0]
@@ -80,4 +75,4 @@ def test_slow_requests_in_bursts_need_the_blocks_to_agree(make_evidence: MakeEvi
     calm[:, 3] = 1680
     evidence = make_evidence()
     frames = {**evidence.frames, "latency": bucket_frame({"v1": calm, "v2": burst})}
-    assert one(judge(dataclasses.replace(evidence, frames=frames), SCOPE), "ML-CAN-008").verdict is not Verdict.FAIL
+    assert finding(judge(dataclasses.replace(evidence, frames=frames)), "ML-CAN-008").verdict is not Verdict.FAIL

@@ -9,15 +9,12 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.evidence import Evidence
-from meshlab.questions.canary.arms import Floats, arm_frames
+from meshlab.questions.canary.arms import Floats
+from meshlab.questions.canary.comparable import comparable
 from meshlab.questions.canary.durations import durations
-from meshlab.questions.canary.judge import case_of
 from meshlab.questions.canary.kayenta.metric import MetricResult, judge_metric
-from meshlab.questions.canary.modes import aligned
-from meshlab.questions.canary.outcomes import outcomes
-from meshlab.questions.canary.scope import Mode, Scope
-from meshlab.questions.canary.settings import Policy
-from meshlab.questions.canary.warm_up import warmed_up
+from meshlab.questions.canary.question import Canary
+from meshlab.questions.canary.settings import CanarySettings
 
 __all__ = ["compare_with_kayenta"]
 
@@ -31,15 +28,14 @@ _COARSE: Final = 1e-3
 _COLUMNS: Final = ["metric", "classification", "ratio", "lower", "upper", "points", "caution"]
 
 
-def compare_with_kayenta(evidence: Evidence, scope: Scope, *, policy: Policy | None = None) -> pd.DataFrame:
+def compare_with_kayenta(evidence: Evidence, settings: CanarySettings) -> pd.DataFrame:
     """Kayenta's classification of the error rate and of the mean duration, block by block, at its own settings.
 
     Parameters
     ----------
     evidence : Evidence
         What `meshlab.questions.canary.collect` returned, for one service.
-    scope : Scope
-    policy : Policy, optional
+    settings : CanarySettings
         Sets the length of the blocks and of the warm-up.
 
     Returns
@@ -48,15 +44,8 @@ def compare_with_kayenta(evidence: Evidence, scope: Scope, *, policy: Policy | N
         ``metric, classification, ratio, lower, upper`` (of the location shift, in the metric's unit), ``points`` and
         ``caution``: what of its behaviour to know here; empty where nothing.
     """
-    case = case_of(evidence, scope, policy)
-    settings, window = case.settings, evidence.window
-    possible = (window.end_ms - window.start_ms) // settings.block_ms
-    measured = arm_frames(evidence.frames, case.subject, case.arms.baseline, case.arms.canary)
-    frames = warmed_up(aligned(measured, case.mode, possible, settings.block_ms), case.mode, settings).frames
-    counted = outcomes(frames["source"], possible)
-    if not sum(counted.requests) or case.mode is Mode.MIRROR:
-        counted = outcomes(frames["destination"], possible)
-    blocks, times = counted.blocks, durations(frames["latency"])
+    data = comparable(Canary().case_of(evidence, settings))
+    blocks, times = data.counted.blocks, durations(data.warm.frames["latency"])
     with np.errstate(invalid="ignore", divide="ignore"):
         errors = 100 * blocks.events_b / blocks.total_b, 100 * blocks.events_c / blocks.total_c
         means = [_mean(times.edges, counts) for counts in (times.baseline, times.canary)]

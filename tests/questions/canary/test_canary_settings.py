@@ -1,22 +1,26 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+from canary_evidence import MakeEvidence
 
 from meshlab.errors import ParameterError
-from meshlab.questions.canary import Policy, Scope
+from meshlab.questions.canary import Canary, CanarySettings
 
 
 def test_a_version_that_papermill_turned_into_a_number_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"canary is the float 1\.1.*-r canary"):
-        Scope(service="catalog", baseline="1.9", canary=1.10)  # type: ignore[arg-type]
+        CanarySettings(service="catalog", baseline="1.9", canary=1.10)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     "words", [{"service": ""}, {"baseline": "v2"}, {"canary": ""}], ids=["no service", "same arms", "no canary"]
 )
-def test_incomplete_scopes_are_refused(words: dict[str, str]) -> None:
+def test_incomplete_settings_are_refused(make_evidence: MakeEvidence, words: dict[str, str]) -> None:
+    evidence = dataclasses.replace(make_evidence(), subjects=())
     with pytest.raises(ParameterError):
-        Scope(**{"service": "catalog", "baseline": "v1", "canary": "v2", **words})
+        Canary().answer(evidence, CanarySettings(**{"service": "catalog", "baseline": "v1", "canary": "v2", **words}))
 
 
 @pytest.mark.parametrize(
@@ -35,4 +39,4 @@ def test_incomplete_scopes_are_refused(words: dict[str, str]) -> None:
 )
 def test_settings_outside_their_range_are_refused(setting: dict[str, float]) -> None:
     with pytest.raises(ParameterError, match=next(iter(setting))):
-        Policy(**setting)  # type: ignore[arg-type]
+        CanarySettings(**setting)  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""What the canary question asks the mesh: requests first, durations of the arms that these show after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import pandas as pd
+
+from meshlab.core.subject import IDENTITY
+from meshlab.questions.base import Asking, Need
+from meshlab.questions.canary.arm_selection import DIMENSIONS, VERSION, ArmSelection
+from meshlab.questions.canary.segments import SEGMENTS
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.mesh import Answer
+
+__all__ = ["COUNTS", "DURATIONS", "by_arm"]
+
+_OUTCOME: Final = ("code", "grpc_status", "flags")
+_POD: Final = ("destination_instance",)
+
+
+def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Answer]:
+    def ask(asking: Asking) -> Answer:
+        # Of all services at once only versions are asked for.
+        dimensions = dict.fromkeys((*IDENTITY, *(DIMENSIONS if asking.subject else (VERSION,))))
+        by = (*dimensions, *SEGMENTS, *more, *_OUTCOME)
+        return asking.mesh.request_counts(asking.window, by, asking.where, reporter=reporter, block_ms=asking.block_ms)
+
+    return ask
+
+
+def _durations(asking: Asking) -> Answer:
+    """Durations at the destination, or at the source where the destination has none of the arms."""
+    arms: ArmSelection | None = asking.facts.get("arms")
+    dimension = arms.dimension if arms else VERSION
+
+    def buckets(reporter: Reporter, *more: str) -> Answer:
+        by = tuple(dict.fromkeys((*IDENTITY, dimension, *more)))
+        return asking.mesh.latency_buckets(asking.window, by, asking.where, reporter=reporter, block_ms=asking.block_ms)
+
+    def has_arms(answer: Answer) -> bool:
+        return bool(answer.frame[dimension].isin(arms.names).any()) if arms else not answer.frame.empty
+
+    answer = buckets(Reporter.DESTINATION, *_POD)
+    if not has_arms(answer) and has_arms(other := buckets(Reporter.SOURCE)):
+        asking.facts["latency_reporter"] = "source"
+        return other
+    return answer
+
+
+def _restarts(asking: Asking) -> Answer:
+    by = (*IDENTITY, *_POD)
+    return asking.mesh.restarts(asking.window, by, asking.where, reporter=Reporter.DESTINATION)
+
+
+COUNTS: Final[Mapping[str, Need]] = {
+    "source": Need(ask=_counts(Reporter.SOURCE), what="requests as the source's proxies count them", remedy="source"),
+    "destination": Need(
+        ask=_counts(Reporter.DESTINATION, *_POD),
+        what="requests as the destination's proxies count them",
+        remedy="destination",
+    ),
+}
+DURATIONS: Final[Mapping[str, Need]] = {
+    "latency": Need(ask=_durations, what="request durations of the destination's proxies", remedy="latency"),
+    "restarts": Need(ask=_restarts),
+}
+
+
+def by_arm(frame: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """Counts by service and ``arm``, without the other dimensions that might have told arms apart."""
+    keys = [c for c in frame.columns if c not in (*DIMENSIONS, "count") or c in (*IDENTITY, dimension)]
+    if len(keys) < len(frame.columns) - 1:
+        frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
+    frame.insert(len(IDENTITY), "arm", frame[dimension])
+    return frame

@@ -1,0 +1,226 @@
+"""The canary question: how it is asked, and what is judged in which order."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+import pandas as pd
+
+from meshlab.core.evidence import Missing
+from meshlab.core.readiness import Readiness, State
+from meshlab.core.results import Finding, Verdict, overall
+from meshlab.core.sanitize import plain
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
+from meshlab.errors import ParameterError
+from meshlab.questions.base import Action, Asking, Case, Need, Question
+from meshlab.questions.canary import arm_selection, plot
+from meshlab.questions.canary.arm_selection import DIMENSIONS, VERSION, ArmSelection, arms_of
+from meshlab.questions.canary.bayesian import beliefs
+from meshlab.questions.canary.candidates import candidates
+from meshlab.questions.canary.comparable import comparable
+from meshlab.questions.canary.durations import durations
+from meshlab.questions.canary.error_rate import burst_finding, error_finding, error_rate
+from meshlab.questions.canary.headline import decisive, headline
+from meshlab.questions.canary.latency import latency, latency_finding
+from meshlab.questions.canary.modes import mode_finding
+from meshlab.questions.canary.multiple_testing import failing_metrics
+from meshlab.questions.canary.needs import COUNTS, DURATIONS, by_arm
+from meshlab.questions.canary.outcomes import arm_table, code_table
+from meshlab.questions.canary.pods import pods, pods_finding
+from meshlab.questions.canary.power import power, power_finding
+from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
+from meshlab.questions.canary.segments import segment_finding, segments
+from meshlab.questions.canary.settings import CanarySettings, Mode
+from meshlab.questions.canary.slow import slow, slow_finding
+from meshlab.questions.canary.tables import TABLES
+from meshlab.telemetry.mesh import Mesh
+
+__all__ = ["Canary", "Facts"]
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What was found out while asking.
+
+    Parameters
+    ----------
+    arms : ArmSelection or None
+        Which arms are compared; None where all services were asked about.
+    latency_reporter : str
+        The side at which durations were counted.
+    """
+
+    arms: ArmSelection | None = None
+    latency_reporter: str = "destination"
+
+
+class Canary(Question):
+    """Is the canary good?"""
+
+    name, prefix = "canary", "ML-CAN"
+    Settings = CanarySettings
+    needs: ClassVar[Mapping[str, Need]] = {**COUNTS, **DURATIONS}
+    tables = TABLES
+    figures = (plot.error_difference, plot.error_evidence, plot.latency_over_time, plot.latency_by_edge)
+    examples: ClassVar[Mapping[str, Any]] = {
+        "source": "canary-regression",
+        "service": "catalog",
+        "baseline": "v1",
+        "canary": "v2",
+    }
+
+    def subject(self, mesh: Mesh, window: Window, settings: CanarySettings) -> Subject | None:
+        """The service that is named, together with the services that may be its arms."""
+        if not settings.service:
+            return None
+        try:
+            subject = mesh.find(settings.service, window, settings.namespace)
+        except ParameterError:
+            # Two services may be arms of something that is no service itself.
+            if settings.arm_by != "service" or not settings.baseline:
+                raise
+            arms = (settings.baseline, settings.canary)
+            first, second = (mesh.find(arm, window, settings.namespace) for arm in arms)
+            if (first.cluster, first.namespace) != (second.cluster, second.namespace):
+                raise
+            return dataclasses.replace(first, service=settings.service, spans=(*first.services, *second.services))
+        return mesh.kin(subject, arm_selection.related_services(settings, subject), window)
+
+    def settings_of_all(self, **values: Any) -> CanarySettings:
+        """Settings of a sweep, which compares versions."""
+        if values.get("arm_by") not in (None, "", "version"):
+            raise ParameterError(f"arm_by is {values['arm_by']!r}, and a sweep compares versions", "leave it out")
+        settings: CanarySettings = super().settings_of_all(**values)
+        return settings
+
+    def stages(self, asking: Asking) -> Iterator[Mapping[str, Need]]:
+        """Requests, then durations: these are asked by what tells the arms apart, which the requests may show."""
+        subject, settings, mesh = asking.subject, asking.settings, asking.mesh
+        if subject and settings.baseline:
+            labels = mesh.seen(subject, asking.window, DIMENSIONS)
+            asking.facts["arms"] = arm_selection.named_arms(labels, settings, subject, mesh.source)
+        yield COUNTS
+        if subject and not settings.baseline:
+            counts = [asking.frame(name) for name in COUNTS]
+            asking.facts["arms"] = arm_selection.find_arms(counts, settings.arm_by, subject, mesh.source)
+        yield DURATIONS
+
+    def frames(self, asking: Asking) -> dict[str, pd.DataFrame]:
+        """Requests and durations by arm, restarts by pod."""
+        arms: ArmSelection | None = asking.facts.get("arms")
+        dimension = arms.dimension if arms else VERSION
+        frames = super().frames(asking)
+        return {name: frame if name == "restarts" else by_arm(frame, dimension) for name, frame in frames.items()}
+
+    def facts(self, asking: Asking) -> Facts:
+        """The arms, and where durations were counted."""
+        return Facts(**asking.facts)
+
+    def cases(self, evidence: Any, settings: CanarySettings) -> Iterator[Case]:
+        """Services that serve two versions: those that are named, else those found.
+
+        A service with one version has no canary, so nothing is measured. One with two of which the baseline cannot be
+        told has a canary that nobody judges: that is inconclusive.
+        """
+        for case in super().cases(evidence, settings):
+            assert case.subject is not None
+            counted = [case.frame(side) for side in COUNTS]
+            served = {str(arm) for side in counted for arm in side.loc[side["count"] > 0, "arm"]} - {""}
+            absent = sorted({settings.baseline, settings.canary} - served - {""})
+            arms = ArmSelection("version", VERSION, settings.baseline, settings.canary, "as named")
+            if absent:
+                case.unjudged = f"There is no version {' and no '.join(map(plain, absent))} in this window."
+            elif not settings.baseline and len(served) < 2:
+                only = f"Only version {plain(next(iter(served)))} serves" if served else "No request has a version"
+                case.unjudged = f"{only}, so there is no canary."
+            elif not settings.baseline:
+                try:
+                    arms = arm_selection.find_arms(counted, "version", case.subject, evidence.source)
+                except ParameterError as error:
+                    case.unjudged, case.due = f"{error}.", True
+            case.evidence = dataclasses.replace(case.evidence, facts=msgspec.structs.replace(evidence.facts, arms=arms))
+            yield case
+
+    def judge(self, case: Case) -> Iterator[Finding]:
+        """Compare errors, latency, slow requests and parts of the traffic, after whether they can be compared.
+
+        Errors are counted at the source reporter (every request once, retries and timeouts as the caller met them),
+        durations at the destination reporter; where a side does not tell the arms apart, the other counts. FAIL and
+        PASS hold at every look: the same window may be judged again and again while it grows, with at most `alpha`
+        false alarms in all.
+        """
+        settings, data = case.settings, comparable(case)
+        counted, side, sides = data.counted, data.side, data.sides
+        rate = error_rate(counted, settings)
+        times = durations(data.warm.frames["latency"])
+        latency_result, slow_result = latency(times, settings), slow(times, settings)
+        parts = segments(data.warm.frames[side], data.warm.possible, settings)
+        evidence = {"errors": rate.log_worse, "latency": latency_result.log_worse, "slow": slow_result.log_worse}
+        if len(parts.parts):
+            # What is not measured has no stake: the others share it.
+            evidence["segments"] = parts.log_worse
+        failing = failing_metrics(evidence, settings.stakes.parts(), settings.alpha)
+        segment_table, mix_table = parts.with_all(rate, counted.requests)
+        case.tables.update(
+            arms=arm_table(sides, arms_of(case)),
+            codes=code_table(data.warm.frames[side]),
+            error_looks=rate.looks,
+            error_beliefs=beliefs(counted, rate.phi, settings),
+            latency_looks=latency_result.looks,
+            latency_edges=slow_result.edges,
+            latency_quantiles=latency_result.quantiles,
+            segments=segment_table,
+            mixes=mix_table,
+            pods=pods(case, data.frames["destination"], case.frame("restarts")),
+            power=power(counted, latency_result, rate.phi, settings),
+        )
+        yield error_finding(case, rate, counted, side, failing="errors" in failing)
+        yield latency_finding(case, latency_result, slow_result, failing="latency" in failing)
+        yield slow_finding(case, slow_result, failing="slow" in failing)
+        yield segment_finding(case, parts, rate, side, failing="segments" in failing)
+        yield coverage_finding(case, counted)
+        if settings.mode is Mode.CANARY:
+            yield split_finding(case, counted)
+        if settings.mode is not Mode.MIRROR:
+            yield reporters_finding(case, sides["source"], sides["destination"])
+        yield burst_finding(case, rate)
+        yield pods_finding(case, case.tables["pods"], data.warm)
+        yield power_finding(case, case.tables["power"])
+        yield from mode_finding(case, data.aligned, sides["source"], sides["destination"])
+
+    def verdict(self, findings: Sequence[Finding], case: Case) -> Verdict:
+        """A wrong split settles nothing, not even a failure: the arms are not comparable."""
+        if any(f.code == "ML-CAN-004" and f.verdict is Verdict.INCONCLUSIVE for f in findings):
+            return Verdict.INCONCLUSIVE
+        return overall(findings)
+
+    def headline(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
+        """What to do, and the number that says why."""
+        return case.unjudged or headline(verdict, findings, case)
+
+    def action(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> Action | str:
+        """What the finding that decides says."""
+        return decisive(verdict, findings).action if verdict is not Verdict.PASS else ""
+
+    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
+        """Look for services that serve two versions at once, the busiest first: four small queries or so."""
+        table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
+        if table.empty:
+            return Readiness(State.LACKING, "no requests were counted", (Missing("requests", remedies["destination"]),))
+        found = next(candidates(table), None)
+        subject = found.subject if found else Subject(*table.iloc[0][list(IDENTITY)])
+        if not mesh.has_durations(window, subject):
+            lack = (Missing("request durations", mesh.remedy("latency")),)
+            return Readiness(State.LACKING, f"the requests of {plain(subject)} have no durations", lack)
+        place = {"service": subject.service, **({"namespace": subject.namespace} if subject.namespace else {})}
+        if found:
+            arms = {"baseline": found.baseline, "canary": found.canary}
+            return Readiness(State.READY, found.reason, parameters={**place, **arms})
+        return Readiness(
+            State.WAITING,
+            "no service serves two versions, workloads or revisions now: ask while a canary runs, with its names",
+            parameters={**place, "baseline": "v1", "canary": "v2"},
+        )
