@@ -254,6 +254,10 @@ class Counts:
             mask &= (self.labels[word] == value).to_numpy(np.bool_)
         return self if mask.all() else self._taken(np.flatnonzero(mask))
 
+    def nothing(self) -> Counts:
+        """None of the groups; words, grid and query stay."""
+        return self._taken(np.empty(0, np.intp))
+
     def split(self, words: Sequence[str]) -> dict[tuple[str, ...], Counts]:
         """The groups that have some words in common, by the words' values, sorted; all words stay."""
         number, found = group_rows(self.labels[list(words)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.series import Query
 from meshlab.core.subject import Subject
 from meshlab.core.window import Window
@@ -38,7 +39,9 @@ class Evidence:
     Parameters
     ----------
     frames : mapping of str to DataFrame
-        By name; a missing row is a missing point, never a zero.
+        What was scraped or looked up, by name; a missing row is a missing point, never a zero.
+    counts : mapping of str to Counts
+        What was counted in blocks of time, by name.
     window : Window
         The span asked about.
     subjects : tuple of Subject
@@ -69,6 +72,7 @@ class Evidence:
     block_ms: int = 0
     facts: Any = None
     documents: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Counts] = field(default_factory=dict)
     chosen: object = None
 
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.results import Action, Finding, Verdict
 from meshlab.core.subject import Subject
@@ -53,9 +54,15 @@ class Case:
         return f"namespace {namespace}" if namespace else "mesh"
 
     def frame(self, name: str) -> pd.DataFrame:
-        """A frame of the evidence; an empty one where it was not asked for."""
-        found = self.evidence.frames.get(name)
-        return pd.DataFrame() if found is None else found
+        """A frame of the evidence (counts as their long frame); an empty one where it was not asked for."""
+        if name in self.evidence.counts:
+            return self.evidence.counts[name].frame
+        frame = self.evidence.frames.get(name)
+        return pd.DataFrame() if frame is None else frame
+
+    def counts(self, name: str) -> Counts:
+        """Counts of the evidence, by the need's name."""
+        return self.evidence.counts[name]
 
     def query(self, name: str) -> str:
         """The PromQL behind a frame; empty where there is none."""
@@ -109,7 +116,7 @@ class Case:
             subject=str(subject or self.about),
             statement=statement,
             required=required,
-            query=self.query(query) or ("" if query in self.evidence.frames else query),
+            query=self.evidence.queries[query].promql if query in self.evidence.queries else query,
             action=action,
             **numbers,
         )

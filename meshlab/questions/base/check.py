@@ -56,7 +56,7 @@ def check_question(question: Question, source: str | Path, *, cwd: Path | None =
     if question.subject_kind == "mesh":
         whole = question.case(evidence, settings)
         _check_result(question, whole, question.answer(evidence, settings))
-    for case in judged[:1] or [question.case(evidence, settings)]:
+    for case in judged[:1] or ([question.case(evidence, settings)] if question.subject_kind == "mesh" else []):
         _check_nothing(question, case)
     return results
 
@@ -117,4 +117,8 @@ def _check_nothing(question: Question, case: Case) -> None:
 
 
 def _emptied(evidence: Evidence) -> Evidence:
-    return dataclasses.replace(evidence, frames={name: frame.iloc[:0] for name, frame in evidence.frames.items()})
+    return dataclasses.replace(
+        evidence,
+        frames={name: frame.iloc[:0] for name, frame in evidence.frames.items()},
+        counts={name: part.nothing() for name, part in evidence.counts.items()},
+    )

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.readiness import Readiness, State
 from meshlab.core.results import Action, Finding, Result, Verdict, overall
@@ -112,8 +113,8 @@ class Question:
         return {}
 
     def frames(self, asking: Asking) -> dict[str, pd.DataFrame]:
-        """The evidence's frames, from the answers."""
-        return {name: answer.frame for name, answer in asking.answers.items()}
+        """The evidence's frames, from the answers that are none in blocks: these stay counts unless they stand here."""
+        return {name: answer.frame for name, answer in asking.answers.items() if not isinstance(answer, Counts)}
 
     def cases(self, evidence: Evidence, settings: Any) -> Iterator[Case]:
         """Whom to judge, where everybody was asked about: each called service with its own part, sorted by name.
@@ -121,18 +122,26 @@ class Question:
         Frames that do not speak of services (autoscalers, pods) are left whole: only a question knows what is whose.
         """
         keys = list(IDENTITY)
+        counts = {n: part.split(keys) for n, part in evidence.counts.items() if set(keys) <= set(part.words)}
         own = {name: frame for name, frame in evidence.frames.items() if set(keys) <= set(frame.columns)}
         rows: dict[str, dict[Any, Any]] = {
             name: dict(frame.groupby(keys, sort=False, observed=True).indices) if len(frame) else {}
             for name, frame in own.items()
         }
-        for key in sorted({key for places in rows.values() for key in places}):
+        for key in sorted({key for places in (*rows.values(), *counts.values()) for key in places}):
             cluster, place, service = map(str, key)
             subject = Subject(cluster, place, service)
             if getattr(settings, "namespace", "") not in ("", subject.namespace):
                 continue
             cut = {name: frame.iloc[rows[name].get(key, [])].reset_index(drop=True) for name, frame in own.items()}
-            yield self.case(replace(evidence, frames={**evidence.frames, **cut}, subjects=(subject,)), settings)
+            part = {n: groups.get(key, evidence.counts[n].nothing()) for n, groups in counts.items()}
+            own_part = replace(
+                evidence,
+                frames={**evidence.frames, **cut},
+                counts={**evidence.counts, **part},
+                subjects=(subject,),
+            )
+            yield self.case(own_part, settings)
 
     def verdict(self, findings: Sequence[Finding], case: Case) -> Verdict:
         """What the findings say together."""
@@ -229,14 +238,17 @@ class Question:
                     asked[name] = need
                     asking.answers[name] = need.answer(asking)
         frames = self.frames(asking)
+        counts = {n: a for n, a in asking.answers.items() if isinstance(a, Counts) and n not in frames}
+        empty = {n for n in asked if (counts[n].empty if n in counts else frames[n].empty)}
         return Evidence(
             frames=frames,
+            counts=counts,
             window=window,
             subjects=(subject,) if subject else (),
             source=f"{mesh.source} ({mesh.name})",
             block_ms=asking.block_ms,
             queries={name: answer.query for name, answer in asking.answers.items()},
-            missing={n: need.missing(mesh) for n, need in asked.items() if need.what and frames[n].empty},
+            missing={n: need.missing(mesh) for n, need in asked.items() if need.what and n in empty},
             facts=self.facts(asking),
             documents=documents,
         )
@@ -323,7 +335,8 @@ class Question:
         if case.unjudged:
             yield case.finding(UNANSWERED, "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
             return
-        required = {name: need for name, need in self.needs.items() if need.required and name in case.evidence.frames}
+        asked = {*case.evidence.frames, *case.evidence.counts}
+        required = {name: need for name, need in self.needs.items() if need.required and name in asked}
         for name in self._lacking(required, {name for name in required if case.frame(name).empty}):
             need, lack = required[name], case.missing(name)
             yield case.finding(

@@ -7,6 +7,7 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.subject import IDENTITY
 from meshlab.questions.base import Asking, Need
 from meshlab.questions.canary.arm_selection import DIMENSIONS, VERSION, ArmSelection
@@ -20,8 +21,8 @@ _OUTCOME: Final = ("code", "grpc_status", "flags")
 _POD: Final = ("destination_instance",)
 
 
-def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Answer]:
-    def ask(asking: Asking) -> Answer:
+def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Counts]:
+    def ask(asking: Asking) -> Counts:
         # Of all services at once only versions are asked for.
         dimensions = dict.fromkeys((*IDENTITY, *(DIMENSIONS if asking.subject else (VERSION,))))
         by = (*dimensions, *SEGMENTS, *more, *_OUTCOME)
@@ -30,16 +31,16 @@ def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Answer]:
     return ask
 
 
-def _durations(asking: Asking) -> Answer:
+def _durations(asking: Asking) -> Counts:
     """Durations at the destination, or at the source where the destination has none of the arms."""
     arms: ArmSelection | None = asking.facts.get("arms")
     dimension = arms.dimension if arms else VERSION
 
-    def buckets(reporter: Reporter, *more: str) -> Answer:
+    def buckets(reporter: Reporter, *more: str) -> Counts:
         by = tuple(dict.fromkeys((*IDENTITY, dimension, *more)))
         return asking.mesh.latency_buckets(asking.window, by, asking.where, reporter=reporter, block_ms=asking.block_ms)
 
-    def has_arms(answer: Answer) -> bool:
+    def has_arms(answer: Counts) -> bool:
         return bool(answer.frame[dimension].isin(arms.names).any()) if arms else not answer.frame.empty
 
     answer = buckets(Reporter.DESTINATION, *_POD)

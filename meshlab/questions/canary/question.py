@@ -87,7 +87,7 @@ class Canary(Question):
             if (first.cluster, first.namespace) != (second.cluster, second.namespace):
                 raise
             return dataclasses.replace(first, service=settings.service, spans=(*first.services, *second.services))
-        return mesh.kin(subject, arm_selection.related_services(settings, subject), window)
+        return mesh.with_related_services(subject, arm_selection.related_services(settings, subject), window)
 
     def settings_of_all(self, **values: Any) -> CanarySettings:
         """Settings of a sweep, which compares versions."""
@@ -100,7 +100,7 @@ class Canary(Question):
         """Requests, then durations: these are asked by what tells the arms apart, which the requests may show."""
         subject, settings, mesh = asking.subject, asking.settings, asking.mesh
         if subject and settings.baseline:
-            labels = mesh.seen(subject, asking.window, DIMENSIONS)
+            labels = mesh.combinations(subject, asking.window, DIMENSIONS)
             asking.facts["arms"] = arm_selection.named_arms(labels, settings, subject, mesh.source)
         yield COUNTS
         if subject and not settings.baseline:
@@ -112,8 +112,10 @@ class Canary(Question):
         """Requests and durations by arm, restarts by pod."""
         arms: ArmSelection | None = asking.facts.get("arms")
         dimension = arms.dimension if arms else VERSION
-        frames = super().frames(asking)
-        return {name: frame if name == "restarts" else by_arm(frame, dimension) for name, frame in frames.items()}
+        return {
+            name: answer.frame if name == "restarts" else by_arm(answer.frame, dimension)
+            for name, answer in asking.answers.items()
+        }
 
     def facts(self, asking: Asking) -> Facts:
         """The arms, and where durations were counted."""
@@ -209,7 +211,9 @@ class Canary(Question):
         """Look for services that serve two versions at once, the busiest first: four small queries or so."""
         table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
         if table.empty:
-            return Readiness(State.LACKING, "no requests were counted", (Missing("requests", remedies["destination"]),))
+            return Readiness(
+                State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),)
+            )
         found = next(candidates(table), None)
         subject = found.subject if found else Subject(*table.iloc[0][list(IDENTITY)])
         if not mesh.has_durations(window, subject):

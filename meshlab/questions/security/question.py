@@ -81,6 +81,10 @@ class Security(Question):
         """When the mesh renews certificates."""
         return Facts(min(dialect.renew_after for dialect in asking.mesh.dialects))
 
+    def frames(self, asking: Asking) -> dict[str, pd.DataFrame]:
+        """All answers, counts as their long frames."""
+        return {name: answer.frame for name, answer in asking.answers.items()}
+
     def documents(self, settings: SecuritySettings) -> Mapping[str, object]:
         """``policies`` (those in force) and ``earlier`` (the verdicts of an earlier result), where they are given."""
         made: dict[str, object] = {}
