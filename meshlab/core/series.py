@@ -108,7 +108,7 @@ class SeriesSet:
     @property
     def starts(self) -> NDArray[np.int64]:
         """Where each series begins in the columns, plus the end; shape (series + 1,)."""
-        return np.searchsorted(self.sid, np.arange(len(self.labels) + 1), side="left").astype(np.int64)
+        return np.searchsorted(self.sid, np.arange(len(self.labels) + 1, dtype=np.int32), side="left").astype(np.int64)
 
     def tidy(self) -> pd.DataFrame:
         """The long frame: one row a sample.

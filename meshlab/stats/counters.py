@@ -26,7 +26,7 @@ def first_scrapes(sid: NDArray[np.int32], time_ms: NDArray[np.int64], target: ND
     """
     if not len(target):
         return np.empty(0, np.int64)
-    first = np.flatnonzero(np.r_[True, sid[1:] != sid[:-1]][: len(sid)])
+    first = np.r_[0, np.flatnonzero(sid[1:] != sid[:-1]) + 1][: len(sid)]
     earliest = np.full(int(target.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(earliest, target[sid[first]], time_ms[first])
     return earliest[target]

@@ -16,7 +16,7 @@ from meshlab.stats.counters import first_scrapes, increments
 
 __all__ = ["increase", "increase_by_block"]
 
-_CHUNK: Final = 32_768
+_CHUNK: Final = 16_384
 """Samples that are worked on at a time: what lies between stays small, however many there are."""
 
 Ints = NDArray[np.int64]
