@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from meshlab.core.files import write_text
-from meshlab.core.results import read_summary
 from meshlab.errors import MeshlabError
 from meshlab.reports.run.runner import Outcome, run
 from meshlab.reports.schedules.entries import Scheduled
 from meshlab.reports.schedules.notices import Notice, tell
+from meshlab.reports.stored import read_result
 
 __all__ = ["Ran", "run_once"]
 
@@ -67,7 +66,7 @@ def run_once(
     clock = clock or (lambda: datetime.now(UTC))
     own = out / report.name
     older = _runs(cwd / own)
-    before = _summary(older[-1]) if older else None
+    before = read_result(older[-1] / "result.json") if older else None
     folder = f"{report.name}/{clock().astimezone(UTC).strftime(_STAMP)}"
     try:
         outcome = run(
@@ -110,11 +109,3 @@ def _tell_all(report: Scheduled, notice: Notice) -> tuple[tuple[str, ...], tuple
 def _runs(folder: Path) -> list[Path]:
     """Those that are whole, oldest first: their names are their times."""
     return sorted(path.parent for path in folder.glob("[0-9]*T*Z/result.json"))
-
-
-def _summary(folder: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return read_summary(found) if isinstance(found, dict) and "verdict" in found else None

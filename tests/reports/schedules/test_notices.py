@@ -61,7 +61,7 @@ def test_a_webhook_gets_all_there_is() -> None:
             "verdict": "FAIL",
             "before": "PASS",
             "headline": "all is said",
-            "changes": ["was PASS in the report before"],
+            "changes": ["was PASS in the previous report"],
             "link": "https://r.example.org/catalog/20261123T120000Z/report.html",
             "result": summary("FAIL"),
         }
