@@ -1,5 +1,4 @@
-"""meshlab.toml and MESHLAB_*: profiles of telemetry stores. The reader of the environment, but for
-``MESHLAB_OUT``, which a displayed result reads."""
+"""meshlab.toml and MESHLAB_*: profiles of telemetry stores. The reader of the environment."""
 
 from __future__ import annotations
 

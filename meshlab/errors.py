@@ -23,6 +23,9 @@ Each message says what failed, on what, and what to try, in one sentence that ne
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 __all__ = [
     "BadQuery",
     "ConfigError",
@@ -43,6 +46,10 @@ __all__ = [
 ]
 
 
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Newlines, terminal escapes and bidirectional overrides, which come with labels, names of files and answers."""
+
+
 class MeshlabError(Exception):
     """Base of all errors that meshlab raises on purpose.
 
@@ -52,14 +59,15 @@ class MeshlabError(Exception):
         What failed, and on what.
     hint : str
         What to try; appended to the message after a semicolon.
+
+    Both become one printable line: whoever shows an error, be it Python itself, need not mind what is quoted in it.
     """
 
     exit_code = 3
 
     def __init__(self, what: str, hint: str = "") -> None:
-        self.what = what
-        self.hint = hint
-        super().__init__(f"{what}; {hint}" if hint else what)
+        self.what, self.hint = CONTROL.sub(" ", what), CONTROL.sub(" ", hint)
+        super().__init__(f"{self.what}; {self.hint}" if hint else self.what)
 
 
 class ConfigError(MeshlabError):

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = SETTINGS["project"]
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "bleach-with-css": "bleach", "jupyter_client": "jupyter-client"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "jupyter_client": "jupyter-client"}
 
 
 def split(requirement: str) -> tuple[str, str]:

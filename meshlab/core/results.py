@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
+from io import BytesIO
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import pandas as pd
 
-from meshlab.core import sanitize
 from meshlab.errors import ContractError
 
 __all__ = ["INKS", "MIME_TYPE", "SCHEMA", "SHAPES", "Action", "Finding", "Result", "Verdict", "overall", "read_summary"]
@@ -253,10 +251,18 @@ class Result:
     source: str = ""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
 
+    renderer: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, str]] | None] = None
+    """Turns a summary into ``text/plain`` and ``text/html``. `meshlab.display` puts itself here."""
+    table_type: ClassVar[type[pd.DataFrame]] = pd.DataFrame
+    """What tables are: `meshlab.display` gives a data frame that shows itself as everything else is shown."""
+    last_shown: ClassVar[Result | None] = None
+    """The one that was displayed last in this process: whoever runs a notebook asks it for its tables."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "action", Action.of(self.action))
         if self.state not in STATES:
             raise ContractError(f"the state of a result is {self.state!r}, not one of {', '.join(STATES[1:])}")
+        object.__setattr__(self, "tables", {name: self.table_type(table) for name, table in self.tables.items()})
 
     def to_dict(self) -> dict[str, object]:
         """The summary: no tables, no versions, no run time, no paths; floats at 6 significant digits.
@@ -266,7 +272,16 @@ class Result:
         ContractError
             The JSON text is longer than 64 kB.
         """
-        summary: dict[str, object] = {
+        summary = self._summary()
+        size = len(json.dumps(summary).encode())
+        if size > _LIMIT_BYTES:
+            raise ContractError(
+                f"the result of {self.question} on {self.subject} has {size} bytes, over {_LIMIT_BYTES}"
+            )
+        return summary
+
+    def _summary(self) -> dict[str, object]:
+        return {
             "schema": SCHEMA,
             "question": self.question,
             "subject": self.subject,
@@ -280,79 +295,28 @@ class Result:
             "source": self.source,
             "findings": [f.to_dict() for f in self.findings],
         }
-        size = len(json.dumps(summary).encode())
-        if size > _LIMIT_BYTES:
-            raise ContractError(
-                f"the result of {self.question} on {self.subject} has {size} bytes, over {_LIMIT_BYTES}"
-            )
-        return summary
+
+    def parquet(self) -> Iterator[tuple[str, bytes]]:
+        """Every table by its name, as the bytes of a Parquet file."""
+        for name, table in self.tables.items():
+            sink = BytesIO()
+            table.to_parquet(sink, index=False, compression="zstd")
+            yield name, sink.getvalue()
 
     def to_text(self) -> str:
         """Verdict, headline and a line a finding, for a terminal."""
-        lines = [f"{SHAPES[self.verdict]} {self.verdict.value}  {sanitize.plain(self.headline)}"]
-        for f in self.findings:
-            lines.append(f"  {SHAPES[f.word]} {f.word:<12} {f.code}  {sanitize.plain(f.statement)}")
-            if f.action:
-                lines.append(f"{'':29}-> {sanitize.plain(f.action)}")
-        return "\n".join(lines)
+        return self._rendered().get("text/plain", repr(self))
 
-    def to_html(self) -> str:
-        """Verdict, headline and table of findings; still readable with style and classes stripped."""
-        ink = INKS[self.verdict]
-        rows = "".join(_row(f) for f in self.findings)
-        return (
-            f'<section class="ml-result" role="status" style="border-left:8px solid {ink};padding:0.5em 1em">'
-            f'<p class="ml-verdict" style="color:{ink};font-size:1.6em;margin:0"><strong>{SHAPES[self.verdict]} '
-            f"{self.verdict.value}</strong></p>"
-            f'<p class="ml-headline" style="font-size:1.15em">{sanitize.html(self.headline)}</p>'
-            f'<table class="ml-findings"><caption>Findings for {sanitize.html(self.subject)}'
-            f"{', ' + sanitize.html(self.window) if self.window else ''}</caption><thead><tr>"
-            '<th scope="col" style="text-align:left">verdict</th><th scope="col" style="text-align:left">code</th>'
-            '<th scope="col" style="text-align:left">finding</th>'
-            '<th scope="col">value</th><th scope="col">interval</th><th scope="col">threshold</th>'
-            f"</tr></thead><tbody>{rows}</tbody></table></section>"
-        )
-
-    def write_tables(self, folder: Path) -> None:
-        """Write every table as a Parquet file of its name.
-
-        Parameters
-        ----------
-        folder : Path
-            Made if need be. A runner names it in ``MESHLAB_OUT``, and displaying the result writes them.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in self.tables.items():
-            table.to_parquet(folder / f"{name}.parquet", index=False, compression="zstd")
+    def _rendered(self) -> Mapping[str, str]:
+        render = type(self).renderer
+        return render(self._summary()) if render else {}
 
     def __repr__(self) -> str:
-        return f"Result({self.question}, {self.subject}: {self.verdict.value}, {sanitize.plain(self.headline)!r})"
+        return f"Result({self.question}, {self.subject}: {self.verdict.value}, {self.headline!r})"
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
-        if folder := os.environ.get("MESHLAB_OUT", ""):
-            self.write_tables(Path(folder))
-        return {"text/plain": self.to_text(), "text/html": self.to_html(), MIME_TYPE: self.to_dict()}
-
-
-def _row(f: Finding) -> str:
-    unit = f" {sanitize.html(f.unit)}" if f.unit else ""
-    interval = ""
-    if f.interval is not None:
-        level = f" ({100 * f.level:g} %)" if f.level is not None else ""
-        interval = f"{_text(f.interval[0])} to {_text(f.interval[1])}{unit}{level}"
-    action = f"<br><em>{sanitize.html(f.action)}</em>" if f.action else ""
-    note = "" if f.required else " (informs)"
-    return (
-        f'<tr><td style="text-align:left;white-space:nowrap">{SHAPES[f.word]} {f.word.replace("_", " ")}{note}</td>'
-        f'<td style="text-align:left;white-space:nowrap">{sanitize.html(f.code)}</td>'
-        f'<td style="text-align:left">{sanitize.html(f.statement)}{action}</td>'
-        f"<td>{'' if f.value is None else _text(f.value) + unit}</td><td>{interval}</td>"
-        f"<td>{'' if f.threshold is None else _text(f.threshold) + unit}</td></tr>"
-    )
-
-
-def _text(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "not bounded"
+        Result.last_shown = self
+        return {"text/plain": repr(self), **self._rendered(), MIME_TYPE: self.to_dict()}
 
 
 def _number(value: float | None) -> float | None:

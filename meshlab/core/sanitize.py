@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import html as _html
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-__all__ = ["cell", "html", "json", "lines", "markdown", "mathtext", "plain"]
+from meshlab.errors import CONTROL
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+__all__ = ["cell", "html", "json", "lines", "markdown", "mathtext", "plain", "printable", "shortened"]
+
 # What means something anywhere in a line, and a dot before a letter: it makes an address.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$]|\.(?=[^\W\d_])|(?<=\])\()")
 # What makes a list, a quotation or a heading of a line that begins with it.
@@ -25,7 +27,22 @@ _MENTION = re.compile(r"(?<![\w@])@(?=\w)")
 
 def plain(text: object) -> str:
     """One printable line: control characters (newlines, terminal escapes, bidi overrides) become spaces."""
-    return _CONTROL.sub(" ", str(text))
+    return CONTROL.sub(" ", str(text))
+
+
+def printable(value: Any) -> Any:
+    """A JSON value, each of whose texts is one printable line."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {plain(key): printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def shortened(text: object, longest: int) -> str:
+    """The beginning of a text that is longer than anybody reads, as one printable line."""
+    whole = plain(text)
+    return whole if len(whole) <= longest else whole[: longest - 1].rstrip() + "…"
 
 
 def lines(text: str) -> str:

@@ -1,1 +1,3 @@
-"""What turns a result into something to look at."""
+"""What turns a result into something to look at. Importing it teaches `Result` to show itself."""
+
+from meshlab.display import result as result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -12,12 +14,13 @@ from meshlab.core import sanitize
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BASELINE", "BLUE", "CANARY", "ORANGE", "Figure", "figure", "show_time"]
+__all__ = ["BASELINE", "BLUE", "CANARY", "ORANGE", "Figure", "figure", "picture", "show_time"]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
 BASELINE: Final = BLUE
 CANARY: Final = ORANGE
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 _STYLE: Final[dict[Any, Any]] = {
     "figure.figsize": (8.0, 4.0),
@@ -54,10 +57,21 @@ class Figure:
         return f"Figure: {self.alt}"
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, object], dict[str, object]]:
-        import base64
-
         png = base64.b64encode(self.png).decode("ascii")
         return {"image/png": png, "text/plain": repr(self)}, {"image/png": {"alt": self.alt}}
+
+
+def picture(data: bytes, alt: str, kind: str = "image/png") -> str:
+    """A picture as HTML that loads nothing; a PNG has its size, so that a page does not move while it is drawn."""
+    size = ""
+    if data.startswith(_PNG) and len(data) >= 24:
+        width, height = struct.unpack(">II", data[16:24])
+        size = f' width="{width}" height="{height}"'
+    source = f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        '<figure tabindex="0" role="group" aria-label="Figure">'
+        f'<img src="{source}" alt="{sanitize.html(alt)}"{size} style="max-width:100%;height:auto"></figure>'
+    )
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def duration(seconds: float, digits: int = 3) -> str:
     if size and size < 1:
         return f"{number(1_000 * seconds, digits)} ms"
     for length, unit in _DURATIONS:
-        if size >= 5 * length:
+        if size >= 5 * length or (size >= length and size % length == 0):
             return f"{number(seconds / length, digits)} {unit}"
     return f"{number(seconds, digits)} s"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from meshlab.core import sanitize
 from meshlab.core.results import NOT_MEASURED, SHAPES, Result, Verdict
-from meshlab.display.figures import Figure
+from meshlab.display.figures import picture
+from meshlab.display.result import to_html
 from meshlab.errors import MeshlabError, ParameterError
 from meshlab.questions.base import Case, installed
 from meshlab.questions.base import question as named
@@ -180,8 +180,8 @@ class Explorer:
             self._tell("ERROR", str(error))
             return
         self.result, self.word, self.said = result, result.verdict.value, result.to_text()
-        self._verdict.value = result.to_html()
-        self._figures.value = "".join(map(_picture, figures))
+        self._verdict.value = to_html(result.to_dict())
+        self._figures.value = "".join(picture(figure.png, figure.alt) for figure in figures)
 
     def _tell(self, word: str, why: str) -> None:
         """Say why there is no result."""
@@ -192,8 +192,3 @@ class Explorer:
             f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{sanitize.html(why)}</p>'
         )
         self._figures.value = ""
-
-
-def _picture(figure: Figure) -> str:
-    data = base64.b64encode(figure.png).decode("ascii")
-    return f'<p><img style="max-width:100%" alt="{sanitize.html(figure.alt)}" src="data:image/png;base64,{data}"></p>'

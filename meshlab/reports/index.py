@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import meshlab
-from meshlab.core import sanitize
 from meshlab.core.files import write_text
-from meshlab.core.results import SCHEMA, SHAPES, read_summary
+from meshlab.core.results import SCHEMA, SHAPES
+from meshlab.display import templates, times
 from meshlab.errors import ParameterError
-from meshlab.reports.render.page import templates
+from meshlab.reports import render
+from meshlab.reports.render.page import style
+from meshlab.reports.stored import read
 from meshlab.reports.sweep.judging import ERROR
 from meshlab.reports.sweep.judging import SCHEMA as SWEPT
 from meshlab.reports.waivers.waiving import count_line, in_words, notes
@@ -29,7 +29,7 @@ NOTES: Final = "waivers.json"
 
 _SHAPES: Final = {**SHAPES, ERROR: "‼"}
 _WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", "NOT_MEASURED")
-_END: Final = re.compile(r" to (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)")
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _SHOWN: Final = 30
 """Runs of a subject; older ones are counted."""
 
@@ -41,8 +41,8 @@ class Run:
     Parameters
     ----------
     question, subject, word, headline : str
-    at : str
-        The end of its window, RFC 3339; empty where the result does not tell.
+    at : datetime or None
+        The end of its window, where the result has one.
     page : str
         Address of the page, relative to the index; empty for none.
     without : str
@@ -57,7 +57,7 @@ class Run:
     subject: str
     word: str
     headline: str
-    at: str
+    at: datetime | None
     page: str
     without: str = ""
     owner: str = ""
@@ -72,12 +72,8 @@ def runs(folder: Path) -> Iterator[Run]:
             continue
         if path.name == "result.json" and path.with_name("record.json").is_file():
             continue
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if isinstance(found, dict) and _is_run(found := read_summary(found)):
-            yield _run(found, path, folder)
+        if _is_run(stored := read(path)):
+            yield _run(stored, path, folder)
 
 
 def write_index(folder: Path) -> Path:
@@ -98,20 +94,19 @@ def write_index(folder: Path) -> Path:
         There is no such folder, or no run in it.
     """
     if not folder.is_dir():
-        raise ParameterError(f"there is no folder {sanitize.plain(folder)}", "name the folder of reports or of a sweep")
+        raise ParameterError(f"there is no folder {folder}", "name the folder of reports or of a sweep")
     subjects = _by_subject(runs(folder))
     if not subjects and not any(folder.glob("*/sweep.json")):
-        raise ParameterError(
-            f"no report lies below {sanitize.plain(folder)}", "name the folder of reports or of a sweep"
-        )
+        raise ParameterError(f"there is no report below {folder}", "name the folder of reports or of a sweep")
     last = [subject["last"].word for subject in subjects]
     counts = [(word, last.count(word)) for word in _WORST if word in last]
-    env = templates()
-    css = "".join(env.loader.get_source(env, name)[0] for name in ("page.css", "index.css"))  # type: ignore[union-attr]
-    text = env.get_template("index.html.j2").render(
+    text = templates.render(
+        "index.html.j2",
+        package=render.__package__,
         version=meshlab.__version__,
-        css=css,
+        css=style("page.css", "index.css"),
         shapes=_SHAPES,
+        moment=times.moment,
         worst=counts[0][0] if counts else "NOT_MEASURED",
         counts=counts,
         subjects=subjects,
@@ -129,8 +124,7 @@ def _notes(folder: Path) -> list[str]:
     for path in sorted(folder.rglob(NOTES)):
         if not any(part.startswith(".") for part in path.relative_to(folder).parts):
             last[path.parent.with_name(path.parent.name.rpartition("-")[0])] = path
-    found = [note for path in last.values() for note in _read_list(path)]
-    return list(dict.fromkeys(sanitize.plain(note) for note in found))
+    return list(dict.fromkeys(str(note) for path in last.values() for note in _read_list(path)))
 
 
 def _read_list(path: Path) -> list[object]:
@@ -159,31 +153,21 @@ def _is_run(found: Mapping[str, Any]) -> bool:
 def _summary(found: Mapping[str, Any]) -> Mapping[str, Any]:
     """The result: of a sweep's row the one inside of it, which a service that was not judged has not."""
     summary = found.get("result") if found.get("schema") == SWEPT else found
-    return read_summary(summary) if isinstance(summary, Mapping) else {}
-
-
-def _moment(at: str) -> float:
-    """What runs are sorted by: texts are not, since a fraction of a second would stand before none."""
-    try:
-        return datetime.fromisoformat(at).timestamp()
-    except ValueError:
-        return -math.inf
+    return summary if isinstance(summary, Mapping) else {}
 
 
 def _run(found: Mapping[str, Any], path: Path, folder: Path) -> Run:
-    page = path.with_name("report.html")
-    end = _END.search(str(found.get("window", "")))
-    text = found.get("error") or found.get("headline", "")
-    summary = _summary(found)
+    page, summary = path.with_name("report.html"), _summary(found)
+    ends = times.moments(str(found.get("window", "")))[1:]
     return Run(
-        question=sanitize.plain(found.get("question", "")),
-        subject=sanitize.plain(found.get("subject", "")),
+        question=str(found.get("question", "")),
+        subject=str(found.get("subject", "")),
         word=str(found["verdict"]),
-        headline=sanitize.plain(text),
-        at=end.group(1) if end else "",
+        headline=str(found.get("error") or found.get("headline", "")),
+        at=ends[0] if ends else None,
         page=quote(page.relative_to(folder).as_posix()) if page.is_file() else "",
-        owner=sanitize.plain(found.get("owner", "")),
-        without=sanitize.plain(in_words(summary)),
+        owner=str(found.get("owner", "")),
+        without=in_words(summary),
         waivers=tuple(text for text in (count_line(summary), *notes(summary, brief=True)) if text),
     )
 
@@ -195,7 +179,7 @@ def _by_subject(found: Iterator[Run]) -> list[dict[str, Any]]:
         groups.setdefault((run.question, run.subject), []).append(run)
     rows = []
     for (question, subject), group in groups.items():
-        newest = sorted(group, key=lambda run: _moment(run.at), reverse=True)
+        newest = sorted(group, key=lambda run: run.at or _NEVER, reverse=True)
         rows.append(
             {
                 "question": question,

@@ -11,6 +11,7 @@ from tiny_notebooks import HOSTILE, PARAMETERS, executed
 
 from meshlab.core.results import Verdict
 from meshlab.reports.render import page
+from meshlab.reports.render.content import of_notebook
 from meshlab.reports.run.extraction import the_result
 from meshlab.reports.run.parameters import declared
 
@@ -27,7 +28,8 @@ FOREIGN = '<img src="http://evil.example/x.png" onerror="alert(1)"><script src="
 def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     hostile = request.param == "hostile"
     nb = executed(HOSTILE if hostile else LONG, Verdict.FAIL, FOREIGN + "x" * 500)
-    html = page.render(nb, the_result(nb, "tiny"), name="tiny", parameters=declared(PARAMETERS))
+    result = the_result(nb, "tiny")
+    html = page.render(of_notebook(nb, result, name="tiny"), result, parameters=declared(PARAMETERS))
     written = tmp_path_factory.mktemp("page") / "report.html"
     written.write_text(html, encoding="utf-8")
     return written

@@ -54,8 +54,8 @@ def test_units_and_signs() -> None:
 
 
 def test_durations_and_plurals() -> None:
-    shown = [duration(s) for s in (0, 0.85, 40.72, 190, 600, 9000, 36_000, 864_000)]
-    assert shown == ["0 s", "850 ms", "40.7 s", "190 s", "10 min", "150 min", "10 h", "10 d"]
+    shown = [duration(s) for s in (0, 0.85, 40.72, 190, 600, 3600, 9000, 36_000, 864_000)]
+    assert shown == ["0 s", "850 ms", "40.7 s", "190 s", "10 min", "1 h", "150 min", "10 h", "10 d"]
     assert [plural(n, "edge") for n in (0, 1, 1204)] == ["0 edges", "1 edge", "1,204 edges"]
     assert plural(2, "policy", "policies") == "2 policies"
 

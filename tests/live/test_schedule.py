@@ -17,9 +17,10 @@ from meshlab.config import load
 from meshlab.errors import ReportError
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, Receiver, Scheduled, Sweep, named
-from meshlab.reports.schedules.news import News, tell
+from meshlab.reports.schedules.notifications import notify
 from meshlab.reports.schedules.running import run_once
-from meshlab.reports.schedules.sweeping import known_before
+from meshlab.reports.schedules.sweep_notification import SweepNotification
+from meshlab.reports.schedules.sweeping import states_before
 
 pytestmark = pytest.mark.live
 
@@ -82,7 +83,7 @@ def test_exactly_the_alerts_that_the_verdicts_ask_for(tmp_path: Path, alertmanag
                     continue
                 done = run_once(timed, out=Path("out"), cwd=tmp_path, clock=lambda at=moment: at)
                 assert done.outcome.verdict.value == word
-                assert not done.trouble
+                assert not done.delivery.failures
             assert firing(url) == {name: FIRING[name][minute] for name in NAMES}, f"minute {minute}"
     for name in NAMES:
         kept = sorted(os.listdir(tmp_path / "out" / name))
@@ -116,15 +117,15 @@ def test_each_service_of_a_sweep_has_exactly_its_alert(tmp_path: Path, alertmana
         to = Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url)
         for minute, words in enumerate(FLEET):
             moment = begin + timedelta(minutes=minute)
-            before = known_before(own, "canary")
+            before = states_before(own, "canary")
             rows = [
                 {"subject": s, "verdict": w, "headline": "said", "page": False, "error": "", "owner": "team-a"}
                 for s, w in words.items()
             ]
             if "broken" in words:
-                tell(to, News(SWEPT, moment, "", None, before, "the store cannot be reached"))
+                notify(to, SweepNotification(SWEPT, moment, "", None, before, "the store cannot be reached"))
             else:
-                tell(to, News(SWEPT, moment, "fleet/x", rows, before))
+                notify(to, SweepNotification(SWEPT, moment, "fleet/x", rows, before))
                 run = own / f"canary-{moment:%Y%m%dT%H%M%SZ}"
                 run.mkdir(parents=True)
                 pd.DataFrame(rows).assign(question="canary").to_parquet(run / "results.parquet")

@@ -87,10 +87,10 @@ def test_sweeps_and_reports_of_one_folder_stand_together_in_the_order_of_time(tm
     (article,) = read(tmp_path).select("article")
     told = [" ".join(li.text.split()) for li in article.select("li")]
     assert told == [
-        "▲ WARN (FAIL without 1 waiver) 2026-11-24 03:00:00.500 UTC",
-        "✔ PASS (FAIL without 1 waiver) 2026-11-24 03:00:00 UTC",
-        "✖ FAIL 2026-11-24 02:00:00 UTC",
-        "✖ FAIL 2026-11-24 01:00:00 UTC",
+        "▲ WARN (FAIL without 1 waiver) 24 Nov 2026, 03:00:00.5 UTC",
+        "✔ PASS (FAIL without 1 waiver) 24 Nov 2026, 03:00 UTC",
+        "✖ FAIL 24 Nov 2026, 02:00 UTC",
+        "✖ FAIL 24 Nov 2026, 01:00 UTC",
     ]
     assert [p.text for p in article.select(".waiver")] == [
         "2 findings, 1 waived: ML-CAN-001 until 2026-12-31 (known)",

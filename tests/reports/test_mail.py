@@ -18,7 +18,7 @@ def test_it_says_word_headline_change_and_findings_the_worst_first() -> None:
     page = read(mail(summary(), before=summary("PASS"), link="https://reports.example.org/a?b=1&c=2"))
     assert "✖ FAIL" in page.text
     assert "Roll back" in page.text
-    assert "was PASS in the report before" in page.text
+    assert "was PASS in the previous report" in page.text
     codes = [cell.text.partition(":")[0] for cell in page.select("td")]
     assert codes == ["ML-X-003", "ML-X-005", "ML-X-002", "ML-X-004", "ML-X-001"]
     assert [a["href"] for a in page.select("a")] == ["https://reports.example.org/a?b=1&c=2"]

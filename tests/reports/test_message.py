@@ -17,7 +17,7 @@ def test_a_message_says_what_matters_in_at_most_twelve_lines() -> None:
     assert lines[0] == "✖ **FAIL** canary: a/b/c"
     told = [line.split()[2] for line in lines if line.startswith("- ")]
     assert told == ["ML-X-003", "ML-X-005", "ML-X-002"]
-    assert "the first report here" in text
+    assert "first report here" in text
     assert lines[-1] == "<https://reports.example.org/a%20b%3E>"
 
 
@@ -30,10 +30,10 @@ def test_plain_sentences_stay_as_they_are() -> None:
 
 def test_what_changed_is_said() -> None:
     old = summary("PASS", findings=[finding("ML-X-003", "PASS"), finding("ML-X-001", "PASS")])
-    assert changes(summary(), old) == ["was PASS in the report before", "ML-X-003 was PASS, is FAIL"]
-    assert changes(summary(), summary()) == ["FAIL as in the report before"]
-    assert changes(summary(), summary(subject="a/b/d")) == ["the report before was about a/b/d"]
-    assert changes(summary(), {}) == ["the report before was about None"]
+    assert changes(summary(), old) == ["was PASS in the previous report", "ML-X-003 was PASS, is FAIL"]
+    assert changes(summary(), summary()) == ["still FAIL, as in the previous report"]
+    assert changes(summary(), summary(subject="a/b/d")) == ["previous report was about a/b/d"]
+    assert changes(summary(), {}) == ["previous report was about None"]
 
 
 def test_hostile_names_stay_text() -> None:

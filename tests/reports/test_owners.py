@@ -20,7 +20,7 @@ from meshlab.reports.render.message import message
 from meshlab.reports.run.runner import run
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, Receiver, Scheduled
-from meshlab.reports.schedules.notices import Notice, _alerts, _slack
+from meshlab.reports.schedules.report_notification import ReportNotification
 from meshlab.reports.waivers.owners import Owners, owned, owners
 from meshlab.telemetry import source
 from meshlab.telemetry.dialects.base import PLAIN
@@ -96,10 +96,10 @@ def test_findings_messages_mails_and_alerts_say_whose_it_is() -> None:
     assert "owner team-<b>" in page.text
     assert "ML-X-002 (team-d): said" in page.text
     report = Scheduled("r", "n", Cron("*/5 * * * *"))
-    notice = Notice(report, datetime(2026, 11, 27, tzinfo=UTC), "f", found, None)
-    fired = _alerts(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url="http://x"), notice)[0]
-    assert fired["labels"]["owner"] == "team-<b>"
-    assert "owner team-&lt;b&gt;" in _slack(Receiver(name="chat", kind=Kind.SLACK, url="http://x"), notice)["text"]
+    notice = ReportNotification(report, datetime(2026, 11, 27, tzinfo=UTC), "f", found, None)
+    receiver = Receiver(name="chat", kind=Kind.SLACK, url="http://x")
+    assert notice.alerts(receiver).firing[0][0]["owner"] == "team-<b>"
+    assert "owner team-<b>" in notice.chat(receiver)[0][-1]
     assert owned(summary(), Owners()) == summary()
 
 

@@ -51,9 +51,9 @@ def test_the_zone_of_a_configuration_is_shown_and_a_wrong_one_refused(tmp_path: 
     path = written(tmp_path, show)
     (tmp_path / "meshlab.toml").write_text('tz = "Asia/Kolkata"\n')
     run(path, parameters={}, out=Path("out"), cwd=tmp_path)
-    assert "2026-07-01 17:30:00 to 18:30:00 IST" in (tmp_path / "out/report.html").read_text()
+    assert "1 Jul 2026, 17:30-18:30 IST" in (tmp_path / "out/report.html").read_text()
     run(path, parameters={}, out=Path("out"), cwd=tmp_path, tz="Europe/Berlin")
-    assert "2026-07-01 14:00:00 to 15:00:00 CEST" in (tmp_path / "out/report.html").read_text()
+    assert "1 Jul 2026, 14:00-15:00 CEST" in (tmp_path / "out/report.html").read_text()
     (tmp_path / "meshlab.toml").write_text('tz = "Europe/Berlni"\n')
     with pytest.raises(ConfigError, match="which this machine does not know"):
         run(path, parameters={}, out=Path("out"), cwd=tmp_path)
@@ -151,4 +151,4 @@ def test_tables_are_written_beside_the_page(tmp_path: Path) -> None:
     assert "meshlab_verdict{" in (tmp_path / "out" / "metrics.prom").read_text()
     again = run(path, parameters={}, out=Path("out"), cwd=tmp_path, timeout_s=60)
     assert again.verdict is done.verdict
-    assert "as in the report before" in (tmp_path / "out" / "message.md").read_text()
+    assert "as in the previous report" in (tmp_path / "out" / "message.md").read_text()

@@ -192,7 +192,7 @@ def test_many_waivers_of_other_services_are_counted_in_a_message_and_named_on_th
     assert "other" not in message(found, before=None)
     assert "a/b/other-8" in mail(found, before=None)
     late = waive(summary(), known, at=datetime(2027, 1, 1, tzinfo=UTC))
-    assert "6 more notes on waivers stand in the report" in message(late, before=None)
+    assert "the report has 6 more notes on waivers" in message(late, before=None)
     assert len(message(late, before=None).splitlines()) <= 12
 
 
@@ -229,7 +229,7 @@ def test_messages_mails_and_metrics_tell_of_it() -> None:
     assert "▲ WARN (FAIL without 1 waiver)" in page.text
     assert "✖ FAIL, waived" in page.text
     assert not page.select("script")
-    assert changes(found, summary())[:2] == ["was FAIL in the report before", "ML-X-003 is waived"]
+    assert changes(found, summary())[:2] == ["was FAIL in the previous report", "ML-X-003 is waived"]
     assert changes(summary(), found)[1] == "ML-X-003 is no longer waived"
     numbers = exposition(found, notebook="n", seconds=1, at_s=1)
     assert 'subject="a/b/c",verdict="FAIL"} 0' in numbers

@@ -30,7 +30,8 @@ from meshlab.questions.security import least_privilege as least
 from meshlab.reports.run.runner import Outcome
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, Receiver, Scheduled
-from meshlab.reports.schedules.notices import Notice, tell
+from meshlab.reports.schedules.notifications import notify
+from meshlab.reports.schedules.report_notification import ReportNotification
 
 ROOT = Path(__file__).parents[2]
 
@@ -166,9 +167,9 @@ def test_receivers_get_text(done: Outcome, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("requests.post", post)
     report = Scheduled("nightly", "canary-verdict", Cron("0 * * * *"))
     at = pd.Timestamp("2026-11-23T12:00:00Z").to_pydatetime()
-    notice = Notice(report, at, "nightly/x", done.result, None)
+    notice = ReportNotification(report, at, "nightly/x", done.result, None)
     for kind in Kind:
-        assert tell(Receiver(name="r", kind=kind, url="http://127.0.0.1:1"), notice)
+        assert notify(Receiver(name="r", kind=kind, url="http://127.0.0.1:1"), notice)
     alerts, chat, hook = bodies
     for alert in alerts:
         assert not [t for t in texts(alert) if FORBIDDEN.search(t) or "\n" in t]

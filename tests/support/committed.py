@@ -8,6 +8,7 @@ from typing import Any, Final
 import nbformat
 
 from meshlab.reports.render import page
+from meshlab.reports.render.content import of_notebook
 from meshlab.reports.run.extraction import the_result
 from meshlab.reports.run.parameters import declared
 
@@ -26,4 +27,5 @@ def page_of(name: str) -> str:
     """Its page."""
     notebook = committed(name)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", ())]
-    return page.render(notebook, the_result(notebook, name), name=name, parameters=declared(cell.source))
+    result = the_result(notebook, name)
+    return page.render(of_notebook(notebook, result, name=name), result, parameters=declared(cell.source))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from meshlab.core import sanitize
 from meshlab.core.results import SHAPES
+from meshlab.display import times
+from meshlab.display.finding import ranked
+from meshlab.display.numbers import plural
 from meshlab.reports.waivers.waiving import count_line, in_words, notes
 
-__all__ = ["changes", "message", "weight"]
+__all__ = ["about", "changes", "facts", "message", "to_do"]
 
 _FINDINGS: Final = 3
 _NOTES: Final = 3
 _LONGEST: Final = 300
-_ORDER: Final = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_MEASURED", "PASS", "INFO")
 
 
 def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: str = "") -> str:
@@ -32,30 +34,41 @@ def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link
     Returns
     -------
     str
-        The word (with that without waivers), the headline, the three findings that matter most, what changed, what is
-        waived, window and source, the link.
+        The word (with that without waivers), the headline, what to do, the three findings that matter most, what
+        changed, what is waived, window and source, the link.
     """
     word = result["verdict"]
-    whose = result.get("owner", "")
-    about = f"{_line(result['question'])}: {_line(result['subject'])}"
-    lines = [
-        " ".join(filter(None, (f"{SHAPES[word]} **{word}**", _line(in_words(result)), about))),
-        "",
-        _line(result["headline"]),
-        "",
-    ]
-    for finding in _worst(result["findings"]):
-        aside = "waived: " if finding.get("waived") else ""
-        aside += f"{_line(finding['owner'])}: " if finding.get("owner", whose) != whose else ""
-        lines.append(f"- {SHAPES[finding['verdict']]} {aside}{_line(finding['code'])} {_line(finding['statement'])}")
-    lines += ["", "; ".join(_line(text) for text in changes(result, before))]
-    if told := [text for text in (count_line(result), *notes(result, brief=True)) if text]:
-        lines.append("; ".join(_line(text) for text in _some(told)))
-    facts = [result["window"], result["source"], f"owner {whose}" if whose else ""]
-    lines.append(" · ".join(_line(text) for text in facts if text))
+    aside = " ".join(filter(None, (in_words(result), about(result))))
+    lines = [f"{SHAPES[word]} **{word}** {_line(aside)}", "", _joined([result["headline"], *to_do(result)], " "), ""]
+    for f in ranked(result)[:_FINDINGS]:
+        whose = "".join((f"{'waived: ' if f.waived else ''}", f"{f.owner}: " if f.owner else ""))
+        lines.append(f"- {f.shape} {_line(f'{whose}{f.code}')} {_line(f.statement)}")
+    lines += ["", _joined(changes(result, before))]
+    waivers = [text for text in (count_line(result), *notes(result, brief=True)) if text]
+    if rest := len(waivers[_NOTES:]):
+        waivers[_NOTES:] = [f"the report has {plural(rest, 'more note')} on waivers"]
+    lines += [_joined(waivers)] if waivers else []
+    lines.append(_joined(facts(result), " · "))
     if link:
         lines.append(f"<{sanitize.plain(link).replace('>', '%3E').replace('<', '%3C').replace(' ', '%20')}>")
     return "\n".join(lines) + "\n"
+
+
+def about(result: Mapping[str, Any]) -> str:
+    """Question and subject."""
+    return f"{result['question']}: {result['subject']}"
+
+
+def to_do(result: Mapping[str, Any]) -> list[str]:
+    """What to do first, and the doubts about the evidence."""
+    action = result.get("action") or {}
+    return [text for text in (action.get("text"), action.get("command"), *result.get("doubts", ())) if text]
+
+
+def facts(result: Mapping[str, Any]) -> list[str]:
+    """Window, source and owner, as far as they are known."""
+    owner = f"owner {result['owner']}" if result.get("owner") else ""
+    return [text for text in (times.window(str(result["window"])), str(result["source"]), owner) if text]
 
 
 def changes(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
@@ -72,46 +85,28 @@ def changes(result: Mapping[str, Any], before: Mapping[str, Any] | None) -> list
         Never empty.
     """
     if before is None:
-        return ["the first report here"]
-    found = []
+        return ["first report here"]
     if result["subject"] != before.get("subject"):
-        return [f"the report before was about {before.get('subject')}"]
-    if result["verdict"] != before.get("verdict"):
-        found.append(f"was {before.get('verdict')} in the report before")
-    old = {_key(f): f["verdict"] for f in before.get("findings", ())}
-    waived = {_key(f) for f in before.get("findings", ()) if f.get("waived")}
+        return [f"previous report was about {before.get('subject')}"]
+    verdict, was = result["verdict"], before.get("verdict")
+    changed = [] if verdict == was else [f"was {was} in the previous report"]
+    earlier = {_key(f): f for f in before.get("findings", ())}
     for finding in result["findings"]:
-        then = old.get(_key(finding))
-        if then is not None and then != finding["verdict"]:
-            found.append(f"{finding['code']} was {then}, is {finding['verdict']}")
-        if bool(finding.get("waived")) != (_key(finding) in waived):
-            found.append(f"{finding['code']} is {'' if finding.get('waived') else 'no longer '}waived")
-    return found or [f"{result['verdict']} as in the report before"]
-
-
-def weight(finding: Mapping[str, Any]) -> tuple[bool, int, bool]:
-    """What findings are sorted by, the ones that matter most first; a waived one stands before what is in order."""
-    word = finding["verdict"]
-    in_order = word in ("NOT_MEASURED", "PASS", "INFO")
-    return in_order, len(_ORDER) if finding.get("waived") else _ORDER.index(word), not finding.get("required", True)
-
-
-def _some(texts: list[str]) -> list[str]:
-    """The first ones; the others are counted."""
-    more = len(texts) - _NOTES
-    return texts if more <= 0 else [*texts[:_NOTES], f"{more} more notes on waivers stand in the report"]
+        code, then = finding["code"], earlier.get(_key(finding), {})
+        if then and then["verdict"] != finding["verdict"]:
+            changed.append(f"{code} was {then['verdict']}, is {finding['verdict']}")
+        if bool(finding.get("waived")) != bool(then.get("waived")):
+            changed.append(f"{code} is {'' if finding.get('waived') else 'no longer '}waived")
+    return changed or [f"still {verdict}, as in the previous report"]
 
 
 def _key(finding: Mapping[str, Any]) -> tuple[str, str]:
     return str(finding["code"]), str(finding.get("subject", ""))
 
 
-def _worst(findings: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The ones that matter most: those that carry the verdict before those that inform."""
-    known = sorted(findings, key=weight)
-    return known[:_FINDINGS]
+def _joined(texts: list[str], by: str = "; ") -> str:
+    return by.join(map(_line, texts))
 
 
 def _line(text: object) -> str:
-    whole = sanitize.plain(text)
-    return sanitize.markdown(whole if len(whole) <= _LONGEST else whole[: _LONGEST - 1].rstrip() + "…")
+    return sanitize.markdown(sanitize.shortened(text, _LONGEST))

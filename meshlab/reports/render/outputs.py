@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import struct
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,13 +12,13 @@ from nbformat import NotebookNode
 
 from meshlab.core import sanitize
 from meshlab.core.results import MIME_TYPE
+from meshlab.display.figures import picture
 from meshlab.reports.render import markup
 
 __all__ = ["html"]
 
 _PICTURES: Final = ("image/png", "image/jpeg")
 _TERMINAL_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def html(output: NotebookNode, *, result: str, taken: set[str]) -> str:
@@ -63,20 +62,11 @@ def _text(text: str, stream: str) -> str:
 
 def _picture(kind: str, encoded: str, metadata: Mapping[str, Any], instead: str) -> str:
     try:
-        raw = base64.b64decode("".join(encoded.split()), validate=True)
+        data = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         return _text(instead, "stdout")
-    own = metadata.get(kind, {})
-    alt = str(own.get("alt") or metadata.get("alt") or instead or "A figure without a description")
-    size = ""
-    if raw.startswith(_PNG) and len(raw) >= 24:
-        width, height = struct.unpack(">II", raw[16:24])
-        size = f' width="{width}" height="{height}"'
-    safe = base64.b64encode(raw).decode("ascii")
-    return (
-        '<figure tabindex="0" role="group" aria-label="Figure">'
-        f'<img src="data:{kind};base64,{safe}" alt="{sanitize.html(alt)}"{size}></figure>'
-    )
+    alt = metadata.get(kind, {}).get("alt") or metadata.get("alt") or instead
+    return picture(data, str(alt or "A figure without a description"), kind)
 
 
 def _joined(text: Any) -> str:

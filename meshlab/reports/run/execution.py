@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ from meshlab.reports.run.parameters import Value
 
 __all__ = ["execute"]
 
-_NOT_THE_AUTHORS: Final = {"injected-parameters", "papermill-error-cell-tag"}
+_TABLES_CELL: Final = "meshlab-tables"
+_NOT_THE_AUTHORS: Final = {"injected-parameters", "papermill-error-cell-tag", _TABLES_CELL}
 _LONGEST_MESSAGE: Final = 1_000
 
 
@@ -66,11 +68,11 @@ def execute(
 
     from meshlab.reports.run.kernel import managers, settings
 
-    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers(tables) as manager:
+    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers() as manager:
         saved = Path(folder) / "notebook.ipynb"
         try:
             done: NotebookNode = papermill.execute_notebook(
-                notebook,
+                _with_tables_cell(notebook, tables),
                 None if "{" in folder else saved,  # papermill would fill in braces
                 parameters=dict(parameters),
                 kernel_name="python3",
@@ -99,9 +101,19 @@ def execute(
             raise ReportError(
                 f"no kernel could be started for notebook {name}: {plain(e)}", "check the installation of ipykernel"
             ) from None
+        done.cells = [cell for cell in done.cells if _TABLES_CELL not in cell.metadata.get("tags", ())]
         done.metadata.papermill.input_path = name
         done.metadata.papermill.output_path = ""  # paths are a matter of this machine
         return done
+
+
+def _with_tables_cell(notebook: NotebookNode, tables: Path) -> NotebookNode:
+    """The notebook with one more cell, which writes the tables of the result that was shown; it is taken out again."""
+    source = f"from meshlab.reports.run.tables import write_tables\n\nwrite_tables({str(tables)!r})"
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": [_TABLES_CELL]})  # type: ignore[no-untyped-call]
+    more = copy.copy(notebook)
+    more.cells = [*notebook.cells, cell]
+    return more
 
 
 def _raised(error: Any, name: str, saved: Path) -> MeshlabError:

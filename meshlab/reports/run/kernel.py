@@ -40,13 +40,8 @@ class PrivateKernelManager(AsyncKernelManager):
 
 
 @contextmanager
-def managers(tables: Path) -> Iterator[type[PrivateKernelManager]]:
+def managers() -> Iterator[type[PrivateKernelManager]]:
     """A class of managers for one run, whose kernels are dead when the run ends.
-
-    Parameters
-    ----------
-    tables : Path
-        Where the notebook's result writes its tables.
 
     nbclient stops a kernel that it has spoken to. One that was interrupted between its launch and its first answer
     would live on for a second, and write into the run's folder while that is removed, or after.
@@ -56,8 +51,7 @@ def managers(tables: Path) -> Iterator[type[PrivateKernelManager]]:
     class OwnKernelManager(PrivateKernelManager):
         async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
             begun.append(self)
-            own = {**(kwargs.pop("env", None) or os.environ), "MESHLAB_OUT": str(tables)}
-            await super().start_kernel(**kwargs, env=own)
+            await super().start_kernel(**kwargs)
 
     try:
         yield OwnKernelManager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -20,19 +19,18 @@ from nbformat.validator import normalize
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 from meshlab import config
-from meshlab.core import sanitize
 from meshlab.core.files import atomic_folder
-from meshlab.core.results import Verdict, read_summary
-from meshlab.core.sanitize import plain
+from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.metrics import exposition
-from meshlab.reports.render.mail import mail
-from meshlab.reports.render.message import message
+from meshlab.reports.render.content import of_notebook
+from meshlab.reports.render.files import report_files
 from meshlab.reports.render.page import render
 from meshlab.reports.run.execution import execute
 from meshlab.reports.run.extraction import the_result
 from meshlab.reports.run.notebooks import find
 from meshlab.reports.run.parameters import Parameter, convert, declared
+from meshlab.reports.stored import read_result
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owned, owners
 from meshlab.reports.waivers.waiving import waive
@@ -119,8 +117,8 @@ def run(
     begun = monotonic()
     here = (cwd or Path.cwd()).resolve()
     path = find(notebook, here)
-    told = config.load(here)
-    known_waivers = waivers(told)
+    settings = config.load(here)
+    known_waivers = waivers(settings)
     clock = clock or (lambda: datetime.now(UTC))
     target = here / out
     _check_is_ours(target)
@@ -131,11 +129,14 @@ def run(
     with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
         done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
         result = waive(the_result(done, path.stem), known_waivers, at=clock())
-        result = owned(result, owners(told, asked_of, here))
-        page = render(done, result, name=path.stem, parameters=known, given=given, tz=tz or told.tz)
+        result = owned(result, owners(settings, asked_of, here))
+        zone = tz or settings.tz
+        content = of_notebook(done, result, name=path.stem, tz=zone)
+        page = render(content, result, parameters=known, given=given, tz=zone)
         seconds = monotonic() - begun
         metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
-        _publish(target, done, result, page, Path(tables), metrics=metrics, before=_before(before or target))
+        earlier = read_result((before or target) / "result.json")
+        _publish(target, done, result, page, Path(tables), metrics=metrics, before=earlier)
     return Outcome(
         verdict=Verdict(result["verdict"]),
         result=result,
@@ -160,26 +161,14 @@ def _publish(
     try:
         with atomic_folder(target.resolve()) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
-            (folder / "report.html").write_text(page, encoding="utf-8")
-            text = sanitize.json(json.dumps(result, sort_keys=True, indent=2, ensure_ascii=False))
-            (folder / "result.json").write_text(text + "\n", encoding="utf-8")
-            (folder / "message.md").write_text(message(result, before=before), encoding="utf-8")
-            (folder / "mail.html").write_text(mail(result, before=before), encoding="utf-8")
+            for name, content in report_files(result, page, before=before).items():
+                (folder / name).write_bytes(content)
             (folder / "metrics.prom").write_text(metrics, encoding="utf-8")
             shutil.copytree(tables, folder / "tables")
     except OSError as e:
         raise ReportError(
-            f"the report could not be written to {plain(target)}: {e.strerror or e}", "choose another folder with -o"
+            f"the report could not be written to {target}: {e.strerror or e}", "choose another folder with -o"
         ) from None
-
-
-def _before(target: Path) -> dict[str, Any] | None:
-    """The summary of the report that stands there, if one does that can be read."""
-    try:
-        found = json.loads((target / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return read_summary(found) if isinstance(found, dict) else None
 
 
 def _check_is_ours(target: Path) -> None:
@@ -188,11 +177,11 @@ def _check_is_ours(target: Path) -> None:
         others = sorted(set(os.listdir(target)) - _FILES)
         if others:
             raise ParameterError(
-                f"the folder {plain(target)} holds more than a report ({plain(others[0])})",
+                f"the folder {target} holds more than a report ({others[0]})",
                 "choose a new folder, or an older report's, with -o",
             )
     elif target.exists():
-        raise ParameterError(f"{plain(target)} is a file, not a folder", "choose another folder with -o")
+        raise ParameterError(f"{target} is a file, not a folder", "choose another folder with -o")
 
 
 def _read(path: Path) -> NotebookNode:
@@ -206,7 +195,7 @@ def _read(path: Path) -> NotebookNode:
             nbformat.validate(found)
     except (OSError, ValueError, nbformat.ValidationError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise ReportError(f"{plain(path)} is no notebook: {plain(reason)}", "open it in JupyterLab") from None
+        raise ReportError(f"{path} is no notebook: {reason}", "open it in JupyterLab") from None
     return found
 
 

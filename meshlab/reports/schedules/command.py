@@ -94,8 +94,8 @@ def run(
     verdict = done.outcome.verdict.value
     said = f"{verdict} {in_words(done.outcome.result)}".rstrip()
     typer.echo(f"{said}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
-    if done.trouble:
-        raise done.trouble[0]
+    if done.delivery.failures:
+        raise done.delivery.failures[0]
     raise typer.Exit(exit_code(verdict, FailOn(report.fail_on)))
 
 
@@ -105,8 +105,8 @@ def _swept(report: Scheduled, out: Path) -> int:
     done = sweep_once(report, out=out, cwd=Path.cwd())
     counted = ", ".join(f"{done.words.count(word)} {word}" for word in sorted(set(done.words)))
     typer.echo(f"{len(done.words)} services  {report.name}  {counted or 'none was seen'} -> {plain(done.swept.index)}")
-    if done.trouble:
-        raise done.trouble[0]
+    if done.delivery.failures:
+        raise done.delivery.failures[0]
     return worst_code(done.words, FailOn(report.fail_on))
 
 

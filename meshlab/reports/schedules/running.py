@@ -1,21 +1,21 @@
-"""One run of a report on a timer: run it, keep it, tell of it."""
+"""One run of a report on a timer: run it, keep it, notify."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from meshlab.core.files import write_text
-from meshlab.core.results import read_summary
 from meshlab.errors import MeshlabError
 from meshlab.reports.run.runner import Outcome, run
 from meshlab.reports.schedules.entries import Scheduled
-from meshlab.reports.schedules.notices import Notice, tell
+from meshlab.reports.schedules.notifications import Delivery, notify_all, notify_failure
+from meshlab.reports.schedules.report_notification import ReportNotification
+from meshlab.reports.stored import read_result
 
 __all__ = ["Ran", "run_once"]
 
@@ -30,21 +30,17 @@ class Ran:
     Parameters
     ----------
     outcome : Outcome
-    told : tuple of str
-        Receivers that were told.
-    trouble : tuple of MeshlabError
-        Why others were not.
+    delivery : Delivery
     """
 
     outcome: Outcome
-    told: tuple[str, ...]
-    trouble: tuple[MeshlabError, ...]
+    delivery: Delivery
 
 
 def run_once(
     report: Scheduled, *, out: Path, cwd: Path, timeout_s: float = 600.0, clock: Callable[[], datetime] | None = None
 ) -> Ran:
-    """Run a report, and tell who wants to know.
+    """Run a report and send notifications.
 
     Parameters
     ----------
@@ -62,12 +58,12 @@ def run_once(
     Raises
     ------
     MeshlabError
-        There is no verdict; the receivers were told so.
+        There is no verdict; the receivers were notified.
     """
     clock = clock or (lambda: datetime.now(UTC))
     own = out / report.name
     older = _runs(cwd / own)
-    before = _summary(older[-1]) if older else None
+    before = read_result(older[-1] / "result.json") if older else None
     folder = f"{report.name}/{clock().astimezone(UTC).strftime(_STAMP)}"
     try:
         outcome = run(
@@ -82,39 +78,13 @@ def run_once(
             tz="" if report.cron.zone == "UTC" else report.cron.zone,
         )
     except MeshlabError as error:
-        _, unheard = _tell_all(report, Notice(report, clock(), folder, None, before, str(error)))
-        if unheard:
-            both = f"{error.what}; and {'; '.join(one.what for one in unheard)}"
-            raise type(error)(both, error.hint) from error
-        raise
+        raise notify_failure(ReportNotification(report, clock(), folder, None, before, str(error)), error) from error
     for old in _runs(cwd / own)[: -report.keep]:
         shutil.rmtree(old, ignore_errors=True)
     write_text(cwd / out / f"{report.name}.prom", (cwd / out / folder / _METRICS).read_text(encoding="utf-8"))
-    told, trouble = _tell_all(report, Notice(report, clock(), folder, outcome.result, before))
-    return Ran(outcome, told, trouble)
-
-
-def _tell_all(report: Scheduled, notice: Notice) -> tuple[tuple[str, ...], tuple[MeshlabError, ...]]:
-    """One receiver that cannot be reached is no reason not to tell the others."""
-    told: list[str] = []
-    trouble: list[MeshlabError] = []
-    for receiver in report.notify:
-        try:
-            if tell(receiver, notice):
-                told.append(receiver.name)
-        except MeshlabError as error:
-            trouble.append(error)
-    return tuple(told), tuple(trouble)
+    return Ran(outcome, notify_all(ReportNotification(report, clock(), folder, outcome.result, before)))
 
 
 def _runs(folder: Path) -> list[Path]:
     """Those that are whole, oldest first: their names are their times."""
     return sorted(path.parent for path in folder.glob("[0-9]*T*Z/result.json"))
-
-
-def _summary(folder: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return read_summary(found) if isinstance(found, dict) and "verdict" in found else None

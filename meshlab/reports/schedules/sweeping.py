@@ -1,4 +1,4 @@
-"""One run of a sweep on a timer: ask every service, keep the run, tell of each service that changed."""
+"""One run of a sweep on a timer: ask every service, keep the run, notify of each service that changed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from meshlab.errors import MeshlabError
 from meshlab.reports.index import write_index
 from meshlab.reports.metrics import sweep_exposition
 from meshlab.reports.schedules.entries import Scheduled
-from meshlab.reports.schedules.news import News, Said, tell
+from meshlab.reports.schedules.notifications import Delivery, notify_all, notify_failure
+from meshlab.reports.schedules.sweep_notification import NotificationState, SweepNotification
 from meshlab.reports.sweep.judging import ERROR
 from meshlab.reports.sweep.sweep import Swept, executors, sweep
 
-__all__ = ["RanSweep", "known_before", "sweep_once"]
+__all__ = ["RanSweep", "states_before", "sweep_once"]
 
 _STALE_S: Final = 900
 _COLUMNS: Final = ("subject", "question", "verdict", "owner")
@@ -34,15 +35,11 @@ class RanSweep:
     Parameters
     ----------
     swept : Swept
-    told : tuple of str
-        Receivers that were told.
-    trouble : tuple of MeshlabError
-        Why others were not.
+    delivery : Delivery
     """
 
     swept: Swept
-    told: tuple[str, ...]
-    trouble: tuple[MeshlabError, ...]
+    delivery: Delivery
 
     @property
     def words(self) -> list[str]:
@@ -51,7 +48,7 @@ class RanSweep:
 
 
 def sweep_once(report: Scheduled, *, out: Path, cwd: Path, clock: Callable[[], datetime] | None = None) -> RanSweep:
-    """Run a sweep, and tell who wants to know.
+    """Run a sweep and send notifications.
 
     Parameters
     ----------
@@ -69,62 +66,57 @@ def sweep_once(report: Scheduled, *, out: Path, cwd: Path, clock: Callable[[], d
     Raises
     ------
     MeshlabError
-        Nobody was judged; the receivers were told so.
+        No service was judged; the receivers were notified.
     """
     assert report.sweep is not None
     clock = clock or (lambda: datetime.now(UTC))
-    own, asked, begun = cwd / out / report.name, report.sweep, monotonic()
-    before = known_before(own, asked.question)
+    own, options, begun = cwd / out / report.name, report.sweep, monotonic()
+    before = states_before(own, options.question)
     _forget_stale(own, clock())
     try:
         swept = sweep(
-            asked.question,
-            source=asked.source,
+            options.question,
+            source=options.source,
             out=out / report.name,
-            executor=executors(asked.executor, asked.jobs, asked.dask),
+            executor=executors(options.executor, options.jobs, options.dask),
             parameters=report.parameters,
-            pages=asked.pages,
+            pages=options.pages,
             cwd=cwd,
             clock=clock,
             tz="" if report.cron.zone == "UTC" else report.cron.zone,
         )
     except MeshlabError as error:
-        _, unheard = _tell_all(report, News(report, clock(), "", None, before, str(error)))
-        if unheard:
-            both = f"{error.what}; and {'; '.join(one.what for one in unheard)}"
-            raise type(error)(both, error.hint) from error
-        raise
-    for old in _runs(own, asked.question)[: -report.keep]:
+        raise notify_failure(SweepNotification(report, clock(), "", None, before, str(error)), error) from error
+    for old in _runs(own, options.question)[: -report.keep]:
         shutil.rmtree(old, ignore_errors=True)
     write_index(own)
     metrics = sweep_exposition(
         swept.records,
         report=report.name,
-        question=asked.question,
+        question=options.question,
         seconds=monotonic() - begun,
         at_s=clock().timestamp(),
     )
     write_text(cwd / out / f"{report.name}.prom", metrics)
     folder = swept.folder.relative_to(cwd / out).as_posix()
-    told, trouble = _tell_all(report, News(report, clock(), folder, swept.records, before))
-    return RanSweep(swept, told, trouble)
+    return RanSweep(swept, notify_all(SweepNotification(report, clock(), folder, swept.records, before)))
 
 
-def known_before(own: Path, question: str) -> dict[str, Said]:
+def states_before(own: Path, question: str) -> dict[str, NotificationState]:
     """What the runs that are kept last said of each service of the newest one.
 
     A service that could not be judged keeps the verdict that it had: what was found goes on until it is known better.
     """
-    known: dict[str, Said] = {}
+    known: dict[str, NotificationState] = {}
     for run in _runs(own, question):
         now = {}
         for row in _rows(run):
-            then = known.get(row["subject"])
+            state = known.get(row["subject"])
             if row["verdict"] == ERROR:
-                verdict, owner = (then.verdict, then.owner) if then else ("", row["owner"])
-                now[row["subject"]] = Said(verdict, owner, failed=True)
+                verdict, owner = (state.verdict, state.owner) if state else ("", row["owner"])
+                now[row["subject"]] = NotificationState(verdict, owner, failed=True)
             else:
-                now[row["subject"]] = Said(row["verdict"], row["owner"])
+                now[row["subject"]] = NotificationState(row["verdict"], row["owner"])
         known = now
     return known
 
@@ -148,16 +140,3 @@ def _forget_stale(own: Path, now: datetime) -> None:
 def _runs(own: Path, question: str) -> list[Path]:
     """Those that are whole, oldest first: their names end with their times."""
     return sorted(path.parent for path in own.glob(f"{question}-[0-9]*T*Z/results.parquet"))
-
-
-def _tell_all(report: Scheduled, news: News) -> tuple[tuple[str, ...], tuple[MeshlabError, ...]]:
-    """One receiver that cannot be reached is no reason not to tell the others."""
-    told: list[str] = []
-    trouble: list[MeshlabError] = []
-    for receiver in report.notify:
-        try:
-            if tell(receiver, news):
-                told.append(receiver.name)
-        except MeshlabError as error:
-            trouble.append(error)
-    return tuple(told), tuple(trouble)

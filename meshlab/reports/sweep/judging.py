@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import re
 import threading
 from collections.abc import Mapping
@@ -13,9 +11,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
-from meshlab.core import sanitize
-from meshlab.core.results import MIME_TYPE, NOT_MEASURED, Result, Verdict
-from meshlab.core.sanitize import plain
+from meshlab.core.results import NOT_MEASURED, Result, Verdict
+from meshlab.core.sanitize import shortened
 from meshlab.errors import MeshlabError
 from meshlab.questions.base import Case, Question
 from meshlab.questions.base import question as named
@@ -29,7 +26,6 @@ SCHEMA: Final = "meshlab.swept/1"
 ERROR: Final = "ERROR"
 """The word of a subject that could not be judged because something broke."""
 
-_ROWS: Final = 20
 _LONGEST: Final = 1_000
 # Figures are drawn with matplotlib's global settings, which threads would take from each other.
 _DRAWING: Final = threading.Lock()
@@ -109,7 +105,7 @@ def failed(task: Task, why: str) -> Done:
     why : str
         One sentence.
     """
-    return Done(_record(task, ERROR, "could not be judged", error=plain(why)[:_LONGEST]))
+    return Done(_record(task, ERROR, "could not be judged", error=shortened(why, _LONGEST)))
 
 
 def folder_of(subject: object) -> str:
@@ -160,61 +156,13 @@ def _record(
 
 
 def _report(task: Task, question: Question, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
-    from meshlab.reports.render.mail import mail
-    from meshlab.reports.render.message import message
+    from meshlab.reports.render.content import of_result
+    from meshlab.reports.render.files import report_files
     from meshlab.reports.render.page import render
 
     with _DRAWING:
         figures = question.draw(result, task.case.settings)
-    notebook = _as_notebook(task.title, result, figures)
-    page = render(notebook, summary, name=task.question, given=task.given, tz=task.tz)
-    text = json.dumps(summary, sort_keys=True, indent=2, ensure_ascii=False)
-    files = {
-        "report.html": page.encode(),
-        "result.json": f"{sanitize.json(text)}\n".encode(),
-        "message.md": message(summary, before=task.before).encode(),
-        "mail.html": mail(summary, before=task.before).encode(),
-    }
-    for name, table in result.tables.items():
-        sink = io.BytesIO()
-        table.to_parquet(sink, index=False, compression="zstd")
-        files[f"tables/{name}.parquet"] = sink.getvalue()
-    return files
-
-
-def _as_notebook(title: str, result: Result, figures: list[Any]) -> Any:
-    """The result, its figures and the heads of its tables, in the form that the page is made from."""
-    from nbformat.v4 import new_markdown_cell, new_notebook
-
-    cells = [new_markdown_cell(f"# {title}"), new_markdown_cell("## Verdict"), _cell(result)]  # type: ignore[no-untyped-call]
-    if figures:
-        cells += [new_markdown_cell("## Figures"), *map(_cell, figures)]  # type: ignore[no-untyped-call]
-    tables = [(name, table) for name, table in result.tables.items() if len(table)]
-    if tables:
-        cells.append(new_markdown_cell("## Tables"))  # type: ignore[no-untyped-call]
-    for name, table in tables:
-        more = f"\n\nThe first {_ROWS} of {len(table):,} rows." if len(table) > _ROWS else ""
-        cells += [new_markdown_cell(f"### {name.replace('_', ' ')}{more}"), _cell(_head(table))]  # type: ignore[no-untyped-call]
-    return new_notebook(cells=cells)  # type: ignore[no-untyped-call]
-
-
-def _head(table: Any) -> Any:
-    """The first rows, with numbers that can be read."""
-    shown = table.head(_ROWS)
-    numbers = shown.select_dtypes("floating")
-    return shown.assign(**{str(name): numbers[name].round(4) for name in numbers.columns})
-
-
-def _cell(shown: Any) -> Any:
-    from nbformat.v4 import new_code_cell, new_output
-
-    data: Any
-    metadata: Any = {}
-    if isinstance(shown, Result):
-        # Displaying a result where MESHLAB_OUT is set would write its tables there.
-        data = {"text/plain": shown.to_text(), MIME_TYPE: shown.to_dict()}
-    elif hasattr(shown, "_repr_mimebundle_"):
-        data, metadata = shown._repr_mimebundle_()
-    else:
-        data = {"text/html": shown._repr_html_(), "text/plain": ""}
-    return new_code_cell("", outputs=[new_output("display_data", data=data, metadata=metadata)])  # type: ignore[no-untyped-call]
+    content = of_result(task.title, result, summary, figures, question=task.question)
+    page = render(content, summary, given=task.given, tz=task.tz)
+    tables = {f"tables/{name}.parquet": data for name, data in result.parquet()}
+    return {**report_files(summary, page, before=task.before), **tables}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -17,16 +16,14 @@ from typing import Any, Final
 import pandas as pd
 
 from meshlab import config
-from meshlab.core import sanitize
 from meshlab.core.files import atomic_folder, write_text
 from meshlab.core.progress import report as tell
-from meshlab.core.results import read_summary
-from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError, ReportError
 from meshlab.questions.base import question as named
 from meshlab.reports.index import NOTES, write_index
 from meshlab.reports.run.notebooks import Listed, available
 from meshlab.reports.run.parameters import convert
+from meshlab.reports.stored import read, read_result, to_json
 from meshlab.reports.sweep.judging import ERROR, SCHEMA, Done, Task, failed, folder_of, judged
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owners
@@ -128,7 +125,7 @@ def sweep(
     from meshlab.telemetry.source import connect
 
     if pages not in PAGES:
-        raise ParameterError(f"pages is {plain(pages)!r}", f"write one of {', '.join(PAGES)}")
+        raise ParameterError(f"pages is {pages!r}", f"write one of {', '.join(PAGES)}")
     here = (cwd or Path.cwd()).resolve()
     asked_of = named(question)
     notebook = _notebook(question, here)
@@ -151,7 +148,7 @@ def sweep(
         window = mesh.window(**times)
         work = out / f".{question}-{window.end:%Y%m%dT%H%M%SZ}.partial"
     else:
-        span = json.loads((work / _ASKED).read_text(encoding="utf-8"))["window"]
+        span = read(work / _ASKED)["window"]
         window = mesh.window(**span)
     tell(0, 0, "asking the mesh")
     cases = list(asked_of.cases(asked_of.collect(mesh, window, settings), settings))
@@ -182,7 +179,7 @@ def sweep(
         tell(len(tasks) - len(left) + at, len(tasks), str(task.case.subject))
     records = [known[key] for key in sorted(known)]
     notes = idle(known_waivers, [record["result"] for record in records if record["result"]], at=now)
-    write_text(work / NOTES, json.dumps(notes, indent=2, ensure_ascii=False) + "\n")
+    write_text(work / NOTES, to_json(notes))
     _table(records, work / "results.parquet")
     _publish(work, target)
     return Swept(records=records, folder=target, index=write_index(out), went_on=len(tasks) - len(left), notes=notes)
@@ -216,20 +213,20 @@ def _span(window: Any) -> dict[str, str]:
 def _begun(out: Path, asked: Mapping[str, Any]) -> Path | None:
     """The folder of a run that was asked the same and did not end."""
     for path in sorted(out.glob(f".*.partial/{_ASKED}")):
-        if _read(path).get("asked") == asked:
+        if read(path).get("asked") == asked:
             return path.parent
     return None
 
 
 def _begin(work: Path, about: Mapping[str, Any]) -> None:
-    if (work / _ASKED).is_file() and _read(work / _ASKED) != about:
+    if (work / _ASKED).is_file() and read(work / _ASKED) != about:
         shutil.rmtree(work)  # of another sweep, that ended at the same second of the store's time
     try:
         (work / "subjects").mkdir(parents=True, exist_ok=True)
-        write_text(work / _ASKED, json.dumps(about, indent=2, sort_keys=True) + "\n")
+        write_text(work / _ASKED, to_json(about))
     except OSError as e:
         raise ReportError(
-            f"the sweep could not be written to {plain(work.parent)}: {e.strerror or e}", "choose another folder"
+            f"the sweep could not be written to {work.parent}: {e.strerror or e}", "choose another folder"
         ) from None
 
 
@@ -285,25 +282,13 @@ def _keep(work: Path, task: Task, done: Done) -> None:
         for name, content in done.files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(content)
-        text = sanitize.json(json.dumps(done.record, sort_keys=True, indent=2, ensure_ascii=False))
-        (folder / "record.json").write_text(text + "\n", encoding="utf-8")
+        write_text(folder / "record.json", to_json(done.record))
 
 
 def _records(run: Path) -> dict[str, Mapping[str, Any]]:
     """What a run has finished. An error is no end: it is tried again."""
-    found = [_read(path) for path in sorted(run.glob("subjects/[!.]*/record.json"))]
-    for record in found:
-        if isinstance(record.get("result"), dict):
-            record["result"] = read_summary(record["result"])
+    found = [read(path) for path in sorted(run.glob("subjects/[!.]*/record.json"))]
     return {str(r["subject"]): r for r in found if r.get("schema") == SCHEMA and r.get("verdict") != ERROR}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _run_before(target: Path) -> Path | None:
@@ -314,10 +299,7 @@ def _run_before(target: Path) -> Path | None:
 
 
 def _summary(run: Path | None, subject: object) -> Mapping[str, Any] | None:
-    if run is None:
-        return None
-    found = _read(run / "subjects" / folder_of(subject) / "record.json").get("result")
-    return read_summary(found) if isinstance(found, dict) else None
+    return read_result(run / "subjects" / folder_of(subject) / "record.json") if run else None
 
 
 def _table(records: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -397,9 +379,7 @@ def _dask(address: str) -> Executor:
     try:
         connected = client(address, timeout="10s")
     except (OSError, TimeoutError, ValueError) as e:
-        raise ParameterError(
-            f"no Dask scheduler answers at {plain(address)}: {plain(e)}", "check the address"
-        ) from None
+        raise ParameterError(f"no Dask scheduler answers at {address}: {e}", "check the address") from None
     executor: Executor = connected.get_executor(pure=False)
     end = executor.shutdown
 

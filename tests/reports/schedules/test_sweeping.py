@@ -17,8 +17,9 @@ from meshlab.config import load
 from meshlab.errors import ParameterError
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled, Sweep, named
-from meshlab.reports.schedules.news import News, Said, tell
-from meshlab.reports.schedules.sweeping import known_before, sweep_once
+from meshlab.reports.schedules.notifications import notify
+from meshlab.reports.schedules.sweep_notification import NotificationState, SweepNotification
+from meshlab.reports.schedules.sweeping import states_before, sweep_once
 from meshlab.reports.sweep.judging import folder_of
 
 ROOT = Path(__file__).parents[3]
@@ -32,26 +33,26 @@ def row(subject: str, verdict: str, **more: Any) -> dict[str, Any]:
     return {**base, **more}
 
 
-def news(before: dict[str, Said], *rows: dict[str, Any], error: str = "") -> News:
-    return News(REPORT, AT, "canaries/canary-20261127T120000Z", None if error else rows, before, error)
+def news(before: dict[str, NotificationState], *rows: dict[str, Any], error: str = "") -> SweepNotification:
+    return SweepNotification(REPORT, AT, "canaries/canary-20261127T120000Z", None if error else rows, before, error)
 
 
-def alerts(given: News) -> dict[tuple[str, str], bool]:
+def alerts(given: SweepNotification) -> dict[tuple[str, str], bool]:
     """Which fire, by subject and verdict; those that end are False."""
     with listening() as (url, heard):
-        tell(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url), given)
+        notify(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url), given)
     now = AT.isoformat(timespec="milliseconds")
     return {(a["labels"].get("subject", ""), a["labels"].get("verdict", "ERROR")): a["endsAt"] > now for a in heard[0]}
 
 
 def test_each_service_has_an_alert_of_its_own() -> None:
     before = {
-        "a": Said("FAIL"),
-        "b": Said("FAIL"),
-        "c": Said("WARN"),
-        "gone": Said("FAIL"),
-        "ill": Said("FAIL"),
-        "well": Said("WARN", failed=True),
+        "a": NotificationState("FAIL"),
+        "b": NotificationState("FAIL"),
+        "c": NotificationState("WARN"),
+        "gone": NotificationState("FAIL"),
+        "ill": NotificationState("FAIL"),
+        "well": NotificationState("WARN", failed=True),
     }
     rows = [row("a", "FAIL"), row("b", "PASS"), row("c", "FAIL"), row("d", "INCONCLUSIVE"), row("e", "NOT_MEASURED")]
     rows += [row("ill", "ERROR", error="it broke"), row("well", "PASS"), row("f", "PASS")]
@@ -72,7 +73,7 @@ def test_each_service_has_an_alert_of_its_own() -> None:
 
 
 def test_a_sweep_that_judged_nobody_ends_nothing() -> None:
-    before = {"a": Said("FAIL"), "b": Said("PASS"), "c": Said("", failed=True)}
+    before = {"a": NotificationState("FAIL"), "b": NotificationState("PASS"), "c": NotificationState("", failed=True)}
     assert alerts(news(before, error="the store cannot be reached")) == {
         ("", "ERROR"): True,
         ("a", "FAIL"): True,
@@ -85,29 +86,31 @@ def test_a_sweep_that_judged_nobody_ends_nothing() -> None:
     [
         ({}, [row("a", "PASS"), row("b", "NOT_MEASURED")], False),
         ({}, [row("a", "FAIL")], True),
-        ({"a": Said("FAIL")}, [row("a", "FAIL")], False),
-        ({"a": Said("FAIL")}, [row("a", "PASS")], True),
+        ({"a": NotificationState("FAIL")}, [row("a", "FAIL")], False),
+        ({"a": NotificationState("FAIL")}, [row("a", "PASS")], True),
         # A canary that came to its end well is nothing to be called for.
-        ({"a": Said("PASS")}, [row("a", "NOT_MEASURED")], False),
-        ({"a": Said("FAIL")}, [row("a", "NOT_MEASURED")], True),
-        ({"a": Said("PASS")}, [row("a", "ERROR")], True),
-        ({"a": Said("PASS", failed=True)}, [row("a", "ERROR")], False),
-        ({"a": Said("PASS", failed=True)}, [row("a", "PASS")], True),
+        ({"a": NotificationState("PASS")}, [row("a", "NOT_MEASURED")], False),
+        ({"a": NotificationState("FAIL")}, [row("a", "NOT_MEASURED")], True),
+        ({"a": NotificationState("PASS")}, [row("a", "ERROR")], True),
+        ({"a": NotificationState("PASS", failed=True)}, [row("a", "ERROR")], False),
+        ({"a": NotificationState("PASS", failed=True)}, [row("a", "PASS")], True),
     ],
 )
-def test_people_are_told_of_services_that_changed(before: dict[str, Said], rows: list[Any], told: bool) -> None:
+def test_people_are_told_of_services_that_changed(
+    before: dict[str, NotificationState], rows: list[Any], told: bool
+) -> None:
     with listening() as (url, heard):
-        assert tell(Receiver(name="chat", kind=Kind.SLACK, url=url), news(before, *rows)) is told
+        assert notify(Receiver(name="chat", kind=Kind.SLACK, url=url), news(before, *rows)) is told
         assert len(heard) == told
-        assert tell(Receiver(name="chat", kind=Kind.SLACK, url=url, on=On.ALWAYS), news(before, *rows))
+        assert notify(Receiver(name="chat", kind=Kind.SLACK, url=url, on=On.ALWAYS), news(before, *rows))
 
 
 def test_a_chat_hears_counts_and_changes_and_calls_nobody() -> None:
     rows = [row(f"s{n:02}", "FAIL", headline=HOSTILE, owner="team-<a>") for n in range(25)] + [row("x", "PASS")]
     with listening() as (url, heard):
-        tell(
+        notify(
             Receiver(name="chat", kind=Kind.SLACK, url=url, link="https://r.example.org"),
-            news({"s00": Said("WARN")}, *rows),
+            news({"s00": NotificationState("WARN")}, *rows),
         )
     lines = heard[0]["text"].splitlines()
     assert lines[0] == "✖ *FAIL* canaries: 25 FAIL, 1 PASS"
@@ -119,7 +122,7 @@ def test_a_chat_hears_counts_and_changes_and_calls_nobody() -> None:
 def test_a_webhook_gets_the_changes_with_their_pages() -> None:
     with listening() as (url, heard):
         to = Receiver(name="hook", kind=Kind.WEBHOOK, url=url, link="https://r.example.org")
-        tell(to, news({"a/b/c": Said("PASS")}, row("a/b/c", "FAIL", owner="team-a"), row("d", "PASS")))
+        notify(to, news({"a/b/c": NotificationState("PASS")}, row("a/b/c", "FAIL", owner="team-a"), row("d", "PASS")))
     page = f"canaries/canary-20261127T120000Z/subjects/{folder_of('a/b/c')}/report.html"
     assert heard == [
         {
@@ -155,12 +158,12 @@ def test_what_was_found_is_known_through_runs_that_could_not_judge(tmp_path: Pat
     kept(tmp_path, "20261127T100000Z", a="FAIL", b="PASS", gone="FAIL")
     kept(tmp_path, "20261127T110000Z", a="ERROR", b="WARN", new="ERROR")
     kept(tmp_path, "20261127T120000Z", a="ERROR", b="PASS", new="ERROR")
-    assert known_before(tmp_path, "canary") == {
-        "a": Said("FAIL", "o", failed=True),
-        "b": Said("PASS", "o"),
-        "new": Said("", "o", failed=True),
+    assert states_before(tmp_path, "canary") == {
+        "a": NotificationState("FAIL", "o", failed=True),
+        "b": NotificationState("PASS", "o"),
+        "new": NotificationState("", "o", failed=True),
     }
-    assert known_before(tmp_path, "scaling") == {}
+    assert states_before(tmp_path, "scaling") == {}
 
 
 TOML = """
@@ -199,7 +202,7 @@ def test_a_sweep_runs_is_kept_and_told_of(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("EAR", url)
         (tmp_path / "meshlab.toml").write_text(TOML)
         once = sweep_once(named(load(tmp_path), "canaries"), out=Path("out"), cwd=tmp_path, clock=lambda: AT)
-        assert once.told == ("oncall", "hook")
+        assert once.delivery.notified == ("oncall", "hook")
         assert (once.words.count("FAIL"), once.swept.folder.parent.resolve()) == (1, own.resolve())
         runs = sorted(p.name for p in own.iterdir() if p.is_dir())
         assert len(runs) == 2
@@ -212,10 +215,10 @@ def test_a_sweep_runs_is_kept_and_told_of(tmp_path: Path, monkeypatch: pytest.Mo
         assert [change["verdict"] for change in heard[1]["changed"]] == ["FAIL"]
         # The same again is no news for people; then somebody waives what fails, and both are told of the end.
         again = sweep_once(named(load(tmp_path), "canaries"), out=Path("out"), cwd=tmp_path, clock=lambda: AT)
-        assert again.told == ("oncall",)
+        assert again.delivery.notified == ("oncall",)
         (tmp_path / "meshlab.toml").write_text(TOML + "".join(WAIVED.format(n=n) for n in (1, 2, 8)))
         waived = sweep_once(named(load(tmp_path), "canaries"), out=Path("out"), cwd=tmp_path, clock=lambda: AT)
-        assert waived.told == ("oncall", "hook")
+        assert waived.delivery.notified == ("oncall", "hook")
         assert waived.words.count("FAIL") == 0
     ended = {a["labels"].get("verdict", "ERROR"): a["endsAt"] for a in heard[-2]}
     assert ended == {"ERROR": AT.isoformat(timespec="milliseconds"), "FAIL": AT.isoformat(timespec="milliseconds")}
@@ -250,6 +253,6 @@ def test_the_command_says_one_line_and_exits_by_the_worst(tmp_path: Path, monkey
 
 def test_alerts_last_until_the_next_run_has_had_its_time() -> None:
     with listening() as (url, heard):
-        tell(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url), news({}, row("a", "FAIL")))
+        notify(Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url), news({}, row("a", "FAIL")))
     ends = datetime.fromisoformat(next(a["endsAt"] for a in heard[0] if a["labels"].get("verdict")))
     assert ends == AT + timedelta(minutes=15)

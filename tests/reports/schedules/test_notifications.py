@@ -12,7 +12,8 @@ from ears import listening
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.schedules.cron import Cron
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
-from meshlab.reports.schedules.notices import Notice, tell
+from meshlab.reports.schedules.notifications import notify
+from meshlab.reports.schedules.report_notification import ReportNotification
 from meshlab.reports.schedules.running import run_once
 from meshlab.reports.waivers.entries import Waiver
 from meshlab.reports.waivers.waiving import waive
@@ -25,11 +26,13 @@ def summary(verdict: str, headline: str = "all is said") -> dict[str, Any]:
     return {"verdict": verdict, "headline": headline, "question": "canary", "subject": "c/n/s", "findings": []}
 
 
-def notice(verdict: str, before: str = "", headline: str = "all is said") -> Notice:
+def notice(verdict: str, before: str = "", headline: str = "all is said") -> ReportNotification:
     report = Scheduled("catalog", "canary-verdict", Cron("*/5 * * * *"))
     error = "the store cannot be reached" if verdict == "ERROR" else ""
     result = None if verdict == "ERROR" else summary(verdict, headline)
-    return Notice(report, AT, "catalog/20261123T120000Z", result, summary(before) if before else None, error)
+    return ReportNotification(
+        report, AT, "catalog/20261123T120000Z", result, summary(before) if before else None, error
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,14 +48,14 @@ def notice(verdict: str, before: str = "", headline: str = "all is said") -> Not
 )
 def test_people_are_told_of_changes(verdict: str, before: str, told: bool) -> None:
     with listening() as (url, heard):
-        assert tell(Receiver(name="chat", kind=Kind.WEBHOOK, url=url), notice(verdict, before)) is told
+        assert notify(Receiver(name="chat", kind=Kind.WEBHOOK, url=url), notice(verdict, before)) is told
         assert len(heard) == told
-        assert tell(Receiver(name="chat", kind=Kind.WEBHOOK, url=url, on=On.ALWAYS), notice(verdict, before))
+        assert notify(Receiver(name="chat", kind=Kind.WEBHOOK, url=url, on=On.ALWAYS), notice(verdict, before))
 
 
 def test_a_webhook_gets_all_there_is() -> None:
     with listening() as (url, heard):
-        tell(Receiver(name="hook", kind=Kind.WEBHOOK, url=url, link="https://r.example.org"), notice("FAIL", "PASS"))
+        notify(Receiver(name="hook", kind=Kind.WEBHOOK, url=url, link="https://r.example.org"), notice("FAIL", "PASS"))
     assert heard == [
         {
             "schema": "meshlab.notice/1",
@@ -61,7 +64,7 @@ def test_a_webhook_gets_all_there_is() -> None:
             "verdict": "FAIL",
             "before": "PASS",
             "headline": "all is said",
-            "changes": ["was PASS in the report before"],
+            "changes": ["was PASS in the previous report"],
             "link": "https://r.example.org/catalog/20261123T120000Z/report.html",
             "result": summary("FAIL"),
         }
@@ -70,7 +73,7 @@ def test_a_webhook_gets_all_there_is() -> None:
 
 def test_a_chat_calls_nobody_by_what_a_label_says() -> None:
     with listening() as (url, heard):
-        tell(Receiver(name="chat", kind=Kind.SLACK, url=url), notice("FAIL", "PASS", HOSTILE))
+        notify(Receiver(name="chat", kind=Kind.SLACK, url=url), notice("FAIL", "PASS", HOSTILE))
     text = heard[0]["text"]
     assert "<" not in text
     assert "\x1b" not in text
@@ -82,7 +85,7 @@ def test_alerts_fire_change_and_end() -> None:
     with listening() as (url, heard):
         to = Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url)
         for verdict, before in (("FAIL", ""), ("FAIL", "FAIL"), ("WARN", "FAIL"), ("PASS", "WARN"), ("ERROR", "FAIL")):
-            assert tell(to, notice(verdict, before))
+            assert notify(to, notice(verdict, before))
     seen = [
         [(a["labels"].get("verdict", "ERROR"), a["endsAt"] > AT.isoformat(timespec="milliseconds")) for a in body]
         for body in heard
@@ -104,10 +107,10 @@ def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
     with listening() as (url, heard):
         to = Receiver(name="oncall", kind=Kind.ALERTMANAGER, url=url)
         for at in (AT, AT + timedelta(days=2)):
-            tell(to, Notice(report, at, "f", waive(failing, [known], at=at), failing))
-        assert tell(
+            notify(to, ReportNotification(report, at, "f", waive(failing, [known], at=at), failing))
+        assert notify(
             Receiver(name="chat", kind=Kind.SLACK, url=url),
-            Notice(report, AT, "f", waive(failing, [known], at=AT), failing),
+            ReportNotification(report, AT, "f", waive(failing, [known], at=AT), failing),
         )
     assert heard.pop()["text"].startswith("✔ *PASS* (FAIL without 1 waiver) catalog: ")
     fired = [
@@ -120,14 +123,14 @@ def test_a_waived_fail_raises_no_alert_and_ends_the_one_that_fired() -> None:
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_refusal_is_told_without_the_address(status: int) -> None:
     with listening(status) as (url, _), pytest.raises(ReportError) as error:
-        tell(Receiver(name="chat", kind=Kind.SLACK, url=f"{url}/planted-secret"), notice("FAIL"))
+        notify(Receiver(name="chat", kind=Kind.SLACK, url=f"{url}/planted-secret"), notice("FAIL"))
     assert str(status) in str(error.value)
     assert "planted" not in str(error.value)
 
 
 def test_nobody_there() -> None:
     with pytest.raises(ReportError) as error:
-        tell(Receiver(name="chat", kind=Kind.SLACK, url="http://127.0.0.1:1/planted-secret"), notice("FAIL"))
+        notify(Receiver(name="chat", kind=Kind.SLACK, url="http://127.0.0.1:1/planted-secret"), notice("FAIL"))
     assert "planted" not in str(error.value)
 
 

@@ -1,0 +1,54 @@
+"""Where text becomes HTML: whatever a template is given is made printable, and escaped, on its way in."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from meshlab.core import sanitize
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["render", "source"]
+
+_LONGEST: Final = 1_000
+
+
+def render(name: str, /, *, package: str = __package__, **values: Any) -> str:
+    """Fill in a template.
+
+    Parameters
+    ----------
+    name : str
+        The template's file.
+    package : str
+        The package that has it, beside those of this one.
+    **values
+        Texts need no care: labels may hold markup, template syntax or terminal escapes. What is HTML already comes as
+        `markupsafe.Markup`, or is marked ``| safe`` in the template.
+    """
+    return _environment(package).get_template(name).render(**values)
+
+
+def source(name: str, *, package: str = __package__) -> str:
+    """The text of a template, or of a style sheet beside it."""
+    env = _environment(package)
+    assert env.loader is not None
+    return env.loader.get_source(env, name)[0]
+
+
+@cache
+def _environment(package: str) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loader = ChoiceLoader([PackageLoader(each, ".") for each in dict.fromkeys((package, __package__))])
+    env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable)
+    env.filters["kind"] = lambda word: str(word).lower().replace("_", "-")
+    env.filters["words"] = lambda word: str(word).replace("_", " ")
+    env.filters["short"] = lambda text: sanitize.shortened(text, _LONGEST)
+    return env
+
+
+def _printable(value: object) -> object:
+    return value if hasattr(value, "__html__") else sanitize.plain(value)

@@ -1,0 +1,44 @@
+"""JSON files of runs: how they are written, and how earlier ones are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from meshlab.core import sanitize
+from meshlab.core.results import read_summary
+
+__all__ = ["read", "read_result", "to_json"]
+
+
+def to_json(document: object) -> str:
+    """The same bytes for the same document, with every control character escaped."""
+    return sanitize.json(json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False)) + "\n"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a file says, results in today's form; nothing where it is no JSON object, or absent.
+
+    Parameters
+    ----------
+    path : Path
+        ``result.json``, or a sweep's ``record.json``, which has a result inside of it.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    if isinstance(found.get("result"), Mapping):
+        found["result"] = read_summary(found["result"])
+    return read_summary(found)
+
+
+def read_result(path: Path) -> dict[str, Any] | None:
+    """The summary in a file, if one is there that has a verdict."""
+    found = read(path)
+    found = found.get("result", found)
+    return found if isinstance(found, dict) and "verdict" in found else None
