@@ -41,7 +41,7 @@ class Tick:
         Unix seconds.
     current, ready, desired : int
         Replicas.
-    seen : float or None
+    measured : float or None
         The metric, in the unit of its target.
     recommended : int or None
         What the metric alone asked for.
@@ -52,7 +52,7 @@ class Tick:
     current: int
     ready: int
     desired: int
-    seen: float | None
+    measured: float | None
     recommended: int | None
     reason: Reason
 
@@ -62,7 +62,7 @@ class Tick:
             "at_s": round(self.at_s - start_s, 2),
             "current": self.current,
             "ready": self.ready,
-            "seen": None if self.seen is None else round(self.seen, 4),
+            "seen": None if self.measured is None else round(self.measured, 4),
             "recommended": self.recommended,
             "desired": self.desired,
             "reason": self.reason.value,
@@ -108,7 +108,7 @@ class Scaler:
         last = self.ticks[-1]
         namespace = self._fleet.scenario.namespace
         cut = last.recommended is not None and last.recommended != last.desired
-        return ScalerStatus(self._spec, self._cluster, namespace, last.current, last.desired, last.seen, cut)
+        return ScalerStatus(self._spec, self._cluster, namespace, last.current, last.desired, last.measured, cut)
 
     def _sync(self, now_s: float) -> None:
         pods = [pod for pod in self._fleet.pods.of(self._spec.workload, self._cluster) if pod.deleted_s is None]
@@ -116,14 +116,14 @@ class Scaler:
         decision = self._decided(pods, samples, now_s)
         self._history = decision.history
         ready = [pod for pod in pods if pod.ready]
-        seen = [samples[pod.name].value for pod in ready if pod.name in samples]
+        measured = [samples[pod.name].value for pod in ready if pod.name in samples]
         self.ticks.append(
             Tick(
                 at_s=now_s,
                 current=len(pods),
                 ready=len(ready),
                 desired=decision.replicas,
-                seen=self._in_unit(sum(seen) / len(seen)) if seen else None,
+                measured=self._in_unit(sum(measured) / len(measured)) if measured else None,
                 recommended=decision.recommended,
                 reason=decision.reason,
             )
@@ -162,8 +162,8 @@ class Scaler:
         """The metric of every ready replica, in thousandths, over the time since it was last asked."""
         ready = [pod for pod in self._fleet.pods.of(self._spec.workload, self._cluster) if pod.ready]
         if self._spec.metric is Metric.CONCURRENCY:
-            found = self._fleet.concurrency([pod.replica for pod in ready])
-            return {name: Sample(round(value * 1000)) for name, value in found.items()}
+            values = self._fleet.concurrency([pod.replica for pod in ready])
+            return {name: Sample(round(value * 1000)) for name, value in values.items()}
         before, now = self._used, self._cpu_s()
         self._used = (now_s, now)
         if before is None or now_s <= before[0]:
@@ -181,8 +181,8 @@ def hpa_spec(spec: Autoscaler) -> HpaSpec:
     """A scenario's autoscaler as the algorithm wants it."""
 
     def rules(window_s: float, policies: tuple[ScalingPolicy, ...]) -> Rules:
-        found = tuple(Policy(Kind(policy.type), policy.value, policy.period_s) for policy in policies)
-        return Rules(window_s, found, tolerance=spec.tolerance)
+        changes = tuple(Policy(Kind(policy.type), policy.value, policy.period_s) for policy in policies)
+        return Rules(window_s, changes, tolerance=spec.tolerance)
 
     behaviour = Behaviour(
         up=rules(spec.up_window_s, spec.up_policies), down=rules(spec.down_window_s, spec.down_policies)

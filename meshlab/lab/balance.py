@@ -81,30 +81,30 @@ class Ledger:
 
     def books(self, workload: str) -> Books:
         """What it has counted in its life."""
-        found = Books(workload)
+        books = Books(workload)
         for (name, items), value in (self._before + Counter(self._last)).items():
-            _enter(found, name, dict(items), value)
-        return found
+            _enter(books, name, dict(items), value)
+        return books
 
 
-def _enter(found: Books, name: str, labels: dict[str, str], value: int) -> None:
+def _enter(books: Books, name: str, labels: dict[str, str], value: int) -> None:
     if name.endswith("_istio_requests"):
         service, version = labels["destination_service_name"], labels["destination_version"]
         if labels["reporter"] == "source":
-            found.requests[service, version] += value
+            books.requests[service, version] += value
         else:
-            found.arrived[labels["source_workload"], service, version] += value
+            books.arrived[labels["source_workload"], service, version] += value
     elif name.startswith("envoy_cluster_") and labels.get("cluster_name", "").startswith("outbound|"):
         _, _, version, host = labels["cluster_name"].split("|")
         edge = (host.split(".")[0], version)
         if name == "envoy_cluster_upstream_rq" and "response_code_class" not in labels:
-            found.attempts[edge] += value
+            books.attempts[edge] += value
         elif name in _RESET:
-            found.resets[edge] += value
+            books.resets[edge] += value
     elif name == "envoy_listener_ssl_handshake":
-        found.handshakes["all"] += value
+        books.handshakes["all"] += value
     elif name == "envoy_listener_ssl_versions":
-        found.handshakes[labels.get("envoy_ssl_version", "unknown")] += value
+        books.handshakes[labels.get("envoy_ssl_version", "unknown")] += value
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ class Balance:
     versions: dict[str, int]
 
     @classmethod
-    def of(cls, sent: int, target: str, found: Sequence[Books]) -> Balance:
+    def of(cls, sent: int, target: str, books: Sequence[Books]) -> Balance:
         """Add up the books of all sidecars.
 
         Parameters
@@ -175,21 +175,21 @@ class Balance:
             Requests that the load generator sent.
         target : str
             The service that the load goes to.
-        found : sequence of Books
+        books : sequence of Books
         """
         attempts, resets, requests = Counter[_Key](), Counter[_Key](), Counter[_Key]()
         into: Counter[_Key] = Counter()
         unknown: Counter[str] = Counter()
         handshakes: Counter[str] = Counter()
-        for one in found:
-            for to, counts in ((attempts, one.attempts), (resets, one.resets), (requests, one.requests)):
-                to.update({(one.workload, *edge): count for edge, count in counts.items()})
-            for (source, service, version), count in one.arrived.items():
+        for own in books:
+            for to, counts in ((attempts, own.attempts), (resets, own.resets), (requests, own.requests)):
+                to.update({(own.workload, *edge): count for edge, count in counts.items()})
+            for (source, service, version), count in own.arrived.items():
                 if source == "unknown":
                     unknown[service] += count
                 else:
                     into[source, service, version] += count
-            handshakes.update(one.handshakes)
+            handshakes.update(own.handshakes)
         return cls(
             sent=sent,
             arrived=unknown.pop(target, 0),

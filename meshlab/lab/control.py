@@ -1,4 +1,4 @@
-"""What every Python process of the lab serves beside its work, so that the lab can ask how it fares."""
+"""What every Python process of the lab serves besides its work: health and event-loop lag."""
 
 from __future__ import annotations
 

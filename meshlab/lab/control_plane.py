@@ -1,4 +1,4 @@
-"""The lab's control plane: who is told what, who has taken it, and whose certificate is due."""
+"""The lab's control plane: what each sidecar is configured with, which have taken it, and whose certificate is due."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ControlPlane:
         self._issued: dict[str, tuple[Credentials, float]] = {}
 
     def apply(self, scenario: Scenario, running: Collection[Replica], ready: Collection[Replica], now_s: float) -> None:
-        """Tell every sidecar what a scenario wants of it; only what is new for it reaches it.
+        """Configure every sidecar as a scenario wants it; only changes are sent.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class ControlPlane:
         Parameters
         ----------
         reasons : mapping of str to str, optional
-            What a sidecar last said, by pod, for the message.
+            A sidecar's last words, by pod, for the message.
 
         Raises
         ------
@@ -90,8 +90,8 @@ class ControlPlane:
         for pod, kinds in states.items():
             for kind, state in kinds.items():
                 if state == _STALLED and pod in self._issued:
-                    said = (reasons or {}).get(pod, "")
-                    raise LabError(f"the sidecar of {pod} refuses its {kind}{f': {said}' if said else ''}")
+                    reason = (reasons or {}).get(pod, "")
+                    raise LabError(f"the sidecar of {pod} refuses its {kind}{f': {reason}' if reason else ''}")
         behind = sorted(pod for pod, kinds in states.items() if pod in self._issued and "waiting" in kinds.values())
         return f"new configuration is under way to {', '.join(behind)}" if behind else ""
 

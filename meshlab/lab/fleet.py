@@ -1,4 +1,4 @@
-"""The replicas of a lab's workloads: started, made to behave, killed, scaled, and told apart from what should be."""
+"""The replicas of a lab's workloads: started, made to behave, killed, scaled, and compared with what they should be."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Fleet:
         self._match_replicas(now_s)
 
     def reach(self, scenario: Scenario, now_s: float) -> None:
-        """Make the running mesh what a scenario says: behaviour, deaths, replicas and sidecars' configurations."""
+        """Make the running mesh match a scenario: behaviour, deaths, replicas and sidecars' configurations."""
         before, self.scenario = self.scenario, scenario
         if before.security != scenario.security:
             # A filter chain that goes takes its counters with it.
@@ -112,7 +112,7 @@ class Fleet:
         self.apply(now_s)
 
     def apply(self, now_s: float) -> None:
-        """Tell every sidecar what is new."""
+        """Send every sidecar what is new."""
         ready = [pod.replica for pod in self.pods.living() if pod.ready]
         self._control_plane.apply(self.scenario, self.running, ready, now_s)
 
@@ -158,8 +158,8 @@ class Fleet:
 
     def urls(self) -> dict[str, str]:
         """Addresses of the services that answer, by pod: some are dead, and some are not up yet."""
-        found = {replica.pod: _service(replica) for replica in self.running if replica.pod in self._processes.ids}
-        return {pod: url for pod, url in found.items() if self._client.ready(f"{url}{control.HEALTH}")}
+        urls = {replica.pod: _service(replica) for replica in self.running if replica.pod in self._processes.ids}
+        return {pod: url for pod, url in urls.items() if self._client.ready(f"{url}{control.HEALTH}")}
 
     def _match_replicas(self, now_s: float) -> None:
         for (name, cluster), replicas in self._wanted.items():
@@ -178,8 +178,8 @@ class Fleet:
             self._start_sidecar(replica)
         names = {"app": replica.pod, "istio-proxy": _sidecar(replica)}
         ids = self._processes.ids
-        found = {container: ids[name] for container, name in names.items() if name in ids}
-        self.pods.add(Pod(replica, now_s, None, None, found))
+        processes = {container: ids[name] for container, name in names.items() if name in ids}
+        self.pods.add(Pod(replica, now_s, None, None, processes))
         self.apply(now_s)
 
     def _is_up(self, pod: Pod, now_s: float) -> bool:
@@ -239,7 +239,7 @@ class Fleet:
         config = self._folder / f"{_sidecar(replica)}.json"
         config.write_text(json.dumps(bootstrap(replica, self._xds)), encoding="utf-8")
         options = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "--log-level", "warning"]
-        # A mistake in what the control plane says is refused, not ignored.
+        # A mistake of the control plane is refused, not ignored.
         options.append("--reject-unknown-dynamic-fields")
         self._processes.start(_sidecar(replica), [self._envoy, "-c", str(config), *options], ENVIRONMENT)
 
@@ -275,5 +275,5 @@ def _sidecar(replica: Replica) -> str:
 
 
 def sidecar_words(processes: Processes, replicas: Iterable[Replica]) -> dict[str, str]:
-    """What every sidecar last said, by pod."""
+    """Every sidecar's last words, by pod."""
     return {replica.pod: processes.last_words(_sidecar(replica)) for replica in replicas if replica.spec.sidecar}

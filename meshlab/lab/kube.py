@@ -39,7 +39,7 @@ class ScalerStatus:
         Where its workload runs.
     current, desired : int
         Replicas.
-    seen : float or None
+    measured : float or None
         The metric, in the unit of its target; None when it was not known.
     limited : bool
         Whether a bound or a policy cut the decision.
@@ -50,7 +50,7 @@ class ScalerStatus:
     namespace: str
     current: int
     desired: int
-    seen: float | None
+    measured: float | None
     limited: bool
 
 
@@ -143,14 +143,14 @@ def _pod_times(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
 
 
 def _requests(pods: Iterable[Pod], specs: Mapping[str, Autoscaler]) -> GaugeMetricFamily:
-    """What the containers request; only an autoscaler on processor time says it."""
+    """What the containers request; set for autoscalers on processor time alone."""
     labels = ["cluster", "namespace", "pod", "container", "resource", "unit"]
-    found = GaugeMetricFamily("kube_pod_container_resource_requests", "Requested resources.", labels=labels)
+    requests = GaugeMetricFamily("kube_pod_container_resource_requests", "Requested resources.", labels=labels)
     for pod in pods:
         spec = specs.get(pod.replica.name)
         if spec is not None and spec.metric is Metric.CPU:
-            found.add_metric([*_place(pod), "app", "cpu", "core"], spec.cpu_request)
-    return found
+            requests.add_metric([*_place(pod), "app", "cpu", "core"], spec.cpu_request)
+    return requests
 
 
 def _deployments(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
@@ -182,7 +182,7 @@ def _scalers(scalers: Iterable[ScalerStatus]) -> Iterator[GaugeMetricFamily]:
     families = {name: GaugeMetricFamily(f"{prefix}_{name}", text, labels=labels) for name, text in plain.items()}
     metric = [*labels, "metric_name", "metric_target_type"]
     target = GaugeMetricFamily(f"{prefix}_spec_target_metric", "What the metric shall be.", labels=metric)
-    seen = GaugeMetricFamily(f"{prefix}_status_target_metric", "What the metric was.", labels=metric)
+    measured = GaugeMetricFamily(f"{prefix}_status_target_metric", "What the metric was.", labels=metric)
     info = GaugeMetricFamily(
         f"{prefix}_info", "What it scales.", labels=[*labels, "scaletargetref_kind", "scaletargetref_name"]
     )
@@ -197,11 +197,11 @@ def _scalers(scalers: Iterable[ScalerStatus]) -> Iterator[GaugeMetricFamily]:
             family.add_metric(place, figure)
         kind = "utilization" if spec.metric is Metric.CPU else "average"
         target.add_metric([*place, spec.metric.value, kind], spec.target)
-        if scaler.seen is not None:
-            seen.add_metric([*place, spec.metric.value, kind], scaler.seen)
+        if scaler.measured is not None:
+            measured.add_metric([*place, spec.metric.value, kind], scaler.measured)
         info.add_metric([*place, "Deployment", spec.workload], 1)
-        holds = {"AbleToScale": True, "ScalingActive": scaler.seen is not None, "ScalingLimited": scaler.limited}
+        holds = {"AbleToScale": True, "ScalingActive": scaler.measured is not None, "ScalingLimited": scaler.limited}
         for name in _CONDITIONS:
             for status in ("true", "false"):
                 condition.add_metric([*place, name, status], float(holds[name] == (status == "true")))
-    yield from (*families.values(), target, seen, info, condition)
+    yield from (*families.values(), target, measured, info, condition)

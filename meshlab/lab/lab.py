@@ -168,7 +168,7 @@ class Lab:
         return self._parts.control_plane.pending(sidecar_words(self._processes, fleet.running))
 
     def reach(self, scenario: Scenario) -> None:
-        """Change the running mesh to what another moment of its scenario says, and wait until every sidecar has it."""
+        """Change the running mesh to its scenario is at another moment, and wait until every sidecar has it."""
         self._parts.fleet.reach(scenario, time.time())
         self._waiter.until("changing the mesh", self.pending, limit_s=_START_LIMIT_S)
 
@@ -274,7 +274,7 @@ class Lab:
         self._waiter.wait("waiting for the last scrapes", _TAIL_SCRAPES * scrape_s)
         total = self.stop_load()
         self._parts.fleet.rest()
-        # A replica may go and come back under its name: only its own age tells whether it was there all the time.
+        # A replica may go and come back under its name: only its age shows whether it was there all the time.
         living = self._parts.fleet.pods.living()
         throughout = {pod.name for pod in living if pod.created_s < start_s and pod.deleted_s is None}
         scrapes = self._scrapes(throughout, start_s, length_s, force)
@@ -341,8 +341,8 @@ class Lab:
     def _scrapes(self, pods: Collection[str], start_s: int, length_s: int, force: bool) -> dict[str, int]:
         """How often the sidecars that were there all the time were scraped; Prometheus may have lost some."""
         expected = length_s // self.scenario.scrape_interval_s
-        found = self._parts.scrapes(start_s, length_s)
-        fewest = min((found.get(pod, 0) for pod in pods if self._has_sidecar(pod)), default=0)
+        scrapes = self._parts.scrapes(start_s, length_s)
+        fewest = min((scrapes.get(pod, 0) for pod in pods if self._has_sidecar(pod)), default=0)
         if fewest < expected - _MISSED_SCRAPES and not force:
             raise LabError(
                 f"Prometheus scraped a sidecar {fewest} times in the window, and not {expected} times:"
@@ -374,7 +374,7 @@ class Lab:
         return worst
 
     def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
-        self._waiter.say("writing the recording")
+        self._waiter.show("writing the recording")
         with _disk_errors():
             return self._written(start_s, end_s, out, command, truth)
 
@@ -413,11 +413,11 @@ def _disk_errors() -> Iterator[None]:
         ) from error
 
 
-def _worse(one: dict[str, float] | None, other: dict[str, float]) -> dict[str, float]:
+def _worse(worst: dict[str, float] | None, lags: dict[str, float]) -> dict[str, float]:
     """The worse of two readings, figure by figure; samples add up."""
-    if one is None:
-        return other
-    return {key: one[key] + other[key] if key == "samples" else max(one[key], other[key]) for key in other}
+    if worst is None:
+        return lags
+    return {key: worst[key] + lags[key] if key == "samples" else max(worst[key], lags[key]) for key in lags}
 
 
 def _laggards(lags: Lags) -> list[str]:

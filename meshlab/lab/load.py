@@ -174,14 +174,14 @@ class Generator:
         try:
             async with session.get(self._plan.url) as answer:
                 await answer.read()
-            said = str(answer.status)
+            outcome = str(answer.status)
         except TimeoutError:
-            said = "timeout"
+            outcome = "timeout"
         except aiohttp.ClientError:
-            said = "failed"
-        self._answered[said] += 1
+            outcome = "failed"
+        self._answered[outcome] += 1
         if in_window:
-            self._history.answered(begin - self._mark_s, said, clock() - begin)
+            self._history.answered(begin - self._mark_s, outcome, clock() - begin)
 
 
 def application(plan: LoadPlan) -> web.Application:

@@ -92,7 +92,7 @@ class Parts:
         self._start_load()
 
     def not_ready(self) -> str:
-        """Which parts beside the fleet are not up yet; "" when all are."""
+        """Which parts other than the fleet are not up yet; "" when all are."""
         for name in [name for name, url in self._starting.items() if self._client.ready(url)]:
             del self._starting[name]
         return f"not ready: {', '.join(sorted(self._starting))}" if self._starting else ""
@@ -117,7 +117,7 @@ class Parts:
         """How often each sidecar was scraped in a window, by pod."""
         query = f'sum_over_time(up{{job="{prometheus.JOB}"}}[{length_s}s])'
         answer = self._client.json(f"{self.prometheus_url}/api/v1/query", query=query, time=str(start_s + length_s))
-        return {one["metric"]["pod"]: int(float(one["value"][1])) for one in answer["data"]["result"]}
+        return {sample["metric"]["pod"]: int(float(sample["value"][1])) for sample in answer["data"]["result"]}
 
     def start_load(self) -> None:
         """Let the load generator send."""

@@ -56,8 +56,8 @@ class Pods:
 
     def of(self, workload: str, cluster: str) -> tuple[Pod, ...]:
         """The pods of a workload in a cluster, by number."""
-        found = (p for p in self.living() if p.replica.name == workload and p.replica.cluster == cluster)
-        return tuple(sorted(found, key=lambda pod: pod.replica.number))
+        pods = (p for p in self.living() if p.replica.name == workload and p.replica.cluster == cluster)
+        return tuple(sorted(pods, key=lambda pod: pod.replica.number))
 
     def get(self, name: str) -> Pod | None:
         """A pod by its name."""

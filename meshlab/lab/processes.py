@@ -126,11 +126,11 @@ class Processes:
 
     def memory_mb(self) -> dict[str, float]:
         """Memory of each process in megabytes: proportional set size, so that what they share counts once."""
-        found = {}
+        memory = {}
         for name, child in self._children.items():
             with contextlib.suppress(psutil.Error):
-                found[name] = round(psutil.Process(child.pid).memory_full_info().pss / 1e6, 1)
-        return found
+                memory[name] = round(psutil.Process(child.pid).memory_full_info().pss / 1e6, 1)
+        return memory
 
     def last_words(self, name: str) -> str:
         """The last line of a process's log."""
@@ -157,7 +157,7 @@ class Processes:
         return self._folder / f"{name}.log"
 
     def _tail(self, name: str) -> str:
-        """The last line of a log that says something."""
+        """The last line of a log that is not empty."""
         with contextlib.suppress(OSError):
             lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
             return lines[-1].strip()[:_TAIL_CHARACTERS] if lines else ""

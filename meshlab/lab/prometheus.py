@@ -50,7 +50,7 @@ def configuration(targets_url: str, kube: str, scrape_interval_s: int) -> dict[s
                     "honor_labels": True,
                     "static_configs": [{"targets": [f"{kube}:{port}"]}],
                     "metric_relabel_configs": [
-                        # What the Python client says of itself is not what such an exporter says.
+                        # The Python client's own metrics are none of such an exporter's.
                         {"source_labels": ["__name__"], "regex": "(kube|container)_.*", "action": "keep"}
                     ],
                 }

@@ -1,27 +1,27 @@
-"""A service's places: so many requests are worked on at once, so many wait in line, one more is turned away."""
+"""A service's concurrency limit and the queue before it: a request beyond both is rejected."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 
-__all__ = ["Station"]
+__all__ = ["ServiceQueue"]
 
 
-class Station:
+class ServiceQueue:
     """First come, first served.
 
     Parameters
     ----------
-    places : int
-        Requests at work at once; 0 for no limit.
+    concurrency : int
+        Requests at once; 0 for no limit.
     queue : int
         Requests that may wait.
     """
 
-    def __init__(self, places: int, queue: int) -> None:
-        self._places, self._queue = places, queue
-        self._line: deque[asyncio.Future[None]] = deque()
+    def __init__(self, concurrency: int, queue: int) -> None:
+        self._concurrency, self._queue = concurrency, queue
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._working = 0
         self._integral = 0.0
         self._since: float | None = None
@@ -29,28 +29,28 @@ class Station:
 
     @property
     def working(self) -> int:
-        """Requests at work."""
+        """Requests in service."""
         return self._working
 
     @property
     def waiting(self) -> int:
-        """Requests in line."""
-        return len(self._line)
+        """Requests in the queue."""
+        return len(self._waiting)
 
-    def resize(self, places: int, queue: int) -> None:
-        """Change both limits; who waits or works already, stays."""
-        self._places, self._queue = places, queue
+    def resize(self, concurrency: int, queue: int) -> None:
+        """Change both limits; requests that wait or are in service stay."""
+        self._concurrency, self._queue = concurrency, queue
         self._serve()
 
     async def enter(self) -> bool:
-        """Wait for a place; False at once where the line is full. Who got a place has to `leave` it."""
-        if not self._places or (self._working < self._places and not self._line):
+        """Wait for one's turn; False at once where the queue is full. Who got a turn has to `leave`."""
+        if not self._concurrency or (self._working < self._concurrency and not self._waiting):
             self._count(1)
             return True
-        if len(self._line) >= self._queue:
+        if len(self._waiting) >= self._queue:
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line_up(turn)
+        self._append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -59,32 +59,32 @@ class Station:
                 self.leave()
             else:
                 self._tick()
-                self._line.remove(turn)
+                self._waiting.remove(turn)
             raise
         return True
 
     def leave(self) -> None:
-        """Give a place back."""
+        """End one's turn."""
         self._count(-1)
         self._serve()
 
     def average(self) -> float:
-        """Mean number of requests at work or waiting since it was last asked; the present number the first time."""
+        """Mean number of requests in service or waiting since it was last asked; the present number the first time."""
         self._tick()
         begin, self._since = self._since, self._at
         integral, self._integral = self._integral, 0.0
         if begin is None or self._at <= begin:
-            return float(self._working + len(self._line))
+            return float(self._working + len(self._waiting))
         return integral / (self._at - begin)
 
-    def _line_up(self, turn: asyncio.Future[None]) -> None:
+    def _append(self, turn: asyncio.Future[None]) -> None:
         self._tick()
-        self._line.append(turn)
+        self._waiting.append(turn)
 
     def _serve(self) -> None:
-        while self._line and (not self._places or self._working < self._places):
+        while self._waiting and (not self._concurrency or self._working < self._concurrency):
             self._tick()
-            turn = self._line.popleft()
+            turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 self._count(1)
@@ -96,5 +96,5 @@ class Station:
     def _tick(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._since is not None:
-            self._integral += (self._working + len(self._line)) * (now - self._at)
+            self._integral += (self._working + len(self._waiting)) * (now - self._at)
         self._at = now

@@ -24,7 +24,7 @@ class Replica:
     Parameters
     ----------
     spec : WorkloadSpec
-        What the scenario says of it.
+        Its specification in the scenario.
     namespace : str
         Kubernetes namespace.
     address : str
@@ -64,7 +64,7 @@ class Replica:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What it tells its peers about itself."""
+        """What its peers learn about it."""
         return {
             "workload": self.spec.name,
             "namespace": self.namespace,
@@ -179,13 +179,13 @@ class Topology:
 
 def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:
     """Every replica that may ever run: workload, cluster, number."""
-    found = []
+    slots = []
     for spec in scenario.workloads.values():
         for at, cluster in enumerate(spec.clusters):
-            found += [(spec, cluster, number) for number in range(_most(scenario, spec, first=at == 0))]
-    if not found:
+            slots += [(spec, cluster, number) for number in range(_most(scenario, spec, first=at == 0))]
+    if not slots:
         raise ParameterError("no workload of the scenario has a replica", "set replicas to 1 or more")
-    return found
+    return slots
 
 
 def _most(scenario: Scenario, spec: WorkloadSpec, *, first: bool) -> int:

@@ -95,7 +95,7 @@ def _security(security: Security) -> dict[str, Any]:
     return {
         **values,
         "modes": [list(pair) for pair in values["modes"].items()],
-        "authorizations": [{"workload": name, **found} for name, found in rules.items()],
+        "authorizations": [{"workload": name, **own} for name, own in rules.items()],
     }
 
 
@@ -111,19 +111,19 @@ def _power(scenario: Scenario, canary: Canary, duration_s: float) -> dict[str, A
         requests=scenario.load.rate_per_s * duration_s,
         alpha=canary.alpha,
     )
-    found = power(design)
+    result = power(design)
     others = {
         "half the duration": replace(design, requests=design.requests / 2),
         f"a split of {_OTHER_CANARY_SHARE:.0%}": replace(design, canary_share=_OTHER_CANARY_SHARE),
     }
-    found["other_designs"] = {name: power(other) for name, other in others.items()}
-    found["aim"] = (
+    result["other_designs"] = {name: power(other) for name, other in others.items()}
+    result["aim"] = (
         f"load, split and length are to give an identical canary a chance of at least {_AIM:.0%} to pass an"
         " anytime-valid test, which may look at any moment and pays for that with data; its figures count the look at"
         " the end alone, so they are lower bounds"
     )
-    found["aim_reached"] = (found["pass_when_identical"]["anytime"] or 0.0) >= _AIM
-    return found
+    result["aim_reached"] = (result["pass_when_identical"]["anytime"] or 0.0) >= _AIM
+    return result
 
 
 def _error_share(scenario: Scenario, workload: str) -> float:

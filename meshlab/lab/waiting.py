@@ -24,15 +24,15 @@ class Waiter:
     check : callable
         Called in every step; raises when there is no point in waiting on.
     watch : callable or None
-        Told about every step.
+        Called in every step.
     """
 
     def __init__(self, check: Callable[[], None], watch: Watch | None) -> None:
         self._check = check
         self._watch: Watch = watch or (lambda _what, _done_s, _total_s: None)
 
-    def say(self, what: str) -> None:
-        """Tell what the lab is doing."""
+    def show(self, what: str) -> None:
+        """Show what the lab is doing."""
         self._watch(what, 0.0, 0.0)
 
     def wait(

@@ -1,7 +1,7 @@
 """The process behind a sidecar: a service that takes its time, fails now and then, and calls others.
 
 Run as ``python -m meshlab.lab.workload CONFIG.json``; the configuration is that of `Behaviour`. It is driven over HTTP:
-`BEHAVIOUR` replaces what it was told, `COUNTS` says what it did, `CONCURRENCY` how many requests it had on the average
+`BEHAVIOUR` replaces its behaviour, `COUNTS` gives what it did, `CONCURRENCY` how many requests it had on average
 since it was last asked; after `REST` it makes no requests by itself any more.
 """
 
@@ -23,7 +23,7 @@ from aiohttp import web
 from meshlab.lab import control
 from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.behaviour import Behaviour
-from meshlab.lab.service_queue import Station
+from meshlab.lab.service_queue import ServiceQueue
 
 __all__ = ["BEHAVIOUR", "CONCURRENCY", "COUNTS", "REST", "application"]
 
@@ -40,9 +40,9 @@ class Service:
     """One replica of a service."""
 
     def __init__(self, behaviour: Behaviour) -> None:
-        self._told = behaviour
+        self._behaviour = behaviour
         self._stream = random.Random(behaviour.stream)
-        self._station = Station(behaviour.concurrency, behaviour.queue)
+        self._queue = ServiceQueue(behaviour.concurrency, behaviour.queue)
         self._turns = count()
         self._counts: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
@@ -51,10 +51,10 @@ class Service:
         self._own: asyncio.Task[None] | None = None
         self._own_calls: set[asyncio.Task[int]] = set()
 
-    def told(self, behaviour: Behaviour) -> None:
+    def behave(self, behaviour: Behaviour) -> None:
         """It behaves otherwise from the next request on; its random numbers go on where they are."""
-        self._told = behaviour
-        self._station.resize(behaviour.concurrency, behaviour.queue)
+        self._behaviour = behaviour
+        self._queue.resize(behaviour.concurrency, behaviour.queue)
 
     def counts(self) -> dict[str, object]:
         """What it did so far.
@@ -69,14 +69,14 @@ class Service:
         return {
             **{name: self._counts[name] for name in ("arrivals", "retries", "rejected", "abandoned", "cancelled")},
             "answered": dict(sorted(self._answered.items())),
-            "working": self._station.working,
-            "waiting": self._station.waiting,
+            "working": self._queue.working,
+            "waiting": self._queue.waiting,
             "sent": {host: dict(sorted(counts.items())) for host, counts in sorted(self._sent.items())},
         }
 
     def concurrency(self) -> float:
-        """Requests at work or waiting: the mean since this was last asked."""
-        return self._station.average()
+        """Requests in service or waiting: the mean since this was last asked."""
+        return self._queue.average()
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request of somebody."""
@@ -95,11 +95,11 @@ class Service:
 
     async def own_requests(self) -> None:
         """What it does by itself, as a batch job; never ends."""
-        stream = random.Random(f"{self._told.stream}/own")
+        stream = random.Random(f"{self._behaviour.stream}/own")
         clock = asyncio.get_running_loop().time
         at = clock()
         while True:
-            at += stream.expovariate(self._told.own_rate_per_s)
+            at += stream.expovariate(self._behaviour.own_rate_per_s)
             await asyncio.sleep(max(0.0, at - clock()))
             task = asyncio.create_task(self._call_all({}))
             self._own_calls.add(task)
@@ -117,7 +117,7 @@ class Service:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as opened:
             self._session = opened
-            if self._told.own_rate_per_s:
+            if self._behaviour.own_rate_per_s:
                 self._own = asyncio.create_task(self.own_requests())
             yield
             if self._own is not None:
@@ -125,21 +125,21 @@ class Service:
 
     async def _served(self, request: web.Request) -> int:
         """The status of the answer."""
-        told = self._told
-        if not await self._station.enter():
+        behaviour = self._behaviour
+        if not await self._queue.enter():
             self._counts["rejected"] += 1
             return 503
         try:
-            service_s, fails = self._told.draw(self._stream)
-            await _work(service_s, self._told.cpu_share)
+            service_s, fails = behaviour.draw(self._stream)
+            await _work(service_s, behaviour.cpu_share)
         finally:
-            self._station.leave()
+            self._queue.leave()
         if fails:
-            return told.error_status
+            return behaviour.error_status
         return await self._call_all({name: request.headers[name] for name in _PASSED_ON if name in request.headers})
 
     async def _call_all(self, headers: dict[str, str]) -> int:
-        for host, addresses in self._told.calls:
+        for host, addresses in self._behaviour.calls:
             url = addresses[next(self._turns) % len(addresses)]
             status = await self._call(url, host, headers)
             if status >= 400:
@@ -150,7 +150,7 @@ class Service:
         assert self._session is not None
         counts = self._sent.setdefault(host, Counter())
         try:
-            async with asyncio.timeout(self._told.deadline_s):
+            async with asyncio.timeout(self._behaviour.deadline_s):
                 async with self._session.get(f"{url}/", headers={**headers, "Host": host}) as answer:
                     await answer.read()
         except TimeoutError:
@@ -180,8 +180,8 @@ def application(behaviour: Behaviour) -> web.Application:
     """The service as an aiohttp application."""
     service = Service(behaviour)
 
-    async def told(request: web.Request) -> web.Response:
-        service.told(Behaviour.from_json(await request.text()))
+    async def behave(request: web.Request) -> web.Response:
+        service.behave(Behaviour.from_json(await request.text()))
         return web.json_response({})
 
     async def counts(_: web.Request) -> web.Response:
@@ -197,7 +197,7 @@ def application(behaviour: Behaviour) -> web.Application:
     app = web.Application()
     app.cleanup_ctx.append(service.lifetime)
     app.router.add_get("/", service.handle)
-    app.router.add_post(BEHAVIOUR, told)
+    app.router.add_post(BEHAVIOUR, behave)
     app.router.add_get(COUNTS, counts)
     app.router.add_post(CONCURRENCY, concurrency)
     app.router.add_post(REST, rest)

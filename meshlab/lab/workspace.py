@@ -47,12 +47,12 @@ def workspace() -> Iterator[Path]:
 
 def owners() -> list[int]:
     """Process ids of this user's labs that are running."""
-    found = []
+    process_ids = []
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, ValueError), _locked(folder) as free:
             if not free:
-                found.append(int((folder / _OWNER).read_text(encoding="ascii")))
-    return sorted(found)
+                process_ids.append(int((folder / _OWNER).read_text(encoding="ascii")))
+    return sorted(process_ids)
 
 
 def _sweep(parent: Path) -> None:

@@ -56,7 +56,7 @@ class _Held:
             self.changed = asyncio.Event()
 
     def asked(self, names: Names, has: str) -> None:
-        """A sidecar asks, and says which version it has."""
+        """A sidecar asks, with the version that it has."""
         self._has[names] = int(has) if has.isdigit() else 0
         self._back.add(names)
         if self._has[names] == self.version:
@@ -70,12 +70,12 @@ class _Held:
         """The answer with the newest version."""
         self._given[names, self.version] += 1
         self._back.discard(names)
-        found = [one for one in self._resources if not names or _name(one) in names]
+        found = [resource for resource in self._resources if not names or _name(resource) in names]
         return {"version_info": str(self.version), "resources": found}
 
     def state(self) -> str:
         """``taken``, ``waiting``, or ``refused`` when a sidecar was given the newest version and asks with another."""
-        known = {_name(one) for one in self._resources}
+        known = {_name(resource) for resource in self._resources}
         behind = [
             names
             for names, has in self._has.items()
@@ -100,19 +100,19 @@ def application() -> web.Application:
     async def discover(request: web.Request) -> web.Response:
         asked = await request.json()
         kind = request.match_info["kind"]
-        one = held.setdefault((asked["node"]["id"], kind), _Held())
+        entry = held.setdefault((asked["node"]["id"], kind), _Held())
         names = tuple(asked.get("resource_names") or asked.get("resourceNames") or ())
-        one.asked(names, str(asked.get("version_info") or asked.get("versionInfo") or ""))
+        entry.asked(names, str(asked.get("version_info") or asked.get("versionInfo") or ""))
         clock = asyncio.get_running_loop().time
         deadline = clock() + _HELD_S
-        while not one.is_new(names) and not ended.is_set() and clock() < deadline:
-            waiting = [asyncio.ensure_future(event.wait()) for event in (one.changed, ended)]
+        while not entry.is_new(names) and not ended.is_set() and clock() < deadline:
+            waiting = [asyncio.ensure_future(event.wait()) for event in (entry.changed, ended)]
             await asyncio.wait(waiting, timeout=deadline - clock(), return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
-        if ended.is_set() or not one.is_new(names):
+        if ended.is_set() or not entry.is_new(names):
             return web.Response(status=304)
-        return web.json_response(one.give(names))
+        return web.json_response(entry.give(names))
 
     async def snapshots(request: web.Request) -> web.Response:
         for pod, kinds in (await request.json()).items():
@@ -121,10 +121,10 @@ def application() -> web.Application:
         return web.json_response({})
 
     async def states(_: web.Request) -> web.Response:
-        found: dict[str, dict[str, str]] = {}
-        for (pod, kind), one in held.items():
-            found.setdefault(pod, {})[kind] = one.state()
-        return web.json_response(found)
+        states: dict[str, dict[str, str]] = {}
+        for (pod, kind), entry in held.items():
+            states.setdefault(pod, {})[kind] = entry.state()
+        return web.json_response(states)
 
     async def set_targets(request: web.Request) -> web.Response:
         targets[:] = await request.json()

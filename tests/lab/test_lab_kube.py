@@ -61,7 +61,7 @@ def test_a_pod_is_created_then_ready_then_deleted(replicas: tuple[Replica, ...])
 
 def test_an_autoscaler_says_what_it_saw_and_wants(replicas: tuple[Replica, ...]) -> None:
     spec = Scenario.named("scale-out").autoscalers["catalog-v1"]
-    status = ScalerStatus(spec, "east", "shop", current=2, desired=4, seen=None, limited=True)
+    status = ScalerStatus(spec, "east", "shop", current=2, desired=4, measured=None, limited=True)
     port = free_port()
     with serving(KubeState(Pods(), lambda: (status,)), "127.0.0.1", port):
         found = scraped(port)

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from served import Client
 
 from meshlab.lab.behaviour import Behaviour
-from meshlab.lab.service_queue import Station
+from meshlab.lab.service_queue import ServiceQueue
 from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS, application
 
 
@@ -192,13 +192,13 @@ def test_it_computes_when_it_is_told_to() -> None:
 
 def test_who_comes_first_is_served_first() -> None:
     async def play() -> list[int]:
-        station, order = Station(1, 10), list[int]()
+        queue, order = ServiceQueue(1, 10), list[int]()
 
         async def customer(number: int) -> None:
-            assert await station.enter()
+            assert await queue.enter()
             order.append(number)
             await asyncio.sleep(0.01)
-            station.leave()
+            queue.leave()
 
         await asyncio.gather(*(customer(number) for number in range(6)))
         return order
@@ -208,31 +208,31 @@ def test_who_comes_first_is_served_first() -> None:
 
 def test_who_gives_up_in_line_leaves_no_gap() -> None:
     async def play() -> tuple[int, int]:
-        station = Station(1, 10)
-        assert await station.enter()
-        waiting = [asyncio.create_task(station.enter()) for _ in range(3)]
+        queue = ServiceQueue(1, 10)
+        assert await queue.enter()
+        waiting = [asyncio.create_task(queue.enter()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[1].cancel()
         await asyncio.sleep(0)
-        station.leave()
+        queue.leave()
         assert await waiting[0]
         # Given up in the very moment of its turn.
-        station.leave()
+        queue.leave()
         waiting[2].cancel()
         await asyncio.sleep(0)
-        return station.working, station.waiting
+        return queue.working, queue.waiting
 
     assert asyncio.run(play()) == (0, 0)
 
 
-def test_a_larger_station_serves_the_line() -> None:
+def test_a_larger_queue_serves_the_line() -> None:
     async def play() -> tuple[int, int]:
-        station = Station(1, 10)
-        tasks = [asyncio.create_task(station.enter()) for _ in range(5)]
+        queue = ServiceQueue(1, 10)
+        tasks = [asyncio.create_task(queue.enter()) for _ in range(5)]
         await asyncio.sleep(0)
-        station.resize(4, 10)
+        queue.resize(4, 10)
         await asyncio.sleep(0)
-        found = station.working, station.waiting
+        found = queue.working, queue.waiting
         for task in tasks:
             task.cancel()
         return found

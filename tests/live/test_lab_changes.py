@@ -60,7 +60,7 @@ def replica(lab: Lab, pod: str) -> Replica:
 
 
 def ask(lab: Lab, pod: str = "front-0", times: int = 1) -> list[int]:
-    """Call a replica's inbound side in plain text; the statuses, 0 where nobody answers."""
+    """Call a replica's inbound side in plaintext; the statuses, 0 where nobody answers."""
     found = []
     for _ in range(times):
         try:
@@ -145,7 +145,7 @@ def test_rules_deny_and_shadow_rules_only_count(lab: Lab) -> None:
     assert ask(lab) == [403]
     change(lab, 'security.authorization.back-v1.allow=[{accounts=["front"]}]')
     assert ask(lab) == [200]
-    assert ask(lab, "back-v1-east-0") == [403], "plain text has no identity"
+    assert ask(lab, "back-v1-east-0") == [403], "plaintext has no identity"
 
 
 def test_a_mirror_gets_requests_and_its_answers_are_thrown_away(lab: Lab) -> None:

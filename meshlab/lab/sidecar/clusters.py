@@ -48,13 +48,13 @@ def clusters(scenario: Scenario, topology: Topology, replica: Replica) -> list[J
 def endpoints(scenario: Scenario, topology: Topology, replica: Replica, ready: Iterable[Replica]) -> list[Json]:
     """Where the replicas are that may get requests; those in the caller's own cluster come first."""
     up = {replica.pod for replica in ready}
-    return [_endpoints(scenario, each, replica, up) for each in upstreams(scenario, topology, replica)]
+    return [_endpoints(scenario, upstream, replica, up) for upstream in upstreams(scenario, topology, replica)]
 
 
 def _cluster(scenario: Scenario, upstream: Upstream, caller: Replica) -> Json:
     traffic = scenario.traffic(upstream.service)
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    found = resource(
+    cluster = resource(
         _KIND,
         name=upstream.cluster,
         type="EDS",
@@ -69,11 +69,11 @@ def _cluster(scenario: Scenario, upstream: Upstream, caller: Replica) -> Json:
         },
     )
     if traffic.outlier.consecutive_5xx:
-        found["outlier_detection"] = _outlier(traffic.outlier)
+        cluster["outlier_detection"] = _outlier(traffic.outlier)
     if caller.name not in traffic.plaintext_from:
         principals = sorted({replica.principal for replica in upstream.replicas if replica.spec.sidecar})
-        found["transport_socket"] = tls.upstream(upstream.sni, principals)
-    return found
+        cluster["transport_socket"] = tls.upstream(upstream.sni, principals)
+    return cluster
 
 
 def _endpoints(scenario: Scenario, upstream: Upstream, caller: Replica, ready: set[str]) -> Json:
@@ -81,7 +81,7 @@ def _endpoints(scenario: Scenario, upstream: Upstream, caller: Replica, ready: s
     places = sorted(
         {replica.cluster for replica in upstream.replicas}, key=lambda place: (place != caller.cluster, place)
     )
-    found = []
+    localities = []
     for place in places:
         hosts = [
             {
@@ -92,8 +92,10 @@ def _endpoints(scenario: Scenario, upstream: Upstream, caller: Replica, ready: s
             if replica.cluster == place and replica.pod in ready
         ]
         priority = int(place != caller.cluster) if traffic.failover and caller.cluster in places else 0
-        found.append({"locality": {"region": place}, "priority": priority, "lb_endpoints": hosts})
-    return resource("envoy.config.endpoint.v3.ClusterLoadAssignment", cluster_name=upstream.cluster, endpoints=found)
+        localities.append({"locality": {"region": place}, "priority": priority, "lb_endpoints": hosts})
+    return resource(
+        "envoy.config.endpoint.v3.ClusterLoadAssignment", cluster_name=upstream.cluster, endpoints=localities
+    )
 
 
 def _breakers(breaker: Breaker, cluster: str) -> Json:
@@ -105,7 +107,7 @@ def _breakers(breaker: Breaker, cluster: str) -> Json:
         "max_retries": breaker.retries or _UNLIMITED,
     }
     if breaker != Breaker():
-        # What is left says something only where there is a limit.
+        # What remains is meaningful only where there is a limit.
         limits["track_remaining"] = True
     if breaker.budget_percent:
         limits["retry_budget"] = {

@@ -1,4 +1,4 @@
-"""How a sidecar tells its peer who it is: one header each way, as Istio's metadata exchange."""
+"""How sidecars exchange their identities: one header each way, as Istio's metadata exchange."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _KIND = "envoy.config.listener.v3.Listener"
 
 
 def listeners(scenario: Scenario, replica: Replica) -> list[Json]:
-    """Both listeners. A permissive workload takes plain text as well, on a filter chain of its own."""
+    """Both listeners. A permissive workload accepts plaintext as well, on a filter chain of its own."""
     chains = [
         {
             "name": "mutual-tls",
@@ -57,7 +57,7 @@ def listeners(scenario: Scenario, replica: Replica) -> list[Json]:
 def _inbound(replica: Replica, *, mutual_tls: bool) -> Json:
     filters = [_read_peer("request_rules", identity.SOURCE_HEADER, "src")]
     if mutual_tls:
-        # Callers outside the mesh are not told who we are.
+        # Callers outside the mesh do not get our identity.
         filters.append(_send_identity("response_mutations", identity.DESTINATION_HEADER, replica))
     filters.append(rbac.base())
     return _http(INBOUND, filters, telemetry.destination_tags(replica, mutual_tls=mutual_tls))

@@ -16,7 +16,7 @@ def named(name: str, kind: str, **fields: Any) -> Json:
 
 
 def resource(kind: str, **fields: Any) -> Json:
-    """A message that says its own type."""
+    """A message with its own type."""
     return {"@type": f"{_TYPE}/{kind}", **fields}
 
 

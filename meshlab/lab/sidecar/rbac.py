@@ -26,7 +26,7 @@ def per_route(authorization: Authorization | None, namespace: str) -> Json:
     Returns
     -------
     dict
-        ``typed_per_filter_config`` of a route; empty where nothing is said.
+        ``typed_per_filter_config`` of a route; empty where there are no rules.
     """
     if authorization is None:
         return {}

@@ -1,4 +1,4 @@
-"""Everything that the control plane tells one sidecar."""
+"""Everything that the control plane configures one sidecar with."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a scenario may say, a module a subject: checked values, read from TOML tables."""
+"""The tables of a scenario, a module for each subject: settings that are declared and checked."""

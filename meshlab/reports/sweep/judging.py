@@ -118,7 +118,7 @@ def folder_of(subject: object) -> str:
 def _judged(task: Task) -> Done:
     question, case = named(task.question), task.case
     result = question.answer(case.evidence, case.settings, case.subject)
-    summary = waive(result.to_dict(), task.waivers, at=task.at, tell_idle=False)
+    summary = waive(result.to_dict(), task.waivers, at=task.at, note_idle=False)
     summary = owned(summary, task.owners)
     # What passes by a waiver alone is looked at all the same.
     shown = task.pages == "all" or (task.pages == "failing" and result.verdict is not Verdict.PASS)

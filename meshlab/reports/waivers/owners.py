@@ -27,7 +27,7 @@ class Owners:
     Parameters
     ----------
     labelled : mapping of str to tuples
-        From a name to the cluster, the namespace and the label's value of each thing that is called so.
+        From a name to the cluster, the namespace and the label's value of each object of that name.
     table : mapping of str to str
         From a service, ``namespace/service`` or ``cluster/namespace/service``, each with ``*`` if need be.
     """
@@ -36,57 +36,57 @@ class Owners:
     table: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def of(self, subject: object) -> str:
-        """Whose a subject or the end of an edge is; empty when nobody says.
+        """The owner of a subject or of an edge's destination; empty when nobody is named.
 
         Parameters
         ----------
         subject : object
-            ``cluster/namespace/service``, or less of it; of an edge (``a -> b``) its end counts.
+            ``cluster/namespace/service``, or less of it; of an edge (``a -> b``) its destination counts.
         """
         name = _ARROW.sub("", str(subject)).strip()
         return plain(self._by_label(name) or next(self._by_table(name), ""))
 
     def _by_label(self, name: str) -> str:
         cluster, namespace, service = ["", "", *name.split("/")][-3:]
-        same = [one for one in self.labelled.get(service, ()) if namespace in ("", "-") or one[1] == namespace]
+        same = [row for row in self.labelled.get(service, ()) if namespace in ("", "-") or row[1] == namespace]
         # A Prometheus of one cluster rarely labels its own, and a mesh has names of its own for clusters.
-        here = {one[2] for one in same if one[0] == cluster} or {one[2] for one in same}
+        here = {row[2] for row in same if row[0] == cluster} or {row[2] for row in same}
         return next(iter(here)) if len(here) == 1 else ""
 
     def _by_table(self, name: str) -> Iterator[str]:
         parts = name.split("/")
         names = ["/".join(parts[n:]) for n in range(len(parts))]
-        yield from (self.table[one] for one in names if one in self.table)
+        yield from (self.table[own] for own in names if own in self.table)
         for pattern, owner in self.table.items():
-            if any(fnmatchcase(one, pattern.replace("[", "[[]")) for one in names):
+            if any(fnmatchcase(own, pattern.replace("[", "[[]")) for own in names):
                 yield owner
 
 
 NOBODY: Final = Owners()
 
 
-def owners(told: Config, source: str, cwd: Path) -> Owners:
-    """Who owns what, as a source and a configuration say; the source is asked only where a label is named.
+def owners(config: Config, source: str, cwd: Path) -> Owners:
+    """Who owns what, by a source's labels and a configuration; the source is asked only where a label is named.
 
     Parameters
     ----------
-    told : Config
+    config : Config
     source : str
         As in `meshlab.connect`. One that does not answer leaves the table: a report is not lost for want of an owner.
     cwd : Path
     """
     labelled: dict[str, list[tuple[str, str, str]]] = {}
-    if told.owner_label and source:
+    if config.owner_label and source:
         from meshlab.telemetry.kubernetes.owners import owners as asked
         from meshlab.telemetry.source import opened
 
         try:
             engine, options = opened(source, cwd=cwd)
-            for (cluster, namespace, name), owner in asked(engine, told.owner_label, options.forced).items():
+            for (cluster, namespace, name), owner in asked(engine, config.owner_label, options.forced).items():
                 labelled.setdefault(name, []).append((cluster, namespace, owner))
         except EngineError:
             pass
-    return Owners(labelled, told.owners)
+    return Owners(labelled, config.owners)
 
 
 def owned(result: Mapping[str, Any], known: Owners) -> dict[str, Any]:

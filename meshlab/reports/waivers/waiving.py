@@ -14,7 +14,7 @@ __all__ = ["count_line", "idle", "in_words", "notes", "used", "waive", "waived"]
 
 
 def waive(
-    result: Mapping[str, Any], known: Sequence[Waiver], *, at: datetime, tell_idle: bool = True
+    result: Mapping[str, Any], known: Sequence[Waiver], *, at: datetime, note_idle: bool = True
 ) -> dict[str, Any]:
     """A summary in which waived findings no longer drive the verdict.
 
@@ -25,28 +25,28 @@ def waive(
     known : sequence of Waiver
     at : datetime
         Aware: which of them hold.
-    tell_idle : bool
-        Whether waivers that speak of nothing here are told; a sweep tells them once, for all of its subjects.
+    note_idle : bool
+        Whether waivers that match nothing here are noted; a sweep notes them once, for all of its subjects.
 
     Returns
     -------
     dict
-        Unchanged where no waiver speaks of this question. Else with ``waivers``: ``without``, the verdict that the
-        findings ask for; ``waived``, how many are; ``notes`` (expired, or without need) and ``idle`` (of no finding).
+        Unchanged where no waiver is of this question. Else with ``waivers``: ``without``, the verdict that the
+        findings ask for; ``waived``, how many are; ``notes`` (expired, not needed) and ``idle`` (without a match).
         A waived finding has ``waived`` (``until``, ``reason``) and keeps its own word. What was not measured well
-        enough is never waived: nobody knows what it would be.
+        enough is never waived.
     """
     findings = [dict(finding) for finding in result["findings"]]
     mine = of_family(known, [str(finding["code"]) for finding in findings])
     if not mine:
         return dict(result)
-    told: list[str] = []
-    spare: list[str] = []
+    due: list[str] = []
+    unmatched: list[str] = []
     for waiver in mine:
         hit = [f for f in findings if waiver.covers(str(f["code"]), *_names(f, result))]
         note = _note(waiver, hit, at)
-        if note and (hit or tell_idle):
-            (told if hit or not waiver.holds(at) else spare).append(note)
+        if note and (hit or note_idle):
+            (due if hit or not waiver.holds(at) else unmatched).append(note)
         for finding in hit if waiver.holds(at) else ():
             if finding["verdict"] in ("FAIL", "WARN") and "waived" not in finding:
                 finding["waived"] = {"until": waiver.until, "reason": waiver.reason}
@@ -59,20 +59,19 @@ def waive(
         **result,
         "verdict": verdict,
         "findings": findings,
-        "waivers": {"without": str(result["verdict"]), "waived": count, "notes": told, "idle": spare},
+        "waivers": {"without": str(result["verdict"]), "waived": count, "notes": due, "idle": unmatched},
     }
 
 
 def idle(known: Sequence[Waiver], results: Iterable[Mapping[str, Any]], *, at: datetime) -> list[str]:
-    """What is to be said of waivers that speak of nothing in any of several reports."""
-    some = list(results)
-    mine = of_family(known, [str(f["code"]) for result in some for f in result["findings"]])
-    spare = [waiver for waiver in mine if not any(used(waiver, result) for result in some)]
-    return [_note(waiver, [], at) for waiver in spare]
+    """Notes on waivers that match nothing in any of several reports."""
+    reports = list(results)
+    mine = of_family(known, [str(f["code"]) for result in reports for f in result["findings"]])
+    return [_note(waiver, [], at) for waiver in mine if not any(used(waiver, result) for result in reports)]
 
 
 def used(waiver: Waiver, result: Mapping[str, Any]) -> bool:
-    """Whether a waiver speaks of any finding of a report."""
+    """Whether a waiver matches any finding of a report."""
     return any(waiver.covers(str(f["code"]), *_names(f, result)) for f in result["findings"])
 
 
@@ -82,19 +81,19 @@ def waived(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def notes(result: Mapping[str, Any], *, brief: bool = False) -> list[str]:
-    """What is to be said of the waivers: expired, without need, or of nothing.
+    """Notes on the waivers: expired, not needed, or without a match.
 
     Parameters
     ----------
     result : mapping
     brief : bool
-        Whether several that match no finding are counted in place of named: those of other services, most often.
+        Whether several that match no finding are counted instead of named: those of other services, most often.
     """
     about = result.get("waivers", {})
-    spare = [plain(note) for note in about.get("idle", ())]
-    if brief and len(spare) > 1:
-        spare = [f"{len(spare)} waivers match no finding of this report"]
-    return [*(plain(note) for note in about.get("notes", ())), *spare]
+    idle = [plain(note) for note in about.get("idle", ())]
+    if brief and len(idle) > 1:
+        idle = [f"{len(idle)} waivers match no finding of this report"]
+    return [*(plain(note) for note in about.get("notes", ())), *idle]
 
 
 def in_words(result: Mapping[str, Any]) -> str:
@@ -108,14 +107,14 @@ def in_words(result: Mapping[str, Any]) -> str:
 
 def count_line(result: Mapping[str, Any]) -> str:
     """``5 findings, 1 waived: ML-SEC-002 until 2027-01-31 (why)``; empty where none is."""
-    some = waived(result)
-    if not some:
+    findings = waived(result)
+    if not findings:
         return ""
     each = dict.fromkeys(
-        f"{f.get('code', '')} until {f['waived'].get('until', '')} ({f['waived'].get('reason', '')})" for f in some
+        f"{f.get('code', '')} until {f['waived'].get('until', '')} ({f['waived'].get('reason', '')})" for f in findings
     )
     whole = len(result["findings"])
-    return plain(f"{whole} finding{'s' if whole > 1 else ''}, {len(some)} waived: {'; '.join(each)}")
+    return plain(f"{whole} finding{'s' if whole > 1 else ''}, {len(findings)} waived: {'; '.join(each)}")
 
 
 def _names(finding: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, str]:
@@ -123,7 +122,7 @@ def _names(finding: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, 
 
 
 def _note(waiver: Waiver, hit: Sequence[Mapping[str, Any]], at: datetime) -> str:
-    """What is to be said of a waiver; empty when it does what it is there for."""
+    """A note on a waiver; empty when it does what it is there for."""
     if not waiver.holds(at):
         return f"the waiver of {waiver} expired ({waiver.until}) and has no effect: {waiver.reason}"
     if not hit:
