@@ -22,6 +22,7 @@ import requests
 from prometheus_api_client import MetricRangeDataFrame, PrometheusConnect
 from prometheus_pandas.query import Prometheus
 
+from meshlab.config import Profile
 from meshlab.core.window import Window
 from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
@@ -51,7 +52,7 @@ def million() -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
 
 
 def meshlab(url: str, query: str, *, gzip: bool) -> pd.DataFrame:
-    return PrometheusEngine(Connection(url, compression=gzip)).query_range(query, WINDOW).tidy()
+    return PrometheusEngine(Connection(Profile(url=url, compression=gzip))).query_range(query, WINDOW).tidy()
 
 
 def peer(url: str, query: str, *, gzip: bool) -> pd.DataFrame:

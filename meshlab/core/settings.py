@@ -188,7 +188,7 @@ def _native(value: object) -> object:
 
 def _custom(kind: type, value: object) -> object:
     """What msgspec itself does not read: paths."""
-    if kind is Path and isinstance(value, str) and value:
+    if kind is Path and isinstance(value, str | Path) and value:
         return Path(value).expanduser()
     raise NotImplementedError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from meshlab.config import Kind
+from meshlab.config import Kind, Profile
 from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError
 
@@ -73,7 +73,7 @@ def params_for(kind: Kind | None) -> BackendParams:
     return _PARAMS[kind or Kind.PROMETHEUS]
 
 
-def address(url: str, kind: Kind | None, tenant: str) -> tuple[str, dict[str, str]]:
+def address(profile: Profile) -> tuple[str, dict[str, str]]:
     """Where a tenant's data is, and the header that names the tenant.
 
     Raises
@@ -81,6 +81,7 @@ def address(url: str, kind: Kind | None, tenant: str) -> tuple[str, dict[str, st
     ConfigError
         A tenant is given, and the kind of store that knows tenants is not.
     """
+    url, kind, tenant = profile.url, profile.kind, profile.tenant
     if not tenant:
         return url, {}
     if kind is Kind.VICTORIAMETRICS:

@@ -43,22 +43,22 @@ class Client(PrometheusConnect):  # type: ignore[misc]
     """
 
     def __init__(self, connection: Connection) -> None:
-        session = _Session()
+        profile, session = connection.profile, _Session()
         session.trust_env = False
-        session.headers["Accept-Encoding"] = "gzip" if connection.compression else "identity"
+        session.headers["Accept-Encoding"] = "gzip" if profile.compression else "identity"
         for name, value in connection.sent_headers.items():
             if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
                 raise ConfigError(f"the header {plain(name)!r} cannot be sent", "write it in one line of ASCII")
             session.headers[name] = value
         session.auth = connection.auth
-        if connection.ca_file is not None:
-            session.verify = check_authorities(connection.ca_file)
-        if connection.client_cert is not None:
-            session.cert = check_own(connection.client_cert, connection.client_key)
+        if profile.ca_file is not None:
+            session.verify = check_authorities(profile.ca_file)
+        if profile.client_cert is not None:
+            session.cert = check_own(profile.client_cert, profile.client_key)
         self.cert = session.cert
         # urllib3 tries nothing again: what went wrong is judged by `Transport`.
         once = Retry(total=0, read=False, redirect=False, respect_retry_after_header=False)
-        super().__init__(connection.address, session=session, retry=once, timeout=connection.limits.timeout_s)
+        super().__init__(connection.address, session=session, retry=once, timeout=profile.limits.timeout_s)
         adapter = DeadlineAdapter(pool_maxsize=_CONNECTIONS, max_retries=once)
         for prefix in (self.url, "http://", "https://"):  # a redirect may add TLS
             session.mount(prefix, adapter)

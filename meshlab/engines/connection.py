@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from meshlab.config import Kind, Limits, Profile
+from meshlab.config import Profile
 from meshlab.core.sanitize import plain
-from meshlab.core.selector import Matcher
 from meshlab.engines import backends
 from meshlab.errors import ConfigError
 
@@ -21,35 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Connection:
-    """Address, credentials and limits; its text holds no secret.
+    """A profile with its secrets; its text holds none of them.
 
     Parameters
     ----------
-    url : str
-        Base address without credentials, such as ``http://localhost:9090``.
-    kind : Kind, optional
-        What answers there; found out when not given.
-    tenant : str
-        Of a store with tenants.
-    limits : Limits
-        How much is asked for at once, and how long one waits.
-    match : tuple of Matcher
-        Conditions that every selector of every question gets.
-    compression : bool
-        Whether to ask for compressed answers: slower on a local network, faster over a thin line.
+    profile : Profile
     auth : (user, password) or requests.auth.AuthBase, optional
     headers : mapping
         Sent with each request, such as a bearer token.
-    ca_file : Path, optional
-        Certificates to trust instead of the usual ones.
-    client_cert, client_key : Path, optional
-        Certificate to show, and its key when that is in a file of its own.
     cache : Path, optional
         Folder for answers about the past; none are kept when not given.
-    ui_url : str
-        Where people look at queries; empty for the server itself.
 
     Raises
     ------
@@ -57,57 +39,39 @@ class Connection:
         The URL holds credentials or is not an address, or a tenant is given to a store without tenants.
     """
 
-    url: str = field(kw_only=False)
-    kind: Kind | None = None
-    tenant: str = ""
-    limits: Limits = field(default_factory=Limits)
-    match: tuple[Matcher, ...] = ()
-    compression: bool = False
+    profile: Profile
     auth: tuple[str, str] | AuthBase | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ca_file: Path | None = None
-    client_cert: Path | None = None
-    client_key: Path | None = None
     cache: Path | None = None
-    ui_url: str = ""
 
     def __post_init__(self) -> None:
         _ = self.address
 
     @classmethod
+    def to(cls, url: str) -> Connection:
+        """A server that needs nothing but its base address."""
+        return cls(Profile(url=_base_address(url)))
+
+    @classmethod
     def of(cls, name: str, profile: Profile, *, cache: Path | None = None) -> Connection:
-        """What a profile of that name says, with its secrets read from where they are.
+        """A profile of that name, its secrets read from where they are.
 
         Raises
         ------
         ConfigError
             A secret is not where the profile says, or as for the class.
         """
-        return cls(
-            profile.url,
-            kind=profile.kind,
-            tenant=profile.tenant,
-            limits=profile.limits,
-            match=profile.matchers,
-            compression=profile.compression,
-            auth=profile.auth(name),
-            headers=profile.headers(name),
-            ca_file=profile.ca_file,
-            client_cert=profile.client_cert,
-            client_key=profile.client_key,
-            cache=cache,
-            ui_url=profile.ui_url,
-        )
+        return cls(profile, profile.auth(name), profile.headers(name), cache)
 
     @cached_property
     def address(self) -> str:
         """Where the tenant's data is, without a last slash."""
-        return _base_address(backends.address(self.url, self.kind, self.tenant)[0])
+        return _base_address(backends.address(self.profile)[0])
 
     @property
     def sent_headers(self) -> dict[str, str]:
         """The headers, with the one that names the tenant."""
-        return {**self.headers, **backends.address(self.url, self.kind, self.tenant)[1]}
+        return {**self.headers, **backends.address(self.profile)[1]}
 
 
 def _base_address(url: str) -> str:

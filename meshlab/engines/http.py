@@ -68,12 +68,13 @@ class PrometheusEngine:
     """
 
     def __init__(self, server: Connection | str) -> None:
-        connection = Connection(server) if isinstance(server, str) else server
-        self._limits, self._match = connection.limits, connection.match
+        connection = Connection.to(server) if isinstance(server, str) else server
+        profile = connection.profile
+        self._limits, self._match = profile.limits, profile.matchers
         self._transport = Transport(connection)
-        self._identity = Identity(self._transport, connection.kind)
+        self._identity = Identity(self._transport, profile.kind)
         self.url = self._transport.url
-        self.ui_url = connection.ui_url or self.url
+        self.ui_url = profile.ui_url or self.url
         self._cache = Cache(connection.cache, _cache_identity(connection)) if connection.cache is not None else None
         self.status = self._identity.status
 
@@ -276,7 +277,7 @@ def _cache_identity(connection: Connection) -> tuple[str, ...]:
     """Who is asked and as whom: answers of one are never given to another."""
     auth = connection.auth
     who = identity_of(auth if isinstance(auth, tuple) else type(auth), sorted(connection.headers.items()))
-    return connection.address, connection.tenant, ",".join(map(str, connection.match)), who
+    return connection.address, connection.profile.tenant, ",".join(map(str, connection.profile.matchers)), who
 
 
 def _seconds(milliseconds: int) -> str:

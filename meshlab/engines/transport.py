@@ -51,7 +51,8 @@ class Transport:
     def __init__(self, connection: Connection) -> None:
         self._client = Client(connection)
         self.url: str = self._client.url
-        self._timeout_s, self._max_bytes = connection.limits.timeout_s, connection.limits.bytes
+        limits = connection.profile.limits
+        self._timeout_s, self._max_bytes = limits.timeout_s, limits.bytes
         self._cert = self._client.cert
         self._responses = Responses(self.url, self._timeout_s, self._cert is not None)
         self._redactor = Redactor(connection.auth, connection.sent_headers)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from limited import connection
 
-from meshlab.config import Kind
+from meshlab.config import Kind, Profile
 from meshlab.core.window import Window
 from meshlab.engines.backends import address, introduced
-from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
 from meshlab.errors import ConfigError
@@ -35,15 +35,18 @@ def test_a_store_introduces_itself(build: dict[str, object], metricsql: bool, ki
 
 
 def test_where_a_tenant_is() -> None:
-    assert address("http://a/", None, "") == ("http://a/", {})
-    assert address("http://a", Kind.MIMIR, "x|y") == ("http://a", {"X-Scope-OrgID": "x|y"})
-    assert address("http://a", Kind.THANOS, "x") == ("http://a", {"THANOS-TENANT": "x"})
-    assert address("http://a/", Kind.VICTORIAMETRICS, "42:7") == ("http://a/select/42:7/prometheus", {})
+    assert address(Profile(url="http://a/", kind=None, tenant="")) == ("http://a/", {})
+    assert address(Profile(url="http://a", kind=Kind.MIMIR, tenant="x|y")) == ("http://a", {"X-Scope-OrgID": "x|y"})
+    assert address(Profile(url="http://a", kind=Kind.THANOS, tenant="x")) == ("http://a", {"THANOS-TENANT": "x"})
+    assert address(Profile(url="http://a/", kind=Kind.VICTORIAMETRICS, tenant="42:7")) == (
+        "http://a/select/42:7/prometheus",
+        {},
+    )
     with pytest.raises(ConfigError, match="is not an account"):
-        address("http://a", Kind.VICTORIAMETRICS, "../7")
+        address(Profile(url="http://a", kind=Kind.VICTORIAMETRICS, tenant="../7"))
     for kind in (None, Kind.PROMETHEUS):
         with pytest.raises(ConfigError, match="without tenants"):
-            address("http://a", kind, "x")
+            address(Profile(url="http://a", kind=kind, tenant="x"))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +70,7 @@ def test_every_question_says_what_the_kind_wants(
         return json.dumps({"status": "success", "data": data}).encode()
 
     monkeypatch.setattr(Transport, "ask", answer)
-    engine = PrometheusEngine(Connection("http://store:9090", kind=kind))
+    engine = PrometheusEngine(connection("http://store:9090", kind=kind))
     window = Window(0, 60_000, 15_000)
     engine.query_range("up", window)
     engine.samples("up", window)

@@ -17,7 +17,7 @@ MB = 1_000_000
 PROGRAM = """
 import sys
 from pathlib import Path
-from meshlab.config import Limits
+from meshlab.config import Limits, Profile
 from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.engines.transport import Transport
@@ -29,7 +29,7 @@ def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 
 url, how, limits = sys.argv[1], sys.argv[2], eval(sys.argv[3])
-engine = PrometheusEngine(Connection(url, limits=Limits(timeout_s=20, **limits)))
+engine = PrometheusEngine(Connection(Profile(url=url, limits=Limits(timeout_s=20, **limits))))
 window = Window(0, 60_000, 15_000)
 engine.query("vector(1)").tidy()
 before, said = peak(), "answered"
@@ -39,7 +39,7 @@ try:
     elif how == "series":
         engine.series("m", window)
     else:
-        connection = Connection(url, limits=Limits(timeout_s=20), compression=True)
+        connection = Connection(Profile(url=url, limits=Limits(timeout_s=20), compression=True))
         said = sum(map(len, Transport(connection).stream("/api/v1/export", {})))
 except EngineError as error:
     said = f"{type(error).__name__}: {error}"

@@ -14,12 +14,11 @@ import fault_server as fault
 import numpy as np
 import pytest
 from fault_server import GOOD, Authority, Fault, FaultServer, answer
-from limited import engine_at
+from limited import connection, engine_at
 
 from meshlab.config import Limits
 from meshlab.core.window import Window
 from meshlab.engines import transport
-from meshlab.engines.connection import Connection
 from meshlab.engines.transport import Transport
 from meshlab.errors import BadQuery, ConfigError, EngineError, Refused, TooManySeries, TooMuch, Unreachable
 
@@ -635,7 +634,7 @@ def line() -> bytes:
 
 def open_stream(server: FaultServer, timeout_s: float = FAIR) -> Iterator[bytes]:
     limits = Limits(timeout_s=timeout_s, bytes=1000)
-    return Transport(Connection(server.url, compression=True, limits=limits)).stream("/api/v1/export", {"match[]": "m"})
+    return Transport(connection(server.url, compression=True, limits=limits)).stream("/api/v1/export", {"match[]": "m"})
 
 
 def test_a_stream_may_be_longer_than_any_answer(line: bytes) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from limited import connection
 
 from meshlab.config import Kind, Limits
 from meshlab.engines import transport
-from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, ConfigError, Refused, Unreachable
 
@@ -153,7 +153,7 @@ def test_a_server_that_hangs_is_left(serve: Serve) -> None:
         over.wait(30)
 
     with pytest.raises(Unreachable, match=r"did not answer within 0\.2 s"):
-        PrometheusEngine(Connection(serve(hang), limits=Limits(timeout_s=0.2))).query("up")
+        PrometheusEngine(connection(serve(hang), limits=Limits(timeout_s=0.2))).query("up")
     over.set()
     assert len(asked) == 1, "a query that hangs is not sent again"
 
@@ -170,7 +170,7 @@ def test_a_server_that_drips_is_left(serve: Serve) -> None:
             handler.wfile.write(b" ")
 
     with pytest.raises(Unreachable, match="did not end within 1 s"):
-        PrometheusEngine(Connection(serve(reply), limits=Limits(timeout_s=0.1))).query("up")
+        PrometheusEngine(connection(serve(reply), limits=Limits(timeout_s=0.1))).query("up")
     over.set()
 
 
@@ -205,7 +205,7 @@ def test_compressed_answers_on_demand(serve: Serve) -> None:
         send(handler, gzip.compress(GOOD), Content_Encoding="gzip")
 
     url = serve(reply)
-    assert PrometheusEngine(Connection(url, compression=True)).query("up").value.tolist() == [2]
+    assert PrometheusEngine(connection(url, compression=True)).query("up").value.tolist() == [2]
     PrometheusEngine(url).query("up")
     assert set(asked[:3]) == {"gzip"}
     assert set(asked[3:]) == {"identity"}
@@ -215,7 +215,7 @@ def test_a_compressed_bomb_is_cut(serve: Serve) -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     with pytest.raises(Refused, match="longer than 1,000,000 bytes"):
         PrometheusEngine(
-            Connection(
+            connection(
                 serve(lambda h: send(h, bomb, Content_Encoding="gzip")),
                 compression=True,
                 limits=Limits(bytes=1_000_000),
@@ -251,7 +251,7 @@ def test_an_endless_answer_is_cut(serve: Serve) -> None:
             pass
 
     with pytest.raises(Refused, match="longer than 1,000,000 bytes"):
-        PrometheusEngine(Connection(serve(reply), limits=Limits(bytes=1_000_000))).query("up")
+        PrometheusEngine(connection(serve(reply), limits=Limits(bytes=1_000_000))).query("up")
 
 
 def test_nothing_there() -> None:
@@ -277,7 +277,7 @@ def test_secrets_are_sent_and_never_said(serve: Serve, how: dict[str, object]) -
         told = f"I was sent {' '.join(handler.headers.values())} and know {SECRET}"
         send(handler, json.dumps({"status": "error", "errorType": "bad_data", "error": told}).encode(), 400)
 
-    engine = PrometheusEngine(Connection(serve(reply), **how))  # type: ignore[arg-type]
+    engine = PrometheusEngine(connection(serve(reply), **how))  # type: ignore[arg-type]
     with pytest.raises(BadQuery, match=r"I was sent .*\*\*\*") as caught:
         engine.query("up")
     assert caught.value.__cause__ is None
@@ -296,7 +296,7 @@ def test_a_tenant_is_hidden_as_a_whole_and_when_it_is_no_mere_word(serve: Serve,
         told = f"tenant {handler.headers['X-Scope-OrgID']} has no such metric"
         send(handler, json.dumps({"status": "error", "errorType": "bad_data", "error": told}).encode(), 400)
 
-    engine = PrometheusEngine(Connection(serve(reply), kind=Kind.MIMIR, tenant=tenant))
+    engine = PrometheusEngine(connection(serve(reply), kind=Kind.MIMIR, tenant=tenant))
     with pytest.raises(BadQuery, match=says):
         engine.query("up")
 
@@ -304,7 +304,7 @@ def test_a_tenant_is_hidden_as_a_whole_and_when_it_is_no_mere_word(serve: Serve,
 def test_a_header_that_cannot_be_sent_is_refused_without_its_value() -> None:
     for value in (f"{SECRET}\n", f"{SECRET}ü"):
         with pytest.raises(ConfigError, match="header 'X-Token' cannot be sent") as caught:
-            PrometheusEngine(Connection("http://127.0.0.1:1", headers={"X-Token": value}))
+            PrometheusEngine(connection("http://127.0.0.1:1", headers={"X-Token": value}))
         assert SECRET not in str(caught.value)
 
 

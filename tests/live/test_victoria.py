@@ -12,7 +12,7 @@ import pytest
 from real_prometheus import openmetrics, serving
 from real_victoria import serving_victoria
 
-from meshlab.config import Kind, Limits
+from meshlab.config import Kind, Limits, Profile
 from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.engines.connection import Connection
@@ -147,7 +147,7 @@ def test_what_it_refuses_is_said(three: Three) -> None:
     for ask in (victoria.samples, victoria.query_range, victoria.series):
         with pytest.raises(BadQuery):
             ask("m{", window)
-    small = PrometheusEngine(Connection(victoria.url, limits=Limits(series=3)))
+    small = PrometheusEngine(Connection(Profile(url=victoria.url, limits=Limits(series=3))))
     with pytest.raises(TooMuch, match="3 series"):
         small.samples("hostile", window)
     with pytest.raises(EngineError):

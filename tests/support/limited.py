@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from meshlab.config import Limits
+from meshlab.config import Limits, Profile
 from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
 
-__all__ = ["engine_at"]
+__all__ = ["connection", "engine_at"]
 
 
 def engine_at(
@@ -24,4 +25,9 @@ def engine_at(
     limits = Limits(timeout_s=timeout_s, bytes=max_bytes, series=max_series, parallel=parallel)
     if isinstance(how.get("client_cert"), tuple):
         how["client_cert"], how["client_key"] = how["client_cert"]
-    return PrometheusEngine(Connection(url, limits=limits, **how))
+    return PrometheusEngine(connection(url, limits=limits, **how))
+
+
+def connection(url: str, *, auth: Any = None, headers: Any = None, cache: Path | None = None, **how: Any) -> Connection:
+    """How to reach a server: secrets, cache, and the keys of its profile."""
+    return Connection(Profile(url=url, **how), auth, headers or {}, cache)
