@@ -20,7 +20,7 @@ import meshlab
 from meshlab.cli.app import app
 from meshlab.errors import ParameterError
 from meshlab.questions import canary, scaling
-from meshlab.questions.base import parts
+from meshlab.questions.base.legacy import parts
 from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep import sweep as module
 from meshlab.reports.sweep.judging import folder_of

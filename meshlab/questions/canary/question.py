@@ -209,7 +209,9 @@ class Canary(Question):
         """Look for services that serve two versions at once, the busiest first: four small queries or so."""
         table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
         if table.empty:
-            return Readiness(State.LACKING, "no requests were counted", (Missing("requests", remedies["destination"]),))
+            return Readiness(
+                State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),)
+            )
         found = next(candidates(table), None)
         subject = found.subject if found else Subject(*table.iloc[0][list(IDENTITY)])
         if not mesh.has_durations(window, subject):
