@@ -95,21 +95,21 @@ def judged(design: Design, seed: int, *, with_kayenta: bool) -> Seen:
     time = pd.DatetimeIndex(pd.to_datetime(60 * (index + 1), unit="s", utc=True))
     seen = Durations(EDGES, baseline, canary, index, time)
     errors = error_rate(Outcomes(blocks, index, time, MINUTES), SETTINGS).looks
-    later, tail = (
+    latency_looks, slow_looks = (
         found.looks.set_index("time").reindex(time) for found in (latency(seen, SETTINGS), slow(seen, SETTINGS))
     )
     # A look without a comparison knows what the one before it knew.
-    later, tail = later.ffill(), tail.ffill()
+    latency_looks, slow_looks = latency_looks.ffill(), slow_looks.ffill()
     evidence = {
         "errors": np.maximum.accumulate(errors["log_worse"].to_numpy()),
-        "latency": later["log_worse"].fillna(0.0).to_numpy(),
-        "slow": tail["log_worse"].fillna(0.0).to_numpy(),
+        "latency": latency_looks["log_worse"].fillna(0.0).to_numpy(),
+        "slow": slow_looks["log_worse"].fillna(0.0).to_numpy(),
     }
     pass_from = math.log(1 / SETTINGS.alpha)
     tolerated = {
         "errors": errors["log_below"].to_numpy() >= pass_from,
-        "latency": (later["upper"] < 0.5 + SETTINGS.latency_margin).to_numpy(),
-        "slow": tail["log_below"].fillna(0.0).to_numpy() >= pass_from,
+        "latency": (latency_looks["upper"] < 0.5 + SETTINGS.latency_margin).to_numpy(),
+        "slow": slow_looks["log_below"].fillna(0.0).to_numpy() >= pass_from,
     }
     fails = [
         failing_metrics({name: logs[at] for name, logs in evidence.items()}, STAKES, SETTINGS.alpha) for at in index

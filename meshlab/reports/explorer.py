@@ -170,7 +170,7 @@ class Explorer:
                 self._tell(NOT_MEASURED, "no service is seen in this window")
             return
         if case.unjudged:
-            self._tell(Verdict.INCONCLUSIVE.value if case.due else NOT_MEASURED, f"{case.subject} {case.unjudged}")
+            self._tell(Verdict.INCONCLUSIVE.value if case.due else NOT_MEASURED, f"{case.subject}: {case.unjudged}")
             return
         question = named(self.question.value)
         try:

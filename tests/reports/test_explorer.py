@@ -38,7 +38,7 @@ def test_the_verdict_changes_with_the_service(monkeypatch: pytest.MonkeyPatch) -
     assert names == ["Kubernetes/shop/catalog", "Kubernetes/shop/ingress", "Kubernetes/shop/storefront"]
     page.service.value = "Kubernetes/shop/storefront"
     assert (page.word, page.result) == ("NOT_MEASURED", None)
-    assert "Kubernetes/shop/storefront has no version v2 in this window" in page.said
+    assert "Kubernetes/shop/storefront: There is no version v2 in this window." in page.said
     assert "Roll back" not in page._verdict.value
     assert page._figures.value == ""
     page.service.value = "Kubernetes/shop/catalog"
