@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 import meshlab
+from meshlab.core.counts import Counts
 from meshlab.lab.lab import Lab
 from meshlab.lab.scenario import Scenario
 from meshlab.questions.security import least_privilege as least
@@ -27,10 +28,10 @@ PROBES = {("batch", "payments"), ("legacy", "inventory"), ("prober", "ledger")}
 """Callers without a rule: denied in the recording, without an identity, and never seen before."""
 
 
-def observed(recording: str | Path) -> pd.DataFrame:
+def observed(recording: str | Path) -> Counts:
     """The requests of a recording as the servers saw them."""
     mesh = meshlab.connect(str(recording))
-    return least.collect(mesh, mesh.window(), block_ms=30_000).frame
+    return least.collect(mesh, mesh.window(), block_ms=30_000)
 
 
 def enforced(proposal: least.Proposal) -> list[str]:
@@ -114,13 +115,12 @@ def main() -> int:
     parser.add_argument("--recording", default="data/mtls-migration")
     parser.add_argument("--strict", action="store_true")
     told = parser.parse_args()
-    frame = observed(told.recording)
-    truth = run(strict() if told.strict else enforced(least.propose(frame)), told.duration)
+    truth = run(strict() if told.strict else enforced(least.propose(observed(told.recording))), told.duration)
     sent = workers_sent(truth)
     for (source, target), answers in sorted(sent.items()):
         print(f"{source:12} -> {target:12} {answers}")
     if told.strict:
-        said, broke = plain_edges(frame), nameless(refused_in_strict(sent))
+        said, broke = plain_edges(observed(told.recording).frame), nameless(refused_in_strict(sent))
         print(f"said {sorted(said)}, broke {sorted(broke)}")
         return 0 if said == broke else 1
     legitimate = {edge: answers for edge, answers in sent.items() if edge not in PROBES}

@@ -8,17 +8,18 @@ import numpy as np
 import pandas as pd
 from measure import resident_peak_mb
 
+from meshlab.core.counts import BlockGrid, Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.window import Window
 from meshlab.questions.security import Security
-from meshlab.questions.security.needs import WORDS
+from meshlab.questions.security.needs import COLUMNS, WORDS
 from meshlab.questions.security.question import Facts
 
 WORKLOADS, EDGES, HOURS = 1_000, 5_000, 24
 BLOCK_MS = 864_000
 """As `collect` chooses it for a day."""
 OUTCOMES = (("200", "mutual_tls", 300.0), ("503", "mutual_tls", 1.0))
-EMPTY = ("connections", "bytes", "refused", "rejections", "signing", "rbac", "versions", "ciphers")
+EMPTY = ("rejections", "versions", "ciphers")
 
 
 def edges(rng: np.random.Generator) -> pd.DataFrame:
@@ -39,9 +40,9 @@ def edges(rng: np.random.Generator) -> pd.DataFrame:
     return frame.drop_duplicates().head(EDGES).reset_index(drop=True)
 
 
-def counts(edge: pd.DataFrame, window: Window, rng: np.random.Generator, *, called: bool) -> pd.DataFrame:
-    """Every edge by outcome in every block, with its text told once, as `collect` leaves it."""
-    blocks = (window.end_ms - window.start_ms) // BLOCK_MS
+def counts(edge: pd.DataFrame, window: Window, rng: np.random.Generator, *, called: bool) -> Counts:
+    """Every edge by outcome in every block, as `collect` leaves it."""
+    grid = BlockGrid.over(window, BLOCK_MS)
     words = edge.loc[edge.index.repeat(len(OUTCOMES))].reset_index(drop=True)
     words["code"] = [code for code, _, _ in OUTCOMES] * len(edge)
     words["tls"] = [tls for _, tls, _ in OUTCOMES] * len(edge) if called else "unknown"
@@ -50,11 +51,8 @@ def counts(edge: pd.DataFrame, window: Window, rng: np.random.Generator, *, call
         # One edge in twenty speaks plain text, one in fifty is denied.
         words.loc[rng.random(len(words)) < 0.05, ["tls", "source_principal"]] = ["none", ""]
         words.loc[rng.random(len(words)) < 0.02, "code"] = "403"
-    long = words.astype("category").loc[words.index.repeat(blocks)].reset_index(drop=True)
-    ends = window.start_ms + BLOCK_MS * (1 + np.tile(np.arange(blocks), len(words)))
-    long["time"] = pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC")
-    long["count"] = rng.poisson(np.repeat(rates, blocks))
-    return long
+    sid, block = np.divmod(np.arange(len(words) * grid.blocks), grid.blocks)
+    return Counts.of(words, sid, block, rng.poisson(rates[sid]), grid)
 
 
 def ends(window: Window) -> pd.DataFrame:
@@ -73,14 +71,26 @@ def main() -> None:
     rng = np.random.default_rng(1)
     window = Window(1_767_225_600_000, 1_767_225_600_000 + HOURS * 3_600_000, 60_000)
     edge = edges(rng)
-    frames = {
-        "destination": counts(edge, window, rng, called=True),
-        "source": counts(edge, window, rng, called=False),
-        "certificates": ends(window),
-        **dict.fromkeys(EMPTY, pd.DataFrame()),
+    grid, pod = BlockGrid.over(window, BLOCK_MS), ("cluster", "namespace", "pod", "instance")
+    none = {
+        **dict.fromkeys(("connections", "bytes"), COLUMNS),
+        "refused": (*COLUMNS, "unit", "denied"),
+        "signing": (*pod, "error", "what"),
+        "rbac": (*pod, "result"),
     }
-    evidence = Evidence(frames=frames, window=window, source="benchmark", block_ms=BLOCK_MS, facts=Facts())
-    rows = sum(len(frame) for frame in frames.values())
+    evidence = Evidence(
+        counts={
+            "destination": counts(edge, window, rng, called=True),
+            "source": counts(edge, window, rng, called=False),
+            **{name: Counts.none(words, grid, quantity="value") for name, words in none.items()},
+        },
+        frames={"certificates": ends(window), **dict.fromkeys(EMPTY, pd.DataFrame())},
+        window=window,
+        source="benchmark",
+        block_ms=BLOCK_MS,
+        facts=Facts(),
+    )
+    rows = sum(len(part.value) for part in evidence.counts.values()) + len(evidence.frames["certificates"])
     before, began, own = resident_peak_mb(), time.perf_counter(), time.process_time()
     result = Security().answer(evidence)
     took, worked = time.perf_counter() - began, time.process_time() - own

@@ -254,6 +254,16 @@ class Counts:
             mask &= (self.labels[word] == value).to_numpy(np.bool_)
         return self if mask.all() else self._taken(np.flatnonzero(mask))
 
+    def cells_where(self, keep: NDArray[np.bool_]) -> Counts:
+        """Some of the counts; groups of which none is left are gone, grid and query stay.
+
+        Parameters
+        ----------
+        keep : array of bool, shape (counts,)
+        """
+        sid, block, value = self.sid[keep], self.block[keep], self.value[keep]
+        return Counts.of(self.labels, sid, block, value, self.grid, query=self.query, quantity=self.quantity)
+
     def nothing(self) -> Counts:
         """None of the groups; words, grid and query stay."""
         return self._taken(np.empty(0, np.intp))

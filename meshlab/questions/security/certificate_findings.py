@@ -143,7 +143,7 @@ def _authority(case: Case, kind: str, soonest: float) -> Finding:
 
 def signed(case: Case) -> Finding:
     """ML-SEC-020: what the certificate authority was asked to sign, what it issued, and why not."""
-    frame = case.frame("signing")
+    frame = case.counts("signing").totals()
     if frame.empty:
         return case.not_measured(
             "020", "signing", "What the certificate authority signed is not exported.", need="signing"

@@ -34,7 +34,6 @@ from meshlab.questions.security.exposure import anonymous_callers, exposure
 from meshlab.questions.security.identity import identities
 from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
-from meshlab.questions.security.least_privilege.observed import told_once
 from meshlab.questions.security.least_privilege.proposal import propose
 from meshlab.questions.security.least_privilege.replay import replay, unused
 from meshlab.questions.security.least_privilege.tables import denied as falsely_denied
@@ -80,10 +79,6 @@ class Security(Question):
     def facts(self, asking: Asking) -> Facts:
         """When the mesh renews certificates."""
         return Facts(min(dialect.renew_after for dialect in asking.mesh.dialects))
-
-    def frames(self, asking: Asking) -> dict[str, pd.DataFrame]:
-        """All answers, counts as their long frames."""
-        return {name: answer.frame for name, answer in asking.answers.items()}
 
     def documents(self, settings: SecuritySettings) -> Mapping[str, object]:
         """``policies`` (those in force) and ``earlier`` (the verdicts of an earlier result), where they are given."""
@@ -150,9 +145,9 @@ def _findings(case: Case) -> Iterator[Finding]:
     ends, life = certificates(turned, window, evidence.facts.renew_after, settings, rejections)
     policies = evidence.documents.get("policies")
     in_force: tuple[Permitted, ...] | None = policies if isinstance(policies, tuple) else None
-    observed = told_once(evidence.frames["destination"])
+    observed = evidence.counts["destination"]
     proposal = propose(observed)
-    trial = replay(observed, last_part=settings.last_part) if len(observed.times) else None
+    trial = None if observed.empty else replay(observed, last_part=settings.last_part)
     selector = Selector(settings.policy_label)
     idle = None if in_force is None else unused(in_force, proposal, selector=selector)
     points, terms = score(share, ends, identities(flow.labels))
@@ -162,7 +157,7 @@ def _findings(case: Case) -> Iterator[Finding]:
         strict=breaks(edge, flow, window.duration_s),
         strict_workloads=workloads(edge),
         denials=denials(flow, refusals(evidence), settings.level),
-        rbac=rbac(evidence.frames["rbac"]),
+        rbac=rbac(evidence.counts["rbac"].totals()),
         certificates=ends,
         clocks=skew(turned),
         identities=identities(flow.labels),
@@ -200,29 +195,28 @@ def _findings(case: Case) -> Iterator[Finding]:
 def _only_ingress(case: Case) -> bool:
     """Whether all that a service's own proxies report came from outside the mesh."""
     part = case.evidence
-    own = {**part.frames, "source": part.frames["source"].iloc[:0]}
-    flow = traffic(dataclasses.replace(part, frames=own), case.settings.ingresses)
+    own = {**part.counts, "source": part.counts["source"].nothing()}
+    flow = traffic(dataclasses.replace(part, counts=own), case.settings.ingresses)
     return len(flow.labels) > 0 and bool(flow.labels["exposed"].all())
 
 
 def _own(part: Evidence, subject: Subject) -> Evidence:
     """Without what other services' pods export."""
-    names = {
-        str(name)
-        for frame in (part.frames[name] for name in ("destination", "source", "connections", "bytes"))
-        if "destination_workload" in frame
-        for name in frame["destination_workload"].unique()
-    }
+    called = (part.counts[name].labels for name in ("destination", "source", "connections", "bytes"))
+    names = {str(name) for labels in called for name in labels["destination_workload"].unique()}
     # Where clusters are no label of the pods, their names may end in them.
     names |= {f"{name}-{subject.cluster}" for name in names if subject.cluster}
     frames = {
-        name: _of_pods(frame, names, subject) if name != "signing" and "pod" in frame else frame
+        name: frame[_of_pods(frame, names, subject)].reset_index(drop=True) if "pod" in frame else frame
         for name, frame in part.frames.items()
     }
-    return dataclasses.replace(part, frames=frames)
+    # What authorities signed is everybody's.
+    own = part.counts["rbac"]
+    counts = {**part.counts, "rbac": own.select(_of_pods(own.labels, names, subject))}
+    return dataclasses.replace(part, frames=frames, counts=counts)
 
 
-def _of_pods(frame: pd.DataFrame, names: set[str], subject: Subject) -> pd.DataFrame:
+def _of_pods(pods: pd.DataFrame, names: set[str], subject: Subject) -> pd.Series[bool]:
     # A store of one cluster, or one that names clusters in requests alone, has no label for it.
-    near = frame["namespace"].isin({subject.namespace, ""}) & frame["cluster"].isin({subject.cluster, ""})
-    return frame[near & workload_of(frame).isin(names)].reset_index(drop=True)
+    near = pods["namespace"].isin({subject.namespace, ""}) & pods["cluster"].isin({subject.cluster, ""})
+    return near & workload_of(pods).isin(names)

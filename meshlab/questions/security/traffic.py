@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -10,8 +9,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
-from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.needs import COLUMNS, WORDS
 
 __all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_ingress", "refusals", "traffic"]
@@ -54,38 +53,32 @@ def traffic(evidence: Evidence, ingresses: str) -> Traffic:
     -----
     Bytes of TCP speak only for edges and states of which no connection was opened in the window: those that live long.
     """
-    seen, sent = (compact(evidence.frames[name], WORDS) for name in ("destination", "source"))
+    destination, source = (_nonzero(evidence.counts[name]) for name in ("destination", "source"))
     opened, carried = (_connections(evidence, name) for name in ("connections", "bytes"))
     parts = [
-        (seen, "requests", "called"),
-        (_alone(seen, sent), "requests", "calling"),
-        (opened, "connections", "called"),
-        (_unopened(opened, carried), "bytes", "called"),
+        (destination, "requests", "destination"),
+        (_source_only(destination, source), "requests", "source"),
+        (opened, "connections", "destination"),
+        (_unopened(opened, carried), "bytes", "destination"),
     ]
     tables, samples, start = [], [], 0
     for part, unit, side in parts:
-        if not len(part.sid):
-            continue
-        tables.append(_protected(part.totals(), side).assign(unit=unit))
-        # Rows without counts are gone from the totals, and their numbers with them.
-        place = np.cumsum(np.bincount(part.sid, minlength=len(part.labels)) > 0) - 1
-        samples.append(pd.DataFrame({"sid": place[part.sid] + start, "time": part.time, "count": part.count}))
-        start += len(tables[-1])
+        if len(part):
+            tables.append(_protected(_totals(part), side).assign(unit=unit))
+            samples.append(_samples(part).assign(sid=part.sid + start))
+            start += len(part)
     if not tables:
         more = ["count", "first", "last", "state", "unit", "exposed", "denied"]
         return Traffic(pd.DataFrame(columns=[*WORDS, *more]), pd.DataFrame(columns=["sid", "time", "count"]))
-    labels = pd.concat(tables, ignore_index=True)
-    labels = _sourced(_with_services(labels))
+    labels = _sourced(_with_services(pd.concat(tables, ignore_index=True)))
     entries = {name: is_ingress(name, ingresses) for name in labels["destination_workload"].unique()}
     outside = labels["source"].isin(NOBODY) & labels["source_principal"].isin(NOBODY)
-    door = labels["destination_workload"].map(entries).astype(bool)
-    labels["exposed"] = outside & door & (labels["state"] != "mtls")
+    entry = labels["destination_workload"].map(entries).astype(bool)
+    labels["exposed"] = outside & entry & (labels["state"] != "mtls")
     external = labels["flags"].str.split(",").map(lambda flags: "UAEX" in flags).astype(bool)
     refused = labels["code"].eq(_FORBIDDEN) | labels["grpc_status"].eq(_PERMISSION_DENIED)
     labels["denied"] = np.select([external, refused], ["ext_authz", "policy"], "")
-    flow = pd.concat(samples, ignore_index=True)
-    flow["time"] = pd.DatetimeIndex(flow["time"].to_numpy().astype("datetime64[ms]")).tz_localize("UTC")
-    return Traffic(labels, flow)
+    return Traffic(labels, pd.concat(samples, ignore_index=True))
 
 
 def refusals(evidence: Evidence) -> Traffic:
@@ -96,15 +89,13 @@ def refusals(evidence: Evidence) -> Traffic:
     Traffic
         ``denied`` is ``mesh`` or empty; all of it is ``own``: told by counters of its own, beside the traffic.
     """
-    found = _connections(evidence, "refused", ("unit", "denied"))
-    if not len(found.sid):
+    counts = _connections(evidence, "refused", ("unit", "denied"))
+    if counts.empty:
         return Traffic(pd.DataFrame(), pd.DataFrame(columns=["sid", "time", "count"]))
-    labels = _sourced(found.totals().reset_index(drop=True))
+    labels = _sourced(_totals(counts))
     labels["denied"] = labels["denied"].eq("True").map({True: "mesh", False: ""}).astype(str)
     labels["own"] = True
-    place = np.cumsum(np.bincount(found.sid, minlength=len(found.labels)) > 0) - 1
-    time = pd.DatetimeIndex(found.time.astype("datetime64[ms]")).tz_localize("UTC")
-    return Traffic(labels, pd.DataFrame({"sid": place[found.sid], "time": time, "count": found.count}))
+    return Traffic(labels, _samples(counts))
 
 
 def is_ingress(name: str, ingresses: str) -> bool:
@@ -112,55 +103,52 @@ def is_ingress(name: str, ingresses: str) -> bool:
     return any(fnmatchcase(name, pattern.strip()) for pattern in ingresses.split(",") if pattern.strip())
 
 
-def _only(part: Compact, rows: pd.Series) -> Compact:
-    keep = rows.to_numpy(bool)[part.sid] if len(part.sid) else np.zeros(0, bool)
-    return dataclasses.replace(part, sid=part.sid[keep], time=part.time[keep], count=part.count[keep])
+def _nonzero(counts: Counts) -> Counts:
+    return counts.cells_where(counts.value > 0)
 
 
-def _alone(seen: Compact, sent: Compact) -> Compact:
-    """What only the caller's proxy reports: it never knows how the called one saw it, and else keeps silent."""
+def _totals(counts: Counts) -> pd.DataFrame:
+    return counts.totals().rename(columns={counts.quantity: "count"}).astype({"count": np.float64})
+
+
+def _samples(counts: Counts) -> pd.DataFrame:
+    return pd.DataFrame({"sid": counts.sid, "time": counts.grid.ends_of(counts.block), "count": counts.value})
+
+
+def _source_only(destination: Counts, source: Counts) -> Counts:
+    """What only the source's proxy reports: it never knows how the destination saw it, and else keeps silent."""
     key = ["source", "source_namespace", *_TARGET]
-    known = pd.MultiIndex.from_frame(seen.labels[key])
-    told = pd.MultiIndex.from_frame(sent.labels[key]).isin(known)
-    # Linkerd's called side knows callers by their identity alone, so it cannot be matched by their names.
-    nameless = seen.labels["source"].isin(NOBODY) & ~seen.labels["source_principal"].isin(NOBODY)
-    whole = pd.MultiIndex.from_frame(seen.labels.loc[nameless, _TARGET])
-    told |= pd.MultiIndex.from_frame(sent.labels[_TARGET]).isin(whole)
-    return _only(sent, pd.Series(~told))
+    known = pd.MultiIndex.from_frame(source.labels[key]).isin(pd.MultiIndex.from_frame(destination.labels[key]))
+    # Linkerd's destinations know sources by their identity alone, so these cannot be matched by their names.
+    nameless = destination.labels["source"].isin(NOBODY) & ~destination.labels["source_principal"].isin(NOBODY)
+    whole = pd.MultiIndex.from_frame(destination.labels.loc[nameless, _TARGET])
+    known |= pd.MultiIndex.from_frame(source.labels[_TARGET]).isin(whole)
+    return source.select(~known)
 
 
-def _connections(evidence: Evidence, name: str, more: tuple[str, ...] = ()) -> Compact:
-    frame, words = evidence.frames.get(name, pd.DataFrame()), [*WORDS, "proxy", *more]
-    if frame.empty:
-        return compact(pd.DataFrame(columns=[*words, "time", "count"]), words)
-    ends = evidence.window.start_ms + (frame["block"].to_numpy(np.int64) + 1) * evidence.block_ms
-    frame = frame.rename(columns={"value": "count"}).assign(
-        time=pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
-        protocol=frame.get("protocol", "tcp"),
-        code="",
-        grpc_status="",
-    )
-    found = compact(frame.reindex(columns=[*words, "time", "count"], fill_value=""), words)
-    labels = found.labels.copy()
+def _connections(evidence: Evidence, name: str, more: tuple[str, ...] = ()) -> Counts:
+    counts = _nonzero(evidence.counts[name])
+    labels = counts.labels.reindex(columns=[*WORDS, "proxy", *more], fill_value="")
+    labels = labels.assign(code="", grpc_status="", protocol=counts.labels.get("protocol", "tcp"))
     names = [word for word in COLUMNS if word.startswith(("source", "destination"))]
     labels[names] = labels[names].replace("unknown", "")
-    # The node proxy has no word for plain text: what it calls unknown on the called side is plain.
+    # The node proxy has no word for plaintext: what it calls unknown at the destination is plaintext.
     node = (labels["proxy"] == "node") & labels["tls"].isin(NOBODY)
     labels["tls"] = labels["tls"].mask(node, "none")
-    return dataclasses.replace(found, labels=labels)
+    return counts.relabelled(labels)
 
 
-def _unopened(opened: Compact, carried: Compact) -> Compact:
+def _unopened(opened: Counts, carried: Counts) -> Counts:
     key = [*PEERS, "destination_cluster", "tls"]
     known = pd.MultiIndex.from_frame(opened.labels[key])
-    return _only(carried, pd.Series(~pd.MultiIndex.from_frame(carried.labels[key]).isin(known)))
+    return carried.select(~pd.MultiIndex.from_frame(carried.labels[key]).isin(known))
 
 
 def _protected(labels: pd.DataFrame, side: str) -> pd.DataFrame:
     """How each was protected, as far as who reports it can know."""
     # Linkerd calls a connection without the client's certificate TLS as well: it is not mutual. Its callers know their
     # own certificate, and name the server's.
-    other = "source_principal" if side == "called" else "destination_principal"
+    other = "source_principal" if side == "destination" else "destination_principal"
     nameless = (labels["tls"] == "true") & labels[other].isin(NOBODY)
     mutual = labels["tls"].isin(_MUTUAL) & ~nameless
     plain = labels["tls"].isin(_PLAIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import meshlab
+from meshlab.core.counts import BlockGrid, Counts
 from meshlab.errors import ParameterError
 from meshlab.questions.security import least_privilege as least
 
@@ -39,9 +41,12 @@ def row(**words: object) -> dict[str, object]:
     return found | words
 
 
-def frame(*rows: dict[str, object]) -> pd.DataFrame:
-    found = pd.DataFrame(rows)
-    return found.assign(time=START + pd.to_timedelta(found.pop("minute"), unit="min"))
+def counts(*rows: dict[str, object]) -> Counts:
+    """Counts in blocks of a minute, each named by the minute of its end."""
+    labels = pd.DataFrame(rows)
+    minute, count = labels.pop("minute").to_numpy(np.int64), labels.pop("count").to_numpy(np.float64)
+    grid = BlockGrid(START.value // 1_000_000, 60_000, 60)
+    return Counts.of(labels, np.arange(len(labels)), minute - 1, count, grid)
 
 
 def principals(text: str) -> set[tuple[str, str]]:
@@ -55,9 +60,9 @@ def principals(text: str) -> set[tuple[str, str]]:
     }
 
 
-def seen(name: str) -> pd.DataFrame:
+def seen(name: str) -> Counts:
     mesh = meshlab.connect(str(DATA / name))
-    return least.collect(mesh, mesh.window(), block_ms=30_000).frame
+    return least.collect(mesh, mesh.window(), block_ms=30_000)
 
 
 def account(name: str, truth: dict[str, dict[str, str]]) -> str:
@@ -101,10 +106,10 @@ def test_a_steady_recording_is_replayed_without_a_false_denial(name: str) -> Non
 
 
 def test_a_rule_carries_its_traffic() -> None:
-    grant = least.propose(frame(row(minute=1, count=30), row(minute=2, count=90, code="500"))).grants[0]
+    grant = least.propose(counts(row(minute=1, count=30), row(minute=2, count=90, code="500"))).grants[0]
     assert (grant.traffic.requests, grant.traffic.rate_per_s) == (120, 1.0)
     assert (grant.traffic.first, grant.traffic.last) == (START + pd.Timedelta("1min"), START + pd.Timedelta("2min"))
-    text = least.policies(least.propose(frame(row(minute=1, count=30), row(minute=2, count=90))))
+    text = least.policies(least.propose(counts(row(minute=1, count=30), row(minute=2, count=90))))
     assert "# 120 requests, 1/s, first 2026-01-01T00:01:00Z, last 2026-01-01T00:02:00Z" in text
 
 
@@ -124,24 +129,24 @@ def test_a_rule_carries_its_traffic() -> None:
     ],
 )
 def test_what_never_becomes_a_rule(words: dict[str, object], why: least.Why) -> None:
-    proposal = least.propose(frame(row(**words)))
+    proposal = least.propose(counts(row(**words)))
     assert proposal.grants == ()
     assert [one.why for one in proposal.leftovers] == [why]
     assert principals(least.policies(proposal)) == set()
 
 
 def test_some_denials_take_no_rule_away() -> None:
-    proposal = least.propose(frame(row(), row(code="403")))
+    proposal = least.propose(counts(row(), row(code="403")))
     assert [grant.traffic.requests for grant in proposal.grants] == [60]
     assert proposal.leftovers == ()
 
 
 def test_rows_without_requests_are_no_traffic() -> None:
-    assert least.propose(frame(row(count=0))).grants == ()
+    assert least.propose(counts(row(count=0))).grants == ()
 
 
 def test_policies_are_dry_runs_and_close_nothing_else_unless_asked() -> None:
-    proposal = least.propose(frame(row()))
+    proposal = least.propose(counts(row()))
     (document,) = (one for one in yaml.safe_load_all(least.policies(proposal)) if one)
     assert document["metadata"]["annotations"] == {"istio.io/dry-run": "true"}
     assert (document["apiVersion"], document["spec"]["action"]) == ("security.istio.io/v1", "ALLOW")
@@ -156,7 +161,7 @@ def test_policies_are_dry_runs_and_close_nothing_else_unless_asked() -> None:
 
 
 def test_envoys_rules_and_the_labs_accounts_say_the_same() -> None:
-    proposal = least.propose(frame(row(), row(source_principal=f"spiffe://{SA}admin")))
+    proposal = least.propose(counts(row(), row(source_principal=f"spiffe://{SA}admin")))
     policy = least.rbac(proposal)["shop", "cart"]["rules"]
     assert policy["action"] == "ALLOW"
     assert [one["authenticated"]["principal_name"]["exact"] for one in policy["policies"]["callers"]["principals"]] == [
@@ -168,7 +173,7 @@ def test_envoys_rules_and_the_labs_accounts_say_the_same() -> None:
 
 def test_a_caller_that_came_late_is_a_false_denial() -> None:
     late = row(minute=10, source_principal=f"spiffe://{SA}cron", count=20)
-    found = least.replay(frame(row(minute=1), row(minute=10, count=60), late, row(minute=10, tls="none", count=5)))
+    found = least.replay(counts(row(minute=1), row(minute=10, count=60), late, row(minute=10, tls="none", count=5)))
     assert (found.requests, found.false_denials, found.share, found.unidentified) == (80, 20, 0.25, 5)
     # Wilson's interval of 20 in 80, worked out by hand.
     assert found.interval == pytest.approx((0.1683, 0.3548), abs=5e-4)
@@ -178,21 +183,21 @@ def test_a_caller_that_came_late_is_a_false_denial() -> None:
 
 
 def test_a_last_part_without_identified_requests_tests_nothing() -> None:
-    found = least.replay(frame(row(minute=1), row(minute=10, code="403")))
+    found = least.replay(counts(row(minute=1), row(minute=10, code="403")))
     assert (found.requests, found.share, found.interval) == (0, None, None)
     with pytest.raises(ParameterError, match="last_part"):
-        least.replay(frame(row()), last_part=1.0)
+        least.replay(counts(row()), last_part=1.0)
     with pytest.raises(ParameterError, match="no traffic"):
-        least.replay(frame(row()).iloc[:0])
+        least.replay(counts(row()).nothing())
 
 
 def test_permissions_that_nobody_used() -> None:
-    current = least.policies(least.propose(frame(row(), row(source_principal=f"spiffe://{SA}old"))))
-    assert [(one.principal, one.limited) for one in least.unused(current, frame(row()))] == [(SA + "old", True)]
+    current = least.policies(least.propose(counts(row(), row(source_principal=f"spiffe://{SA}old"))))
+    assert [(one.principal, one.limited) for one in least.unused(current, counts(row()))] == [(SA + "old", True)]
     wild = current.replace(SA + "old", "*")
-    assert [(one.principal, one.limited) for one in least.unused(wild, frame(row()))] == [("*", False)]
+    assert [(one.principal, one.limited) for one in least.unused(wild, counts(row()))] == [("*", False)]
     with pytest.raises(ParameterError, match="no YAML"):
-        least.unused("a: [", frame(row()))
+        least.unused("a: [", counts(row()))
 
 
 def test_order_of_rows_changes_nothing() -> None:
@@ -226,7 +231,7 @@ def test_yaml_is_read_back_as_the_proposal_whatever_labels_hold(
         ),
         row(source=source, destination_workload=workload, destination_service=service),
     ]
-    proposal = least.propose(frame(*rows))
+    proposal = least.propose(counts(*rows))
     text = least.policies(proposal, selector=least.Selector(by_service=False))
     documents = [one for one in yaml.safe_load_all(text) if one]
     assert all(one["kind"] == "AuthorizationPolicy" for one in documents)

@@ -35,10 +35,10 @@ def judged(case: Case) -> Result:
 
 def test_each_service_has_its_own_part_and_nothing_is_lost(evidence: Evidence, cases: dict[str, Case]) -> None:
     for name in ("destination", "source"):
-        total = evidence.frames[name]["count"].sum()
-        assert sum(case.evidence.frames[name]["count"].sum() for case in cases.values()) == total
+        total = evidence.counts[name].value.sum()
+        assert sum(case.evidence.counts[name].value.sum() for case in cases.values()) == total
     ends = {pod for case in cases.values() for pod in case.evidence.frames["certificates"]["pod"]}
-    seen = evidence.frames["destination"].drop_duplicates(["destination_workload", "destination_cluster"])
+    seen = evidence.counts["destination"].labels.drop_duplicates(["destination_workload", "destination_cluster"])
     called = set(seen["destination_workload"]) | set(
         seen["destination_workload"].astype(str) + "-" + seen["destination_cluster"].astype(str)
     )

@@ -173,8 +173,9 @@ def test_the_order_of_all_rows_changes_no_table(evidence: Evidence, migration: R
     ],
 )
 def test_what_is_not_exported_is_not_measured(evidence: Evidence, names: list[str], codes: list[str]) -> None:
-    frames = {**evidence.frames, **{name: evidence.frames[name].iloc[:0] for name in names}}
-    told = {f.code: f for f in question.answer(dataclasses.replace(evidence, frames=frames)).findings}
+    frames = {name: frame.iloc[:0] if name in names else frame for name, frame in evidence.frames.items()}
+    counts = {name: part.nothing() if name in names else part for name, part in evidence.counts.items()}
+    told = {f.code: f for f in question.answer(dataclasses.replace(evidence, frames=frames, counts=counts)).findings}
     assert {told[code].word for code in codes} == {"NOT_MEASURED"}
     assert all(told[code].value is None for code in codes)
 

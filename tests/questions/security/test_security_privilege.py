@@ -78,7 +78,7 @@ def test_a_caller_mended_late_is_what_a_long_replay_denies(evidence: Evidence) -
 
 
 def test_policies_in_force_show_what_is_allowed_and_unused(evidence: Evidence, tmp_path: Path) -> None:
-    offer = least.propose(evidence.frames["destination"])
+    offer = least.propose(evidence.counts["destination"])
     text = least.policies(offer, dry_run=False)
     own = tmp_path / "own.yaml"
     own.write_text(text)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meshlab.core.counts import BlockGrid, Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result, Verdict
 from meshlab.core.window import Window
@@ -25,6 +26,7 @@ WINDOW = Window.parse(str(END - 3600), str(END), "10s", now=pd.Timestamp(END, un
 
 answer = Security().answer
 INGRESSES = SecuritySettings().ingresses
+GRID = BlockGrid((END - 3600) * 1000, 10_000, 360)
 
 rows = st.lists(
     st.tuples(
@@ -38,33 +40,37 @@ rows = st.lists(
 )
 
 
-def requests(made: list[tuple[str, str, str, int, int]]) -> pd.DataFrame:
+def requests(made: list[tuple[str, str, str, int, int]], **same: object) -> Counts:
     frame = pd.DataFrame({word: pd.Series("", range(len(made)), dtype=str) for word in WORDS})
     for k, name in enumerate(("source", "destination_workload", "tls")):
         frame[name] = pd.Series([row[k] for row in made], dtype=str)
     frame["destination_service"] = frame["destination_workload"]
     frame["code"] = "200"
-    ends = np.array([END - 3600 + 10 * row[3] for row in made], np.int64) * 1000
-    frame["time"] = pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC")
-    frame["count"] = np.array([row[4] for row in made], np.int64)
-    return frame
+    return in_blocks(frame.assign(**same), made, "count")
 
 
-def evidence(seen: pd.DataFrame, sent: pd.DataFrame | None = None, ends: pd.DataFrame | None = None) -> Evidence:
-    empty = pd.DataFrame()
-    frames = {
-        "destination": seen,
-        "source": requests([]) if sent is None else sent,
-        **dict.fromkeys(("connections", "bytes", "refused", "rejections", "signing", "ciphers"), empty),
-        "certificates": pd.DataFrame(columns=["value", "time"]) if ends is None else ends,
-        "rbac": empty,
-        "versions": empty,
+def in_blocks(labels: pd.DataFrame, made: list[tuple[str, str, str, int, int]], quantity: str) -> Counts:
+    block, value = (np.array([row[k] for row in made], np.int64) for k in (3, 4))
+    return Counts.of(labels, np.arange(len(made)), block - 1, value, GRID, quantity=quantity)
+
+
+def evidence(destination: Counts, source: Counts | None = None, **more: Counts) -> Evidence:
+    pods, empty = ["cluster", "namespace", "pod", "instance"], pd.DataFrame()
+    counts = {
+        "destination": destination,
+        "source": requests([]) if source is None else source,
+        **dict.fromkeys(("connections", "bytes"), connections([])),
+        "refused": Counts.none([*COLUMNS, "unit", "protocol", "denied"], GRID, quantity="value"),
+        "signing": Counts.none([*pods, "error", "what"], GRID, quantity="value"),
+        "rbac": Counts.none([*pods, "result"], GRID, quantity="value"),
     }
-    return evidence_of(frames)
-
-
-def evidence_of(frames: dict[str, pd.DataFrame]) -> Evidence:
-    return Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts(0.5))
+    frames = {
+        **dict.fromkeys(("rejections", "ciphers", "versions"), empty),
+        "certificates": pd.DataFrame(columns=["value", "time"]),
+    }
+    return Evidence(
+        frames=frames, counts={**counts, **more}, window=WINDOW, source="test", block_ms=10_000, facts=Facts(0.5)
+    )
 
 
 def points(result: Result) -> float | None:
@@ -83,11 +89,11 @@ def test_plain_text_never_raises_the_score(
     assert after < 100
 
 
-def connections(made: list[tuple[str, str, str, int, int]]) -> pd.DataFrame:
+def connections(made: list[tuple[str, str, str, int, int]]) -> Counts:
     frame = pd.DataFrame({word: pd.Series("", range(len(made)), dtype=str) for word in COLUMNS})
     for k, name in enumerate(("source", "destination_workload", "tls")):
         frame[name] = pd.Series([row[k] for row in made], dtype=str)
-    return frame.assign(block=[row[3] for row in made], value=[float(row[4]) for row in made])
+    return in_blocks(frame, made, "value")
 
 
 @settings(max_examples=15)
@@ -99,11 +105,8 @@ def test_plain_connections_and_bytes_never_raise_the_score(
     called: str,
     count: int,
 ) -> None:
-    whole = evidence(requests(made))
-
     def judged(more: list[tuple[str, str, str, int, int]]) -> float | None:
-        frames = {**whole.frames, kind: connections([*opened, *more])}
-        return points(answer(Evidence(frames=frames, window=WINDOW, source="test", block_ms=10_000, facts=Facts(0.5))))
+        return points(answer(evidence(requests(made), **{kind: connections([*opened, *more])})))
 
     before, after = judged([]), judged([("a", called, "none", 200, count)])
     assert after is not None
@@ -139,31 +142,10 @@ def test_the_callers_side_alone_is_unverified_and_reporters_are_not_added() -> N
 
 
 def test_requests_and_connections_are_never_in_one_share() -> None:
-    whole = evidence(requests([("a", "x", "mutual_tls", 5, 10)]))
-    tcp = pd.DataFrame(
-        {
-            "source": ["a"],
-            "source_namespace": [""],
-            "source_principal": ["unknown"],
-            "destination_workload": ["x"],
-            "destination_service": ["x"],
-            "destination_namespace": [""],
-            "destination_cluster": [""],
-            "tls": ["unknown"],
-            "proxy": ["node"],
-            "block": [3],
-            "value": [5000.0],
-        }
-    )
-    told = shares(
-        edges(
-            traffic(
-                Evidence(frames={**whole.frames, "connections": tcp}, window=WINDOW, source="", block_ms=10_000),
-                INGRESSES,
-            ),
-            pd.Timestamp(WINDOW.end),
-        )
-    ).set_index(["unit", "by"])["share"]
+    tcp = connections([("a", "x", "unknown", 4, 5000)])
+    tcp = tcp.relabelled(tcp.labels.assign(destination_service="x", source_principal="unknown", proxy="node"))
+    flow = traffic(evidence(requests([("a", "x", "mutual_tls", 5, 10)]), connections=tcp), INGRESSES)
+    told = shares(edges(flow, pd.Timestamp(WINDOW.end))).set_index(["unit", "by"])["share"]
     assert told["requests", "requests"] == 1
     # What the node proxy calls unknown on the called side is plain text.
     assert told["connections", "connections"] == 0
@@ -253,11 +235,8 @@ def test_hostile_labels_neither_break_out_nor_break_the_limit(name: str, edges_o
     made = [
         (f"{k}{name}", f"{k % 3}{name}", tls, 300, 5) for k in range(edges_of_each) for tls in ("none", "mutual_tls")
     ]
-    frame = requests(made)
-    frame["code"] = ["403", "200"] * edges_of_each
-    frame["source_principal"] = "spiffe://" + name
-    frame["destination_namespace"] = name
-    result = answer(evidence(frame))
+    same = {"source_principal": "spiffe://" + name, "destination_namespace": name}
+    result = answer(evidence(requests(made, code=["403", "200"] * edges_of_each, **same)))
     assert result.to_dict()["question"] == "security"
     assert "<script" not in result.to_html()
     assert all("\n" not in f.statement and "\x1b" not in f.statement for f in result.findings)

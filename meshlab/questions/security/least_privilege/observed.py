@@ -6,15 +6,15 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
 from meshlab.core.window import Window
-from meshlab.questions.security.compact import Compact, compact
 from meshlab.questions.security.least_privilege.names import bare
 from meshlab.telemetry.dialects.base import ABSENT, Reporter
 from meshlab.telemetry.mesh import Mesh
 
-__all__ = ["TARGET", "WORDS", "collect", "edges", "told_once"]
+__all__ = ["TARGET", "WORDS", "between", "collect", "edges", "ends_ms"]
 
 TARGET: Final = ("destination_namespace", "destination_workload")
 """The words that name what a policy protects."""
@@ -51,11 +51,23 @@ def collect(mesh: Mesh, window: Window, *, block_ms: int = 60_000) -> Counts:
     return mesh.request_counts(window, WORDS, reporter=Reporter.DESTINATION, block_ms=block_ms)
 
 
-def told_once(frame: pd.DataFrame | Compact) -> Compact:
-    """What was observed with its labels told once."""
-    if isinstance(frame, Compact):
-        return frame
-    return compact(frame, [word for word in WORDS if word in frame])
+def ends_ms(counts: Counts) -> NDArray[np.int64]:
+    """Ends of the blocks in which anything was scraped, unix milliseconds, ascending."""
+    return counts.grid.start_ms + (np.unique(counts.block).astype(np.int64) + 1) * counts.grid.block_ms
+
+
+def between(counts: Counts, after_ms: int | None = None, until_ms: int | None = None) -> pd.DataFrame:
+    """Combinations of labels that had requests in blocks that end after one moment, and not after another.
+
+    Returns
+    -------
+    DataFrame
+        `WORDS`, ``count``, ``first`` and ``last``.
+    """
+    end = counts.grid.start_ms + (counts.block.astype(np.int64) + 1) * counts.grid.block_ms
+    keep = counts.value > 0
+    keep &= (end > (after_ms or 0)) & (end <= (np.iinfo(np.int64).max if until_ms is None else until_ms))
+    return counts.cells_where(keep).totals()
 
 
 def edges(rows: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +76,7 @@ def edges(rows: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        Of `Compact.totals`.
+        Of `between`.
 
     Returns
     -------

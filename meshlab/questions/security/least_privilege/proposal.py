@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.questions.security.compact import Compact
+from meshlab.core.counts import Counts
 from meshlab.questions.security.least_privilege.names import is_namespace, is_principal, is_workload
-from meshlab.questions.security.least_privilege.observed import TARGET, edges, told_once
+from meshlab.questions.security.least_privilege.observed import TARGET, WORDS, between, edges, ends_ms
 
 __all__ = ["Grant", "Leftover", "Proposal", "Traffic", "Why", "propose"]
 
@@ -115,21 +115,22 @@ class Proposal:
 _LEFT: Final = (*TARGET, "source", "principal")
 
 
-def propose(frame: pd.DataFrame | Compact, until_ms: int | None = None) -> Proposal:
+def propose(counts: Counts, until_ms: int | None = None) -> Proposal:
     """Make rules of observed traffic.
 
     Parameters
     ----------
-    frame : DataFrame or Compact
-        As `collect` answers; the order of its rows does not matter.
+    counts : Counts
+        As `collect` answers.
     until_ms : int, optional
         Nothing after this is looked at, unix milliseconds.
     """
-    told = told_once(frame)
-    times = told.times if until_ms is None else told.times[told.times <= until_ms]
+    counts = counts.by([word for word in WORDS if word in counts.words])
+    times = ends_ms(counts)
+    times = times if until_ms is None else times[times <= until_ms]
     if not len(times):
         return Proposal((), ())
-    rows = edges(told.totals(None if until_ms is None else told.time <= until_ms))
+    rows = edges(between(counts, until_ms=until_ms))
     if rows.empty:
         return Proposal((), ())
     # Blocks are named by their ends, so the first one began a block earlier.

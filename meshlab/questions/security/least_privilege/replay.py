@@ -8,12 +8,12 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.errors import ParameterError
-from meshlab.questions.security.compact import Compact
 from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
 from meshlab.questions.security.least_privilege.names import bare
-from meshlab.questions.security.least_privilege.observed import TARGET, edges, told_once
+from meshlab.questions.security.least_privilege.observed import TARGET, between, edges, ends_ms
 from meshlab.questions.security.least_privilege.proposal import Grant, Proposal, propose
 
 __all__ = ["Replay", "Unused", "replay", "unused"]
@@ -78,12 +78,12 @@ class Unused:
     limited: bool
 
 
-def replay(frame: pd.DataFrame | Compact, *, last_part: float = 0.25) -> Replay:
+def replay(counts: Counts, *, last_part: float = 0.25) -> Replay:
     """Leave the last part of a window out, propose, and try the proposal on it.
 
     Parameters
     ----------
-    frame : DataFrame or Compact
+    counts : Counts
         As `collect` answers.
     last_part : float
         Share of the window's length, between 0 and 1.
@@ -95,12 +95,12 @@ def replay(frame: pd.DataFrame | Compact, *, last_part: float = 0.25) -> Replay:
     """
     if not 0 < last_part < 1:
         raise ParameterError(f"last_part is {last_part}", "give a share between 0 and 1, such as 0.25")
-    told = told_once(frame)
-    if not len(told.times):
+    times = ends_ms(counts)
+    if not len(times):
         raise ParameterError("no traffic was observed", "choose a window with traffic")
-    cut_ms = int(told.times[0] + (told.times[-1] - told.times[0]) * (1 - last_part))
-    proposal = propose(told, cut_ms)
-    tested = edges(told.totals(told.time > cut_ms))
+    cut_ms = int(times[0] + (times[-1] - times[0]) * (1 - last_part))
+    proposal = propose(counts, cut_ms)
+    tested = edges(between(counts, after_ms=cut_ms))
     closed = pd.MultiIndex.from_tuples([(ns, w) for ns, w, _ in proposal.targets()] or [("", "")], names=TARGET)
     allowed = pd.MultiIndex.from_tuples(
         [(g.namespace, g.workload, g.principal) for g in proposal.grants] or [("", "", "")], names=_EDGE
@@ -127,7 +127,7 @@ def replay(frame: pd.DataFrame | Compact, *, last_part: float = 0.25) -> Replay:
 
 
 def unused(
-    current: str | tuple[Permitted, ...], frame: pd.DataFrame | Proposal, *, selector: Selector | None = None
+    current: str | tuple[Permitted, ...], observed: Counts | Proposal, *, selector: Selector | None = None
 ) -> tuple[Unused, ...]:
     """Principals that a policy allows and that were not seen.
 
@@ -135,7 +135,7 @@ def unused(
     ----------
     current : str or tuple of Permitted
         YAML of the AuthorizationPolicies in force, or what was read of it.
-    frame : DataFrame or Proposal
+    observed : Counts or Proposal
         As `collect` answers, or what `propose` made of it.
     selector : Selector, optional
         How policies find workloads.
@@ -146,9 +146,9 @@ def unused(
         The text is no YAML.
     """
     selector = selector or Selector()
-    seen = frame if isinstance(frame, Proposal) else propose(frame)
-    used = {(g.namespace, selector.value(g), g.principal) for g in seen.grants}
-    anywhere = {(g.namespace, g.principal) for g in seen.grants}
+    proposal = observed if isinstance(observed, Proposal) else propose(observed)
+    used = {(g.namespace, selector.value(g), g.principal) for g in proposal.grants}
+    anywhere = {(g.namespace, g.principal) for g in proposal.grants}
     found = set()
     for one in read(current, selector.label) if isinstance(current, str) else current:
         for principal in one.principals:
