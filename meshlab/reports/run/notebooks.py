@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from meshlab.core import resources
-from meshlab.core.sanitize import plain
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.run.parameters import Parameter, declared
@@ -64,12 +63,12 @@ def find(notebook: str | Path, cwd: Path) -> Path:
     if isinstance(notebook, Path) or "/" in text or text.endswith(".ipynb"):
         path = (cwd / notebook).resolve()
         if not path.is_file():
-            raise ParameterError(f"there is no notebook at {plain(text)!r}", "check the path")
+            raise ParameterError(f"there is no notebook at {text!r}", "check the path")
         return path
     known = _by_name(cwd)
     if text in known:
         return known[text]
-    raise ParameterError(f"there is no notebook called {plain(text)!r}", suggest(text, sorted(known), 3))
+    raise ParameterError(f"there is no notebook called {text!r}", suggest(text, sorted(known), 3))
 
 
 def _by_name(cwd: Path) -> dict[str, Path]:
