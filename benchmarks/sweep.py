@@ -24,7 +24,8 @@ import pandas as pd
 from meshlab.core.series import SeriesSet
 from meshlab.recordings.reader import read_folder
 from meshlab.recordings.writer import Stored, write_folder
-from meshlab.reports.sweep.sweep import Swept, executors, sweep
+from meshlab.reports.sweep.pool import executors
+from meshlab.reports.sweep.sweep import SweepRun, sweep
 
 ROOT = Path(__file__).parents[1]
 ARMS = {"baseline": "v1", "canary": "v2"}
@@ -61,7 +62,7 @@ class Took:
 
     wall_s: float
     processor_s: float
-    done: Swept
+    done: SweepRun
 
     def __str__(self) -> str:
         return f"{self.wall_s:7.1f} s, {self.processor_s:6.1f} s of processor time"
@@ -74,7 +75,7 @@ def measured(source: Path, out: Path, executor: Callable[[], Executor], pages: s
     return Took(time.perf_counter() - begin, sum(os.times()[:4]) - used, done)
 
 
-def content(done: Swept) -> dict[str, bytes]:
+def content(done: SweepRun) -> dict[str, bytes]:
     """All files of a run."""
     return {p.relative_to(done.folder).as_posix(): p.read_bytes() for p in done.folder.rglob("*") if p.is_file()}
 
@@ -102,7 +103,7 @@ def main() -> None:
         print(f"with Dask's own workers                {with_dask(here, one.done)}")
 
 
-def with_dask(here: Path, one: Swept) -> str:
+def with_dask(here: Path, one: SweepRun) -> str:
     """Whether Dask's workers give the same bytes, and how long they took."""
     try:
         from distributed import LocalCluster

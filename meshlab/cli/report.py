@@ -104,5 +104,5 @@ def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: 
         at_once=at_once,
         clock=time.monotonic,
         wait=time.sleep,
-        told=lambda line: say(f"{plain(line)}\n"),
+        report=lambda line: say(f"{plain(line)}\n"),
     )

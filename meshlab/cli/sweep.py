@@ -42,7 +42,7 @@ def sweep(
     service that could not be judged, 11 one that is inconclusive (or nothing was judged at all), 0 fine.
     """
     from meshlab.core.progress import reporting
-    from meshlab.reports.sweep.sweep import executors
+    from meshlab.reports.sweep.pool import executors
     from meshlab.reports.sweep.sweep import sweep as run
 
     folder = out or Path("out", "sweep", folder_name(source))
@@ -59,6 +59,6 @@ def sweep(
     counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(Counter(verdicts).items()))
     counted += f"; {done.waived} findings waived" if done.waived else ""
     counted += "".join(f"; {note}" for note in done.notes)
-    resumed = f" ({done.went_on} of them from the interrupted run)" if done.went_on else ""
+    resumed = f" ({done.resumed} of them from the interrupted run)" if done.resumed else ""
     say(f"{len(verdicts)} services{resumed}: {plain(counted or 'no traffic')} -> {plain(done.index)}\n")
     raise typer.Exit(worst_code(verdicts, fail_on, inconclusive_ok=inconclusive_ok))

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Self
 
 import pandas as pd
 
+from meshlab.core.sanitize import plain
 from meshlab.errors import ContractError
 
 __all__ = ["INKS", "MIME_TYPE", "SCHEMA", "SHAPES", "Action", "Finding", "Result", "Verdict", "overall", "read_summary"]
@@ -312,7 +313,7 @@ class Result:
         return render(self._summary()) if render else {}
 
     def __repr__(self) -> str:
-        return f"Result({self.question}, {self.subject}: {self.verdict.value}, {self.headline!r})"
+        return plain(f"Result({self.question}, {self.subject}: {self.verdict.value}, {self.headline!r})")
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         Result.last_shown = self

@@ -15,6 +15,8 @@ __all__ = ["ORDER", "ShownFinding", "ranked", "shown"]
 ORDER: Final = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_MEASURED", "PASS", "INFO")
 """Words of findings, those that matter most first."""
 _IN_ORDER: Final = ORDER[3:]
+_WRITTEN: Final = ("share", "ms", "s")
+"""Units that decide how a number is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,9 @@ def _shown(finding: Mapping[str, Any], whose: str) -> ShownFinding:
     waiver = finding.get("waived") or {}
     action = finding.get("action") or {}
     ends, level = finding.get("interval"), finding.get("level")
+    value = finding.get("value")
+    # Words that stand beside the value need not stand beside its interval.
+    own = unit if value is None or unit in _WRITTEN else ""
     informs = not finding.get("required", True) and word not in ("INFO", "NOT_MEASURED")
     notes = ("informs" if informs else "", "waived" if waiver else "", f"of {owner}" if owner != whose else "")
     return ShownFinding(
@@ -96,8 +101,8 @@ def _shown(finding: Mapping[str, Any], whose: str) -> ShownFinding:
         waived=f"Waived until {waiver.get('until', '')}: {waiver.get('reason', '')}" if waiver else "",
         action=str(action.get("text", "")),
         command=str(action.get("command", "")),
-        measured=_measured(finding.get("value"), unit),
-        interval=numbers.interval(_bound(ends[0]), _bound(ends[1]), unit) if ends else "",
+        measured=_measured(value, unit),
+        interval=numbers.interval(_bound(ends[0]), _bound(ends[1]), own) if ends else "",
         level="" if level is None else numbers.percent(level),
         threshold=_measured(finding.get("threshold"), unit),
     )

@@ -49,7 +49,7 @@ def to_html(frame: pd.DataFrame, *, caption: str = "", rows: int = 60) -> str:
     shown = frame.head(rows)
     named = not types.is_integer_dtype(shown.index) or any(name is not None for name in shown.index.names)
     if named:
-        shown = shown.reset_index(names="" if shown.index.names == [None] else None)
+        shown = shown.reset_index(names="" if shown.index.names == [None] else None, allow_duplicates=True)
     aligned = [_RIGHT if _is_number(kind) else _LEFT for kind in shown.dtypes]
     columns = [_texts(shown.iloc[:, n]) for n in range(shown.shape[1])]
     heads = [sanitize.html(_head(name)) for name in shown.columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,10 +10,12 @@ from meshlab.core import sanitize
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 __all__ = ["render", "source"]
 
 _LONGEST: Final = 1_000
+_CODE: Final = re.compile(r"`([^`<>]+)`")
 
 
 def render(name: str, /, *, package: str = __package__, **values: Any) -> str:
@@ -46,8 +49,16 @@ def _environment(package: str) -> Environment:
     env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable)
     env.filters["kind"] = lambda word: str(word).lower().replace("_", "-")
     env.filters["words"] = lambda word: str(word).replace("_", " ")
+    env.filters["coded"] = _coded
     env.filters["short"] = lambda text: sanitize.shortened(text, _LONGEST)
     return env
+
+
+def _coded(text: object) -> Markup:
+    """Text whose parts between backticks are code."""
+    from markupsafe import Markup
+
+    return Markup(_CODE.sub(r"<code>\1</code>", sanitize.html(text)))
 
 
 def _printable(value: object) -> object:

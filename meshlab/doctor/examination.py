@@ -18,7 +18,7 @@ from meshlab.doctor.budget import BudgetedEngine, BudgetExceeded
 from meshlab.doctor.store import Scrapes, Store, look, scrapes
 from meshlab.errors import BadQuery, ParameterError, Refused
 from meshlab.questions.base import installed, question
-from meshlab.reports.run.notebooks import Listed, available
+from meshlab.reports.run.notebooks import NotebookInfo, available
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.source import opened
 
@@ -183,7 +183,7 @@ def _services(table: pd.DataFrame) -> tuple[Service, ...]:
     return tuple(Service(Subject(*row[:3]), str(row[3]), float(row[4])) for row in rows)
 
 
-def _command(found: Examination, notebook: Listed, readiness: Readiness) -> str:
+def _command(found: Examination, notebook: NotebookInfo, readiness: Readiness) -> str:
     known = {parameter.name for parameter in notebook.parameters}
     given = dict(readiness.parameters)
     if found.live and "start" in known:

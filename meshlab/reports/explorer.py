@@ -81,7 +81,7 @@ class Explorer:
         What is shown; None where there is nothing to judge.
     word : str
         Its verdict, ``NOT_MEASURED``, or ``ERROR``.
-    said : str
+    text : str
         The same as text, with the reason where there is no result.
     """
 
@@ -93,7 +93,7 @@ class Explorer:
         self._cwd = cwd
         named(asked["question"])
         self.result: Result | None = None
-        self.word, self.said = NOT_MEASURED, ""
+        self.word, self.text = NOT_MEASURED, ""
         self._asked: tuple[object, ...] = ()
         self._cases: dict[str, Case] = {}
         self._filling = False
@@ -117,11 +117,11 @@ class Explorer:
         self.service.observe(lambda _: None if self._filling else self._show(), "value")
 
     def __repr__(self) -> str:
-        return self.said
+        return self.text
 
     def _repr_mimebundle_(self, **how: object) -> dict[str, object]:
         shown: dict[str, object] = dict(self._page._repr_mimebundle_(**how))
-        return {**shown, "text/plain": self.said}
+        return {**shown, "text/plain": self.text}
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:
@@ -130,7 +130,7 @@ class Explorer:
 
     def _given(self) -> dict[str, str]:
         """The parameters that were typed, of those that the question's notebook has."""
-        listed = [one for one in available(self._cwd) if one.question == self.question.value]
+        listed = [info for info in available(self._cwd) if info.question == self.question.value]
         names = {p.name for p in listed[0].parameters} if listed else set()
         arms: dict[str, str] = {name: getattr(self, name).value for name in _ARMS}
         return {name: value for name, value in arms.items() if value.strip() and name in names}
@@ -150,7 +150,7 @@ class Explorer:
             cases = {case.about: case for case in question.cases(self._evidence, settings)}
         except MeshlabError as error:
             self._asked, self._cases = (), {}
-            self._tell("ERROR", str(error))
+            self._explain("ERROR", str(error))
             if "@" in self.source.value:
                 # A control's value is saved with the notebook, and an address with a user may hold a password.
                 self._filling, self.source.value, self._filling = True, "", False
@@ -167,27 +167,27 @@ class Explorer:
         case = self._cases.get(str(self.service.value or ""))
         if case is None:
             if self._asked:
-                self._tell(NOT_MEASURED, "no service is seen in this window")
+                self._explain(NOT_MEASURED, "no service is seen in this window")
             return
         if case.unjudged:
-            self._tell(Verdict.INCONCLUSIVE.value if case.due else NOT_MEASURED, f"{case.subject}: {case.unjudged}")
+            self._explain(Verdict.INCONCLUSIVE.value if case.due else NOT_MEASURED, f"{case.subject}: {case.unjudged}")
             return
         question = named(self.question.value)
         try:
             result = question.answer(case.evidence, case.settings, case.subject)
             figures = question.draw(result, case.settings)
         except MeshlabError as error:
-            self._tell("ERROR", str(error))
+            self._explain("ERROR", str(error))
             return
-        self.result, self.word, self.said = result, result.verdict.value, result.to_text()
+        self.result, self.word, self.text = result, result.verdict.value, result.to_text()
         self._verdict.value = to_html(result.to_dict())
         self._figures.value = "".join(picture(figure.png, figure.alt) for figure in figures)
 
-    def _tell(self, word: str, why: str) -> None:
+    def _explain(self, word: str, why: str) -> None:
         """Say why there is no result."""
         self.result, self.word = None, word
         shape = SHAPES.get(word, "‼")
-        self.said = f"{shape} {word.replace('_', ' ')}  {sanitize.plain(why)}"
+        self.text = f"{shape} {word.replace('_', ' ')}  {sanitize.plain(why)}"
         self._verdict.value = (
             f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{sanitize.html(why)}</p>'
         )

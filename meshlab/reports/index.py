@@ -14,6 +14,7 @@ import meshlab
 from meshlab.core.files import write_text
 from meshlab.core.results import SCHEMA, SHAPES
 from meshlab.display import templates, times
+from meshlab.display.numbers import plural
 from meshlab.errors import ParameterError
 from meshlab.reports import render
 from meshlab.reports.render.page import style
@@ -107,6 +108,7 @@ def write_index(folder: Path) -> Path:
         css=style("page.css", "index.css"),
         shapes=_SHAPES,
         moment=times.moment,
+        plural=plural,
         worst=counts[0][0] if counts else "NOT_MEASURED",
         counts=counts,
         subjects=subjects,

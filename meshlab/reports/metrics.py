@@ -71,14 +71,14 @@ def sweep_exposition(
         As of `exposition`.
     """
     who = {"report": report, "question": question}
-    said = [str(record["verdict"]) for record in records]
+    verdicts = [str(record["verdict"]) for record in records]
     words = (*map(str, Verdict), NOT_MEASURED, "ERROR")
     return _written(
         [
             (
                 "meshlab_subjects",
                 "Services of the last sweep by verdict.",
-                [({**who, "verdict": word}, float(said.count(word))) for word in words],
+                [({**who, "verdict": word}, float(verdicts.count(word))) for word in words],
             ),
             ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
             ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),

@@ -15,7 +15,8 @@ from committed import REPORTED, page_of
 from hostile import hostile, hostile_copy, hostile_report
 
 from meshlab.reports.index import write_index
-from meshlab.reports.sweep.sweep import executors, sweep
+from meshlab.reports.sweep.pool import executors
+from meshlab.reports.sweep.sweep import sweep
 
 pytestmark = pytest.mark.browser
 

@@ -81,7 +81,7 @@ def test_a_question_keeps_to_the_contract_and_to_its_answers(name: str, recordin
 def test_the_page_with_controls_says_the_same(name: str, recording: str) -> None:
     page = meshlab.explore(f"data/{recording}", question=name, cwd=ROOT)
     if page.result is None:
-        assert page.word in ("NOT_MEASURED", "INCONCLUSIVE"), page.said
+        assert page.word in ("NOT_MEASURED", "INCONCLUSIVE"), page.text
     else:
         swept = checked(name, recording)[page.result.subject]
         assert [f.to_dict() for f in page.result.findings] == [f.to_dict() for f in swept.findings]

@@ -30,7 +30,7 @@ def test_the_verdict_changes_with_the_service(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(explorer, "connect", lambda *a, **k: times.append(1) or real(*a, **k))
     page = asked()
     assert (page.word, page.result.verdict.value) == ("FAIL", "FAIL")
-    assert page.said.startswith("✖ FAIL  Roll back v2: 3.06 % of requests fail")
+    assert page.text.startswith("✖ FAIL  Roll back v2: 3.06 % of requests fail")
     assert "Roll back v2" in page._verdict.value
     assert page._figures.value.count("<img") == 4
     assert page._figures.value.count('alt="') == 4
@@ -38,7 +38,7 @@ def test_the_verdict_changes_with_the_service(monkeypatch: pytest.MonkeyPatch) -
     assert names == ["Kubernetes/shop/catalog", "Kubernetes/shop/ingress", "Kubernetes/shop/storefront"]
     page.service.value = "Kubernetes/shop/storefront"
     assert (page.word, page.result) == ("NOT_MEASURED", None)
-    assert "Kubernetes/shop/storefront: There is no version v2 in this window." in page.said
+    assert "Kubernetes/shop/storefront: There is no version v2 in this window." in page.text
     assert "Roll back" not in page._verdict.value
     assert page._figures.value == ""
     page.service.value = "Kubernetes/shop/catalog"
@@ -52,7 +52,7 @@ def test_source_arms_question_and_window_are_heard() -> None:
     assert (page.word, page.service.value) == ("PASS", "Kubernetes/shop/catalog"), "the service stays"
     page.canary.value = "v3"
     assert page.word == "NOT_MEASURED"
-    assert "no version v3" in page.said
+    assert "no version v3" in page.text
     page.canary.value = "v2"
     assert page.word == "PASS"
     page.start.value = "2026-11-23T13:18:00Z"
@@ -83,8 +83,8 @@ def test_a_wrong_choice_is_told_and_can_be_made_again(page: Explorer, control: s
     before = getattr(page, control).value
     getattr(page, control).value = value
     assert (page.word, page.result) == ("ERROR", None)
-    assert says in page.said
-    assert "secret" not in page.said + page._verdict.value + page.source.value
+    assert says in page.text
+    assert "secret" not in page.text + page._verdict.value + page.source.value
     getattr(page, control).value = before
     assert (page.word, page.service.value) == ("FAIL", "Kubernetes/shop/catalog")
 
@@ -103,7 +103,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     page = explore("canary-regression", service=hostile("catalog"), cwd=tmp_path, **arms)
     assert page.word == "FAIL"
     assert page.service.value == hostile("Kubernetes/shop/catalog")
-    assert not FORBIDDEN.search(page.said + "".join(label for label, _ in page.service.options))
+    assert not FORBIDDEN.search(page.text + "".join(label for label, _ in page.service.options))
     for html in (page._verdict.value, page._figures.value):
         tags = BeautifulSoup(html, "html.parser").find_all()
         assert not {tag.name for tag in tags} & {"script", "style", "iframe", "svg", "a", "form", "input", "link"}

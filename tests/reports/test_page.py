@@ -83,7 +83,7 @@ def test_the_verdict_is_first_and_said_once() -> None:
     assert tree.html["lang"] == "en"
     cells = [c.get_text(" ", strip=True) for c in tree.select(".findings tbody td")]
     assert cells[0] == "✖ FAIL ML-TST-001"
-    assert cells[2] == "0.25 points 98\u202f%: −0.5 points to not bounded threshold: 0.5 points"
+    assert cells[2] == "0.25 points 98\u202f%: −0.5 to not bounded threshold: 0.5 points"
     assert cells[3] == "○ NOT MEASURED ML-TST-002"
 
 

@@ -24,7 +24,8 @@ from meshlab.questions.base.legacy import parts
 from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep import sweep as module
 from meshlab.reports.sweep.judging import folder_of
-from meshlab.reports.sweep.sweep import executors, sweep
+from meshlab.reports.sweep.pool import executors
+from meshlab.reports.sweep.sweep import sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +38,7 @@ class Here(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        service = args[0].ask.subject.service
+        service = args[0].case.subject.service
         if service == self.dies_of:
             self.broken = True
         if self.broken:
@@ -51,22 +52,22 @@ class Here(Executor):
 ARMS = {"baseline": "v1", "canary": "v2"}
 
 
-def asked(out: Path, question: str = "canary", source: str = "canary-regression", **more: Any) -> module.Swept:
+def asked(out: Path, question: str = "canary", source: str = "canary-regression", **more: Any) -> module.SweepRun:
     usual = {"executor": executors("threads", 2), "parameters": ARMS}
     return sweep(question, source=source, out=out, cwd=ROOT, **{**usual, **more})
 
 
-def content(swept: module.Swept) -> dict[str, bytes]:
+def content(swept: module.SweepRun) -> dict[str, bytes]:
     files = sorted(p for p in swept.folder.rglob("*") if p.is_file())
     return {p.relative_to(swept.folder).as_posix(): p.read_bytes() for p in files}
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> module.Swept:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> module.SweepRun:
     return asked(tmp_path_factory.mktemp("whole"), pages="all")
 
 
-def test_every_service_has_a_row_and_what_was_judged_a_page(whole: module.Swept) -> None:
+def test_every_service_has_a_row_and_what_was_judged_a_page(whole: module.SweepRun) -> None:
     mesh = meshlab.connect("canary-regression", cwd=ROOT)
     services = set(mesh.services(mesh.window()).frame["destination_service"])
     table = pd.read_parquet(whole.folder / "results.parquet")
@@ -93,11 +94,11 @@ def test_a_service_is_judged_as_its_own_report_would(question: Any) -> None:
     assert len(asks) > 1
 
 
-def test_processes_give_what_threads_give(whole: module.Swept, tmp_path: Path) -> None:
+def test_processes_give_what_threads_give(whole: module.SweepRun, tmp_path: Path) -> None:
     assert content(asked(tmp_path, pages="all", executor=executors("processes", 2))) == content(whole)
 
 
-def test_dask_gives_what_threads_give(whole: module.Swept, tmp_path: Path) -> None:
+def test_dask_gives_what_threads_give(whole: module.SweepRun, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1,
@@ -112,21 +113,21 @@ def test_dask_gives_what_threads_give(whole: module.Swept, tmp_path: Path) -> No
 def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[str]:
     """A stop, as by Ctrl-C, as soon as so many services are written down; returns which these are."""
     kept: list[str] = []
-    keep = module._keep
+    keep = module.folder.keep
 
     def once(work: Path, task: Any, done: Any) -> None:
         if len(kept) == after:
             raise KeyboardInterrupt
         keep(work, task, done)
-        kept.append(task.ask.subject.service)
+        kept.append(task.case.subject.service)
 
-    monkeypatch.setattr(module, "_keep", once)
+    monkeypatch.setattr(module.folder, "keep", once)
     return kept
 
 
 @pytest.mark.parametrize("after", [1, 2])
 def test_what_was_stopped_goes_on_and_repeats_nothing(
-    whole: module.Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    whole: module.SweepRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     with monkeypatch.context() as patch:
         first = stopping(patch, after)
@@ -135,7 +136,7 @@ def test_what_was_stopped_goes_on_and_repeats_nothing(
     assert not (tmp_path / whole.folder.name).exists()
     second: list[str] = []
     found = asked(tmp_path, pages="all", executor=lambda: Here(second))
-    assert len(first) == found.went_on == after
+    assert len(first) == found.resumed == after
     assert sorted(first + second) == sorted(r["service"] for r in whole.records)
     assert content(found) == content(whole)
     assert not list(tmp_path.glob(".*"))
@@ -146,28 +147,28 @@ def test_another_question_does_not_go_on_with_it(tmp_path: Path, monkeypatch: py
         stopping(patch, 1)
         with pytest.raises(KeyboardInterrupt):
             asked(tmp_path)
-    assert asked(tmp_path, pages="none").went_on == 0
+    assert asked(tmp_path, pages="none").resumed == 0
 
 
-def test_a_kill_in_the_middle_loses_nothing(whole: module.Swept, tmp_path: Path) -> None:
+def test_a_kill_in_the_middle_loses_nothing(whole: module.SweepRun, tmp_path: Path) -> None:
     code = (
-        "import sys, os, signal; from pathlib import Path; from meshlab.reports.sweep import sweep as m\n"
-        "keep = m._keep\n"
+        "import sys, os, signal; from pathlib import Path; from meshlab.reports.sweep import folder, pool, sweep as m\n"
+        "keep = folder.keep\n"
         "def once(work, task, done):\n    keep(work, task, done); os.kill(os.getpid(), signal.SIGKILL)\n"
-        "m._keep = once\n"
+        "folder.keep = once\n"
         f"m.sweep('canary', source='canary-regression', parameters={ARMS!r}, out=Path({str(tmp_path)!r}), pages='all',"
-        f" executor=m.executors('threads', 1), cwd=Path({str(ROOT)!r}))"
+        f" executor=pool.executors('threads', 1), cwd=Path({str(ROOT)!r}))"
     )
     ended = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert ended.returncode == -signal.SIGKILL
     seen: list[str] = []
     found = asked(tmp_path, pages="all", executor=lambda: Here(seen))
-    assert found.went_on == 1
+    assert found.resumed == 1
     assert len(seen) == len(found.records) - 1
     assert content(found) == content(whole)
 
 
-def test_a_worker_that_dies_takes_nobody_along(whole: module.Swept, tmp_path: Path) -> None:
+def test_a_worker_that_dies_takes_nobody_along(whole: module.SweepRun, tmp_path: Path) -> None:
     found = asked(tmp_path, executor=lambda: Here([], dies_of="catalog"))
     words = {r["service"]: r["verdict"] for r in found.records}
     assert words.pop("catalog") == "ERROR"

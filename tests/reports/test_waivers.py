@@ -25,7 +25,8 @@ from meshlab.reports.render.mail import mail
 from meshlab.reports.render.message import changes, message
 from meshlab.reports.run.runner import run
 from meshlab.reports.sweep import sweep as sweeping
-from meshlab.reports.sweep.sweep import Swept, executors, sweep
+from meshlab.reports.sweep.pool import executors
+from meshlab.reports.sweep.sweep import SweepRun, sweep
 from meshlab.reports.waivers.entries import Waiver, waivers
 from meshlab.reports.waivers.waiving import count_line, in_words, notes, waive
 
@@ -291,7 +292,7 @@ CATALOG = "".join(WAIVED.format(code=code, service="catalog") for code in HARMS)
 CATALOG += WAIVED.format(code="ML-CAN-003", service="catalogue")
 
 
-def swept(folder: Path, **more: Any) -> Swept:
+def swept(folder: Path, **more: Any) -> SweepRun:
     for name in ("data", "notebooks"):
         if not (folder / name).exists():
             (folder / name).symlink_to(ROOT / name)
@@ -329,9 +330,9 @@ def test_a_stopped_sweep_does_not_go_on_under_other_waivers(tmp_path: Path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweeping, "_table", stop)
+        patch.setattr(sweeping.folder, "write_table", stop)
         with pytest.raises(KeyboardInterrupt):
             swept(told(tmp_path, ""))
     done = swept(told(tmp_path, CATALOG))
-    assert done.went_on == 0
+    assert done.resumed == 0
     assert done.count("FAIL") == 0

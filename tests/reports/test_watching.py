@@ -56,7 +56,7 @@ def watched(
         at_once=at_once,
         clock=lambda: clock.now_s,
         wait=clock.wait,
-        told=lines.append,
+        report=lines.append,
     )
     return found, clock.looks, lines
 
@@ -111,7 +111,7 @@ def test_other_errors_end_it() -> None:
             at_once=False,
             clock=lambda: clock.now_s,
             wait=clock.wait,
-            told=lambda _: None,
+            report=lambda _: None,
         )
     assert clock.now_s == 160
 

@@ -169,9 +169,9 @@ def _parameters(notebook: NotebookNode) -> Found:
             continue
         if len(cell.source.splitlines()) > PARAMETERS:
             yield cell.id, f"it has more than {PARAMETERS} lines"
-        for one in found:
-            if not one.help:
-                yield cell.id, f"{one.name} is not explained"
+        for parameter in found:
+            if not parameter.help:
+                yield cell.id, f"{parameter.name} is not explained"
 
 
 def _short(notebook: NotebookNode) -> Found:
@@ -248,9 +248,9 @@ def _readable(notebook: NotebookNode) -> Found:
             continue
         text = html.unescape(_TAG.sub(" ", source))
         if MIME_TYPE in data:
-            told = (str(data[MIME_TYPE].get("verdict", "")), str(data[MIME_TYPE].get("headline", "")))
+            shown = [str(data[MIME_TYPE].get(name, "")) for name in ("verdict", "headline")]
             flat = " ".join(text.split())
-            if not all(" ".join(one.split()) in flat for one in told):
+            if not all(" ".join(part.split()) in flat for part in shown):
                 yield cell, "without styles, verdict and headline are not in its HTML"
         heads = re.findall(r"<th[^>]*>([^<]+)</th>", source.partition("</thead>")[0])
         lost = [html.unescape(head) for head in heads if html.unescape(head) not in plain]

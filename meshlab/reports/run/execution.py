@@ -14,7 +14,6 @@ import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from meshlab.core.sanitize import plain
 from meshlab.errors import MeshlabError, ReportError, error_named
 from meshlab.reports.run.parameters import Value
 
@@ -99,7 +98,7 @@ def execute(
             if "Kernel" not in str(e):
                 raise
             raise ReportError(
-                f"no kernel could be started for notebook {name}: {plain(e)}", "check the installation of ipykernel"
+                f"no kernel could be started for notebook {name}: {e}", "check the installation of ipykernel"
             ) from None
         done.cells = [cell for cell in done.cells if _TABLES_CELL not in cell.metadata.get("tags", ())]
         done.metadata.papermill.input_path = name
@@ -120,8 +119,8 @@ def _raised(error: Any, name: str, saved: Path) -> MeshlabError:
     own = error_named(error.ename)
     if own is not None:
         return own(error.evalue)
-    message = plain(error.evalue)[:_LONGEST_MESSAGE] or "no message"
-    return ReportError(f"notebook {name} stopped in {_stopped_in(saved)}: {plain(error.ename)}: {message}")
+    message = str(error.evalue)[:_LONGEST_MESSAGE] or "no message"
+    return ReportError(f"notebook {name} stopped in {_stopped_in(saved)}: {error.ename}: {message}")
 
 
 def _stopped_in(saved: Path) -> str:
@@ -135,7 +134,7 @@ def _stopped_in(saved: Path) -> str:
     if not begun:
         return "a cell"
     number = begun[-1]
-    return f"cell {number} ({plain(authors[number - 1].get('id', 'without an id'))})"
+    return f"cell {number} ({authors[number - 1].get('id', 'without an id')})"
 
 
 def _began(cell: NotebookNode) -> bool:

@@ -8,7 +8,6 @@ from typing import Any, Final
 from nbformat import NotebookNode
 
 from meshlab.core.results import MIME_TYPE, SCHEMA, Verdict
-from meshlab.core.sanitize import plain
 from meshlab.errors import ReportError
 
 __all__ = ["the_result"]
@@ -50,7 +49,7 @@ def the_result(notebook: NotebookNode, name: str) -> dict[str, Any]:
     if not _is_summary(result):
         schema = result.get("schema") if isinstance(result, Mapping) else None
         raise ReportError(
-            f"the result of notebook {name} is in the schema {plain(schema)!r}, not a whole {SCHEMA}",
+            f"the result of notebook {name} is in the schema {schema!r}, not a whole {SCHEMA}",
             "use the meshlab version that the notebook was written for",
         )
     return {str(key): value for key, value in result.items()}

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from meshlab.core import resources
-from meshlab.core.sanitize import plain
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.run.parameters import Parameter, declared
 
-__all__ = ["Listed", "available", "find"]
+__all__ = ["NotebookInfo", "available", "find"]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class NotebookInfo:
     """A notebook that can be asked for by its bare name.
 
     Parameters
@@ -40,7 +39,7 @@ class Listed:
     question: str = ""
 
 
-def available(cwd: Path) -> list[Listed]:
+def available(cwd: Path) -> list[NotebookInfo]:
     """The notebooks known by name from a folder, sorted by name; the nearest of each name."""
     return [_listed(name, path) for name, path in sorted(_by_name(cwd).items())]
 
@@ -64,12 +63,12 @@ def find(notebook: str | Path, cwd: Path) -> Path:
     if isinstance(notebook, Path) or "/" in text or text.endswith(".ipynb"):
         path = (cwd / notebook).resolve()
         if not path.is_file():
-            raise ParameterError(f"there is no notebook at {plain(text)!r}", "check the path")
+            raise ParameterError(f"there is no notebook at {text!r}", "check the path")
         return path
     known = _by_name(cwd)
     if text in known:
         return known[text]
-    raise ParameterError(f"there is no notebook called {plain(text)!r}", suggest(text, sorted(known), 3))
+    raise ParameterError(f"there is no notebook called {text!r}", suggest(text, sorted(known), 3))
 
 
 def _by_name(cwd: Path) -> dict[str, Path]:
@@ -77,14 +76,14 @@ def _by_name(cwd: Path) -> dict[str, Path]:
     return {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb")}
 
 
-def _listed(name: str, path: Path) -> Listed:
+def _listed(name: str, path: Path) -> NotebookInfo:
     """Read without nbformat, which takes longer to import than a listing may take."""
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cells, about = notebook["cells"], notebook.get("metadata", {}).get("meshlab", {})
-        return Listed(name, _title(cells[0]), _parameters(cells), path, str(about.get("question", "")))
+        return NotebookInfo(name, _title(cells[0]), _parameters(cells), path, str(about.get("question", "")))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ReportError):
-        return Listed(name, "", (), path)
+        return NotebookInfo(name, "", (), path)
 
 
 def _title(cell: dict[str, Any]) -> str:

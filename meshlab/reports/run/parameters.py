@@ -67,7 +67,7 @@ class Parameter:
         if kind is str and _is_unicode(text):
             return text
         raise ParameterError(
-            f"parameter {self.name} is {plain(ascii(text) if kind is str else repr(text))}, not {_WORDS[kind]}",
+            f"parameter {self.name} is {ascii(text) if kind is str else repr(text)}, not {_WORDS[kind]}",
             f"its default is {plain(self.typed) or 'empty'}",
         )
 
@@ -112,7 +112,7 @@ def convert(parameters: Sequence[Parameter], given: Mapping[str, str]) -> dict[s
     names = [p.name for p in parameters]
     for name in given:
         if name not in names:
-            raise ParameterError(f"the notebook has no parameter {plain(name)!r}", suggest(name, names))
+            raise ParameterError(f"the notebook has no parameter {name!r}", suggest(name, names))
     return {p.name: p.parse(given[p.name]) for p in parameters if p.name in given}
 
 

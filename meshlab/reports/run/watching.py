@@ -23,7 +23,7 @@ def watch(
     at_once: bool,
     clock: Callable[[], float],
     wait: Callable[[float], None],
-    told: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Outcome:
     """Look until there is a verdict, or the time is up.
 
@@ -37,8 +37,8 @@ def watch(
         Whether there is something to look at already; otherwise the first look comes after `every_s`.
     clock, wait : callable
         Seconds that only grow, and how to let them pass.
-    told : callable
-        Told a line about every look that settled nothing.
+    report : callable
+        Gets a line about every look that settled nothing.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def watch(
         settled = not isinstance(found, EngineError) and found.verdict is not Verdict.INCONCLUSIVE
         if settled or due_s > longest_s:
             break
-        told(f"no look: {found}" if isinstance(found, EngineError) else f"INCONCLUSIVE  {found.result['headline']}")
+        report(f"no look: {found}" if isinstance(found, EngineError) else f"INCONCLUSIVE  {found.result['headline']}")
     if isinstance(found, EngineError):
         raise found
     return found

@@ -1,4 +1,4 @@
-"""``meshlab schedule``: what runs on a timer, and what to deploy for it."""
+"""``meshlab schedule``: scheduled reports, and what to deploy for them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import typer
 
 from meshlab import config
 from meshlab.core.sanitize import plain
+from meshlab.display.numbers import plural
 from meshlab.errors import ConfigError
 from meshlab.reports.run.exits import FailOn, exit_code, worst_code
 from meshlab.reports.schedules.entries import Scheduled, named, scheduled
 
 __all__ = ["app"]
 
-app = typer.Typer(help=r"Reports on a timer: [\[report]] in meshlab.toml.", no_args_is_help=True)
+app = typer.Typer(help=r"Scheduled reports: [\[report]] in meshlab.toml.", no_args_is_help=True)
 
 
 class Target(StrEnum):
@@ -34,9 +35,10 @@ class Target(StrEnum):
 @app.command("list")
 def list_reports() -> None:
     """List the reports of the nearest meshlab.toml."""
-    for one in _all():
-        told = ", ".join(receiver.name for receiver in one.notify) or "nobody"
-        typer.echo(f"{one.name}  {plain(one.what)}  {one.cron.text} ({one.cron.zone})  tells {plain(told)}")
+    for report in _all():
+        receivers = ", ".join(receiver.name for receiver in report.notify) or "nobody"
+        timer = f"{report.cron.text} ({report.cron.zone})"
+        typer.echo(plain(f"{report.name}  {report.what}  {timer}  notifies {receivers}"))
 
 
 @app.command()
@@ -80,9 +82,9 @@ def run(
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of all reports.")] = Path("out"),
     timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
 ) -> None:
-    """Run one report now, as its timer does: publish it, keep the newest ones, and tell who wants to know.
+    """Run one report now, as its timer does: publish it, keep the newest ones, and send notifications.
 
-    Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver could not be told.
+    Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver was not reached.
     """
     report = named(config.load(Path.cwd()), name)
     if report.sweep:
@@ -92,8 +94,8 @@ def run(
 
     done = run_once(report, out=out, cwd=Path.cwd(), timeout_s=timeout)
     verdict = done.outcome.verdict.value
-    said = f"{verdict} {in_words(done.outcome.result)}".rstrip()
-    typer.echo(f"{said}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
+    words = f"{verdict} {in_words(done.outcome.result)}".rstrip()
+    typer.echo(plain(f"{words}  {name}  {done.outcome.result['headline']} -> {done.outcome.page}"))
     if done.delivery.failures:
         raise done.delivery.failures[0]
     raise typer.Exit(exit_code(verdict, FailOn(report.fail_on)))
@@ -104,7 +106,8 @@ def _swept(report: Scheduled, out: Path) -> int:
 
     done = sweep_once(report, out=out, cwd=Path.cwd())
     counted = ", ".join(f"{done.words.count(word)} {word}" for word in sorted(set(done.words)))
-    typer.echo(f"{len(done.words)} services  {report.name}  {counted or 'none was seen'} -> {plain(done.swept.index)}")
+    services = plural(len(done.words), "service")
+    typer.echo(plain(f"{services}  {report.name}  {counted or 'no traffic'} -> {done.swept.index}"))
     if done.delivery.failures:
         raise done.delivery.failures[0]
     return worst_code(done.words, FailOn(report.fail_on))
@@ -113,7 +116,7 @@ def _swept(report: Scheduled, out: Path) -> int:
 def _all() -> tuple[Scheduled, ...]:
     found = scheduled(config.load(Path.cwd()))
     if not found:
-        raise ConfigError("no report is on a timer here", "write [[report]] into meshlab.toml (docs/schedules.md)")
+        raise ConfigError("there is no scheduled report here", "write [[report]] into meshlab.toml (docs/schedules.md)")
     return found
 
 

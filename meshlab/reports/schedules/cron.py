@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from meshlab import config
-from meshlab.core.sanitize import plain
 from meshlab.errors import ConfigError
 
 __all__ = ["Cron", "parse"]
@@ -57,17 +56,17 @@ class Cron:
             It names days of the month and of the week, of which either is enough for cron and both are wanted by
             systemd; or it uses ``L`` or ``#``.
         """
-        told = CronSim(self.text, _ANY_MOMENT)
-        special = [day for day in (*told.days, *told.weekdays) if not isinstance(day, int) or day < 0]
-        if special or not told.day_and:
+        parsed = CronSim(self.text, _ANY_MOMENT)
+        special = [day for day in (*parsed.days, *parsed.weekdays) if not isinstance(day, int) or day < 0]
+        if special or not parsed.day_and:
             raise ConfigError(
-                f"systemd cannot say {plain(self.text)!r}",
+                f"systemd cannot say {self.text!r}",
                 "write days of the month or of the week, not both, nor L or #",
             )
-        weekdays = sorted({int(day) % 7 for day in told.weekdays if isinstance(day, int)})
-        days = [int(day) for day in told.days if isinstance(day, int)]
-        dates = f"*-{_list(told.months, 12)}-{_list(days, 31)}"
-        times = f"{_list(told.hours, 24)}:{_list(told.minutes, 60)}:00"
+        weekdays = sorted({int(day) % 7 for day in parsed.weekdays if isinstance(day, int)})
+        days = [int(day) for day in parsed.days if isinstance(day, int)]
+        dates = f"*-{_list(parsed.months, 12)}-{_list(days, 31)}"
+        times = f"{_list(parsed.hours, 24)}:{_list(parsed.minutes, 60)}:00"
         named = "" if len(weekdays) == 7 else ",".join(_DAYS[day] for day in weekdays) + " "
         return f"{named}{dates} {times} {self.zone}"
 
@@ -93,7 +92,7 @@ def parse(text: str, zone: str, where: str) -> Cron:
     except CronSimError as error:
         reason = str(error) or "it is no cron expression"
         raise ConfigError(
-            f"cron of {where} is {plain(text)!r}: {reason}", 'write five fields, such as cron = "*/15 * * * *"'
+            f"cron of {where} is {text!r}: {reason}", 'write five fields, such as cron = "*/15 * * * *"'
         ) from None
     return Cron(" ".join(text.split()), config.zone(zone, where))
 

@@ -20,7 +20,8 @@ from meshlab.reports.schedules.entries import Scheduled
 from meshlab.reports.schedules.notifications import Delivery, notify_all, notify_failure
 from meshlab.reports.schedules.sweep_notification import NotificationState, SweepNotification
 from meshlab.reports.sweep.judging import ERROR
-from meshlab.reports.sweep.sweep import Swept, executors, sweep
+from meshlab.reports.sweep.pool import executors
+from meshlab.reports.sweep.sweep import SweepRun, sweep
 
 __all__ = ["RanSweep", "states_before", "sweep_once"]
 
@@ -34,11 +35,11 @@ class RanSweep:
 
     Parameters
     ----------
-    swept : Swept
+    swept : SweepRun
     delivery : Delivery
     """
 
-    swept: Swept
+    swept: SweepRun
     delivery: Delivery
 
     @property

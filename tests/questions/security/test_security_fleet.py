@@ -12,7 +12,8 @@ from meshlab.core.results import Result
 from meshlab.errors import ParameterError
 from meshlab.questions.base import Case
 from meshlab.questions.security import Security
-from meshlab.reports.sweep.sweep import executors, sweep
+from meshlab.reports.sweep.pool import executors
+from meshlab.reports.sweep.sweep import sweep
 
 ROOT = Path(__file__).parents[3]
 question = Security()

@@ -29,18 +29,18 @@ def alerts(reports: Sequence[Scheduled], *, now: datetime) -> str:
         An alert a report that fires when its last run is older than its longest gap and ten minutes, or was never seen.
     """
     rules = []
-    for one in reports:
-        late_s = round((one.cron.longest_gap(now) + _GRACE).total_seconds())
-        seen = f'meshlab_report_last_run_timestamp_seconds{{report="{one.name}"}}'
+    for report in reports:
+        late_s = round((report.cron.longest_gap(now) + _GRACE).total_seconds())
+        last_run = f'meshlab_report_last_run_timestamp_seconds{{report="{report.name}"}}'
         rules.append(
             {
                 "alert": "MeshlabReportMissing",
-                "expr": f"time() - max({seen}) > {late_s} or absent({seen})",
+                "expr": f"time() - max({last_run}) > {late_s} or absent({last_run})",
                 "for": "5m",
-                "labels": {"severity": "warning", "report": one.name},
+                "labels": {"severity": "warning", "report": report.name},
                 "annotations": {
-                    "summary": f"The meshlab report {one.name} did not run.",
-                    "description": f"It runs at {one.cron.text} ({one.cron.zone}); look at the job's log.",
+                    "summary": f"The meshlab report {report.name} did not run.",
+                    "description": f"It runs at {report.cron.text} ({report.cron.zone}); look at the job's log.",
                 },
             }
         )

@@ -29,14 +29,14 @@ def crontab(reports: Sequence[Scheduled], *, folder: Path, command: str) -> str:
     """
     lines = ["# Install with: crontab FILE"]
     zone = ""
-    for one in reports:
-        if one.cron.zone != zone:
-            zone = one.cron.zone
+    for report in reports:
+        if report.cron.zone != zone:
+            zone = report.cron.zone
             lines += [
                 f"# Debian's cron does not know CRON_TZ: there the machine's own zone must be {zone}.",
                 f"CRON_TZ={zone}",
             ]
-        typed = f"cd {shlex.quote(str(folder))} && {shlex.quote(command)} schedule run {one.name}"
+        typed = f"cd {shlex.quote(str(folder))} && {shlex.quote(command)} schedule run {report.name}"
         # cron reads a percent sign as the end of the command.
-        lines.append(f"{one.cron.text} {typed.replace('%', chr(92) + '%')}")
+        lines.append(f"{report.cron.text} {typed.replace('%', chr(92) + '%')}")
     return "\n".join(lines) + "\n"

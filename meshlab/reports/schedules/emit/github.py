@@ -25,29 +25,29 @@ def workflow(reports: Sequence[Scheduled]) -> str:
     ConfigError
         A report has a time zone: GitHub's timers go by UTC.
     """
-    for one in reports:
-        if one.cron.zone != "UTC":
+    for report in reports:
+        if report.cron.zone != "UTC":
             raise ConfigError(
-                f"report {one.name} runs by {one.cron.zone}, and GitHub's timers go by UTC",
+                f"report {report.name} runs by {report.cron.zone}, and GitHub's timers go by UTC",
                 'write its cron for tz = "UTC"',
             )
-    times = sorted({one.cron.text for one in reports})
-    told = {
+    times = sorted({report.cron.text for report in reports})
+    document = {
         "name": "meshlab",
         "on": {"schedule": [{"cron": text} for text in times], "workflow_dispatch": {}},
         "permissions": {"contents": "read"},
-        "jobs": {one.name: _job(one) for one in reports},
+        "jobs": {report.name: _job(report) for report in reports},
     }
-    return yaml.safe_dump(told, sort_keys=False)
+    return yaml.safe_dump(document, sort_keys=False)
 
 
-def _job(one: Scheduled) -> dict[str, Any]:
-    variables = sorted({to.url_env for to in one.notify if to.url_env})
-    step: dict[str, Any] = {"run": f"meshlab schedule run {one.name}"}
+def _job(report: Scheduled) -> dict[str, Any]:
+    variables = sorted({receiver.url_env for receiver in report.notify if receiver.url_env})
+    step: dict[str, Any] = {"run": f"meshlab schedule run {report.name}"}
     if variables:
         step["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in variables}
     return {
-        "if": f"github.event_name == 'workflow_dispatch' || github.event.schedule == '{one.cron.text}'",
+        "if": f"github.event_name == 'workflow_dispatch' || github.event.schedule == '{report.cron.text}'",
         "runs-on": "ubuntu-latest",
         "steps": [
             {"uses": "actions/checkout@v4"},
@@ -57,7 +57,7 @@ def _job(one: Scheduled) -> dict[str, Any]:
             {
                 "if": "always()",
                 "uses": "actions/upload-artifact@v4",
-                "with": {"name": one.name, "path": f"out/{one.name}"},
+                "with": {"name": report.name, "path": f"out/{report.name}"},
             },
         ],
     }

@@ -25,17 +25,17 @@ def cronjobs(reports: Sequence[Scheduled], *, image: str) -> str:
     -------
     str
         Each mounts the ConfigMap ``meshlab`` (key ``meshlab.toml``) and the claim ``meshlab-reports``, and reads the
-        environment of the Secret ``meshlab``, where there is one.
+        environment of the Secret ``meshlab``, where there is report.
     """
-    return "---\n".join(yaml.safe_dump(_cronjob(one, image), sort_keys=False) for one in reports)
+    return "---\n".join(yaml.safe_dump(_cronjob(report, image), sort_keys=False) for report in reports)
 
 
-def _cronjob(one: Scheduled, image: str) -> dict[str, Any]:
+def _cronjob(report: Scheduled, image: str) -> dict[str, Any]:
     container = {
         "name": "report",
         "image": image,
         "workingDir": "/srv/meshlab",
-        "command": ["meshlab", "schedule", "run", one.name],
+        "command": ["meshlab", "schedule", "run", report.name],
         "envFrom": [{"secretRef": {"name": "meshlab", "optional": True}}],
         "volumeMounts": [
             {"name": "config", "mountPath": "/srv/meshlab/meshlab.toml", "subPath": "meshlab.toml", "readOnly": True},
@@ -53,10 +53,10 @@ def _cronjob(one: Scheduled, image: str) -> dict[str, Any]:
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "metadata": {"name": f"meshlab-{one.name}", "labels": {"app.kubernetes.io/name": "meshlab"}},
+        "metadata": {"name": f"meshlab-{report.name}", "labels": {"app.kubernetes.io/name": "meshlab"}},
         "spec": {
-            "schedule": one.cron.text,
-            "timeZone": one.cron.zone,
+            "schedule": report.cron.text,
+            "timeZone": report.cron.zone,
             "concurrencyPolicy": "Forbid",
             # A bad verdict ends with 10: to try again would not make it better.
             "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": pod}}},

@@ -27,12 +27,12 @@ def units(reports: Sequence[Scheduled], *, folder: Path, command: str) -> dict[s
         systemd cannot say when a report runs.
     """
     found = {}
-    for one in reports:
-        name = f"meshlab-{one.name}"
+    for report in reports:
+        name = f"meshlab-{report.name}"
         found[f"{name}.service"] = _SERVICE.format(
-            name=one.name, folder=_escaped(str(folder)), command=_escaped(command).replace('"', '\\"')
+            name=report.name, folder=_escaped(str(folder)), command=_escaped(command).replace('"', '\\"')
         )
-        found[f"{name}.timer"] = _TIMER.format(name=one.name, calendar=one.cron.calendar())
+        found[f"{name}.timer"] = _TIMER.format(name=report.name, calendar=report.cron.calendar())
     return found
 
 
