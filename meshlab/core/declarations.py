@@ -14,8 +14,10 @@ from msgspec import NODEFAULT, inspect
 
 from meshlab.core.sanitize import plain
 
-__all__ = ["Setting", "bare", "declaration", "describe", "parameters_cell", "settings_table"]
+__all__ = ["INTERNAL", "Setting", "bare", "declaration", "describe", "parameters_cell", "settings_table"]
 
+INTERNAL: Final = msgspec.Meta(extra={"internal": True})
+"""Marks a field that code sets: the name of its table, say."""
 _NUMBERS: Final = (inspect.IntType, inspect.FloatType)
 _LISTS: Final = (inspect.ListType, inspect.VarTupleType, inspect.TupleType, inspect.SetType, inspect.FrozenSetType)
 _KINDS: Final[dict[type, tuple[str, str]]] = {
@@ -88,8 +90,9 @@ class Setting:
 
 
 def describe(cls: type[msgspec.Struct]) -> tuple[Setting, ...]:
-    """Every setting of a struct, in the order of its declaration."""
-    return tuple(declaration(field) for field in msgspec.structs.fields(cls))
+    """Every setting of a struct, in the order of its declaration, but those that code sets (`INTERNAL`)."""
+    fields = msgspec.structs.fields(cls)
+    return tuple(declaration(field) for field in fields if INTERNAL not in get_args(field.type))
 
 
 def parameters_cell(cls: type[msgspec.Struct], examples: Mapping[str, object] | None = None) -> str:
@@ -110,12 +113,21 @@ def parameters_cell(cls: type[msgspec.Struct], examples: Mapping[str, object] | 
     return "\n".join(lines)
 
 
-def settings_table(cls: type[msgspec.Struct]) -> str:
-    """The settings as a Markdown table."""
+def settings_table(cls: type[msgspec.Struct], *, of_file: bool = False) -> str:
+    """The settings as a Markdown table.
+
+    Parameters
+    ----------
+    cls : type
+    of_file : bool
+        Whether all of them are a file's: lists and tables need no remark then.
+    """
     lines = ["| setting | default | what it takes | meaning |", "|---|---|---|---|"]
     for setting in describe(cls):
-        default = "required" if setting.required else f"`{literal(setting.default)}`" if setting.default else ""
-        takes = f"{setting.kind} {setting.range}".strip() + (", in a file only" if setting.in_file_only else "")
+        shown = setting.default not in ("", (), None) and not isinstance(setting.default, msgspec.Struct | dict)
+        default = "required" if setting.required else f"`{literal(setting.default)}`" if shown else ""
+        remark = ", in a file only" if setting.in_file_only and not of_file else ""
+        takes = f"{setting.kind} {setting.range}".strip() + remark
         lines.append(f"| `{setting.name}` | {default} | {takes} | {setting.meaning} |".replace("  ", " "))
     return "\n".join(lines)
 
@@ -173,6 +185,8 @@ def literal(value: object) -> str:
             return f'"{plain(value)}"'
         case list() | tuple():
             return f"[{', '.join(map(literal, value))}]"
+        case msgspec.Struct():
+            return literal(msgspec.to_builtins(value))
         case Mapping():
             return f"{{ {', '.join(f'{key} = {literal(item)}' for key, item in value.items())} }}"
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, get_args, get_origin
 
 import msgspec
 
-from meshlab.core.declarations import bare, declaration, describe
+from meshlab.core.declarations import bare, declaration
 from meshlab.core.sanitize import plain
 from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
@@ -239,7 +239,7 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
         return f"{of_what}{of_what and ': '}{fault.error.what}", fault.error.hint
     inner, value = bare(fault.hint), fault.value
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, Mapping):
-        declared = {setting.name: setting for setting in describe(inner)}
+        declared = {field.encode_name: declaration(field) for field in msgspec.structs.fields(inner)}
         for name in value:
             if name not in declared:
                 full = plain(f"{fault.path}.{name}" if fault.path else name)
