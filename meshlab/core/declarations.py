@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,10 +71,8 @@ class Setting:
     @property
     def example_line(self) -> str:
         """``write alpha = 0.02``."""
-        usual = (
-            self.choices[0] if self.choices else {"a number": 1.0, "a whole number": 1, "a table": {}}.get(self.kind)
-        )
-        value = next((v for v in (self.example, usual) if v is not None), "...")
+        usual = {"a number": 1.0, "a whole number": 1, "a table": {}}.get(self.kind)
+        value = next((v for v in (self.example, *self.choices[:1], usual) if v is not None), "...")
         return f"write {self.name} = {literal(value)}"
 
     @property
@@ -85,8 +84,9 @@ class Setting:
 
     def is_kind(self, value: object) -> bool:
         """Whether a value that does not fit is of the kind at least, as a number out of its range is."""
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return number and (self.kind == "a number" or (self.kind == "a whole number" and isinstance(value, int)))
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        number = whole or (isinstance(value, float) and math.isfinite(value))
+        return whole if self.kind == "a whole number" else number and self.kind == "a number"
 
 
 def describe(cls: type[msgspec.Struct]) -> tuple[Setting, ...]:
@@ -182,7 +182,7 @@ def literal(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return f'"{plain(value)}"'
+            return json.dumps(plain(value), ensure_ascii=False)
         case list() | tuple():
             return f"[{', '.join(map(literal, value))}]"
         case msgspec.Struct():

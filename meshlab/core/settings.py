@@ -106,7 +106,7 @@ def convert(
     values = _native(given)
     try:
         made = msgspec.convert(values, cls, strict=not texts, dec_hook=_custom)
-    except (msgspec.ValidationError, ParameterError) as fault:
+    except (msgspec.ValidationError, ParameterError, UnicodeError) as fault:
         found = _locate(_Fault("", values, cls, fault), strict=not texts)
     else:
         infinite = next(_infinite(made, cls, ""), None)
@@ -219,7 +219,7 @@ def _locate(fault: _Fault, *, strict: bool) -> _Fault:
     for part in _parts(fault):
         try:
             msgspec.convert(part.value, part.hint, strict=strict, dec_hook=_custom)
-        except (msgspec.ValidationError, ParameterError) as error:
+        except (msgspec.ValidationError, ParameterError, UnicodeError) as error:
             return _locate(part._replace(error=error), strict=strict)
     return fault
 
