@@ -5,15 +5,35 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from meshlab.lab.lag import LagMeter
 
-__all__ = ["HEALTH", "LAG", "serve"]
+__all__ = ["HEALTH", "LAG", "routes", "serve"]
 
 HEALTH = "/lab/health"
 LAG = "/lab/lag"
+
+
+Handler = Callable[[web.Request], Awaitable[object]]
+"""Gives what its answer holds, as JSON."""
+
+
+def routes(app: web.Application, *, get: Mapping[str, Handler], post: Mapping[str, Handler]) -> None:
+    """Route requests to handlers whose results are answered as JSON."""
+
+    def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            return web.json_response(await handler(request))
+
+        return answer
+
+    for path, handler in get.items():
+        app.router.add_get(path, answering(handler))
+    for path, handler in post.items():
+        app.router.add_post(path, answering(handler))
 
 
 async def serve(app: web.Application, host: str, port: int, *, cancels: bool = False) -> None:

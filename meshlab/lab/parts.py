@@ -174,10 +174,7 @@ class Parts:
             url=f"http://{target.address}:{INBOUND_PORT}/",
             host=target.host,
             stream=f"{self._seed}/load",
-            rate_per_s=wanted.rate_per_s,
-            timeout_s=wanted.timeout_s,
-            max_in_flight=wanted.max_in_flight,
-            shapes=wanted.shapes,
+            load=wanted,
             until_s=self._scenario.duration_s + 60.0,
         )
         self._start_python(_LOAD, "meshlab.lab.load", plan.to_json(), self._load_url(""))
