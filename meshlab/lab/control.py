@@ -21,8 +21,15 @@ Handler = Callable[[web.Request], Awaitable[object]]
 """Gives what its answer holds, as JSON."""
 
 
-def routes(app: web.Application, *, get: Mapping[str, Handler], post: Mapping[str, Handler]) -> None:
-    """Route requests to handlers whose results are answered as JSON."""
+def routes(app: web.Application, **handlers: Mapping[str, Handler]) -> None:
+    """Route requests to handlers whose results are answered as JSON.
+
+    Parameters
+    ----------
+    app : web.Application
+    **handlers : mapping of str to handler
+        By path, for each method: ``get={"/counts": counts}``.
+    """
 
     def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
@@ -30,10 +37,9 @@ def routes(app: web.Application, *, get: Mapping[str, Handler], post: Mapping[st
 
         return answer
 
-    for path, handler in get.items():
-        app.router.add_get(path, answering(handler))
-    for path, handler in post.items():
-        app.router.add_post(path, answering(handler))
+    for method, by_path in handlers.items():
+        for path, handler in by_path.items():
+            app.router.add_route(method.upper(), path, answering(handler))
 
 
 async def serve(app: web.Application, host: str, port: int, *, cancels: bool = False) -> None:
