@@ -34,9 +34,10 @@ class Target(StrEnum):
 @app.command("list")
 def list_reports() -> None:
     """List the reports of the nearest meshlab.toml."""
-    for one in _all():
-        told = ", ".join(receiver.name for receiver in one.notify) or "nobody"
-        typer.echo(f"{one.name}  {plain(one.what)}  {one.cron.text} ({one.cron.zone})  tells {plain(told)}")
+    for report in _all():
+        receivers = ", ".join(receiver.name for receiver in report.notify) or "nobody"
+        timer = f"{report.cron.text} ({report.cron.zone})"
+        typer.echo(f"{report.name}  {plain(report.what)}  {timer}  notifies {plain(receivers)}")
 
 
 @app.command()
@@ -80,9 +81,9 @@ def run(
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder of all reports.")] = Path("out"),
     timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
 ) -> None:
-    """Run one report now, as its timer does: publish it, keep the newest ones, and tell who wants to know.
+    """Run one report now, as its timer does: publish it, keep the newest ones, and notify its receivers.
 
-    Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver could not be told.
+    Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a notification failed.
     """
     report = named(config.load(Path.cwd()), name)
     if report.sweep:
@@ -92,8 +93,8 @@ def run(
 
     done = run_once(report, out=out, cwd=Path.cwd(), timeout_s=timeout)
     verdict = done.outcome.verdict.value
-    said = f"{verdict} {in_words(done.outcome.result)}".rstrip()
-    typer.echo(f"{said}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
+    shown = f"{verdict} {in_words(done.outcome.result)}".rstrip()
+    typer.echo(f"{shown}  {name}  {plain(done.outcome.result['headline'])} -> {plain(done.outcome.page)}")
     if done.delivery.failures:
         raise done.delivery.failures[0]
     raise typer.Exit(exit_code(verdict, FailOn(report.fail_on)))
@@ -111,10 +112,10 @@ def _swept(report: Scheduled, out: Path) -> int:
 
 
 def _all() -> tuple[Scheduled, ...]:
-    found = scheduled(config.load(Path.cwd()))
-    if not found:
-        raise ConfigError("no report is on a timer here", "write [[report]] into meshlab.toml (docs/schedules.md)")
-    return found
+    reports = scheduled(config.load(Path.cwd()))
+    if not reports:
+        raise ConfigError("no report is scheduled here", "write [[report]] into meshlab.toml (docs/schedules.md)")
+    return reports
 
 
 def _folder() -> Path:

@@ -57,17 +57,17 @@ class Cron:
             It names days of the month and of the week, of which either is enough for cron and both are wanted by
             systemd; or it uses ``L`` or ``#``.
         """
-        told = CronSim(self.text, _ANY_MOMENT)
-        special = [day for day in (*told.days, *told.weekdays) if not isinstance(day, int) or day < 0]
-        if special or not told.day_and:
+        parsed = CronSim(self.text, _ANY_MOMENT)
+        special = [day for day in (*parsed.days, *parsed.weekdays) if not isinstance(day, int) or day < 0]
+        if special or not parsed.day_and:
             raise ConfigError(
                 f"systemd cannot say {plain(self.text)!r}",
                 "write days of the month or of the week, not both, nor L or #",
             )
-        weekdays = sorted({int(day) % 7 for day in told.weekdays if isinstance(day, int)})
-        days = [int(day) for day in told.days if isinstance(day, int)]
-        dates = f"*-{_list(told.months, 12)}-{_list(days, 31)}"
-        times = f"{_list(told.hours, 24)}:{_list(told.minutes, 60)}:00"
+        weekdays = sorted({int(day) % 7 for day in parsed.weekdays if isinstance(day, int)})
+        days = [int(day) for day in parsed.days if isinstance(day, int)]
+        dates = f"*-{_list(parsed.months, 12)}-{_list(days, 31)}"
+        times = f"{_list(parsed.hours, 24)}:{_list(parsed.minutes, 60)}:00"
         named = "" if len(weekdays) == 7 else ",".join(_DAYS[day] for day in weekdays) + " "
         return f"{named}{dates} {times} {self.zone}"
 
@@ -79,19 +79,19 @@ def parse(text: str, zone: str, where: str) -> Cron:
     ----------
     text, zone : str
     where : str
-        Where they stand, for what is said when they are wrong.
+        What holds them, for messages.
 
     Raises
     ------
     ConfigError
-        Not five fields, a value out of range, a date that never comes, or a zone that this machine does not know.
+        Other than five fields, a value out of range, a date that never comes, or an unknown zone.
     """
     try:
         if len(text.split()) != 5:
-            raise CronSimError("it has not five fields")
+            raise CronSimError("it does not have five fields")
         CronSim(text, _ANY_MOMENT)
     except CronSimError as error:
-        reason = str(error) or "it is no cron expression"
+        reason = str(error) or "it is not a cron expression"
         raise ConfigError(
             f"cron of {where} is {plain(text)!r}: {reason}", 'write five fields, such as cron = "*/15 * * * *"'
         ) from None
