@@ -70,7 +70,7 @@ class Profile(Settings):
             pattern="^https?://.",
             title="an address that begins with http:// or https://",
             examples=["https://prometheus.example.org"],
-            description="Base address of a Prometheus-compatible API.",
+            description="Base address of a Prometheus-compatible API, without credentials.",
         ),
     ]
     kind: Annotated[Kind | None, Meta(description="What answers there; found out when not given.")] = None
@@ -84,10 +84,13 @@ class Profile(Settings):
     ca_file: Annotated[Path | None, Meta(description="Certificates to trust.")] = None
     client_cert: Annotated[Path | None, Meta(description="Certificate to show.")] = None
     client_key: Annotated[Path | None, Meta(description="Its key.")] = None
-    match: Annotated[tuple[str, ...], Meta(description="Conditions that every query gets.")] = ()
+    match: Annotated[
+        tuple[str, ...],
+        Meta(description='Conditions that every selector of every query gets, such as `cluster="east"`.'),
+    ] = ()
     limits: Annotated[Limits, Meta(description="How much is asked for at once.")] = Limits()
-    timeout_s: Annotated[float | None, Meta(description="Short for `limits.timeout_s`.")] = None
-    compression: Annotated[bool, Meta(description="Ask for compressed answers: faster over a thin line only.")] = False
+    timeout_s: Annotated[float, Meta(gt=0, description="Short for `limits.timeout_s`.")] | None = None
+    compression: Annotated[bool, Meta(description="Ask for gzip: faster over a thin line only.")] = False
     cache: Annotated[
         bool | None,
         Meta(description="Keep answers about the past on disk; by default unless the address is this machine's own."),
@@ -100,7 +103,7 @@ class Profile(Settings):
         ),
     ] = ""
     mesh: Annotated[str, Meta(description="The name of an installed dialect; found out when not given.")] = ""
-    replica_label: Annotated[str, Meta(description="Label by which two replicas of one Prometheus differ.")] = ""
+    replica_label: Annotated[str, Meta(description="Label by which replicas of a Prometheus differ.")] = ""
     metrics: Annotated[Texts, Meta(description="The store's own names of metrics.")] = field(default_factory=dict)
     labels: Annotated[Texts, Meta(description="The store's own names of labels.")] = field(default_factory=dict)
 

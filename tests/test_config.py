@@ -85,7 +85,7 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         ('ui_url = "javascript:alert(1)"', "ui_url of .* not an address"),
         ("cache = 1", "cache of .* is 1, not true or false"),
         ("timeout_s = true", "timeout_s of .* is true, not a number"),
-        ("timeout_s = 0", "timeout_s is 0.*; give a number above 0"),
+        ("timeout_s = 0", "timeout_s of .* is 0; give a number above 0"),
         ('token = "secret"', "unknown key 'token'; did you mean token_"),
         ('match = "a"', "match of .* is 'a', not a list of texts"),
         ("match = ['a=b']", "profile.prod of .*: 'a=b' is no matcher"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from msgspec import NODEFAULT, inspect
 
 from meshlab.core.sanitize import plain
 
-__all__ = ["Setting", "bare", "declaration", "describe", "parameters_cell", "settings_table"]
+__all__ = ["INTERNAL", "Setting", "bare", "declaration", "describe", "parameters_cell", "settings_table"]
 
+INTERNAL: Final = msgspec.Meta(extra={"internal": True})
+"""Marks a field that code sets: the name of its table, say."""
 _NUMBERS: Final = (inspect.IntType, inspect.FloatType)
 _LISTS: Final = (inspect.ListType, inspect.VarTupleType, inspect.TupleType, inspect.SetType, inspect.FrozenSetType)
 _KINDS: Final[dict[type, tuple[str, str]]] = {
@@ -68,10 +71,8 @@ class Setting:
     @property
     def example_line(self) -> str:
         """``write alpha = 0.02``."""
-        usual = (
-            self.choices[0] if self.choices else {"a number": 1.0, "a whole number": 1, "a table": {}}.get(self.kind)
-        )
-        value = next((v for v in (self.example, usual) if v is not None), "...")
+        usual = {"a number": 1.0, "a whole number": 1, "a table": {}}.get(self.kind)
+        value = next((v for v in (self.example, *self.choices[:1], usual) if v is not None), "...")
         return f"write {self.name} = {literal(value)}"
 
     @property
@@ -83,13 +84,15 @@ class Setting:
 
     def is_kind(self, value: object) -> bool:
         """Whether a value that does not fit is of the kind at least, as a number out of its range is."""
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        return number and (self.kind == "a number" or (self.kind == "a whole number" and isinstance(value, int)))
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        number = whole or (isinstance(value, float) and math.isfinite(value))
+        return whole if self.kind == "a whole number" else number and self.kind == "a number"
 
 
 def describe(cls: type[msgspec.Struct]) -> tuple[Setting, ...]:
-    """Every setting of a struct, in the order of its declaration."""
-    return tuple(declaration(field) for field in msgspec.structs.fields(cls))
+    """Every setting of a struct, in the order of its declaration, but those that code sets (`INTERNAL`)."""
+    fields = msgspec.structs.fields(cls)
+    return tuple(declaration(field) for field in fields if INTERNAL not in get_args(field.type))
 
 
 def parameters_cell(cls: type[msgspec.Struct], examples: Mapping[str, object] | None = None) -> str:
@@ -110,12 +113,21 @@ def parameters_cell(cls: type[msgspec.Struct], examples: Mapping[str, object] | 
     return "\n".join(lines)
 
 
-def settings_table(cls: type[msgspec.Struct]) -> str:
-    """The settings as a Markdown table."""
+def settings_table(cls: type[msgspec.Struct], *, of_file: bool = False) -> str:
+    """The settings as a Markdown table.
+
+    Parameters
+    ----------
+    cls : type
+    of_file : bool
+        Whether all of them are a file's: lists and tables need no remark then.
+    """
     lines = ["| setting | default | what it takes | meaning |", "|---|---|---|---|"]
     for setting in describe(cls):
-        default = "required" if setting.required else f"`{literal(setting.default)}`" if setting.default else ""
-        takes = f"{setting.kind} {setting.range}".strip() + (", in a file only" if setting.in_file_only else "")
+        shown = setting.default not in ("", (), None) and not isinstance(setting.default, msgspec.Struct | dict)
+        default = "required" if setting.required else f"`{literal(setting.default)}`" if shown else ""
+        remark = ", in a file only" if setting.in_file_only and not of_file else ""
+        takes = f"{setting.kind} {setting.range}".strip() + remark
         lines.append(f"| `{setting.name}` | {default} | {takes} | {setting.meaning} |".replace("  ", " "))
     return "\n".join(lines)
 
@@ -170,9 +182,11 @@ def literal(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return f'"{plain(value)}"'
+            return json.dumps(plain(value), ensure_ascii=False)
         case list() | tuple():
             return f"[{', '.join(map(literal, value))}]"
+        case msgspec.Struct():
+            return literal(msgspec.to_builtins(value))
         case Mapping():
             return f"{{ {', '.join(f'{key} = {literal(item)}' for key, item in value.items())} }}"
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

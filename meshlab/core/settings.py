@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, get_args, get_origin
 
 import msgspec
 
-from meshlab.core.declarations import bare, declaration, describe
+from meshlab.core.declarations import bare, declaration
 from meshlab.core.sanitize import plain
 from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
@@ -106,7 +106,7 @@ def convert(
     values = _native(given)
     try:
         made = msgspec.convert(values, cls, strict=not texts, dec_hook=_custom)
-    except (msgspec.ValidationError, ParameterError) as fault:
+    except (msgspec.ValidationError, ParameterError, UnicodeError) as fault:
         found = _locate(_Fault("", values, cls, fault), strict=not texts)
     else:
         infinite = next(_infinite(made, cls, ""), None)
@@ -219,7 +219,7 @@ def _locate(fault: _Fault, *, strict: bool) -> _Fault:
     for part in _parts(fault):
         try:
             msgspec.convert(part.value, part.hint, strict=strict, dec_hook=_custom)
-        except (msgspec.ValidationError, ParameterError) as error:
+        except (msgspec.ValidationError, ParameterError, UnicodeError) as error:
             return _locate(part._replace(error=error), strict=strict)
     return fault
 
@@ -239,7 +239,7 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
         return f"{of_what}{of_what and ': '}{fault.error.what}", fault.error.hint
     inner, value = bare(fault.hint), fault.value
     if isinstance(inner, type) and issubclass(inner, msgspec.Struct) and isinstance(value, Mapping):
-        declared = {setting.name: setting for setting in describe(inner)}
+        declared = {field.encode_name: declaration(field) for field in msgspec.structs.fields(inner)}
         for name in value:
             if name not in declared:
                 full = plain(f"{fault.path}.{name}" if fault.path else name)

@@ -29,39 +29,14 @@ class Behaviour:
     calls : tuple of (str, tuple of str)
         Services to call for every request, in this order: host, and the addresses at which it is reached in turn. With
         a sidecar that is the sidecar alone.
-    median_s, sigma : float
-        Log-normal service time.
-    slow_share, slow_factor : float
-        Requests that take longer, and how many times as long.
-    error_share, error_status : float, int
-        How often it fails by itself, and with which status.
-    concurrency, queue : int
-        Requests at work at once (0: no limit), and waiting.
-    deadline_s : float
-        How long it waits for one call.
-    cpu_share : float
-        Share of the service time that it computes.
-    own_rate_per_s : float
-        Requests that it makes by itself.
-    cancels : bool
-        Whether abandoned work is stopped.
+    spec : WorkloadSpec
+        How it behaves at this moment.
     """
 
     address: str
     stream: str
     calls: tuple[tuple[str, tuple[str, ...]], ...]
-    median_s: float
-    sigma: float
-    slow_share: float
-    slow_factor: float
-    error_share: float
-    error_status: int
-    concurrency: int
-    queue: int
-    deadline_s: float
-    cpu_share: float
-    own_rate_per_s: float
-    cancels: bool
+    spec: WorkloadSpec
 
     @classmethod
     def of(
@@ -92,18 +67,7 @@ class Behaviour:
                 (service_host(service, replica.namespace), (own,) if spec.sidecar else tuple((direct or {})[service]))
                 for service in spec.calls
             ),
-            median_s=spec.service_time_median_ms * spec.latency_factor / 1000,
-            sigma=spec.service_time_sigma,
-            slow_share=spec.slow_share,
-            slow_factor=spec.slow_factor,
-            error_share=spec.error_share,
-            error_status=spec.error_status,
-            concurrency=spec.concurrency,
-            queue=spec.queue,
-            deadline_s=spec.deadline_ms / 1000 or 60.0,
-            cpu_share=spec.cpu_share,
-            own_rate_per_s=spec.own_rate_per_s,
-            cancels=spec.cancels,
+            spec=spec,
         )
 
     @classmethod
@@ -120,6 +84,8 @@ class Behaviour:
 
         Always three draws, so that a changed share or factor leaves all others as they were.
         """
-        service_s = self.median_s * math.exp(self.sigma * stream.gauss(0, 1))
-        fails, slow = stream.random() < self.error_share, stream.random() < self.slow_share
-        return service_s * (self.slow_factor if slow else 1.0), fails
+        spec = self.spec
+        median_s = spec.service_time_median_ms * spec.latency_factor / 1000
+        service_s = median_s * math.exp(spec.service_time_sigma * stream.gauss(0, 1))
+        fails, slow = stream.random() < spec.error_share, stream.random() < spec.slow_share
+        return service_s * (spec.slow_factor if slow else 1.0), fails

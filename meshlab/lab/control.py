@@ -5,15 +5,41 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from meshlab.lab.lag import LagMeter
 
-__all__ = ["HEALTH", "LAG", "serve"]
+__all__ = ["HEALTH", "LAG", "routes", "serve"]
 
 HEALTH = "/lab/health"
 LAG = "/lab/lag"
+
+
+Handler = Callable[[web.Request], Awaitable[object]]
+"""Gives what its answer holds, as JSON."""
+
+
+def routes(app: web.Application, **handlers: Mapping[str, Handler]) -> None:
+    """Route requests to handlers whose results are answered as JSON.
+
+    Parameters
+    ----------
+    app : web.Application
+    **handlers : mapping of str to handler
+        By path, for each method: ``get={"/counts": counts}``.
+    """
+
+    def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(request: web.Request) -> web.Response:
+            return web.json_response(await handler(request))
+
+        return answer
+
+    for method, by_path in handlers.items():
+        for path, handler in by_path.items():
+            app.router.add_route(method.upper(), path, answering(handler))
 
 
 async def serve(app: web.Application, host: str, port: int, *, cancels: bool = False) -> None:

@@ -11,9 +11,8 @@ kube-state-metrics: docs/metrics of the project; cAdvisor: docs/storage/promethe
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import psutil
 from prometheus_client import CollectorRegistry, start_http_server
@@ -24,8 +23,6 @@ from meshlab.lab.pods import Pod, Pods
 from meshlab.lab.specs.scaling import Autoscaler, Metric
 
 __all__ = ["Cadvisor", "KubeState", "ScalerStatus", "serving"]
-
-_CONDITIONS: Final = ("AbleToScale", "ScalingActive", "ScalingLimited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +66,16 @@ class KubeState(Collector):
         self._scalers = scalers
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """All families, at the moment of the scrape."""
+        """All families that have a value, at the moment of the scrape."""
         pods, scalers = self._pods.living(), tuple(self._scalers())
-        yield from _pod_times(pods)
-        yield _requests(pods, {scaler.spec.workload: scaler.spec for scaler in scalers})
-        yield from _deployments(pods)
-        yield from _scalers(scalers)
+        specs = {scaler.spec.workload: scaler.spec for scaler in scalers}
+        gauges = _Gauges()
+        for pod in pods:
+            _add_pod(gauges, pod, specs.get(pod.replica.name))
+        _add_deployments(gauges, pods)
+        for scaler in scalers:
+            _add_scaler(gauges, scaler)
+        yield from gauges.families.values()
 
 
 class Cadvisor(Collector):
@@ -117,91 +118,67 @@ def _place(pod: Pod) -> list[str]:
     return [pod.replica.cluster, pod.replica.namespace, pod.name]
 
 
-def _pod_times(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
-    labels = ["cluster", "namespace", "pod"]
-    created = GaugeMetricFamily("kube_pod_created", "Unix time of creation.", labels=labels)
-    scheduled = GaugeMetricFamily("kube_pod_status_scheduled_time", "Unix time of scheduling.", labels=labels)
-    ready_at = GaugeMetricFamily("kube_pod_status_ready_time", "Unix time of readiness.", labels=labels)
-    ready = GaugeMetricFamily("kube_pod_status_ready", "Whether the pod is ready.", labels=[*labels, "condition"])
-    deleted = GaugeMetricFamily("kube_pod_deletion_timestamp", "Unix time of deletion.", labels=labels)
-    owner = GaugeMetricFamily(
-        "kube_pod_owner", "Whose pod it is.", labels=[*labels, "owner_kind", "owner_name", "owner_is_controller"]
-    )
-    for pod in pods:
-        place = _place(pod)
-        created.add_metric(place, pod.created_s)
-        # Nothing is scheduled here: a pod has its place at once.
-        scheduled.add_metric(place, pod.created_s)
-        owner.add_metric([*place, "ReplicaSet", pod.replica.name, "true"], 1)
-        if pod.ready_s is not None:
-            ready_at.add_metric(place, pod.ready_s)
-        if pod.deleted_s is not None:
-            deleted.add_metric(place, pod.deleted_s)
-        for condition, holds in (("true", pod.ready), ("false", not pod.ready)):
-            ready.add_metric([*place, condition], float(holds))
-    yield from (created, scheduled, ready_at, ready, deleted, owner)
+class _Gauges:
+    """Gauges by their names; a name's labels are those of its first value."""
+
+    def __init__(self) -> None:
+        self.families: dict[str, GaugeMetricFamily] = {}
+
+    def add(self, name: str, value: float, **labels: str) -> None:
+        """Add a value of ``kube_NAME``."""
+        if name not in self.families:
+            self.families[name] = GaugeMetricFamily(f"kube_{name}", "As kube-state-metrics.", labels=list(labels))
+        self.families[name].add_metric(list(labels.values()), value)
 
 
-def _requests(pods: Iterable[Pod], specs: Mapping[str, Autoscaler]) -> GaugeMetricFamily:
-    """What the containers request; set for autoscalers on processor time alone."""
-    labels = ["cluster", "namespace", "pod", "container", "resource", "unit"]
-    requests = GaugeMetricFamily("kube_pod_container_resource_requests", "Requested resources.", labels=labels)
-    for pod in pods:
-        spec = specs.get(pod.replica.name)
-        if spec is not None and spec.metric is Metric.CPU:
-            requests.add_metric([*_place(pod), "app", "cpu", "core"], spec.cpu_request)
-    return requests
+def _add_pod(gauges: _Gauges, pod: Pod, scaler: Autoscaler | None) -> None:
+    place = dict(zip(("cluster", "namespace", "pod"), _place(pod), strict=True))
+    gauges.add("pod_created", pod.created_s, **place)
+    # Nothing is scheduled here: a pod has its place at once.
+    gauges.add("pod_status_scheduled_time", pod.created_s, **place)
+    owner = {"owner_kind": "ReplicaSet", "owner_name": pod.replica.name, "owner_is_controller": "true"}
+    gauges.add("pod_owner", 1, **place, **owner)
+    if pod.ready_s is not None:
+        gauges.add("pod_status_ready_time", pod.ready_s, **place)
+    if pod.deleted_s is not None:
+        gauges.add("pod_deletion_timestamp", pod.deleted_s, **place)
+    gauges.add("pod_status_ready", pod.ready, **place, condition="true")
+    gauges.add("pod_status_ready", not pod.ready, **place, condition="false")
+    if scaler is not None and scaler.metric is Metric.CPU:
+        unit = {"container": "app", "resource": "cpu", "unit": "core"}
+        gauges.add("pod_container_resource_requests", scaler.cpu_request, **place, **unit)
 
 
-def _deployments(pods: Iterable[Pod]) -> Iterator[GaugeMetricFamily]:
-    labels = ["cluster", "namespace", "deployment"]
-    all_of: dict[tuple[str, str, str], list[Pod]] = {}
+def _add_deployments(gauges: _Gauges, pods: Iterable[Pod]) -> None:
+    by_deployment: dict[tuple[str, str, str], list[Pod]] = {}
     for pod in pods:
         replica = pod.replica
-        all_of.setdefault((replica.cluster, replica.namespace, replica.name), []).append(pod)
-    replicas = GaugeMetricFamily("kube_deployment_status_replicas", "Pods.", labels=labels)
-    wanted = GaugeMetricFamily("kube_deployment_spec_replicas", "Pods wanted.", labels=labels)
-    ready = GaugeMetricFamily("kube_deployment_status_replicas_ready", "Pods that are ready.", labels=labels)
-    for place, own in all_of.items():
+        by_deployment.setdefault((replica.cluster, replica.namespace, replica.name), []).append(pod)
+    for key, own in by_deployment.items():
+        place = dict(zip(("cluster", "namespace", "deployment"), key, strict=True))
         alive = [pod for pod in own if pod.deleted_s is None]
-        replicas.add_metric(place, len(alive))
-        wanted.add_metric(place, len(alive))
-        ready.add_metric(place, sum(pod.ready for pod in alive))
-    yield from (replicas, wanted, ready)
+        gauges.add("deployment_status_replicas", len(alive), **place)
+        gauges.add("deployment_spec_replicas", len(alive), **place)
+        gauges.add("deployment_status_replicas_ready", sum(pod.ready for pod in alive), **place)
 
 
-def _scalers(scalers: Iterable[ScalerStatus]) -> Iterator[GaugeMetricFamily]:
-    prefix = "kube_horizontalpodautoscaler"
-    labels = ["cluster", "namespace", "horizontalpodautoscaler"]
-    plain = {
-        "spec_min_replicas": "Least replicas.",
-        "spec_max_replicas": "Most replicas.",
-        "status_current_replicas": "Replicas.",
-        "status_desired_replicas": "Replicas wanted.",
-    }
-    families = {name: GaugeMetricFamily(f"{prefix}_{name}", text, labels=labels) for name, text in plain.items()}
-    metric = [*labels, "metric_name", "metric_target_type"]
-    target = GaugeMetricFamily(f"{prefix}_spec_target_metric", "What the metric shall be.", labels=metric)
-    measured = GaugeMetricFamily(f"{prefix}_status_target_metric", "What the metric was.", labels=metric)
-    info = GaugeMetricFamily(
-        f"{prefix}_info", "What it scales.", labels=[*labels, "scaletargetref_kind", "scaletargetref_name"]
-    )
-    condition = GaugeMetricFamily(
-        f"{prefix}_status_condition", "Its conditions.", labels=[*labels, "condition", "status"]
-    )
-    for scaler in scalers:
-        spec = scaler.spec
-        place = [scaler.cluster, scaler.namespace, spec.workload]
-        figures = (spec.least, spec.most, scaler.current, scaler.desired)
-        for family, figure in zip(families.values(), figures, strict=True):
-            family.add_metric(place, figure)
-        kind = "utilization" if spec.metric is Metric.CPU else "average"
-        target.add_metric([*place, spec.metric.value, kind], spec.target)
-        if scaler.measured is not None:
-            measured.add_metric([*place, spec.metric.value, kind], scaler.measured)
-        info.add_metric([*place, "Deployment", spec.workload], 1)
-        holds = {"AbleToScale": True, "ScalingActive": scaler.measured is not None, "ScalingLimited": scaler.limited}
-        for name in _CONDITIONS:
-            for status in ("true", "false"):
-                condition.add_metric([*place, name, status], float(holds[name] == (status == "true")))
-    yield from (*families.values(), target, measured, info, condition)
+def _add_scaler(gauges: _Gauges, scaler: ScalerStatus) -> None:
+    spec, prefix = scaler.spec, "horizontalpodautoscaler"
+    place = {"cluster": scaler.cluster, "namespace": scaler.namespace, prefix: spec.workload}
+    gauges.add(f"{prefix}_spec_min_replicas", spec.least, **place)
+    gauges.add(f"{prefix}_spec_max_replicas", spec.most, **place)
+    gauges.add(f"{prefix}_status_current_replicas", scaler.current, **place)
+    gauges.add(f"{prefix}_status_desired_replicas", scaler.desired, **place)
+    kind = "utilization" if spec.metric is Metric.CPU else "average"
+    metric = {"metric_name": spec.metric.value, "metric_target_type": kind}
+    gauges.add(f"{prefix}_spec_target_metric", spec.target, **place, **metric)
+    if scaler.measured is not None:
+        gauges.add(f"{prefix}_status_target_metric", scaler.measured, **place, **metric)
+    target = {"scaletargetref_kind": "Deployment", "scaletargetref_name": spec.workload}
+    gauges.add(f"{prefix}_info", 1, **place, **target)
+    holds = {"AbleToScale": True, "ScalingActive": scaler.measured is not None, "ScalingLimited": scaler.limited}
+    for condition, value in holds.items():
+        for status in ("true", "false"):
+            gauges.add(
+                f"{prefix}_status_condition", value == (status == "true"), **place, condition=condition, status=status
+            )

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
-import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from meshlab.errors import LabError, ParameterError
+from meshlab.errors import LabError
 from meshlab.lab.addresses import CADVISOR_PORT, KUBE_STATE_PORT, AddressBlock
 from meshlab.lab.autoscaling import Scaler
 from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
+from meshlab.lab.disk import check_target, disk_errors
 from meshlab.lab.fleet import sidecar_words
 from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving
 from meshlab.lab.lag import LAG_LIMIT_MS
-from meshlab.lab.parts import Lags, Parts
+from meshlab.lab.lateness import Lags, late_parts, refuse_lag, worse
+from meshlab.lab.parts import Parts
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.timeline import Change, Timeline
@@ -41,7 +41,6 @@ _TAIL_SCRAPES: Final = 2
 _LAST_STREAMS_S: Final = 1.5
 _LAG_EVERY_S: Final = 10.0
 _MISSED_SCRAPES: Final = 2
-_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _LATE_S: Final = 0.2
 """An event loop later than this distorts what is measured: such moments are marked."""
 
@@ -111,7 +110,7 @@ class Lab:
         if sys.platform != "linux":
             raise LabError("the lab needs Linux", "it uses loopback addresses and process control that others lack")
         try:
-            with _disk_errors():
+            with disk_errors():
                 self._start()
         except BaseException:
             self._stack.close()
@@ -254,15 +253,15 @@ class Lab:
             `record` holds something else than a recording, or cannot be written.
         """
         if record is not None:
-            _check_target(record)
+            check_target(record)
         scrape_s = self.scenario.scrape_interval_s
         length_s = math.ceil((self.scenario.duration_s if duration_s is None else duration_s) / scrape_s) * scrape_s
-        _refuse_lag("before the load", self._calm, force)
+        refuse_lag("before the load", self._calm, force)
         self._parts.take_lags()
         self.start_load()
         self._waiter.wait("warming up", self.scenario.warm_up_s)
         warm_up = self._parts.take_lags()
-        _refuse_lag("under the load", warm_up, force)
+        refuse_lag("under the load", warm_up, force)
         # On the grid of the scrape interval, where a Window begins.
         start_s = math.ceil(time.time() / scrape_s) * scrape_s
         self._waiter.wait("waiting for the window to begin", start_s - time.time())
@@ -293,7 +292,7 @@ class Lab:
             "event_loop_lag_ms": {
                 "limit_p99": LAG_LIMIT_MS,
                 "max": max(lag["max_ms"] for lag in in_window.values()),
-                "forced": force and bool(_laggards(self._calm) or _laggards(warm_up)),
+                "forced": force and bool(late_parts(self._calm) or late_parts(warm_up)),
                 "calm": self._calm,
                 "warm_up": warm_up,
                 "window": in_window,
@@ -370,12 +369,12 @@ class Lab:
                 span = [round(begin_s - start_s, 1), round(time.time() - start_s, 1)]
                 self._late.append({"from_s": span[0], "to_s": span[1], "max_ms": late})
             for name, lag in lags.items():
-                worst[name] = _worse(worst.get(name), lag)
+                worst[name] = worse(worst.get(name), lag)
         return worst
 
     def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
         self._waiter.show("writing the recording")
-        with _disk_errors():
+        with disk_errors():
             return self._written(start_s, end_s, out, command, truth)
 
     def _written(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
@@ -386,54 +385,6 @@ class Lab:
         engine = PrometheusEngine(self.prometheus_url)
         window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
         return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
-
-
-def _check_target(record: Path) -> None:
-    """Notice before the run, not after it, that a recording cannot stand there."""
-    from meshlab.recordings.writer import check_target
-
-    check_target(record)
-    existing = next(folder for folder in record.absolute().parents if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise ParameterError(f"cannot write into {existing}", "name another folder for the recording")
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    """A disk that is full, or that cannot be written, as one sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _DISK:
-            raise LabError(f"the lab met an error of the system: {error.strerror or error}", "try again") from error
-        where = f" at {error.filename}" if error.filename else ""
-        raise LabError(
-            f"the lab cannot write its files{where}: {error.strerror}",
-            "free some space, or name another folder in TMPDIR",
-        ) from error
-
-
-def _worse(worst: dict[str, float] | None, lags: dict[str, float]) -> dict[str, float]:
-    """The worse of two readings, figure by figure; samples add up."""
-    if worst is None:
-        return lags
-    return {key: worst[key] + lags[key] if key == "samples" else max(worst[key], lags[key]) for key in lags}
-
-
-def _laggards(lags: Lags) -> list[str]:
-    """Parts over the limit, the worst first. The 99th percentile: one hiccup of the machine spoils no recording."""
-    late = [name for name, lag in lags.items() if lag["p99_ms"] > LAG_LIMIT_MS]
-    return sorted(late, key=lambda name: -lags[name]["p99_ms"])
-
-
-def _refuse_lag(when: str, lags: Lags, force: bool) -> None:
-    late = _laggards(lags)
-    if late and not force:
-        raise LabError(
-            f"the event loop of {late[0]} runs {lags[late[0]]['p99_ms']:.0f} ms late {when},"
-            f" and above {LAG_LIMIT_MS:.0f} ms the latencies would be the machine's own",
-            "free the machine, lower load.rate_per_s, or go on all the same with --force",
-        )
 
 
 def _difference(after: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

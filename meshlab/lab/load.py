@@ -25,7 +25,7 @@ from meshlab.lab import control
 from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.history import History
 from meshlab.lab.shapes import Rate, arrivals
-from meshlab.lab.specs.load import Shape
+from meshlab.lab.specs.load import Load
 
 __all__ = ["COUNTS", "HISTORY", "MARK", "START", "STOP", "LoadPlan", "application"]
 
@@ -48,8 +48,7 @@ class LoadPlan:
         Where the requests go, and their Host header.
     stream : str
         Seeds the arrivals.
-    rate_per_s, timeout_s, max_in_flight, shapes : float, float, int, tuple of Shape
-        As in `meshlab.lab.specs.load.Load`.
+    load : Load
     until_s : float
         How long shapes last at most, from the mark.
     """
@@ -58,10 +57,7 @@ class LoadPlan:
     url: str
     host: str
     stream: str
-    rate_per_s: float
-    timeout_s: float
-    max_in_flight: int
-    shapes: tuple[Shape, ...]
+    load: Load
     until_s: float
 
     @classmethod
@@ -123,18 +119,18 @@ class Generator:
 
     async def _drive(self) -> None:
         clock = asyncio.get_running_loop().time
-        timeout = aiohttp.ClientTimeout(total=self._plan.timeout_s)
+        timeout = aiohttp.ClientTimeout(total=self._plan.load.timeout_s)
         # Not closed by a cancelled driver: the requests in flight still need it.
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=timeout, headers={"Host": self._plan.host}
         )
         try:
-            steady = arrivals(Rate(self._plan.rate_per_s, (), 0.0).when, random.Random(self._plan.stream))
+            steady = arrivals(Rate(self._plan.load.rate_per_s, (), 0.0).when, random.Random(self._plan.stream))
             if self._marked.is_set():
                 # The window is over, and somebody wants more of the same.
                 await self._follow(session, steady, clock(), until_marked=False)
             await self._follow(session, steady, clock(), until_marked=True)
-            rate = Rate(self._plan.rate_per_s, self._plan.shapes, self._plan.until_s)
+            rate = Rate(self._plan.load.rate_per_s, self._plan.load.shapes, self._plan.until_s)
             # A stream of its own: the window's arrivals do not depend on how long the warm-up was.
             own = random.Random(f"{self._plan.stream}/window")
             await self._follow(session, arrivals(rate.when, own), self._mark_s, until_marked=False)
@@ -158,7 +154,7 @@ class Generator:
                     return
             else:
                 await asyncio.sleep(wait_s)
-            if len(self._in_flight) >= self._plan.max_in_flight:
+            if len(self._in_flight) >= self._plan.load.max_in_flight:
                 self._shed += 1
                 continue
             self._sent += 1
@@ -188,33 +184,29 @@ def application(plan: LoadPlan) -> web.Application:
     """The generator's control server."""
     generator = Generator(plan)
 
-    async def start(_: web.Request) -> web.Response:
+    async def start(_: web.Request) -> object:
         generator.start()
-        return web.json_response(generator.counts())
+        return generator.counts()
 
-    async def stop(_: web.Request) -> web.Response:
+    async def stop(_: web.Request) -> object:
         await generator.stop()
-        return web.json_response(generator.counts())
+        return generator.counts()
 
-    async def mark(_: web.Request) -> web.Response:
+    async def mark(_: web.Request) -> object:
         generator.mark()
-        return web.json_response({})
+        return {}
 
-    async def history(_: web.Request) -> web.Response:
-        return web.json_response(generator.history())
+    async def history(_: web.Request) -> object:
+        return generator.history()
 
-    async def counts(_: web.Request) -> web.Response:
-        return web.json_response(generator.counts())
+    async def counts(_: web.Request) -> object:
+        return generator.counts()
 
     async def end(_: web.Application) -> None:
         await generator.stop()
 
     app = web.Application()
-    app.router.add_post(START, start)
-    app.router.add_post(STOP, stop)
-    app.router.add_get(COUNTS, counts)
-    app.router.add_post(MARK, mark)
-    app.router.add_get(HISTORY, history)
+    control.routes(app, post={START: start, STOP: stop, MARK: mark}, get={COUNTS: counts, HISTORY: history})
     app.on_shutdown.append(end)
     return app
 

@@ -13,15 +13,13 @@ from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
 from meshlab.lab.control_plane import ControlPlane
 from meshlab.lab.fleet import Fleet, admin, start_python
+from meshlab.lab.lateness import Lags
 from meshlab.lab.load import LoadPlan
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.topology import Replica, Topology
 
-__all__ = ["Lags", "Parts"]
-
-Lags = dict[str, dict[str, float]]
-"""By part: ``p99_ms``, ``max_ms`` and ``samples``, as `meshlab.lab.lag.LagMeter.take` gives them."""
+__all__ = ["Parts"]
 
 _LOAD: Final = "load"
 _PROMETHEUS: Final = "prometheus"
@@ -174,10 +172,7 @@ class Parts:
             url=f"http://{target.address}:{INBOUND_PORT}/",
             host=target.host,
             stream=f"{self._seed}/load",
-            rate_per_s=wanted.rate_per_s,
-            timeout_s=wanted.timeout_s,
-            max_in_flight=wanted.max_in_flight,
-            shapes=wanted.shapes,
+            load=wanted,
             until_s=self._scenario.duration_s + 60.0,
         )
         self._start_python(_LOAD, "meshlab.lab.load", plan.to_json(), self._load_url(""))

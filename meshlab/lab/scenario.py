@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, field
 from msgspec.structs import replace
 
+from meshlab.core.declarations import INTERNAL
 from meshlab.core.settings import Settings, convert, named
 from meshlab.core.suggest import unknown
 from meshlab.errors import ParameterError
@@ -42,7 +43,7 @@ class Canary(Settings, kw_only=True):
 class Scenario(Settings, kw_only=True):
     """A whole experiment, as checked values."""
 
-    name: str
+    name: Annotated[str, INTERNAL]
     description: Annotated[str, Meta(description="One sentence for `meshlab lab scenarios`.")]
     namespace: Annotated[Name, Meta(description="Of all workloads.")] = "default"
     seed: Annotated[
@@ -71,7 +72,8 @@ class Scenario(Settings, kw_only=True):
     load: Annotated[Load, Meta(description="The requests from outside.")]
     events: Annotated[tuple[Event, ...], Meta(description="The timeline.")] = field(name="event", default=())
     canary: Annotated[Canary | None, Meta(description="Present where one version is on trial.")] = None
-    document: Annotated[dict[str, Any], Meta(description="What `at` makes the scenario of a moment from.")]
+    document: Annotated[dict[str, Any], INTERNAL]
+    """What `at` makes the scenario of a moment from."""
 
     def __post_init__(self) -> None:
         if not self.workloads:

@@ -42,7 +42,7 @@ class Service:
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
         self._stream = random.Random(behaviour.stream)
-        self._queue = ServiceQueue(behaviour.concurrency, behaviour.queue)
+        self._queue = ServiceQueue(behaviour.spec.concurrency, behaviour.spec.queue)
         self._turns = count()
         self._counts: Counter[str] = Counter()
         self._answered: Counter[str] = Counter()
@@ -54,7 +54,7 @@ class Service:
     def behave(self, behaviour: Behaviour) -> None:
         """It behaves otherwise from the next request on; its random numbers go on where they are."""
         self._behaviour = behaviour
-        self._queue.resize(behaviour.concurrency, behaviour.queue)
+        self._queue.resize(behaviour.spec.concurrency, behaviour.spec.queue)
 
     def counts(self) -> dict[str, object]:
         """What it did so far.
@@ -99,7 +99,7 @@ class Service:
         clock = asyncio.get_running_loop().time
         at = clock()
         while True:
-            at += stream.expovariate(self._behaviour.own_rate_per_s)
+            at += stream.expovariate(self._behaviour.spec.own_rate_per_s)
             await asyncio.sleep(max(0.0, at - clock()))
             task = asyncio.create_task(self._call_all({}))
             self._own_calls.add(task)
@@ -117,7 +117,7 @@ class Service:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as opened:
             self._session = opened
-            if self._behaviour.own_rate_per_s:
+            if self._behaviour.spec.own_rate_per_s:
                 self._own = asyncio.create_task(self.own_requests())
             yield
             if self._own is not None:
@@ -131,11 +131,11 @@ class Service:
             return 503
         try:
             service_s, fails = behaviour.draw(self._stream)
-            await _work(service_s, behaviour.cpu_share)
+            await _work(service_s, behaviour.spec.cpu_share)
         finally:
             self._queue.leave()
         if fails:
-            return behaviour.error_status
+            return behaviour.spec.error_status
         return await self._call_all({name: request.headers[name] for name in _PASSED_ON if name in request.headers})
 
     async def _call_all(self, headers: dict[str, str]) -> int:
@@ -150,7 +150,7 @@ class Service:
         assert self._session is not None
         counts = self._sent.setdefault(host, Counter())
         try:
-            async with asyncio.timeout(self._behaviour.deadline_s):
+            async with asyncio.timeout(self._behaviour.spec.deadline_ms / 1000 or 60.0):
                 async with self._session.get(f"{url}/", headers={**headers, "Host": host}) as answer:
                     await answer.read()
         except TimeoutError:
@@ -180,30 +180,27 @@ def application(behaviour: Behaviour) -> web.Application:
     """The service as an aiohttp application."""
     service = Service(behaviour)
 
-    async def behave(request: web.Request) -> web.Response:
+    async def behave(request: web.Request) -> object:
         service.behave(Behaviour.from_json(await request.text()))
-        return web.json_response({})
+        return {}
 
-    async def counts(_: web.Request) -> web.Response:
-        return web.json_response(service.counts())
+    async def counts(_: web.Request) -> object:
+        return service.counts()
 
-    async def rest(_: web.Request) -> web.Response:
+    async def rest(_: web.Request) -> object:
         await service.rest()
-        return web.json_response({})
+        return {}
 
-    async def concurrency(_: web.Request) -> web.Response:
-        return web.json_response({"mean": service.concurrency()})
+    async def concurrency(_: web.Request) -> object:
+        return {"mean": service.concurrency()}
 
     app = web.Application()
     app.cleanup_ctx.append(service.lifetime)
     app.router.add_get("/", service.handle)
-    app.router.add_post(BEHAVIOUR, behave)
-    app.router.add_get(COUNTS, counts)
-    app.router.add_post(CONCURRENCY, concurrency)
-    app.router.add_post(REST, rest)
+    control.routes(app, post={BEHAVIOUR: behave, CONCURRENCY: concurrency, REST: rest}, get={COUNTS: counts})
     return app
 
 
 if __name__ == "__main__":
     _behaviour = Behaviour.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    asyncio.run(control.serve(application(_behaviour), _behaviour.address, APP_PORT, cancels=_behaviour.cancels))
+    asyncio.run(control.serve(application(_behaviour), _behaviour.address, APP_PORT, cancels=_behaviour.spec.cancels))

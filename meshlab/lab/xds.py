@@ -114,34 +114,31 @@ def application() -> web.Application:
             return web.Response(status=304)
         return web.json_response(entry.give(names))
 
-    async def snapshots(request: web.Request) -> web.Response:
+    async def snapshots(request: web.Request) -> object:
         for pod, kinds in (await request.json()).items():
             for kind, resources in kinds.items():
                 held.setdefault((pod, kind), _Held()).set(resources)
-        return web.json_response({})
+        return {}
 
-    async def states(_: web.Request) -> web.Response:
-        states: dict[str, dict[str, str]] = {}
+    async def states(_: web.Request) -> object:
+        by_pod: dict[str, dict[str, str]] = {}
         for (pod, kind), entry in held.items():
-            states.setdefault(pod, {})[kind] = entry.state()
-        return web.json_response(states)
+            by_pod.setdefault(pod, {})[kind] = entry.state()
+        return by_pod
 
-    async def set_targets(request: web.Request) -> web.Response:
+    async def set_targets(request: web.Request) -> object:
         targets[:] = await request.json()
-        return web.json_response({})
+        return {}
 
-    async def list_targets(_: web.Request) -> web.Response:
-        return web.json_response(targets)
+    async def list_targets(_: web.Request) -> object:
+        return targets
 
     async def end(_: web.Application) -> None:
         ended.set()
 
     app = web.Application(client_max_size=_BYTES)
     app.router.add_post("/v3/discovery:{kind}", discover)
-    app.router.add_put(SNAPSHOTS, snapshots)
-    app.router.add_get(STATES, states)
-    app.router.add_put(TARGETS, set_targets)
-    app.router.add_get(TARGETS, list_targets)
+    control.routes(app, get={STATES: states, TARGETS: list_targets}, put={SNAPSHOTS: snapshots, TARGETS: set_targets})
     app.on_shutdown.append(end)
     return app
 

@@ -16,7 +16,8 @@ from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.lag import LagMeter, percentile
 from meshlab.lab.load import Generator, LoadPlan
 from meshlab.lab.shapes import Rate, arrivals
-from meshlab.lab.specs.load import Form, Shape
+from meshlab.lab.specs.load import Form, Load, Shape
+from meshlab.lab.specs.workloads import WorkloadSpec
 
 
 def times(rate: float, seed: str, number: int) -> list[float]:
@@ -36,30 +37,18 @@ def test_arrivals_are_a_poisson_process() -> None:
     assert kstest(gaps, "expon", args=(0, 1 / 150)).pvalue > 0.01
 
 
+CALLS = (("a", ("http://127.0.0.1:1",)), ("b", ("http://127.0.0.1:1", "http://127.0.0.1:2")))
+
+
 def behaviour(**changed: object) -> Behaviour:
-    fields: dict[str, object] = {
-        "address": "127.0.0.1",
-        "stream": "1/catalog-v1",
-        "calls": (("a", ("http://127.0.0.1:1",)), ("b", ("http://127.0.0.1:1", "http://127.0.0.1:2"))),
-        "median_s": 0.04,
-        "sigma": 0.5,
-        "slow_share": 0.0,
-        "slow_factor": 1.0,
-        "error_share": 0.01,
-        "error_status": 500,
-        "concurrency": 0,
-        "queue": 0,
-        "deadline_s": 60.0,
-        "cpu_share": 0.0,
-        "own_rate_per_s": 0.0,
-        "cancels": False,
-    }
-    return Behaviour(**{**fields, **changed})  # type: ignore[arg-type]
+    fields = {"service_time_median_ms": 40, "service_time_sigma": 0.5, "error_share": 0.01, **changed}
+    return Behaviour("127.0.0.1", "1/catalog-v1", CALLS, WorkloadSpec.of(service="catalog", version="v1", **fields))
 
 
 def test_service_times_are_log_normal_and_errors_are_as_set() -> None:
     stream = random.Random(1)
-    drawn = [behaviour(error_share=0.1).draw(stream) for _ in range(20_000)]
+    own = behaviour(error_share=0.1)
+    drawn = [own.draw(stream) for _ in range(20_000)]
     assert statistics.median(seconds for seconds, _ in drawn) == pytest.approx(0.04, rel=0.03)
     assert sum(fails for _, fails in drawn) / len(drawn) == pytest.approx(0.1, abs=0.01)
     assert kstest([seconds for seconds, _ in drawn], "lognorm", args=(0.5, 0, 0.04)).pvalue > 0.01
@@ -77,7 +66,8 @@ def test_a_changed_share_leaves_everything_else() -> None:
 
 def test_a_tail_leaves_the_median_alone() -> None:
     stream = random.Random(1)
-    drawn = [behaviour(slow_share=0.05, slow_factor=10.0).draw(stream)[0] for _ in range(20_000)]
+    own = behaviour(slow_share=0.05, slow_factor=10.0)
+    drawn = [own.draw(stream)[0] for _ in range(20_000)]
     assert statistics.median(drawn) == pytest.approx(0.04, rel=0.06)
     # 0.04 s * exp(0.5 * 2.8) is the 99.7th percentile without the tail.
     assert sum(seconds > 0.162 for seconds in drawn) / len(drawn) == pytest.approx(0.05, abs=0.008)
@@ -86,7 +76,9 @@ def test_a_tail_leaves_the_median_alone() -> None:
 def test_configurations_survive_json() -> None:
     assert Behaviour.from_json(behaviour().to_json()) == behaviour()
     shapes = (Shape(form=Form.WAVE, start_s=1, amplitude=0.5, period_s=60),)
-    plan = LoadPlan("127.0.0.1", "http://127.0.0.1/", "x", "1/load", 5.0, 1.0, 10, shapes, 100.0)
+    plan = LoadPlan(
+        "127.0.0.1", "http://127.0.0.1/", "x", "1/load", Load.of(target="x", rate_per_s=5, shapes=shapes), 100.0
+    )
     assert LoadPlan.from_json(plan.to_json()) == plan
 
 
@@ -109,7 +101,8 @@ def drive(
             chosen.listen(256)
             await web.SockSite(runner, chosen).start()
             url = f"http://127.0.0.1:{chosen.getsockname()[1]}/"
-            generator = Generator(LoadPlan("", url, "x", "1/load", rate_per_s, 5.0, max_in_flight, (), 0.0))
+            load = Load(target="x", rate_per_s=rate_per_s, timeout_s=5, max_in_flight=max_in_flight)
+            generator = Generator(LoadPlan("", url, "x", "1/load", load, 0.0))
             generator.start()
             if mark_after_s:
                 await asyncio.sleep(mark_after_s)

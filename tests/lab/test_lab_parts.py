@@ -19,11 +19,14 @@ from cryptography.exceptions import InvalidSignature
 from typer.testing import CliRunner
 
 from meshlab.errors import LabError, ParameterError
-from meshlab.lab import addresses, binaries, lab, workspace
+from meshlab.lab import addresses, binaries, workspace
 from meshlab.lab.addresses import APP_PORT, AddressBlock
 from meshlab.lab.balance import Balance, Books, Ledger
 from meshlab.lab.certificates import Authority
 from meshlab.lab.command import app
+from meshlab.lab.disk import check_target
+from meshlab.lab.lab import Lab
+from meshlab.lab.lateness import refuse_lag
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.waiting import Waiter
@@ -213,26 +216,26 @@ def test_a_version_with_a_cluster_of_its_own_is_counted_there_alone() -> None:
 def test_a_machine_that_does_not_keep_up_is_refused_unless_forced() -> None:
     lags = {"load": {"p99_ms": 3.0, "max_ms": 400.0}, "catalog-v1": {"p99_ms": 80.0, "max_ms": 90.0}}
     with pytest.raises(LabError, match=r"catalog-v1 runs 80 ms late under the load.*--force"):
-        lab._refuse_lag("under the load", lags, force=False)
-    lab._refuse_lag("under the load", lags, force=True)
+        refuse_lag("under the load", lags, force=False)
+    refuse_lag("under the load", lags, force=True)
     # One hiccup is no reason.
-    lab._refuse_lag("under the load", {"load": lags["load"]}, force=False)
+    refuse_lag("under the load", {"load": lags["load"]}, force=False)
 
 
 def test_only_a_recording_is_ever_replaced(tmp_path: Path) -> None:
-    lab._check_target(tmp_path / "new" / "deep")
+    check_target(tmp_path / "new" / "deep")
     (tmp_path / "empty").mkdir()
-    lab._check_target(tmp_path / "empty")
+    check_target(tmp_path / "empty")
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "manifest.json").write_text('{"format": "meshlab.recording/1"}')
-    lab._check_target(tmp_path / "old")
+    check_target(tmp_path / "old")
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("x")
     for other in (tmp_path / "home", tmp_path / "home" / "thesis.txt"):
         with pytest.raises(ParameterError, match="is not a recording"):
-            lab._check_target(other)
+            check_target(other)
     with pytest.raises(ParameterError, match="cannot write into"):
-        lab._check_target(tmp_path / "home" / "thesis.txt" / "recording")
+        check_target(tmp_path / "home" / "thesis.txt" / "recording")
 
 
 def test_missing_programs_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +277,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(monkeypatch: pytest.Monk
     monkeypatch.setattr("meshlab.lab.prometheus.command", full)
     with (
         pytest.raises(LabError, match=r"cannot write its files at prometheus.yml: No space left.*TMPDIR"),
-        lab.Lab(Scenario.named("canary-healthy")),
+        Lab(Scenario.named("canary-healthy")),
     ):
         pass
     assert {child.pid for child in psutil.Process().children()} == before

@@ -15,33 +15,19 @@ from served import Client
 
 from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.service_queue import ServiceQueue
+from meshlab.lab.specs.workloads import WorkloadSpec
 from meshlab.lab.workload import BEHAVIOUR, CONCURRENCY, COUNTS, application
 
 
-def behaviour(**changed: Any) -> Behaviour:
-    fields: dict[str, Any] = {
-        "address": "127.0.0.1",
-        "stream": "1/x",
-        "calls": (),
-        "median_s": 0.0,
-        "sigma": 0.0,
-        "slow_share": 0.0,
-        "slow_factor": 1.0,
-        "error_share": 0.0,
-        "error_status": 500,
-        "concurrency": 0,
-        "queue": 0,
-        "deadline_s": 5.0,
-        "cpu_share": 0.0,
-        "own_rate_per_s": 0.0,
-        "cancels": False,
-    }
-    return Behaviour(**{**fields, **changed})
+def behaviour(*, calls: Any = (), median_s: float = 0.0, deadline_s: float = 5.0, **changed: Any) -> Behaviour:
+    times = {"service_time_median_ms": 1000 * median_s, "deadline_ms": 1000 * deadline_s}
+    spec = WorkloadSpec.of(service="x", version="v1", **times, **changed)
+    return Behaviour("127.0.0.1", "1/x", calls, spec)
 
 
 def scene(told: Behaviour, act: Callable[[Client], Awaitable[Any]]) -> Any:
     """Run a service, and do something with it."""
-    return served.scene(application(told), act, cancels=told.cancels)
+    return served.scene(application(told), act, cancels=told.spec.cancels)
 
 
 async def counts(client: Client) -> dict[str, Any]:

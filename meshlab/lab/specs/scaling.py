@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from meshlab.core.declarations import INTERNAL
 from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
 from meshlab.lab.specs.kinds import Share
@@ -40,7 +41,8 @@ _Policies = Annotated[tuple[ScalingPolicy, ...], Meta(min_length=1)]
 class Autoscaler(Settings, kw_only=True):
     """One HorizontalPodAutoscaler, for a workload's replicas in its first cluster."""
 
-    workload: Annotated[str, Meta(description="The name of its table, [autoscaler.WORKLOAD].")] = ""
+    workload: Annotated[str, INTERNAL] = ""
+    """The name of its table, [autoscaler.WORKLOAD]."""
     metric: Metric
     target: Annotated[float, Meta(gt=0, description="Per cent of the request, or requests a replica.")]
     cpu_request: Annotated[float, Meta(gt=0, le=64, description="Cores that a replica requests.")] = 0.1

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from meshlab.core.declarations import INTERNAL
 from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
 from meshlab.lab.specs.kinds import Factor, Millis, Name, NameOrNone, Replicas, Share
@@ -19,7 +20,8 @@ _Queue = Annotated[int, Meta(ge=0, le=100_000)]
 class WorkloadSpec(Settings, kw_only=True):
     """One workload: who it is, whom it calls, and how it behaves."""
 
-    name: Annotated[str, Meta(description="The name of its table, [workloads.NAME]: a Deployment's.")] = ""
+    name: Annotated[str, INTERNAL] = ""
+    """The name of its table, [workloads.NAME]: a Deployment's."""
     service: Annotated[Name, Meta(description="The service that it stands behind.")]
     version: Annotated[Name, Meta(description="Its version label.", examples=["v1"])]
     clusters: Annotated[tuple[str, ...], Meta(description="Where it runs; the first cluster when not given.")] = ()

@@ -78,19 +78,19 @@ def parse(text: str, zone: str, where: str) -> Cron:
     ----------
     text, zone : str
     where : str
-        Where they stand, for what is said when they are wrong.
+        What holds them, for messages.
 
     Raises
     ------
     ConfigError
-        Not five fields, a value out of range, a date that never comes, or a zone that this machine does not know.
+        Other than five fields, a value out of range, a date that never comes, or an unknown zone.
     """
     try:
         if len(text.split()) != 5:
-            raise CronSimError("it has not five fields")
+            raise CronSimError("it does not have five fields")
         CronSim(text, _ANY_MOMENT)
     except CronSimError as error:
-        reason = str(error) or "it is no cron expression"
+        reason = str(error) or "it is not a cron expression"
         raise ConfigError(
             f"cron of {where} is {text!r}: {reason}", 'write five fields, such as cron = "*/15 * * * *"'
         ) from None

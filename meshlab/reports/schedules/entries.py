@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from meshlab import config
 from meshlab.config import Config, Link
+from meshlab.core.declarations import INTERNAL
 from meshlab.core.sanitize import plain
 from meshlab.core.settings import Settings, convert
 from meshlab.core.suggest import suggest
@@ -20,7 +21,7 @@ from meshlab.errors import ConfigError, ParameterError
 from meshlab.reports.run.exits import FailOn
 from meshlab.reports.schedules.cron import Cron, parse
 
-__all__ = ["Kind", "On", "Receiver", "Scheduled", "Sweep", "named", "scheduled"]
+__all__ = ["Kind", "On", "Receiver", "Report", "Scheduled", "Sweep", "named", "scheduled"]
 
 
 class Kind(StrEnum):
@@ -41,7 +42,8 @@ class On(StrEnum):
 class Receiver(Settings, kw_only=True):
     """Who is notified of a report."""
 
-    name: Annotated[str, Meta(description="The name of its table, [notify.NAME].")] = ""
+    name: Annotated[str, INTERNAL] = ""
+    """The name of its table, [notify.NAME]."""
     kind: Annotated[Kind, Meta(description="What it understands.")]
     url: Annotated[Link, Meta(description="Its address; empty where that is a secret.")] = ""
     url_env: Annotated[
@@ -104,7 +106,12 @@ class Sweep(_SweepOptions, kw_only=True):
     source: str
 
 
-class _Report(_SweepOptions, kw_only=True):
+_Parameters = Annotated[
+    dict[str, str | int | float | bool], Meta(title="a table of texts, numbers and flags", description="As after `-p`.")
+]
+
+
+class Report(_SweepOptions, kw_only=True):
     """A ``[[report]]`` table."""
 
     name: Annotated[
@@ -113,17 +120,18 @@ class _Report(_SweepOptions, kw_only=True):
             pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z",
             title="a name of at most 40 lower-case letters, digits and dashes",
             examples=["catalog-hourly"],
+            description="The report's name, and that of its folder.",
         ),
     ]
-    notebook: Annotated[str, Meta(examples=["canary-verdict"])] = ""
-    sweep: Annotated[str, Meta(examples=["canary"])] = ""
-    source: Annotated[str, Meta(examples=["prod"])] = ""
-    parameters: dict[str, str | int | float | bool] = msgspec.field(default_factory=dict)
-    cron: Annotated[str, Meta(min_length=1, examples=["0 * * * *"])]
-    tz: Annotated[str, Meta(examples=["Europe/Berlin"])] = "UTC"
-    keep: Annotated[int, Meta(ge=1)] = 30
-    notify: tuple[str, ...] = ()
-    fail_on: FailOn = FailOn.FAIL
+    notebook: Annotated[str, Meta(examples=["canary-verdict"], description="What runs, as of `meshlab report`.")] = ""
+    sweep: Annotated[str, Meta(examples=["canary"], description="Or a question, as of `meshlab sweep`.")] = ""
+    source: Annotated[str, Meta(examples=["prod"], description="A profile, or any other source.")] = ""
+    parameters: _Parameters = msgspec.field(default_factory=dict)
+    cron: Annotated[str, Meta(min_length=1, examples=["0 * * * *"], description="Minute, hour, day, month, weekday.")]
+    tz: Annotated[str, Meta(examples=["Europe/Berlin"], description="Time zone of `cron` and the pages.")] = "UTC"
+    keep: Annotated[int, Meta(ge=1, description="How many runs stay in its folder.")] = 30
+    notify: Annotated[tuple[str, ...], Meta(description="Names of receivers.")] = ()
+    fail_on: Annotated[FailOn, Meta(description="Verdict from which the exit code is 10.")] = FailOn.FAIL
 
     def __post_init__(self) -> None:
         if bool(self.notebook) == bool(self.sweep):
@@ -206,7 +214,7 @@ def named(config: Config, name: str) -> Scheduled:
 
 def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Receiver]) -> Scheduled:
     where = f"report {number} ({plain(table.get('name', 'without a name'))})"
-    report = convert(_Report, table, what=where, error=ConfigError)
+    report = convert(Report, table, what=where, error=ConfigError)
     options = {key: table[key] for key in _SweepOptions.__struct_fields__ if key in table}
     if options and not report.sweep:
         raise ConfigError(f"{where} has {next(iter(options))}, which belongs to a sweep", 'write sweep = "canary" too')

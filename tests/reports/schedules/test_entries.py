@@ -75,7 +75,7 @@ def test_all_that_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ('cron = "0 3 * * *"', "", "has no cron"),
         ('cron = "0 3 * * *"', 'cron = "61 3 * * *"', "cron of report 2"),
         ('cron = "0 3 * * *"', 'cron = "0 3 30 2 *"', "cron of report 2"),
-        ('cron = "0 3 * * *"', 'cron = "0 0 3 * * *"', "not five fields"),
+        ('cron = "0 3 * * *"', 'cron = "0 0 3 * * *"', "does not have five fields"),
         ('tz = "Europe/Berlin"', 'tz = "Europe/Berlni"', "does not know"),
         ('tz = "Europe/Berlin"', 'tz = "../../etc/passwd"', "does not know"),
         ("keep = 3", "keep = 0", "keep of report 1"),
