@@ -48,6 +48,12 @@ class Span:
         """The span between two moments (aware), in whole milliseconds."""
         return Span(to_ms(start), to_ms(end))
 
+    @classmethod
+    def parse(cls, start: Moment, end: Moment = "", *, now: datetime) -> Span:
+        """Read a span as it is typed: two of `parse_instant`, an empty end means `now` (the engine's own time)."""
+        last = now if isinstance(end, str) and not end else parse_instant(end, now, "end")
+        return Span.between(parse_instant(start, now, "start"), last)
+
     @property
     def start(self) -> datetime:
         """Start, aware, UTC."""
@@ -139,9 +145,8 @@ class Window(Span):
         ParameterError
             Not a time, a time without an offset, or an end that is not after the start.
         """
-        first = parse_instant(start, now, "start")
-        last = now if end == "" else parse_instant(end, now, "end")
-        return cls.aligned(first, last, parse_duration(step) if step else 0)
+        span = Span.parse(start, end, now=now)
+        return cls.aligned(span.start, span.end, parse_duration(step) if step else 0)
 
     @property
     def points(self) -> int:

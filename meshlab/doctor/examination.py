@@ -20,7 +20,7 @@ from meshlab.errors import BadQuery, ParameterError, Refused
 from meshlab.questions.base import installed, question
 from meshlab.reports.run.notebooks import NotebookInfo, available
 from meshlab.telemetry.mesh import Mesh
-from meshlab.telemetry.source import opened
+from meshlab.telemetry.source import open_source
 
 __all__ = ["Asked", "Examination", "Service", "examine"]
 
@@ -136,7 +136,7 @@ def examine(
         Nobody answers there, or it is not Prometheus.
     """
     cwd = (cwd or Path.cwd()).resolve()
-    engine, options = opened(source, cwd=cwd)
+    engine, options = open_source(source, cwd=cwd)
     frugal = BudgetedEngine(engine, longest_s=longest_s)
     store = look(frugal, here)
     now = store.now.replace(microsecond=0)

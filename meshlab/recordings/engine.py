@@ -47,7 +47,7 @@ class Recording:
     """
 
     def __init__(self, series: SeriesSet | SampleStore, manifest: Mapping[str, object], name: str) -> None:
-        self.manifest = MappingProxyType(dict(manifest))
+        self._manifest = dict(manifest)
         self.name = name
         self._samples = Resident(series) if isinstance(series, SeriesSet) else series
         self._store = Store(self._samples, dot_is_all=self.left_open)
@@ -104,6 +104,11 @@ class Recording:
         value = np.concatenate([rows[i][2] for i in order]) if rows else np.empty(0)
         manifest = {"ranges": "left-open" if left_open else "closed"}
         return cls(SeriesSet(labels, sid, time.astype("datetime64[ms]"), value), manifest, name)
+
+    @property
+    def manifest(self) -> Mapping[str, object]:
+        """What stands in its manifest.json."""
+        return MappingProxyType(self._manifest)
 
     @property
     def description(self) -> str:

@@ -15,7 +15,7 @@ from meshlab.errors import MeshlabError, ParameterError
 from meshlab.questions.base import Case, installed
 from meshlab.questions.base import question as named
 from meshlab.reports.run.notebooks import available
-from meshlab.telemetry.source import connect, known
+from meshlab.telemetry.source import connect, list_sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ class Explorer:
             return widgets.Text(asked[name], description=name, placeholder=hint, continuous_update=False)
 
         self.source = widgets.Combobox(
-            value=asked["source"], options=known(cwd), description="source", continuous_update=False
+            value=asked["source"], options=list_sources(cwd), description="source", continuous_update=False
         )
         self.question = widgets.Dropdown(options=installed(), value=asked["question"], description="question")
         self.service = widgets.Dropdown(options=[], description="service")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -18,50 +18,45 @@ from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Where
 from meshlab.telemetry.dialects.identity import NAMES
 
-__all__ = ["in_blocks", "rates", "restarts", "services", "totals"]
+__all__ = ["durations", "latency_buckets", "rates", "request_counts", "restarts", "services", "totals"]
 
 _HOST: Final = "destination_host"
 
 Views = Sequence[CounterView]
 
 
-def in_blocks(
-    ask: Callable[[CounterView, BlockGrid], Counts],
-    views: Iterable[CounterView],
-    words: Sequence[str],
-    span: Span,
-    block_ms: int,
-    quantity: str = "count",
-) -> Counts:
-    """Counts of several views as one.
-
-    Parameters
-    ----------
-    ask : callable
-        What is counted.
-    views : iterable of CounterView
-    words : sequence of str
-        The labels of an answer from nobody.
-    span : Span
-        Blocks are counted from its start, and a last one that would reach beyond it is left out.
-    block_ms : int
-        Length of a block, milliseconds.
-    quantity : str
-    """
+def request_counts(views: Views, span: Span, by: Sequence[str], where: Where, block_ms: int) -> Counts:
+    """Requests in blocks of time; see `Mesh.request_counts`."""
     grid = BlockGrid.over(span, block_ms)
-    parts = [ask(view, grid) for view in views] or [Counts.none(words, grid, quantity=quantity)]
-    queries = [part.query for part in parts if part.query.promql]
-    return Counts.joined(parts, joined_query(queries, span))
+    return _joined([view.request_counts(span, by, where, grid) for view in views], Counts.none(by, grid), span)
 
 
-def rates(views: Iterable[CounterView], window: Window, by: Sequence[str], where: Where) -> Answer:
+def latency_buckets(views: Views, span: Span, by: Sequence[str], where: Where, block_ms: int) -> Counts:
+    """Requests by duration in blocks of time; see `Mesh.latency_buckets`."""
+    grid = BlockGrid.over(span, block_ms)
+    parts = [view.latency_buckets(span, by, where, grid) for view in views if view.family.durations]
+    return _joined(parts, Counts.none([*by, "le"], grid), span)
+
+
+def durations(views: Views, span: Span, by: Sequence[str], where: Where, block_ms: int) -> Counts:
+    """How long requests took together, in blocks of time; see `Mesh.durations`."""
+    grid = BlockGrid.over(span, block_ms)
+    parts = [view.durations(span, by, where, grid) for view in views if view.family.durations]
+    return _joined(parts, Counts.none(by, grid, quantity="sum_ms"), span)
+
+
+def _joined(parts: Sequence[Counts], nothing: Counts, span: Span) -> Counts:
+    return Counts.joined(parts or [nothing], joined_query([part.query for part in parts], span))
+
+
+def rates(views: Views, window: Window, by: Sequence[str], where: Where) -> Answer:
     """Requests a second at every point of a grid: the words, ``time`` and ``rate_per_s``."""
     answers = [view.rates(window, by, where) for view in views]
     frame = _added([frame for frame, _ in answers], [*by, "time"], "value").rename(columns={"value": "rate_per_s"})
     return Answer(frame, joined_query([query for _, query in answers], window))
 
 
-def restarts(views: Iterable[CounterView], span: Span, by: Sequence[str], where: Where) -> Answer:
+def restarts(views: Views, span: Span, by: Sequence[str], where: Where) -> Answer:
     """How often proxies were started anew: the words and ``restarts`` (int64)."""
     answers = [view.restarts(span, by, where) for view in views]
     frame = _added([frame for frame, _ in answers], list(by), "restarts").astype({"restarts": np.int64})

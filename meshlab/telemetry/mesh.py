@@ -16,7 +16,7 @@ from meshlab.engines.base import Engine
 from meshlab.telemetry import counts, queries, retries, subjects
 from meshlab.telemetry.answer import Answer
 from meshlab.telemetry.dialects import detection, lookup
-from meshlab.telemetry.dialects.base import ABSENT, PLAIN, MeshOptions, Reporter
+from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect, Where
@@ -31,22 +31,16 @@ class Mesh:
 
     Every `by` and `words` is of the vocabulary (`dialects.base`), every `where` of `Condition` and `Matcher`, every
     `reporter` a `Reporter` or its text. Blocks of `block_ms` milliseconds are counted from the window's start, and a
-    last one that would reach beyond the window is left out.
+    last one that would reach beyond the window is left out. All that counts requests raises a ParameterError where
+    every series is there twice, from replicas of one Prometheus, and no ``replica_label`` is set.
 
     Parameters
     ----------
     engine : Engine
-        Answers PromQL.
     dialects : tuple of Dialect
-        Know the meshes' metric and label names; what they know is put together.
+        Know the meshes' metric and label names.
     source : str
         What the user called it: a URL, a profile, a recording's name.
-
-    Raises
-    ------
-    ParameterError
-        From all that counts requests: every series is there twice, from replicas of one Prometheus, and no
-        ``replica_label`` is set.
     """
 
     engine: Engine
@@ -67,10 +61,7 @@ class Mesh:
     def detect(cls, engine: Engine, source: str, *, options: MeshOptions = PLAIN) -> Mesh:
         """Find out which meshes an engine's metrics speak of; `options` is what a profile says about the mesh.
 
-        Raises
-        ------
-        ParameterError
-            No metrics of a known mesh, or only those of outdated releases.
+        A ParameterError says that there are none, or only those of outdated releases.
         """
         first, last = engine.span() or (engine.now() - timedelta(hours=1), engine.now())
         span = Span.between(first - timedelta(minutes=1), last + timedelta(minutes=1))
@@ -107,10 +98,7 @@ class Mesh:
     def window(self, start: Moment = "", end: Moment = "", step: str | timedelta = "") -> Window:
         """The window to ask about, as `Window.parse` reads it; all of a recording, or a live engine's last hour.
 
-        Raises
-        ------
-        ParameterError
-            No such time, or nothing of a recording lies in the window.
+        A ParameterError says that there is no such time, or that nothing of a recording lies in the window.
         """
         return queries.window(self.engine, self.source, start, end, step)
 
@@ -127,22 +115,13 @@ class Mesh:
     def find(self, service: str, window: Span, namespace: str = "") -> Subject:
         """The subject that a canonical service, a host (also shortened: ``catalog.shop``) or a workload stands for.
 
-        Raises
-        ------
-        ParameterError
-            The store has never known the name (the nearest names are given), or several subjects bear it.
+        A ParameterError says that the store has never known the name (and the nearest ones), or that several bear it.
         """
-        span = subjects.known_span(self.engine, window)
-        return lookup.find(self._views, service, namespace, span, self.source)
+        return lookup.find(self._views, service, namespace, subjects.known_span(self.engine, window), self.source)
 
     def with_related_services(self, subject: Subject, names: Sequence[str], window: Span) -> Subject:
         """A subject with the services of its namespace that bear one of some names, or whose workload does."""
         return lookup.with_related_services(self._views, subject, names, subjects.known_span(self.engine, window))
-
-    def versions(self, subject: Subject, window: Span) -> list[str]:
-        """Versions of a service that the store has ever known, sorted (a live store: within the day before)."""
-        table = self.combinations(subject, window, ("destination_version",))
-        return sorted(set(table["destination_version"]) - ABSENT)
 
     def combinations(self, subject: Subject, window: Span, words: Sequence[str]) -> pd.DataFrame:
         """All combinations of some words that the store has ever known of a service (a live store: the day before)."""
@@ -167,10 +146,7 @@ class Mesh:
     def request_rates(
         self, window: Window, by: Sequence[str], where: Where = (), *, reporter: Reporter | str = Reporter.SOURCE
     ) -> Answer:
-        """The words, ``time`` and ``rate_per_s`` at every point of the window.
-
-        The step is also the range of the rate, at least one minute: it must hold four scrapes.
-        """
+        """The words, ``time`` and ``rate_per_s`` at every point; the rate's range is the step, at least a minute."""
         return counts.rates(self._side(reporter), window, by, where)
 
     def request_counts(
@@ -180,17 +156,13 @@ class Mesh:
 
         A block in which no counter of a group was scraped is missing, not zero.
         """
-        views = self._side(reporter)
-        return counts.in_blocks(lambda v, grid: v.request_counts(window, by, where, grid), views, by, window, block_ms)
+        return counts.request_counts(self._side(reporter), window, by, where, block_ms)
 
     def latency_buckets(
         self, window: Span, by: Sequence[str], where: Where = (), *, reporter: Reporter | str, block_ms: int
     ) -> Counts:
         """As `request_counts`, by ``le`` (milliseconds, the bucket's upper edge) and cumulative over the edges."""
-        views, words = self._side(reporter, durations=True), [*by, "le"]
-        return counts.in_blocks(
-            lambda v, grid: v.latency_buckets(window, by, where, grid), views, words, window, block_ms
-        )
+        return counts.latency_buckets(self._side(reporter), window, by, where, block_ms)
 
     def durations(
         self, window: Span, by: Sequence[str], where: Where = (), *, reporter: Reporter | str, block_ms: int
@@ -199,13 +171,10 @@ class Mesh:
 
         Divided by a block's length this is how many were in flight in the mean, by Little's law, without any gauge.
         """
-        views = self._side(reporter, durations=True)
-        return counts.in_blocks(
-            lambda v, grid: v.durations(window, by, where, grid), views, by, window, block_ms, "sum_ms"
-        )
+        return counts.durations(self._side(reporter), window, by, where, block_ms)
 
     def restarts(self, window: Span, by: Sequence[str], where: Where = (), *, reporter: Reporter | str) -> Answer:
-        """The words and ``restarts``: how often proxies were started anew, as their request counters tell by falling.
+        """The words and ``restarts``: how often proxies were started anew, as their counters tell by falling.
 
         A pod that came back under another name is another pod.
         """
@@ -227,6 +196,5 @@ class Mesh:
         """How often request counters are scraped, milliseconds: the median of the last five minutes; 0: not known."""
         return retries.scrape_ms(self._views, window)
 
-    def _side(self, reporter: Reporter | str, *, durations: bool = False) -> list[CounterView]:
-        reporter = Reporter(reporter)
-        return [v for v in self._views if v.reporter is reporter and (v.family.durations or not durations)]
+    def _side(self, reporter: Reporter | str) -> list[CounterView]:
+        return [view for view in self._views if view.reporter is Reporter(reporter)]

@@ -22,7 +22,7 @@ _DEFAULT_SPAN: Final = "-1h"
 def window(engine: Engine, source: str, start: Moment, end: Moment, step: str | timedelta) -> Window:
     """The window to ask about: see `Mesh.window`."""
     now, span = engine.now(), engine.span()
-    if start == "":
+    if isinstance(start, str) and not start:
         start = span[0] if span else _DEFAULT_SPAN
     asked = Window.parse(start, end, step, now=now)
     if span and (asked.end <= span[0] or asked.start >= span[1]):

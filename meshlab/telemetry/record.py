@@ -6,14 +6,15 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from meshlab.core.window import Window
+from meshlab.core.times import Moment
+from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.recordings import recorder
 from meshlab.recordings.writer import check_target
 from meshlab.telemetry.dialects.base import MeshOptions
 from meshlab.telemetry.dialects.detection import detect, none_found
 from meshlab.telemetry.kubernetes import recorded
-from meshlab.telemetry.source import opened
+from meshlab.telemetry.source import open_source
 
 __all__ = ["record"]
 
@@ -22,8 +23,8 @@ def record(
     source: str,
     out: Path | str,
     *,
-    start: str,
-    end: str = "",
+    start: Moment,
+    end: Moment = "",
     selectors: Sequence[str] = (),
     redact: Sequence[str] = (),
     what: str = "",
@@ -39,8 +40,8 @@ def record(
         As in `meshlab.connect`.
     out : Path or str
         The recording's folder; replaced when it is a recording.
-    start, end : str
-        RFC 3339 with an offset, unix seconds, or ``-1h``; the end is now when not given.
+    start, end : str, float or datetime
+        RFC 3339 with an offset, unix seconds, ``-1h``, or an aware datetime; the end is now when not given.
     selectors : sequence of str
         Series to record besides those that the notebooks need.
     redact : sequence of str
@@ -66,22 +67,22 @@ def record(
     """
     folder = Path(out)
     check_target(folder)
-    engine, options = opened(source)
-    window = Window.parse(start, end, now=engine.now())
+    engine, options = open_source(source)
+    window = Span.parse(start, end, now=engine.now())
     return recorder.record(
         engine,
         _needed(engine, window, options, selectors),
         window,
         folder,
         what=what or f"Recorded from {engine.description.partition(' at ')[0] if redact else engine.description}",
-        command=_command(source, start, end, selectors, redact),
+        command=_command(source, str(start), str(end), selectors, redact),
         redact=redact,
         progress=progress,
         resume_key=f"{source}, {start} to {end or 'now'}",
     )
 
 
-def _needed(engine: Engine, window: Window, options: MeshOptions, more: Sequence[str]) -> list[str]:
+def _needed(engine: Engine, window: Span, options: MeshOptions, more: Sequence[str]) -> list[str]:
     """All that the notebooks read of the meshes in a store, and what was asked for besides."""
     meshes = detect(engine, window, options)
     if not meshes and not more:

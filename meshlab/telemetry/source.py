@@ -15,16 +15,17 @@ from meshlab.errors import ConfigError, ParameterError
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
 from meshlab.telemetry.mesh import Mesh
 
-__all__ = ["connect", "known", "open_engine", "opened"]
+__all__ = ["connect", "list_sources", "open_engine", "open_source"]
 
 
-def connect(source: str, *, cwd: Path | None = None) -> Mesh:
+def connect(source: str | Path, *, cwd: Path | None = None) -> Mesh:
     """Open a telemetry store or a recording, and find out which mesh it speaks of.
 
     Parameters
     ----------
-    source : str
-        ``http(s)://...``, a profile of meshlab.toml, a recording's bare name, or a path with a ``/``.
+    source : str or Path
+        ``http(s)://...``, a profile of meshlab.toml, a recording's bare name, or a recording's folder: a path with a
+        ``/``, or a Path.
     cwd : Path, optional
         Where the search for meshlab.toml and ``data/`` begins; the working folder when not given.
 
@@ -37,20 +38,22 @@ def connect(source: str, *, cwd: Path | None = None) -> Mesh:
     RecordingError, Unreachable, Refused
         The recording is damaged, or the store does not answer.
     """
-    engine, options = opened(source, cwd=cwd)
-    return Mesh.detect(engine, source, options=options)
+    engine, options = open_source(source, cwd=cwd)
+    return Mesh.detect(engine, str(source), options=options)
 
 
-def open_engine(source: str, *, cwd: Path | None = None) -> Engine:
+def open_engine(source: str | Path, *, cwd: Path | None = None) -> Engine:
     """Open a telemetry store or a recording as an engine; see `connect`."""
-    return opened(source, cwd=cwd)[0]
+    return open_source(source, cwd=cwd)[0]
 
 
-def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions]:
+def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions]:
     """Open a telemetry store or a recording, with what its profile says about the mesh; see `connect`."""
+    here = (cwd or Path.cwd()).resolve()
+    if isinstance(source, Path):
+        return _recording(here / source), PLAIN
     if not isinstance(source, str):
         raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
-    here = (cwd or Path.cwd()).resolve()
     if source.startswith(("http://", "https://")):
         return _server(source, config.Profile(url=source, cache=False)), PLAIN
     if "/" in source:
@@ -77,7 +80,7 @@ def opened(source: str, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions
     )
 
 
-def known(cwd: Path) -> list[str]:
+def list_sources(cwd: Path) -> list[str]:
     """Profiles and recordings that can be named from a folder, sorted.
 
     Raises

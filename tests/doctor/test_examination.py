@@ -59,7 +59,7 @@ Look = Callable[..., Examination]
 def look(monkeypatch: pytest.MonkeyPatch) -> Look:
     def run(*series: Iterable[Series], here: datetime | None = None, now: datetime = NOW, **how: float) -> Examination:
         engine = Live([one for group in series for one in group], now)
-        monkeypatch.setattr(examination, "opened", lambda *_, **__: (engine, PLAIN))
+        monkeypatch.setattr(examination, "open_source", lambda *_, **__: (engine, PLAIN))
         return examine("http://prometheus:9090", here=here, **how)  # type: ignore[arg-type]
 
     return run

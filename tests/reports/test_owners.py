@@ -55,7 +55,7 @@ def test_labels_are_asked_where_one_is_named_and_a_store_that_is_away_costs_no_r
 ) -> None:
     labels = {"__name__": "kube_service_labels", "service": "web", "namespace": "shop", "label_team": "team-a"}
     store = Recording.from_series([(labels, [1.0], [1.0])])
-    monkeypatch.setattr(source, "opened", lambda *_, **__: (store, PLAIN))
+    monkeypatch.setattr(source, "open_source", lambda *_, **__: (store, PLAIN))
     table = {"web": "team-b"}
     assert owners(Config(owner_label="team", owners=table), "prod", tmp_path).of("c/shop/web") == "team-a"
     assert owners(Config(owners=table), "prod", tmp_path).of("c/shop/web") == "team-b"
@@ -63,7 +63,7 @@ def test_labels_are_asked_where_one_is_named_and_a_store_that_is_away_costs_no_r
     def away(*_: object, **__: object) -> None:
         raise Unreachable("the store did not answer")
 
-    monkeypatch.setattr(source, "opened", away)
+    monkeypatch.setattr(source, "open_source", away)
     assert owners(Config(owner_label="team", owners=table), "prod", tmp_path).of("c/shop/web") == "team-b"
 
 

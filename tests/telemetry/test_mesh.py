@@ -98,7 +98,9 @@ def test_unknown_and_ambiguous_names_are_refused_with_the_nearest() -> None:
 
 def test_versions_are_those_ever_seen() -> None:
     m = mesh()
-    assert m.versions(CATALOG, m.window(start=str(START + 100), end=str(START + 160))) == ["v1", "v2"]
+    assert m.combinations(CATALOG, m.window(start=str(START + 100), end=str(START + 160)), ["destination_version"])[
+        "destination_version"
+    ].tolist() == ["v1", "v2"]
 
 
 def test_a_window_outside_the_data_is_refused() -> None:

@@ -78,10 +78,10 @@ def owners(config: Config, source: str, cwd: Path) -> Owners:
     labelled: dict[str, list[tuple[str, str, str]]] = {}
     if config.owner_label and source:
         from meshlab.telemetry.kubernetes.owners import owners as asked
-        from meshlab.telemetry.source import opened
+        from meshlab.telemetry.source import open_source
 
         try:
-            engine, options = opened(source, cwd=cwd)
+            engine, options = open_source(source, cwd=cwd)
             for (cluster, namespace, name), owner in asked(engine, config.owner_label, options.forced).items():
                 labelled.setdefault(name, []).append((cluster, namespace, owner))
         except EngineError:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher
+from meshlab.core.suggest import suggest
+from meshlab.errors import ParameterError
 
 __all__ = ["ABSENT", "DIMENSIONS", "ENDPOINTS", "PLAIN", "MeshOptions", "Reporter"]
 
@@ -50,6 +53,10 @@ class Reporter(StrEnum):
 
     SOURCE = "source"
     DESTINATION = "destination"
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        raise ParameterError(f"{plain(repr(value))} is not a reporter", suggest(value, cls))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,11 @@ def test_all_spellings_of_not_known_are_alike() -> None:
     m = mesh(*(canary({v: (9, 1)}, destination_cluster=c) for v, c in (("v1", "unknown"), ("v2", ""), ("v3", "-"))))
     subject = find(m, "catalog")
     assert subject == Subject("", "shop", "catalog")
-    assert m.versions(subject, m.window()) == ["v1", "v2", "v3"]
+    assert m.combinations(subject, m.window(), ["destination_version"])["destination_version"].tolist() == [
+        "v1",
+        "v2",
+        "v3",
+    ]
     assert m.arms(m.window(), subject).frame["destination_version"].tolist() == ["v1", "v2", "v3"]
 
 
