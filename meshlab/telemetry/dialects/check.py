@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from meshlab.core.selector import Matcher, Op
 from meshlab.errors import ContractError, MeshlabError
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.dialects.base import DIMENSIONS, Reporter
@@ -122,16 +121,11 @@ def _columns(metric: str, columns: Mapping[str, Column]) -> Iterator[str]:
 
 
 def _recorded(dialect: Dialect, metric: str) -> bool:
-    return any(all(_holds(m, metric) for m in matchers) for matchers in dialect.recorded_selectors)
-
-
-def _holds(matcher: Matcher, metric: str) -> bool:
-    """Whether a matcher lets a metric's name through; what it asks of other labels is left open."""
-    if matcher.name != "__name__":
-        return True
-    exact = matcher.op in (Op.EQUAL, Op.DIFFERS)
-    same = metric == matcher.value if exact else re.fullmatch(matcher.value, metric) is not None
-    return same is (matcher.op in (Op.EQUAL, Op.MATCHES))
+    return any(
+        # What is asked of other labels is left open.
+        all(m.holds(metric) for m in matchers if m.name == "__name__")
+        for matchers in dialect.recorded_selectors
+    )
 
 
 def _store(dialect: Dialect, examples: Iterable[Example]) -> Recording:
