@@ -175,11 +175,11 @@ def _side(mesh: Mesh, reporter: Reporter, truth: Sequence[tuple[int, Mapping[str
         return
     conditions = [Condition(n, (value,)) for n in names for value in sorted({said[n] for _, said in truth})]
     for where in ([], *([condition] for condition in conditions)):
-        meant = [(step, said) for step, said in truth if all(said[c.word] in c.values for c in where)]
+        meant = [(step, said) for step, said in truth if all(said[c.dimension] in c.values for c in where)]
         expected = _summed((tuple(said[n] for n in names), step * (_SCRAPES - 1)) for step, said in meant)
         found = _asked(mesh, reporter, names, where)
         if found != expected:
-            what = f", asked for {where[0].word}={where[0].values[0]!r}," if where else ""
+            what = f", asked for {where[0].dimension}={where[0].values[0]!r}," if where else ""
             yield f"requests of {reporter.value}{what} by {', '.join(names)} are {found}, expected {expected}"
     if any(family.durations for family in mesh.dialect.families(reporter)):
         buckets = mesh.latency_buckets(mesh.window(), names, reporter=reporter, block_ms=1000 * _EVERY_S).frame

@@ -68,7 +68,7 @@ class Signal:
         Conditions that cannot be asked for are left open.
         """
         own = (equal(self.namespace, namespace),) if namespace and self.namespace else ()
-        more = (self.columns.get(c.word, Column()).matchers(c.values, c.word) for c in where)
+        more = (self.columns.get(c.dimension, Column()).matchers(c.values, c.dimension) for c in where)
         return (*self.matchers, *own, *(matcher for matchers in more for matcher in matchers))
 
     def mask(self, labels: pd.DataFrame) -> pd.Series[bool]:
