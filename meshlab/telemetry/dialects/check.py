@@ -65,14 +65,41 @@ def check_dialect(dialect: Dialect, examples: Sequence[Example] = ()) -> None:
     ContractError
         The first check that failed: what is wrong, and what was expected.
     """
-    problems = _declared(dialect) if not examples else (*_declared(dialect), *_answered(dialect, examples))
-    for problem in problems:
+    problem = next(_problems(dialect, examples), "")
+    if problem:
         raise ContractError(f"dialect {dialect.name or '(no name)'}: {problem}")
-    try:
-        for query in every_query([dialect]):
-            _store(dialect, ()).query(query)
-    except MeshlabError as error:
-        raise ContractError(f"dialect {dialect.name}: it asks what PromQL does not understand: {error}") from error
+
+
+def _problems(dialect: Dialect, examples: Sequence[Example]) -> Iterator[str]:
+    yield from _declared(dialect)
+    yield from _asked_amiss(dialect)
+    if not examples:
+        return
+    other = Example(Reporter.SOURCE, {"__name__": "some_other_requests_total", "code": "200"}, {})
+    if _detected(dialect, _store(dialect, [other])) is not None:
+        yield "it is detected in a store without any of its counters"
+    adapted = _detected(dialect, _store(dialect, examples))
+    if adapted is None:
+        yield "it is not detected in a store that holds the examples"
+        return
+    yield from _declared(adapted)
+    yield from _asked_amiss(adapted)
+    # Durations are those of the families that the store needs.
+    mesh = Mesh(_store(adapted, examples), (adapted,), "examples")
+    for reporter in Reporter:
+        truth = [(step, e.dimensions) for step, e in enumerate(examples, 1) if e.reporter is reporter]
+        if truth:
+            yield from _side(mesh, reporter, truth)
+
+
+def _asked_amiss(dialect: Dialect) -> Iterator[str]:
+    """What PromQL does not understand."""
+    nothing = _store(dialect, ())
+    for query in every_query([dialect]):
+        try:
+            nothing.query(query)
+        except MeshlabError as error:
+            yield f"{query} is not understood: {error}"
 
 
 def _declared(dialect: Dialect) -> Iterator[str]:
@@ -148,24 +175,6 @@ def _families(dialect: Dialect, example: Example) -> list[Family]:
 def _detected(dialect: Dialect, store: Recording) -> Dialect | None:
     window = Mesh(store, (dialect,), "examples").window("-5m")
     return dialect.detect(Census.take(store, window, dialect.counters, dialect.labels))
-
-
-def _answered(dialect: Dialect, examples: Sequence[Example]) -> Iterator[str]:
-    """What is wrong with the answers that it makes of the examples."""
-    other = Example(Reporter.SOURCE, {"__name__": "some_other_requests_total", "code": "200"}, {})
-    if _detected(dialect, _store(dialect, [other])) is not None:
-        yield "it is detected in a store without any of its counters"
-    store = _store(dialect, examples)
-    adapted = _detected(dialect, store)
-    if adapted is None:
-        yield "it is not detected in a store that holds the examples"
-        return
-    # Durations are those of the families that the store needs.
-    mesh = Mesh(_store(adapted, examples), (adapted,), "examples")
-    for reporter in Reporter:
-        truth = [(step, e.dimensions) for step, e in enumerate(examples, 1) if e.reporter is reporter]
-        if truth:
-            yield from _side(mesh, reporter, truth)
 
 
 def _side(mesh: Mesh, reporter: Reporter, truth: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[str]:

@@ -32,7 +32,11 @@ SPELLINGS: Final = (
 # Clusters that Istio's control plane names: outbound|80|v1|catalog.shop.svc.cluster.local
 _ISTIO: Final = r"outbound\|\d+\|"
 _ASK: Final = r"outbound\|[0-9]+\|"
-_HOST: Final = {"cut": _ISTIO + r"[^|]*\|([^|]+)", "whole": False, "ask": _ASK + r"[^|]*\|{}"}
+
+
+def _host(label: str) -> Column:
+    return Column((label,), cut=_ISTIO + r"[^|]*\|([^|]+)", whole=False, ask=_ASK + r"[^|]*\|{}")
+
 
 POD: Final = {name: Column((name,)) for name in ("cluster", "namespace", "pod", "instance")}
 """Which proxy tells something of itself."""
@@ -126,7 +130,7 @@ SIGNALS: Final[Signals] = {
             {
                 "instance": Column(("instance",)),
                 "upstream": Column(("cluster_name",)),
-                "destination_host": Column(("cluster_name",), **_HOST),  # type: ignore[arg-type]
+                "destination_host": _host("cluster_name"),
             },
             namespace="",
         ),
@@ -151,7 +155,7 @@ def envoy(metric: str, label: str) -> Dialect:
         "source_namespace": Column(("namespace",)),
         "destination_workload": Column(cluster),
         "destination_service": Column(cluster, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"),
-        "destination_host": Column(cluster, **_HOST),  # type: ignore[arg-type]
+        "destination_host": _host(*cluster),
         "destination_namespace": Column(
             cluster,
             cut=_ISTIO + r"[^|]*\|[^.|]+\.([^.|]+)\.svc.*",
