@@ -58,6 +58,12 @@ class Matcher:
         if any("\ud800" <= character <= "\udfff" for character in self.value):
             raise ParameterError(f"the value {self.value!a} of {self.name} is no Unicode text", "type it anew")
 
+    def holds(self, value: str) -> bool:
+        """Whether a label's text fulfils it; the pattern must mean in Python what it means in RE2."""
+        exact = self.op in (Op.EQUAL, Op.DIFFERS)
+        same = value == self.value if exact else re.fullmatch(self.value, value) is not None
+        return same is (self.op in (Op.EQUAL, Op.MATCHES))
+
     def __str__(self) -> str:
         return f'{self.name}{self.op.value}"{self.value.translate(_ESCAPES)}"'
 

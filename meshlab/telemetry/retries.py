@@ -9,13 +9,14 @@ import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
-from meshlab.core.series import SeriesSet
+from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS
-from meshlab.telemetry.answer import Answer
+from meshlab.telemetry.answer import Answer, joined_query
 from meshlab.telemetry.dialects import proxies, replicas
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.counter_view import CounterView
+from meshlab.telemetry.dialects.dialect import Dialect
 
 __all__ = ["breaker_gauges", "counts_attempts", "retry_counts", "scrape_ms"]
 
@@ -24,14 +25,19 @@ Views = Sequence[CounterView]
 
 def retry_counts(views: Views, span: Span, block_ms: int) -> Counts:
     """See `Mesh.retry_counts`."""
-    raw = _samples(views[0], proxies.counters(views[0].dialect.options.forced), span)
-    return proxies.increase_by_block(raw, _workloads(views, span), BlockGrid.over(span, block_ms))
+    answers, workloads = _samples(views, "retries", span), _workloads(views, span)
+    grid = BlockGrid.over(span, block_ms)
+    parts = [proxies.increase_by_block(raw, dialect, workloads, grid) for dialect, raw in answers]
+    return Counts.joined(parts, joined_query([raw.query for _, raw in answers], span))
 
 
 def breaker_gauges(views: Views, span: Span, block_ms: int) -> Answer:
     """See `Mesh.breaker_gauges`."""
-    raw = _samples(views[0], proxies.gauges(views[0].dialect.options.forced), span)
-    return Answer(proxies.summary(raw, _workloads(views, span), BlockGrid.over(span, block_ms)), raw.query)
+    answers, workloads = _samples(views, "breakers", span), _workloads(views, span)
+    grid = BlockGrid.over(span, block_ms)
+    frames = [proxies.summary(raw, dialect, workloads, grid) for dialect, raw in answers]
+    held = [frame for frame in frames if len(frame)] or frames[:1]
+    return Answer(pd.concat(held, ignore_index=True), joined_query([raw.query for _, raw in answers], span))
 
 
 def scrape_ms(views: Views, span: Span) -> int:
@@ -49,9 +55,16 @@ def counts_attempts(views: Views) -> bool:
     return any(family.counts_attempts for family in views[0].dialect.families(Reporter.SOURCE))
 
 
-def _samples(view: CounterView, selected: str, span: Span) -> SeriesSet:
-    raw, label = view.engine.samples(selected, span.with_lead(LOOKBACK_MS)), view.dialect.options.replica_label
-    return replicas.deduplicate(raw, label, view.dialect.owns) if label else raw
+def _samples(views: Views, name: str, span: Span) -> list[tuple[Dialect, SeriesSet]]:
+    """The series of a signal, by mesh; an empty answer where no mesh exports it."""
+    answers = []
+    for view in {view.dialect.name: view for view in views}.values():
+        if name in view.dialect.signals:
+            raw = view.engine.samples(proxies.selected(view.dialect, name), span.with_lead(LOOKBACK_MS))
+            label = view.dialect.options.replica_label
+            answers.append((view.dialect, replicas.deduplicate(raw, label, view.dialect.owns) if label else raw))
+    nothing = SeriesSet.empty(Query(promql="", engine="", window=span))
+    return answers or [(views[0].dialect, nothing)]
 
 
 def _workloads(views: Views, span: Span) -> pd.Series[str]:

@@ -1,1 +1,1 @@
-"""Each mesh's own words."""
+"""Each mesh's own words, and what reads them."""

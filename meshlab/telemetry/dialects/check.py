@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from meshlab.core.selector import Matcher, Op
 from meshlab.errors import ContractError, MeshlabError
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.dialects.base import DIMENSIONS, Reporter
@@ -66,14 +65,41 @@ def check_dialect(dialect: Dialect, examples: Sequence[Example] = ()) -> None:
     ContractError
         The first check that failed: what is wrong, and what was expected.
     """
-    problems = _declared(dialect) if not examples else (*_declared(dialect), *_answered(dialect, examples))
-    for problem in problems:
+    problem = next(_problems(dialect, examples), "")
+    if problem:
         raise ContractError(f"dialect {dialect.name or '(no name)'}: {problem}")
-    try:
-        for query in every_query([dialect]):
-            _store(dialect, ()).query(query)
-    except MeshlabError as error:
-        raise ContractError(f"dialect {dialect.name}: it asks what PromQL does not understand: {error}") from error
+
+
+def _problems(dialect: Dialect, examples: Sequence[Example]) -> Iterator[str]:
+    yield from _declared(dialect)
+    yield from _asked_amiss(dialect)
+    if not examples:
+        return
+    other = Example(Reporter.SOURCE, {"__name__": "some_other_requests_total", "code": "200"}, {})
+    if _detected(dialect, _store(dialect, [other])) is not None:
+        yield "it is detected in a store without any of its counters"
+    adapted = _detected(dialect, _store(dialect, examples))
+    if adapted is None:
+        yield "it is not detected in a store that holds the examples"
+        return
+    yield from _declared(adapted)
+    yield from _asked_amiss(adapted)
+    # Durations are those of the families that the store needs.
+    mesh = Mesh(_store(adapted, examples), (adapted,), "examples")
+    for reporter in Reporter:
+        truth = [(step, e.dimensions) for step, e in enumerate(examples, 1) if e.reporter is reporter]
+        if truth:
+            yield from _side(mesh, reporter, truth)
+
+
+def _asked_amiss(dialect: Dialect) -> Iterator[str]:
+    """What PromQL does not understand."""
+    nothing = _store(dialect, ())
+    for query in every_query([dialect]):
+        try:
+            nothing.query(query)
+        except MeshlabError as error:
+            yield f"{query} is not understood: {error}"
 
 
 def _declared(dialect: Dialect) -> Iterator[str]:
@@ -122,16 +148,11 @@ def _columns(metric: str, columns: Mapping[str, Column]) -> Iterator[str]:
 
 
 def _recorded(dialect: Dialect, metric: str) -> bool:
-    return any(all(_holds(m, metric) for m in matchers) for matchers in dialect.recorded_selectors)
-
-
-def _holds(matcher: Matcher, metric: str) -> bool:
-    """Whether a matcher lets a metric's name through; what it asks of other labels is left open."""
-    if matcher.name != "__name__":
-        return True
-    exact = matcher.op in (Op.EQUAL, Op.DIFFERS)
-    same = metric == matcher.value if exact else re.fullmatch(matcher.value, metric) is not None
-    return same is (matcher.op in (Op.EQUAL, Op.MATCHES))
+    return any(
+        # What is asked of other labels is left open.
+        all(m.holds(metric) for m in matchers if m.name == "__name__")
+        for matchers in dialect.recorded_selectors
+    )
 
 
 def _store(dialect: Dialect, examples: Iterable[Example]) -> Recording:
@@ -156,24 +177,6 @@ def _detected(dialect: Dialect, store: Recording) -> Dialect | None:
     return dialect.detect(Census.take(store, window, dialect.counters, dialect.labels))
 
 
-def _answered(dialect: Dialect, examples: Sequence[Example]) -> Iterator[str]:
-    """What is wrong with the answers that it makes of the examples."""
-    other = Example(Reporter.SOURCE, {"__name__": "some_other_requests_total", "code": "200"}, {})
-    if _detected(dialect, _store(dialect, [other])) is not None:
-        yield "it is detected in a store without any of its counters"
-    store = _store(dialect, examples)
-    adapted = _detected(dialect, store)
-    if adapted is None:
-        yield "it is not detected in a store that holds the examples"
-        return
-    # Durations are those of the families that the store needs.
-    mesh = Mesh(_store(adapted, examples), (adapted,), "examples")
-    for reporter in Reporter:
-        truth = [(step, e.dimensions) for step, e in enumerate(examples, 1) if e.reporter is reporter]
-        if truth:
-            yield from _side(mesh, reporter, truth)
-
-
 def _side(mesh: Mesh, reporter: Reporter, truth: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[str]:
     names = [name for name in DIMENSIONS if name in truth[0][1]]
     if any({*said} != {*names} for _, said in truth):
@@ -181,11 +184,11 @@ def _side(mesh: Mesh, reporter: Reporter, truth: Sequence[tuple[int, Mapping[str
         return
     conditions = [Condition(n, (value,)) for n in names for value in sorted({said[n] for _, said in truth})]
     for where in ([], *([condition] for condition in conditions)):
-        meant = [(step, said) for step, said in truth if all(said[c.word] in c.values for c in where)]
+        meant = [(step, said) for step, said in truth if all(said[c.dimension] in c.values for c in where)]
         expected = _summed((tuple(said[n] for n in names), step * (_SCRAPES - 1)) for step, said in meant)
         found = _asked(mesh, reporter, names, where)
         if found != expected:
-            what = f", asked for {where[0].word}={where[0].values[0]!r}," if where else ""
+            what = f", asked for {where[0].dimension}={where[0].values[0]!r}," if where else ""
             yield f"requests of {reporter.value}{what} by {', '.join(names)} are {found}, expected {expected}"
     if any(family.durations for family in mesh.dialect.families(reporter)):
         buckets = mesh.latency_buckets(mesh.window(), names, reporter=reporter, block_ms=1000 * _EVERY_S).frame

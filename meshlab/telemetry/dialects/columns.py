@@ -20,17 +20,17 @@ class Condition:
 
     Parameters
     ----------
-    word : str
+    dimension : str
         A dimension.
     values : tuple of str
     """
 
-    word: str
+    dimension: str
     values: tuple[str, ...]
 
     def mask(self, frame: pd.DataFrame) -> pd.Series[bool]:
         """Rows of a mesh frame that fulfil it."""
-        return frame[self.word].isin(self.values)
+        return frame[self.dimension].isin(self.values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One counter of one side of one mesh: from what an engine answers to the vocabulary."""
+"""One counter of one side of one mesh: from what an engine answers to dimensions."""
 
 from __future__ import annotations
 
@@ -57,40 +57,40 @@ class CounterView:
         """The side that it belongs to."""
         return self.dialect.views[self.reporter]
 
-    def named(self, labels: pd.DataFrame, words: Sequence[str], span: Span) -> pd.DataFrame:
-        """The columns of the vocabulary for a label table; shape (rows, words)."""
-        named = self.family.named(labels, self._needed(words, ()))
-        if "destination_service" in words:
+    def named(self, labels: pd.DataFrame, dimensions: Sequence[str], span: Span) -> pd.DataFrame:
+        """The dimensions for a label table; shape (rows, dimensions)."""
+        named = self.family.named(labels, self._needed(dimensions, ()))
+        if "destination_service" in dimensions:
             if self.view.service_from_source:
                 named["destination_service"] = identity.with_services(named, self._services_in(span))
             elif self.view.fallback_to_workload and (nameless := named["destination_service"] == "").any():
                 named.loc[nameless, "destination_service"] = identity.with_services(
                     named[nameless], self._services_in(span)
                 )
-        return named[list(words)]
+        return named[list(dimensions)]
 
     def asked(self, where: Where, span: Span) -> Where:
         """Conditions as this side can be asked: for services where it knows workloads, for their workloads."""
         asked: list[Condition | Matcher] = []
         for condition in where:
-            if not isinstance(condition, Condition) or condition.word != "destination_service":
+            if not isinstance(condition, Condition) or condition.dimension != "destination_service":
                 pass
             elif self.view.fallback_to_workload:
-                condition = Condition(condition.word, (*condition.values, ""))
+                condition = Condition(condition.dimension, (*condition.values, ""))
             elif self.view.service_from_source:
                 behind = {w for (_, w), s in self._services_in(span).items() if s in condition.values}
                 condition = Condition("destination_workload", tuple(sorted({*behind, *condition.values})))
             asked.append(condition)
         return asked
 
-    def combinations(self, where: Where, words: Sequence[str], span: Span) -> pd.DataFrame:
-        """Combinations of words of the counters in a store; conditions that it cannot be asked are left open."""
+    def combinations(self, where: Where, dimensions: Sequence[str], span: Span) -> pd.DataFrame:
+        """Combinations of dimensions of the counters in a store; conditions that it cannot be asked are left open."""
         selected = self.dialect.counts(self.family, self.asked(where, span))
-        return self.named(self.engine.series(selected, span).labels, words, span).drop_duplicates()
+        return self.named(self.engine.series(selected, span).labels, dimensions, span).drop_duplicates()
 
-    def all_combinations(self, words: Sequence[str], span: Span) -> pd.DataFrame:
-        """Combinations of words of all counters (a server: of the last hour)."""
-        return self.named(self._all_labels(self.family, words, span), words, span).drop_duplicates()
+    def all_combinations(self, dimensions: Sequence[str], span: Span) -> pd.DataFrame:
+        """Combinations of dimensions of all counters (a server: of the last hour)."""
+        return self.named(self._all_labels(self.family, dimensions, span), dimensions, span).drop_duplicates()
 
     def has_durations(self, where: Where, span: Span) -> bool:
         """Whether there are durations at the span's end."""
@@ -100,13 +100,13 @@ class CounterView:
         return len(self.engine.query(f"count({buckets})", span.end)) > 0
 
     def request_counts(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
-        """Requests by words and block."""
+        """Requests by dimensions and block."""
         raw = self._samples(self.dialect.counts(self.family, self.asked(where, span)), span)
         labels, target, keep = self._labelled(raw, span, by, where, grid)
         return increase_by_block(raw, labels, target, grid, keep=keep)
 
     def latency_buckets(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
-        """Requests by words, ``le`` (milliseconds) and block, cumulative over ``le``."""
+        """Requests by dimensions, ``le`` (milliseconds) and block, cumulative over ``le``."""
         raw = self._samples(self.dialect.buckets(self.family, self.asked(where, span)), span)
         labels, target, keep = self._labelled(raw, span, by, where, grid)
         # Prometheus 2 writes le="1", Prometheus 3 le="1.0": the number is what counts.
@@ -114,14 +114,14 @@ class CounterView:
         return increase_by_block(raw, labels.assign(le=edges * self.family.unit_ms), target, grid, keep=keep)
 
     def durations(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
-        """Milliseconds that requests took together, by words and block."""
+        """Milliseconds that requests took together, by dimensions and block."""
         raw = self._samples(self.dialect.sums(self.family, self.asked(where, span)), span)
         labels, target, keep = self._labelled(raw, span, by, where, grid)
         scale = self.family.unit_ms
         return increase_by_block(raw, labels, target, grid, keep=keep, quantity="sum_ms", scale=scale)
 
     def restarts(self, span: Span, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
-        """How often counters fell: the words and ``restarts``.
+        """How often counters fell: the dimensions and ``restarts``.
 
         A process has many counters, and the one that fell most often counts.
         """
@@ -131,39 +131,41 @@ class CounterView:
         return labels.groupby(list(by), sort=True)["restarts"].max().reset_index(), raw.query
 
     def rates(self, window: Window, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
-        """Requests a second at the points of a grid: the words, ``time`` and ``value``."""
+        """Requests a second at the points of a grid: the dimensions, ``time`` and ``value``."""
         self._check_replicas(where, window)
-        words, range_ms = self._needed(by, where), max(window.step_ms, 60_000)
-        promql = self.dialect.rate(self.family, self.asked(where, window), words, range_ms)
-        return self._summed(self.engine.query_range(promql, window), words, where, window)
+        dimensions, range_ms = self._needed(by, where), max(window.step_ms, 60_000)
+        promql = self.dialect.rate(self.family, self.asked(where, window), dimensions, range_ms)
+        return self._summed(self.engine.query_range(promql, window), dimensions, where, window)
 
     def totals(self, span: Span, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
-        """Requests over a span by PromQL's increase: the words, ``time`` and ``value``."""
+        """Requests over a span by PromQL's increase: the dimensions, ``time`` and ``value``."""
         self._check_replicas(where, span)
-        words = self._needed(by, where)
-        promql = self.dialect.increase(self.family, self.asked(where, span), words, span.duration_ms)
-        return self._summed(self.engine.query(promql, span.end), words, where, span)
+        dimensions = self._needed(by, where)
+        promql = self.dialect.increase(self.family, self.asked(where, span), dimensions, span.duration_ms)
+        return self._summed(self.engine.query(promql, span.end), dimensions, where, span)
 
     def _needed(self, by: Sequence[str], where: Where) -> tuple[str, ...]:
-        """All words without which an answer can be neither filtered nor counted once."""
-        asked = (w.word for w in where if isinstance(w, Condition))
-        words = tuple(dict.fromkeys((*by, *asked, *reporters.words(self.view))))
-        if (self.view.service_from_source or self.view.fallback_to_workload) and "destination_service" in words:
-            words = tuple(dict.fromkeys((*words, "destination_namespace", "destination_workload")))
-        return words
+        """All dimensions without which an answer can be neither filtered nor counted once."""
+        asked = (c.dimension for c in where if isinstance(c, Condition))
+        dimensions = tuple(dict.fromkeys((*by, *asked, *reporters.dimensions(self.view))))
+        if (self.view.service_from_source or self.view.fallback_to_workload) and "destination_service" in dimensions:
+            dimensions = tuple(dict.fromkeys((*dimensions, "destination_namespace", "destination_workload")))
+        return dimensions
 
     def _labelled(
         self, raw: SeriesSet, span: Span, by: Sequence[str], where: Where, grid: BlockGrid
     ) -> tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.bool_]]:
-        """The words and the scraped target of each series, and which of them count, so that no request counts twice."""
+        """Dimensions and scraped target of each series, and which of them count, so that no request counts twice."""
         labels, target = self.named(raw.labels, self._needed(by, where), span), self._targets(raw)
         keep = _fulfilled(labels, where)
         keep &= reporters.select_reporter(labels, lambda: increase(raw, target, grid), self.view)
         return labels[list(by)], target, keep.to_numpy(np.bool_)
 
-    def _summed(self, answer: SeriesSet, words: Sequence[str], where: Where, span: Span) -> tuple[pd.DataFrame, Query]:
+    def _summed(
+        self, answer: SeriesSet, dimensions: Sequence[str], where: Where, span: Span
+    ) -> tuple[pd.DataFrame, Query]:
         """The tidy frame of an answer that the engine has summed: filtered, and no request counted twice."""
-        labels = self.named(answer.labels, words, span)
+        labels = self.named(answer.labels, dimensions, span)
         keep = _fulfilled(labels, where)
         keep &= reporters.select_reporter(
             labels, lambda: np.bincount(answer.sid, np.nan_to_num(answer.value), len(answer)), self.view
@@ -209,18 +211,18 @@ class CounterView:
     def _services_in(self, span: Span) -> Services:
         """The service of each workload by namespace and workload, as the source's side knows; asked once."""
         if span not in self._services:
-            words = ("destination_namespace", "destination_workload", "destination_service")
-            frames = [pd.DataFrame(columns=list(words), dtype=str)]
+            dimensions = ("destination_namespace", "destination_workload", "destination_service")
+            frames = [pd.DataFrame(columns=list(dimensions), dtype=str)]
             for family in self.dialect.families(Reporter.SOURCE):
-                frames.append(family.named(self._all_labels(family, words, span), words))
+                frames.append(family.named(self._all_labels(family, dimensions, span), dimensions))
             self._services[span] = identity.services_of(pd.concat(frames))
         return self._services[span]
 
-    def _all_labels(self, family: Family, words: Sequence[str], span: Span) -> pd.DataFrame:
+    def _all_labels(self, family: Family, dimensions: Sequence[str], span: Span) -> pd.DataFrame:
         """Labels of all counters: a server groups them, because a big store's series are too many to look through."""
         if not self.engine.is_live:
             return self.engine.series(self.dialect.counts(family, ()), span).labels
-        asked = self.dialect.seen(family, words, min(span.duration_ms, _RECENT_MS))
+        asked = self.dialect.seen(family, dimensions, min(span.duration_ms, _RECENT_MS))
         return self.engine.query(asked, span.end).labels
 
     def _targets(self, raw: SeriesSet) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ class Outdated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One mesh's own words. Every selector and expression about its requests is made here.
+    """One mesh's own names. Every selector and expression about its requests is made here.
 
     Parameters
     ----------
@@ -182,14 +182,14 @@ class Dialect:
         return f"count by ({labels}) (last_over_time({self.counts(family, ())}[{format_duration(range_ms)}]))"
 
     def _sum(self, function: str, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
-        dimensions = (*by, *(c.word for c in where if isinstance(c, Condition)))
+        dimensions = (*by, *(c.dimension for c in where if isinstance(c, Condition)))
         inner = f"{function}({self.counts(family, where)}[{format_duration(range_ms)}])"
         if self.options.replica_label:
             inner = f"max without ({self.options.replica_label}) ({inner})"
         return f"sum by ({', '.join(family.labels(dimensions))}) ({inner})"
 
     def with_options(self, options: MeshOptions) -> Dialect:
-        """The same words under the names that a profile gives them.
+        """The same dialect under the names that a profile gives it.
 
         Raises
         ------
@@ -228,17 +228,17 @@ def every_query(
     range_ms : int
         Range of the rates, milliseconds.
     """
-    words = ("destination_cluster", "destination_namespace", "destination_service", "destination_version", "code")
+    names = ("destination_cluster", "destination_namespace", "destination_service", "destination_version", "code")
     one = (Condition("destination_service", (service,)), Condition("destination_namespace", (namespace,)))
     queries: list[str] = []
     for dialect in dialects:
         queries += dialect.request_selectors
         for family in (f for reporter in Reporter for f in dialect.families(reporter)):
-            queries.append(dialect.seen(family, words, range_ms))
+            queries.append(dialect.seen(family, names, range_ms))
             for where in ((), one):
                 queries.append(dialect.counts(family, where))
                 queries += [dialect.buckets(family, where), dialect.sums(family, where)] if family.durations else []
-                for count in range(1, len(words) + 1):
-                    queries += [f(family, where, words[:count], range_ms) for f in (dialect.increase, dialect.rate)]
+                for count in range(1, len(names) + 1):
+                    queries += [f(family, where, names[:count], range_ms) for f in (dialect.increase, dialect.rate)]
             queries.append(dialect.counts(family, [Condition("code", ("500", "503", "5.."))]))
     return list(dict.fromkeys(queries))

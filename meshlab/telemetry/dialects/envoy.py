@@ -32,7 +32,11 @@ SPELLINGS: Final = (
 # Clusters that Istio's control plane names: outbound|80|v1|catalog.shop.svc.cluster.local
 _ISTIO: Final = r"outbound\|\d+\|"
 _ASK: Final = r"outbound\|[0-9]+\|"
-_HOST: Final = {"cut": _ISTIO + r"[^|]*\|([^|]+)", "whole": False, "ask": _ASK + r"[^|]*\|{}"}
+
+
+def _host(label: str) -> Column:
+    return Column((label,), cut=_ISTIO + r"[^|]*\|([^|]+)", whole=False, ask=_ASK + r"[^|]*\|{}")
+
 
 POD: Final = {name: Column((name,)) for name in ("cluster", "namespace", "pod", "instance")}
 """Which proxy tells something of itself."""
@@ -41,6 +45,42 @@ POD: Final = {name: Column((name,)) for name in ("cluster", "namespace", "pod", 
 def of_pod(metric: str, *matchers: Matcher, constants: dict[str, str] | None = None, **labels: str) -> Signal:
     """A signal of one proxy: its `POD`, and more columns by their labels."""
     return Signal(metric, {**POD, **{c: Column((label,)) for c, label in labels.items()}}, matchers, constants or {})
+
+
+_COUNTERS: Final = {
+    "upstream_rq_total": "sent",
+    "upstream_rq_completed": "completed",
+    "upstream_rq_retry": "retry",
+    "upstream_rq_retry_success": "retry_success",
+    "upstream_rq_retry_overflow": "retry_overflow",
+    "upstream_rq_retry_limit_exceeded": "retry_limit_exceeded",
+    "upstream_rq_per_try_timeout": "per_try_timeout",
+    "upstream_rq_timeout": "timeout",
+    "upstream_rq_pending_overflow": "pending_overflow",
+    "upstream_rq_active_overflow": "active_overflow",
+    "upstream_cx_overflow": "cx_overflow",
+    "upstream_cx_connect_fail": "connect_fail",
+    "upstream_cx_none_healthy": "none_healthy",
+    "outlier_detection_ejections_enforced_total": "ejections",
+}
+_RETRIES: Final = {f"envoy_cluster_{name}": what for name, what in _COUNTERS.items()}
+_BREAKER: Final = r"envoy_cluster_circuit_breakers_(default|high)_"
+
+# What comes in is the pod's own business, and so is what a sidecar asks its control plane: no edges.
+_NO_EDGE: Final = (
+    r"inbound\|\d*\|[^|]*\||InboundPassthroughCluster|BlackHoleCluster|"
+    r"(?:xds-grpc|sds-grpc|agent|prometheus_stats)$"
+)
+_EDGE: Final = {
+    "source": Column(("deployment", "statefulset", "daemonset")),
+    "source_namespace": Column(("namespace",)),
+    # Istio writes direction|port|subset|host; plain Envoy's clusters bear whatever name they were given.
+    "destination_host": Column(
+        ("envoy_cluster_name", "cluster_name"),
+        cut=rf"(?s)(?!{_NO_EDGE})(?:[^|]*\|\d*\|[^|]*\|(?=.))?(.+)",
+        whole=False,
+    ),
+}
 
 
 def _certificates(side: str, view: str) -> Signal:
@@ -69,13 +109,28 @@ SIGNALS: Final[Signals] = {
     ),
     "tls_versions": (of_pod("envoy_listener_ssl_versions", version="envoy_ssl_version"),),
     "tls_ciphers": (of_pod("envoy_listener_ssl_ciphers", cipher="envoy_ssl_cipher"),),
+    "retries": (
+        Signal(
+            "",
+            {**_EDGE, "metric": Column(("__name__",), spelling=_RETRIES)},
+            (matches("__name__", "|".join(_RETRIES)),),
+        ),
+    ),
+    "breakers": (
+        Signal(
+            "",
+            {**_EDGE, "gauge": Column(("__name__",), cut=f"{_BREAKER.replace('(', '(?:')}(.*)")},
+            (matches("__name__", f"{_BREAKER}(cx|cx_pool|rq|rq_pending|rq_retry)_open"),),
+        ),
+        Signal("envoy_cluster_outlier_detection_ejections_active", _EDGE, constants={"gauge": "ejected"}),
+    ),
     "in_flight": (
         Signal(
             "envoy_cluster_upstream_rq_active",
             {
                 "instance": Column(("instance",)),
                 "upstream": Column(("cluster_name",)),
-                "destination_host": Column(("cluster_name",), **_HOST),  # type: ignore[arg-type]
+                "destination_host": _host("cluster_name"),
             },
             namespace="",
         ),
@@ -100,7 +155,7 @@ def envoy(metric: str, label: str) -> Dialect:
         "source_namespace": Column(("namespace",)),
         "destination_workload": Column(cluster),
         "destination_service": Column(cluster, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"),
-        "destination_host": Column(cluster, **_HOST),  # type: ignore[arg-type]
+        "destination_host": _host(*cluster),
         "destination_namespace": Column(
             cluster,
             cut=_ISTIO + r"[^|]*\|[^.|]+\.([^.|]+)\.svc.*",

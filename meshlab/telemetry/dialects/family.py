@@ -74,7 +74,9 @@ class Family:
 
     def asked(self, where: Where) -> tuple[Matcher, ...]:
         """The matchers that the engine can apply; what they let through is still to be filtered."""
-        each = [(c,) if isinstance(c, Matcher) else self.column(c.word).matchers(c.values, c.word) for c in where]
+        each = [
+            (c,) if isinstance(c, Matcher) else self.column(c.dimension).matchers(c.values, c.dimension) for c in where
+        ]
         return tuple(matcher for matchers in each for matcher in matchers)
 
     def renamed(self, options: MeshOptions) -> Family:

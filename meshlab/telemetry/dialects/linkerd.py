@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Set
 from typing import Final
 
-from meshlab.core.selector import differs, equal, matches
+from meshlab.core.selector import Matcher, Op, differs, equal, matches
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.columns import Column
@@ -183,7 +183,49 @@ def _authorization(protocol: str, decision: str) -> Signal:
     return Signal(f"inbound_{protocol}_authz_{decision}_total", _INBOUND, constants=said)
 
 
+_RETRIES: Final = {
+    f"outbound_{kind}_route_retry_{name}_total": what
+    for kind in ("http", "grpc")
+    for name, what in {
+        "requests": "retry",
+        "successes": "retry_success",
+        "limit_exceeded": "retry_limit_exceeded",
+        "overflow": "retry_overflow",
+    }.items()
+}
+_EDGE: Final = {
+    "source": Column(_KINDS),
+    "source_namespace": Column(("namespace",)),
+    # Service profiles name the authority, with its port; routes name their parent.
+    "destination_host": Column(("dst",), cut=r"(?s)(.*?)(?::\d+)?"),
+    "destination_service": Column(("parent_name",)),
+    "destination_namespace": Column(("parent_namespace",)),
+}
+
+
+def _edges(names: str, metric: str, *matchers: Matcher) -> Signal:
+    """A counter of the source's proxies; the called side counts the routes of service profiles again."""
+    return Signal(
+        "", _EDGE, (matches("__name__", names), differs("direction", "inbound"), *matchers), {"metric": metric}
+    )
+
+
 _SIGNALS: Final[Signals] = {
+    "retries": (
+        Signal(
+            "",
+            {**_EDGE, "metric": Column(("__name__",), spelling=_RETRIES)},
+            (matches("__name__", "|".join(_RETRIES)),),
+        ),
+        _edges("route_retryable_total", "retry_overflow", equal("skipped", "no_budget")),
+        # Requests that the proxy gave up before it sent them anywhere were no attempts.
+        _edges(
+            "route_request_total|outbound_(http|grpc)_route_request_statuses_total",
+            "asked",
+            Matcher("error", Op.MATCHES_NOT, "FAIL_FAST|LOAD_SHED"),
+        ),
+        _edges("route_actual_request_total|outbound_(http|grpc)_route_backend_response_statuses_total", "tried"),
+    ),
     "connections": (
         Signal(
             "tcp_open_total",
@@ -230,7 +272,7 @@ LINKERD: Final = Dialect(
     label_pattern=(
         "__name__|le|direction|authority|tls|no_tls_reason|classification|status_code|grpc_status_code|error|peer|"
         "hostname|client_id|server_id|target_addr|target_ip|target_port|http_status|grpc_status|status|"
-        "(dst|srv|route|parent|backend|authz|saz)_.*"
+        "(srv|authz|saz)_.*|(dst|rt|route|parent|backend)(_.*)?|skipped"
     ),
     recorded_selectors=(
         (matches("__name__", "(request|response)_total|response_latency_ms_.*|tcp_.*"), differs("direction", "")),

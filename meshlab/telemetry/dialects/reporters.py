@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from meshlab.telemetry.dialects.dialect import View
 
-__all__ = ["EDGE", "select_reporter", "words"]
+__all__ = ["EDGE", "dimensions", "select_reporter"]
 
 EDGE: Final = (
     "source_namespace",
@@ -19,11 +19,11 @@ EDGE: Final = (
     "destination_namespace",
     "destination_service",
 )
-"""The words that tell one edge from another: a calling workload and a called service."""
+"""The dimensions that tell one edge from another: a calling workload and a called service."""
 
 
-def words(view: View) -> tuple[str, ...]:
-    """The words that `select_reporter` needs of a view: none where each edge is reported once."""
+def dimensions(view: View) -> tuple[str, ...]:
+    """The dimensions that `select_reporter` needs of a view: none where each edge is reported once."""
     return (*EDGE, "reporter") if view.preferred else ()
 
 
@@ -36,17 +36,17 @@ def select_reporter(table: pd.DataFrame, counted: Callable[[], ArrayLike], view:
     Parameters
     ----------
     table : DataFrame
-        With the words of `words`.
+        With what `dimensions` names.
     counted : callable
         Requests of each row over the whole window, shape (rows,); called only where reporters overlap.
     view : View
         Its `preferred` reporters.
     """
-    edges = [table[word] for word in EDGE] if view.preferred else []
+    edges = [table[name] for name in EDGE] if view.preferred else []
     if not edges or table.empty or (table["reporter"].groupby(edges).transform("nunique") == 1).all():
         return pd.Series(True, table.index)
     rank = table["reporter"].map({name: i for i, name in enumerate(view.preferred)}).fillna(len(view.preferred))
     # Reports without any request come last, whoever made them.
-    total = pd.Series(counted(), table.index).groupby([table[w] for w in words(view)]).transform("sum")
+    total = pd.Series(counted(), table.index).groupby([table[name] for name in dimensions(view)]).transform("sum")
     order = rank + (total <= 0) * (len(view.preferred) + 1)
     return order == order.groupby(edges).transform("min")

@@ -23,6 +23,8 @@ SIGNALS: Final = {
     "decisions": "decisions of authorization policies, by `result`",
     "tls_versions": "gauges: handshakes since a proxy started, by `version`",
     "tls_ciphers": "gauges: handshakes since a proxy started, by `cipher`",
+    "retries": "counters of the source's proxies by who calls whom and `metric` (`proxies.COUNTERS`; `asked`, `tried`)",
+    "breakers": "gauges: open breakers and ejected hosts, by who calls whom and `gauge` (`proxies.GAUGES`)",
     "in_flight": "gauges: requests in flight, as callers count them, by `instance` and `upstream`",
 }
 """The signals that a dialect may have beside requests and durations. Counters, unless they are called gauges."""
@@ -66,8 +68,16 @@ class Signal:
         Conditions that cannot be asked for are left open.
         """
         own = (equal(self.namespace, namespace),) if namespace and self.namespace else ()
-        more = (self.columns.get(c.word, Column()).matchers(c.values, c.word) for c in where)
+        more = (self.columns.get(c.dimension, Column()).matchers(c.values, c.dimension) for c in where)
         return (*self.matchers, *own, *(matcher for matchers in more for matcher in matchers))
+
+    def mask(self, labels: pd.DataFrame) -> pd.Series[bool]:
+        """Which rows of a label table are its series."""
+        keep, absent = pd.Series(True, labels.index), pd.Series("", labels.index, dtype=str)
+        for matcher in (*self.matchers, *([equal("__name__", self.metric)] if self.metric else [])):
+            text = labels.get(matcher.name, absent).astype(str)
+            keep &= text.map({value: matcher.holds(value) for value in text.unique()}).astype(bool)
+        return keep
 
     def named(self, labels: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         """Its columns for a table of labels; what it does not say is the empty text."""

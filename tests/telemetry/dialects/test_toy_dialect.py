@@ -17,7 +17,7 @@ from meshlab.core.results import Verdict
 from meshlab.core.subject import Subject
 from meshlab.doctor.examination import examine
 from meshlab.errors import ParameterError
-from meshlab.questions import canary as question
+from meshlab.questions.canary import Canary
 from meshlab.recordings.writer import Stored, write_folder
 from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.mesh import Mesh
@@ -88,8 +88,9 @@ def test_a_service_that_cannot_be_asked_for_is_found_all_the_same(mesh: Mesh) ->
 
 
 def test_a_canary_is_judged(mesh: Mesh) -> None:
-    scope = question.Scope(service="catalog", baseline="v1", canary="v2")
-    result = question.judge(question.collect(mesh, mesh.window(), scope), scope)
+    question = Canary()
+    settings = question.settings(service="catalog", baseline="v1", canary="v2")
+    result = question.answer(question.collect(mesh, mesh.window(), settings), settings)
     assert result.verdict is Verdict.FAIL
     errors = next(finding for finding in result.findings if finding.code == "ML-CAN-001")
     assert errors.verdict is Verdict.FAIL
