@@ -18,7 +18,7 @@ from meshlab.reports.schedules.entries import Scheduled, named, scheduled
 
 __all__ = ["app"]
 
-app = typer.Typer(help=r"Reports on a timer: [\[report]] in meshlab.toml.", no_args_is_help=True)
+app = typer.Typer(help=r"Scheduled reports: [\[report]] in meshlab.toml.", no_args_is_help=True)
 
 
 class Target(StrEnum):
@@ -77,10 +77,10 @@ def emit(
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(help="The report's name.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The folder of all reports.")] = Path("out"),
-    timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all reports.")] = Path("out"),
+    timeout: Annotated[float, typer.Option(min=1, help="Longest time for one cell, in seconds.")] = 600.0,
 ) -> None:
-    """Run one report now, as its timer does: publish it, keep the newest ones, and tell who wants to know.
+    """Run one report now, as its timer does: publish it, keep the newest ones, and send notifications.
 
     Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver could not be told.
     """
