@@ -26,12 +26,12 @@ from meshlab.config import Profile
 from meshlab.core.window import Window
 from meshlab.engines.connection import Connection
 from meshlab.engines.http import PrometheusEngine
-from meshlab.recordings.reader import read_folder
-from meshlab.recordings.writer import Stored, write_folder
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+
 from measure import best_s, resident_peak_mb
 from real_prometheus import openmetrics, serving
+from stored import Stored, read_folder, write_folder
 
 SERIES, POINTS, STEP_S = 650, 2000, 15
 START = 1_769_860_800

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,10 +23,12 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.series import SeriesSet
-from meshlab.recordings.reader import read_folder
-from meshlab.recordings.writer import Stored, write_folder
 from meshlab.reports.sweep.pool import executors
 from meshlab.reports.sweep.sweep import SweepRun, sweep
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
+from stored import Stored, read_folder, write_folder
 
 ROOT = Path(__file__).parents[1]
 ARMS = {"baseline": "v1", "canary": "v2"}

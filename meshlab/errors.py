@@ -13,7 +13,7 @@
     |   |-- BadQuery                      it does not understand the query
     |   |-- UnsupportedQuery              valid PromQL that the embedded evaluator does not know
     |   `-- Incomplete                    a part of the answer is missing
-    |-- RecordingError                3   a folder is no recording, or is damaged
+    |-- RecordingError                3   a folder is not a recording, or is damaged
     |-- ReportError                   3   a notebook did not run to its end
     |-- LabError                      3   the lab cannot start or had to stop
     `-- ContractError                 3   a broken promise inside meshlab: a bug
@@ -115,7 +115,7 @@ class Incomplete(EngineError):
 
 
 class RecordingError(MeshlabError):
-    """A folder is no recording, or a file of it is damaged."""
+    """A folder is not a recording, or a file of it is damaged."""
 
 
 class ReportError(MeshlabError):

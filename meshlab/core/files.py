@@ -12,23 +12,26 @@ from pathlib import Path
 __all__ = ["atomic_folder", "write_bytes", "write_text"]
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:
     """Write a text file as UTF-8; see `write_bytes`."""
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), mode=mode)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview, *, mode: int = 0o666) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part.
 
     Parameters
     ----------
     path : Path
         The file; its folder exists.
-    data : bytes
+    data : bytes or memoryview
+    mode : int
+        Permissions, less those that the process never grants.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        beside.write_bytes(data)
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

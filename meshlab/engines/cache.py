@@ -8,11 +8,9 @@ a question.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
-import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from meshlab.core.files import write_bytes
 from meshlab.core.series import Query, SeriesSet
 from meshlab.engines.label_tables import label_table
 
@@ -83,19 +82,16 @@ class Cache:
         columns = {"sid": found.sid, "time": found.time.astype(np.int64), "value": found.value}
         table = pa.table({name: pa.array(column, from_pandas=False) for name, column in columns.items()})
         table = table.replace_schema_metadata({"meshlab": json.dumps(about)})
+        buffer = io.BytesIO()
+        parquet.write_table(
+            table, buffer, compression="zstd", use_dictionary=False, write_page_checksum=True,
+            column_encoding={"sid": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "value": "PLAIN"},
+        )  # fmt: skip
         path = self._path(question)
-        beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                parquet.write_table(
-                    table, file, compression="zstd", use_dictionary=False, write_page_checksum=True,
-                    column_encoding={"sid": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "value": "PLAIN"},
-                )  # fmt: skip
-            os.replace(beside, path)
+            write_bytes(path, buffer.getbuffer(), mode=0o600)
         except OSError:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
             return
         self._written += 1
         if self._written % _SWEEP_EVERY == 1:

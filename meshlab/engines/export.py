@@ -18,6 +18,7 @@ from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
 from meshlab.engines.chunk_join import join
 from meshlab.engines.label_tables import label_table
+from meshlab.engines.matrix import read_floats
 from meshlab.errors import Refused, TooManySeries, TooMuch
 
 __all__ = ["decode_export"]
@@ -132,22 +133,8 @@ def _decoded(lines: list[bytes], query: Query, origin: str) -> SeriesSet:
 
 
 def _numbers(texts: list[bytes]) -> NDArray[np.float64]:
-    from pyarrow import BufferReader, csv, float64, lib
-
     lines = b",".join(text for text in texts if text).replace(b",", b"\n")
-    if not lines:
-        return np.empty(0)
-    try:
-        table = csv.read_csv(
-            BufferReader(lines),
-            read_options=csv.ReadOptions(column_names=["number"], block_size=4 << 20),
-            parse_options=csv.ParseOptions(quote_char=False),
-            convert_options=csv.ConvertOptions(column_types={"number": float64()}, null_values=["null"]),
-        )
-    except lib.ArrowInvalid as error:
-        raise ValueError(str(error)) from None
-    found: NDArray[np.float64] = table.column("number").to_numpy()
-    return found
+    return read_floats(lines, ("number",), missing=("null",))[0] if lines else np.empty(0)
 
 
 def _unreadable(origin: str, line: bytes) -> Refused:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal
 
@@ -23,7 +24,7 @@ from meshlab.engines.envelope import Envelope, open_envelope, unreadable
 from meshlab.engines.label_tables import MAX_SERIES, Counted, LabelTables, check_count, occurrences, read_table
 from meshlab.errors import BadQuery, Refused
 
-__all__ = ["decode"]
+__all__ = ["decode", "read_floats"]
 
 _ABSENT: Final = msgspec.Raw(b"")
 _TO_CSV: Final = bytes.maketrans(b"[", b"\n")
@@ -199,8 +200,6 @@ def _columns(
 
 def _pairs(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Seconds and values of some texts, of which `plain_json` bytes are neither."""
-    from pyarrow import BufferReader, csv, float64, lib
-
     # One pass: "[" ends a line, the rest of the JSON goes. The comma between two samples now stands at a line's end,
     # where it makes a third column, always empty; the last line gets its own.
     joined = b",".join([*texts, b""])
@@ -209,23 +208,50 @@ def _pairs(texts: list[msgspec.Raw], plain_json: int) -> tuple[NDArray[np.float6
     if len(joined) - len(lines) != plain_json and b'"' in _NUMBER.sub(b"", joined):
         raise ValueError("a value that is not a number")
     del joined
+    seconds, value = read_floats(lines, ("time", "value", None))
+    if not (np.abs(seconds) < _LATEST_S).all():
+        raise ValueError("an invalid time")
+    return seconds, value
+
+
+def read_floats(
+    lines: bytes, columns: Sequence[str | None], *, missing: Sequence[str] = ()
+) -> list[NDArray[np.float64]]:
+    """Read lines of numbers, such as ``1.5,NaN`` or ``+Inf``.
+
+    Parameters
+    ----------
+    lines : bytes
+    columns : sequence of str or None
+        A name for each column, None for one that is always empty.
+    missing : sequence of str
+        Texts that stand for NaN.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (lines,)
+        One for each column that has a name.
+
+    Raises
+    ------
+    ValueError
+        A text is not a number, or a line has other columns.
+    """
+    from pyarrow import BufferReader, csv, float64, lib
+
+    named = [name for name in columns if name is not None]
     try:
         table = csv.read_csv(
             BufferReader(lines),
-            read_options=csv.ReadOptions(column_names=["time", "value", "nothing"], block_size=_AT_ONCE // 2),
+            read_options=csv.ReadOptions(column_names=[name or "empty" for name in columns], block_size=_AT_ONCE // 2),
             parse_options=csv.ParseOptions(quote_char=False),
             convert_options=csv.ConvertOptions(
-                column_types={"time": float64(), "value": float64()},
-                null_values=[],
-                include_columns=["time", "value"],
+                column_types=dict.fromkeys(named, float64()), null_values=list(missing), include_columns=named
             ),
         )
     except lib.ArrowInvalid as error:
         raise ValueError(str(error)) from None
-    seconds, value = (table.column(name).to_numpy() for name in ("time", "value"))
-    if not (np.abs(seconds) < _LATEST_S).all():
-        raise ValueError("an invalid time")
-    return seconds, value
+    return [table.column(name).to_numpy() for name in named]
 
 
 def _unread(metrics: list[dict[str, str]]) -> tuple[str, ...]:

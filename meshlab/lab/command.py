@@ -86,7 +86,7 @@ def up(scenario: _ScenarioName = "canary-regression", seed: _Seed = None, settin
 
 @app.command()
 def down() -> None:
-    """End every lab of this user, wherever it was started."""
+    """Stop all your labs, wherever they were started."""
     running = owners()
     for process_id in running:
         with contextlib.suppress(ProcessLookupError):

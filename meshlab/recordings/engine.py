@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -163,16 +163,11 @@ class Recording:
     def samples(self, selector: str, window: Span) -> SeriesSet:
         """Raw samples with start < time <= end, stale markers left out."""
         rows = self._find(selector)
-        counts, times, values = [], [], []
-        for part in self._store.batches(rows, _AT_ONCE, len(rows)):
-            chosen = self._store.take(part)
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+        for chosen in self._taken(rows):
             keep = _within(chosen, window.start_ms, window.end_ms)
-            counts.append(_count(chosen, keep))
-            times.append(chosen.time[keep])
-            values.append(chosen.value[keep])
-        count = np.concatenate(counts) if counts else np.empty(0, np.int64)
-        time = np.concatenate(times) if times else np.empty(0, np.int64)
-        value = np.concatenate(values) if values else np.empty(0)
+            parts.append((_count(chosen, keep), chosen.time[keep], chosen.value[keep]))
+        count, time, value = (np.concatenate(column) for column in zip(*parts, strict=True))
         query = Query(
             promql=selector,
             engine=self.description,
@@ -190,8 +185,7 @@ class Recording:
         query = Query(promql=selector, engine=self.description, window=window, result_type="series")
         rows = self._find(selector)
         there = [np.empty(0, np.bool_)]
-        for part in self._store.batches(rows, _AT_ONCE, len(rows)):
-            chosen = self._store.take(part)
+        for chosen in self._taken(rows):
             there.append(_count(chosen, _within(chosen, window.start_ms - LOOKBACK_MS, window.end_ms)) > 0)
         nothing = SeriesSet.empty(query)
         labels = _narrow(self._samples.labels.iloc[rows[np.concatenate(there)]])
@@ -233,6 +227,10 @@ class Recording:
         if isinstance(value, Text):
             raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
         return value
+
+    def _taken(self, rows: Ints) -> Iterator[Selected]:
+        """The samples of some series, in bounded memory."""
+        return map(self._store.take, self._store.batches(rows, _AT_ONCE, len(rows)))
 
     def _find(self, selector: str) -> Ints:
         node = parse(selector)

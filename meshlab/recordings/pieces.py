@@ -23,14 +23,15 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 import pandas as pd
+from msgspec.structs import replace
 
-from meshlab.core.files import write_text
+from meshlab.core.files import write_bytes, write_text
 from meshlab.core.sanitize import plain
 from meshlab.core.series import SeriesSet
 from meshlab.errors import ParameterError, RecordingError
@@ -49,8 +50,7 @@ _ROW_GROUP: Final = 1 << 15
 """Small, because the end holds one row group of each piece in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """Samples of one selector in a span of time (start < time <= end).
 
     Parameters
@@ -134,9 +134,7 @@ class WorkFolder:
         """Note what is to be recorded, before the first piece."""
         self._clear()
         self.journal = dict(journal)
-        path = self.folder / JOURNAL
-        write_text(path, json.dumps(self.journal, indent=2, sort_keys=True) + "\n")
-        path.chmod(0o600)
+        write_text(self.folder / JOURNAL, json.dumps(self.journal, indent=2, sort_keys=True) + "\n", mode=0o600)
 
     @property
     def is_empty(self) -> bool:
@@ -151,9 +149,9 @@ class WorkFolder:
             beside = self.folder / f"{piece.stem}.new"
             with SamplesWriter(beside, row_group=_ROW_GROUP, level=1) as samples:
                 samples.append(found.sid, found.time, found.value)
-            piece = Piece(**asdict(piece) | {"labels": self._keep_labels(table), "sha256": checksum(beside)})
+            piece = replace(piece, labels=self._keep_labels(table), sha256=checksum(beside))
             _settle(beside, self.samples_path(piece))
-        write_text(self.folder / f"{piece.stem}.json", json.dumps(asdict(piece)) + "\n")
+        write_bytes(self.folder / f"{piece.stem}.json", msgspec.json.encode(piece))
         self.pieces.setdefault(selector, {})[start_ms] = piece
         return piece
 
@@ -204,10 +202,9 @@ class WorkFolder:
             raise RecordingError(f"{plain(path)} is damaged", f"delete {plain(self.folder)} and record again") from None
         for note in sorted(self.folder.glob("*-*-*.json")):
             try:
-                piece = Piece(**json.loads(note.read_bytes()))
-                piece = Piece(**asdict(piece) | {"warnings": tuple(piece.warnings)})
+                piece = msgspec.json.decode(note.read_bytes(), type=Piece)
                 whole = piece.stem == note.stem and self._is_whole(piece)
-            except (ValueError, TypeError, OSError):
+            except (ValueError, OSError):
                 whole = False
             if whole:
                 self.pieces.setdefault(piece.selector, {})[piece.start_ms] = piece

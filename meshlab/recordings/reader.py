@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,13 +17,13 @@ from meshlab.core.series import Query, SeriesSet
 from meshlab.errors import RecordingError
 from meshlab.promql.sample_store import OnDisk, Resident, SampleStore
 from meshlab.recordings.manifest import AGAIN, SAMPLES, SERIES, read_manifest
-from meshlab.recordings.writer import LABEL, Stored, sample_columns
+from meshlab.recordings.writer import LABEL, sample_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
-__all__ = ["RESIDENT", "open_folder", "read_folder"]
+__all__ = ["RESIDENT", "open_folder"]
 
 RESIDENT: Final = 1 << 22
 """A recording of up to so many samples is held in memory."""
@@ -33,25 +32,6 @@ _LARGEST_IN_MEMORY: Final = 8 << 20
 _LARGEST_GROUP: Final = 1 << 23
 """Rows that are decoded at once: a small file may claim any number of equal ones."""
 _PIECE: Final = 1 << 20
-
-
-def read_folder(folder: Path, *, verify: bool = True) -> Stored:
-    """Read a recording whole, into memory.
-
-    Parameters
-    ----------
-    folder : Path
-    verify : bool
-        Whether to compare checksums; sizes, columns, order and counts always are.
-
-    Raises
-    ------
-    RecordingError
-        A file is missing, has not the size or checksum of the manifest, or holds something else than a recording.
-    """
-    store, manifest = open_folder(folder, verify=verify, resident=sys.maxsize)
-    assert isinstance(store, Resident)
-    return Stored(store.series, manifest)
 
 
 def open_folder(folder: Path, *, verify: bool = True, resident: int = RESIDENT) -> tuple[SampleStore, dict[str, Any]]:

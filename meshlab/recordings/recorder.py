@@ -113,8 +113,9 @@ def record(
         _check_same(work, asked)
         window = Span(work.journal["window"]["start_ms"], work.journal["window"]["end_ms"])
         redaction = Redaction(labels, work.journal["key"])
+        progress = progress or (lambda done, total, what: None)
         try:
-            pieces = _collect(work, engine, selectors, window, redaction, progress or _silent)
+            pieces = _collect(work, engine, selectors, window, redaction, progress)
             if not any(piece.samples for piece in pieces):
                 work.pieces.clear()
                 wanted = ", ".join(plain(selector) for selector in selectors)
@@ -128,7 +129,7 @@ def record(
             raise
         manifest = _manifest(engine, out, window, redaction, selectors, work, pieces) | facts
         manifest["command"] = redaction.command(command, selectors)
-        merge(work, pieces, out, manifest, _writing(progress or _silent, selectors, window))
+        merge(work, pieces, out, manifest, _writing(progress, selectors, window))
         _sweep(out)
         work.remove()
     return out
@@ -170,7 +171,11 @@ def _collect(
                 until = min([start for start in there if start > at], default=lead.end_ms)
                 try:
                     found, end, fetched = _fetch(engine, selector, at, until, span)
-                    _check_whole(engine, found)
+                    if found.query.failed:
+                        raise Incomplete(
+                            f"{engine.description} returned a partial result: {'; '.join(found.query.failed)}",
+                            "exclude these from the selectors, or record again later",
+                        )
                 except EngineError as error:
                     raise _kept(error, work) from error.__cause__
                 found = replace(found, labels=redaction.table(found.labels))
@@ -203,14 +208,6 @@ def _next_span(piece: Piece, span: int) -> int:
     per_ms = piece.samples / (piece.end_ms - piece.start_ms)
     longer = min([s for s in _SPANS_MS if s > span], default=_SPANS_MS[-1])
     return max([s for s in _SPANS_MS if s * per_ms <= _SAMPLES and s <= longer], default=_SPANS_MS[0])
-
-
-def _check_whole(engine: Engine, found: SeriesSet) -> None:
-    if found.query.failed:
-        raise Incomplete(
-            f"{engine.description} returned a partial result: {'; '.join(found.query.failed)}",
-            "exclude these from the selectors, or record again later",
-        )
 
 
 def _kept(error: EngineError, work: WorkFolder) -> EngineError:
@@ -269,7 +266,3 @@ def _sweep(out: Path) -> None:
 
 def _minutes(span_ms: int) -> int:
     return -(-span_ms // _MINUTE_MS)
-
-
-def _silent(_done: int, _total: int, _what: str) -> None:
-    pass

@@ -20,6 +20,8 @@ from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, Op
 from meshlab.core.selector import selector as written
 from meshlab.errors import ParameterError
+from meshlab.promql.store import Condition
+from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
 
 __all__ = ["NO_NAMES", "Redaction", "check_redacted", "new_key"]
 
@@ -99,12 +101,11 @@ class Redaction:
             It is not a selector that can be read here.
         """
         node = self._read(text)
-        if node is None or not any(m.name in self.labels for m in self._conditions(node)):
+        conditions = [] if node is None else selector_conditions(node)
+        if not any(m.name in self.labels for m in conditions):
             return text
-        matchers = [Matcher(m.name, Op(m.op), self._hidden(m)) for m in self._conditions(node)]
-        if node.name:
-            return written(node.name, *matchers[1:])
-        return written("", *matchers)
+        matchers = [Matcher(m.name, Op(m.op), self._hidden(m)) for m in conditions]
+        return written(node.name, *matchers[1:]) if node.name else written("", *matchers)
 
     def command(self, text: str, selectors: Sequence[str]) -> str:
         """A command line whose selectors name nobody; empty when a name would stay in it all the same."""
@@ -113,14 +114,12 @@ class Redaction:
         for selector in selectors:
             text = text.replace(shlex.quote(selector), shlex.quote(self.selector(selector)))
         nodes = [self._read(selector) for selector in selectors]
-        names = [m.value for n in nodes if n is not None for m in self._conditions(n) if m.name in self.labels]
+        names = [m.value for n in nodes if n is not None for m in selector_conditions(n) if m.name in self.labels]
         return "" if any(name in text for name in names if name not in _TELLS_NOTHING) else text
 
     def _read(self, text: str) -> Any:
         if not self.labels:
             return None
-        from meshlab.promql.syntax import is_plain_selector, parse
-
         node = parse(text)
         if not is_plain_selector(node):
             raise ParameterError(
@@ -129,14 +128,7 @@ class Redaction:
             )
         return node
 
-    @staticmethod
-    def _conditions(node: Any) -> Any:
-        from meshlab.promql.syntax import selector_conditions
-
-        return selector_conditions(node)
-
-    def _hidden(self, condition: Any) -> str:
-        value: str = condition.value
-        if condition.name not in self.labels or value in _TELLS_NOTHING:
-            return value
-        return self.pseudonym(value) if condition.op in ("=", "!=") else _HIDDEN
+    def _hidden(self, condition: Condition) -> str:
+        if condition.name not in self.labels or condition.value in _TELLS_NOTHING:
+            return condition.value
+        return self.pseudonym(condition.value) if condition.op in ("=", "!=") else _HIDDEN

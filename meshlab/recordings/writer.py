@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -14,56 +13,17 @@ import pandas as pd
 
 from meshlab.core.files import atomic_folder, write_text
 from meshlab.core.sanitize import plain
-from meshlab.core.series import SeriesSet
 from meshlab.errors import ParameterError, RecordingError
 from meshlab.recordings.manifest import FILES, FORMAT, MANIFEST, SAMPLES, SERIES, as_json, is_recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LABEL", "SamplesWriter", "Stored", "check_target", "checksum", "sample_columns", "write_folder", "writing"]
+__all__ = ["LABEL", "SamplesWriter", "check_target", "checksum", "sample_columns", "writing"]
 
 LABEL: Final = "label_"
 """Before each label's name, which may be ``sid``."""
 _ROW_GROUP: Final = 1 << 18
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stored:
-    """What a recording's folder holds.
-
-    Parameters
-    ----------
-    series : SeriesSet
-        Raw samples, sorted by series and time; stale markers are NaN with Prometheus's own bits.
-    manifest : dict
-        What was recorded, when, from which engine, and the truth where the lab knows it.
-    """
-
-    series: SeriesSet
-    manifest: dict[str, object]
-
-
-def write_folder(folder: Path, stored: Stored) -> None:
-    """Write a recording, which stands whole in its place or not at all. The same input gives the same bytes.
-
-    Parameters
-    ----------
-    folder : Path
-        Replaced when it is a recording.
-    stored : Stored
-        The manifest's ``format``, ``series``, ``samples`` and ``files`` are filled in here.
-
-    Raises
-    ------
-    ParameterError
-        The folder holds something other than a recording, or the manifest cannot be written as JSON.
-    RecordingError
-        The folder cannot be written.
-    """
-    found = stored.series
-    with writing(folder, found.labels, stored.manifest) as samples:
-        samples.append(found.sid, found.time, found.value)
 
 
 @contextmanager

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stored import read_folder
 
 from meshlab.lab.documents import bundled
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.truth import scenario_truth
 from meshlab.questions.scaling.hpa import Pod, Sample, Tolerance, average_replicas
-from meshlab.recordings.reader import read_folder
 from meshlab.telemetry.source import open_engine
 
 DATA = Path(__file__).parents[2] / "data"

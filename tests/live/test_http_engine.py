@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from istio_series import START, canary
 from real_prometheus import openmetrics, serving
+from stored import read_folder
 
 from meshlab.core.selector import equal, one_of, selector
 from meshlab.core.window import Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.http import PrometheusEngine
 from meshlab.errors import BadQuery, ParameterError, Refused, Unreachable
-from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 pytestmark = pytest.mark.live

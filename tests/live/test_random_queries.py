@@ -75,7 +75,7 @@ def compared(
 @pytest.mark.parametrize("number", range(4))
 def test_random_queries(number: int, tmp_path: Path, prometheus_binary: str, monkeypatch: pytest.MonkeyPatch) -> None:
     series: list[Series] = drawn(series_sets(), 3, number)[-1]
-    asked = drawn(queries(), 250, number)
+    asked = drawn(queries(), 300, number)
     with written_to(tmp_path / "written", write_request(series), prometheus=prometheus_binary) as url:
         pair = Recording.from_series(series), PrometheusEngine(url)
         wrong, answered, refused = compared(pair, asked, Largest(monkeypatch))

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from real_prometheus import openmetrics, serving
+from stored import read_folder
 
 from meshlab.errors import RecordingError
 from meshlab.recordings.manifest import read_manifest
-from meshlab.recordings.reader import read_folder
 from meshlab.recordings.writer import checksum
 
 pytestmark = pytest.mark.live

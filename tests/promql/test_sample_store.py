@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
+from stored import Stored, read_folder, write_folder
 
 from meshlab.core.series import SeriesSet
 from meshlab.core.window import Window
 from meshlab.errors import RecordingError
 from meshlab.promql.sample_store import OnDisk, Resident
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.reader import open_folder, read_folder
-from meshlab.recordings.writer import SamplesWriter, Stored, write_folder, writing
+from meshlab.recordings.reader import open_folder
+from meshlab.recordings.writer import SamplesWriter, writing
 
 START = 1_769_860_800_000
 

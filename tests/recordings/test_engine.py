@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored import Stored, write_folder
 
 from meshlab.core.series import SeriesSet
 from meshlab.core.window import Window
 from meshlab.engines.base import Engine
 from meshlab.errors import BadQuery, ParameterError, RecordingError
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.writer import Stored, write_folder
 
 START = 1_769_860_800
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]

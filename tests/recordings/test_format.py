@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
+from stored import Stored, read_folder, write_folder
 
 from meshlab.core.files import atomic_folder
 from meshlab.core.series import SeriesSet
@@ -22,8 +23,7 @@ from meshlab.errors import ParameterError, RecordingError
 from meshlab.recordings import writer as module
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.manifest import read_manifest
-from meshlab.recordings.reader import read_folder
-from meshlab.recordings.writer import Stored, check_target, write_folder
+from meshlab.recordings.writer import check_target
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_store import START, LiveStore
+from stored import read_folder
 
 from meshlab.core.window import Window
 from meshlab.errors import Unreachable
 from meshlab.recordings import merging
 from meshlab.recordings import recorder as module
 from meshlab.recordings.engine import Recording
-from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 NAMES = ("a", "__name__", "zone")

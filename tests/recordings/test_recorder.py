@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stored import read_folder
 
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Span, Window
@@ -15,7 +16,6 @@ from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.manifest import read_manifest
-from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 START = 1_769_860_800

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from live_store import START, LiveStore, stops_at
+from stored import read_folder
 
 from meshlab.core.window import Window
 from meshlab.errors import BadQuery, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.manifest import read_manifest
 from meshlab.recordings.pieces import work_folder
-from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 from meshlab.recordings.redaction import Redaction, check_redacted, new_key
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from live_store import START, LiveStore, memory, stops_at
+from stored import read_folder
 
 from meshlab.core.series import SeriesSet
 from meshlab.core.window import Span, Window
@@ -18,7 +19,6 @@ from meshlab.errors import Incomplete, ParameterError, RecordingError, TooMuch, 
 from meshlab.recordings import recorder as module
 from meshlab.recordings.manifest import read_manifest
 from meshlab.recordings.pieces import JOURNAL, WorkFolder, work_folder
-from meshlab.recordings.reader import read_folder
 from meshlab.recordings.recorder import record
 
 WINDOW = Window((START + 600) * 1000, (START + 24_600) * 1000, 600_000)

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from stored import Stored, read_folder, write_folder
+
 from meshlab.core.series import SeriesSet
-from meshlab.recordings.reader import read_folder
-from meshlab.recordings.writer import Stored, write_folder
 from meshlab.reports.run.runner import Outcome, run
 
 __all__ = ["FORBIDDEN", "REPORTS", "hostile", "hostile_copy", "hostile_report"]

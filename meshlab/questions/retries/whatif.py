@@ -22,8 +22,8 @@ from meshlab.questions.retries.simulate import (
     Calibrated,
     Concurrency,
     Cure,
+    NotCalibrated,
     Ratio,
-    Refused,
     RetryPolicy,
     Tokens,
     calibrate,
@@ -59,7 +59,7 @@ class WhatIf:
     ----------
     force : InForce or None
         None where no edge is amplified.
-    refused : Refused or None
+    refused : NotCalibrated or None
         Why there is no answer; then all that follows is empty.
     idle : bool
         There is no answer because there is nothing to stop.
@@ -75,7 +75,7 @@ class WhatIf:
     """
 
     force: InForce | None
-    refused: Refused | None
+    refused: NotCalibrated | None
     idle: bool = False
     known: Calibrated | None = None
     policies: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_POLICIES)))
@@ -99,13 +99,14 @@ def what_if(
         What is configured.
     """
     if found.state is State.UNKNOWN:
-        return WhatIf(None, Refused("attempts are not known", "what the first finding asks for"))
+        return WhatIf(None, NotCalibrated("attempts are not known", "what the first finding asks for"))
     if found.origin is None:
-        return WhatIf(None, Refused("no edge is amplified, so there is nothing to stop", "nothing"), idle=True)
+        return WhatIf(None, NotCalibrated("no edge is amplified, so there is nothing to stop", "nothing"), idle=True)
     force = in_force(evidence, all_edges, found, policy, routes)
     if found.trigger is None:
         return WhatIf(
-            force, Refused("no trigger was seen to begin and to end", "a window that holds it, and a minute of calm")
+            force,
+            NotCalibrated("no trigger begins and ends", "a window that holds it, and a minute of calm"),
         )
     length = all_edges.block_ms / 1000
     # What is amplified or lost before the first bad block belongs to the trigger, not to the calm.
@@ -114,7 +115,7 @@ def what_if(
     near = slice(max(0, round((begin - _BEFORE_S) / length)), round((end + _AFTER_S) / length))
     blocks = _blocks(evidence, all_edges, found, near)
     if len(blocks.time_s) < 3 or not blocks.time_s[0] <= begin:
-        return WhatIf(force, Refused("there is no calm before the trigger", "a window that begins earlier"))
+        return WhatIf(force, NotCalibrated("there is no calm before the trigger", "a window that begins earlier"))
     tried = _alternatives(force.chain)
     known = calibrate(
         blocks,
@@ -124,7 +125,7 @@ def what_if(
         deadline_s=min(force.deadline_s, max(map(_longest_s, tried))),
         step_s=_step_s(force.chain, length),
     )
-    if isinstance(known, Refused):
+    if isinstance(known, NotCalibrated):
         return WhatIf(force, known)
     near_it = _from(known, known.begin_s - _CALM_S)
     runs = simulate(tried, near_it.service, near_it.load_per_s, near_it.slower, step_s=near_it.step_s)

@@ -79,8 +79,8 @@ def emit(
 @app.command()
 def run(
     name: Annotated[str, typer.Argument(help="The report's name.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The folder of all reports.")] = Path("out"),
-    timeout: Annotated[float, typer.Option(min=1, help="Longest time that one cell may take, seconds.")] = 600.0,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder of all reports.")] = Path("out"),
+    timeout: Annotated[float, typer.Option(min=1, help="Longest time for one cell, in seconds.")] = 600.0,
 ) -> None:
     """Run one report now, as its timer does: publish it, keep the newest ones, and send notifications.
 

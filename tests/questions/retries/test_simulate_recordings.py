@@ -19,7 +19,7 @@ from meshlab.questions.retries.simulate import (
     Concurrency,
     Cure,
     Hop,
-    Refused,
+    NotCalibrated,
     RetryPolicy,
     calibrate,
     chance,
@@ -163,19 +163,19 @@ def test_overload_is_calibrated_too() -> None:
 def test_a_wrong_policy_is_refused() -> None:
     wrong = STORM.each("four tries", retries=3)
     found = calibrate(cut(blocks("retry-storm"), 260), wrong, begin_s=60, end_s=90, deadline_s=3.5)
-    assert isinstance(found, Refused)
+    assert isinstance(found, NotCalibrated)
     assert "not reproduced" in found.reason
 
 
 def test_no_saturation_is_refused() -> None:
     found = calibrate(cut(blocks("retry-storm"), 60), STORM, begin_s=30, end_s=50, deadline_s=3.5)
-    assert isinstance(found, Refused)
+    assert isinstance(found, NotCalibrated)
     assert "saturation was never observed" in found.reason
 
 
 def test_saturation_only_while_slowed_is_refused() -> None:
     found = calibrate(blocks("retry-budget"), BUDGET, begin_s=60, end_s=90, deadline_s=3.5)
-    assert isinstance(found, Refused)
+    assert isinstance(found, NotCalibrated)
     assert "usual capacity" in found.reason
 
 

@@ -1,6 +1,6 @@
 """What other retry policies would have done with the same load and the same trigger."""
 
-from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, Refused, calibrate
+from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, NotCalibrated, calibrate
 from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens
 from meshlab.questions.retries.simulate.recovery import Cure, chance, cuts, recover
 from meshlab.questions.retries.simulate.run import Runs, simulate
@@ -14,8 +14,8 @@ __all__ = [
     "Cure",
     "Hop",
     "Limit",
+    "NotCalibrated",
     "Ratio",
-    "Refused",
     "RetryPolicy",
     "Runs",
     "Service",

@@ -13,7 +13,7 @@ from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import simulate
 from meshlab.questions.retries.simulate.service import Service
 
-__all__ = ["Blocks", "Calibrated", "Refused", "calibrate"]
+__all__ = ["Blocks", "Calibrated", "NotCalibrated", "calibrate"]
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ class Calibrated:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NotCalibrated:
     """No what-if can be trusted.
 
     Attributes
@@ -98,7 +98,7 @@ def calibrate(
     deadline_s: float,
     cancels: bool = False,
     step_s: float = 0.1,
-) -> Calibrated | Refused:
+) -> Calibrated | NotCalibrated:
     """Find the service's places, time and queue, and check them on calm and trigger.
 
     What a service takes in is what it was asked less what it refused. Where its queue stays full it takes in what it
@@ -131,12 +131,12 @@ def calibrate(
     full = blocks.refused_per_s > _FULL * np.maximum(blocks.attempts_per_s, 1e-9)
     usual_s = _mean(blocks.latency_s[calm])
     if not np.isfinite(usual_s) or usual_s <= 0 or not np.isfinite(_mean(blocks.offered_per_s[calm])):
-        return Refused("there is no calm before the trigger", "a window that begins earlier")
+        return NotCalibrated("there is no calm before the trigger", "a window that begins earlier")
     if np.any(full & calm):
-        return Refused("the service refused requests before the trigger began", "an earlier begin of the trigger")
+        return NotCalibrated("the service refused requests before the trigger began", "an earlier begin of the trigger")
     slowed = full & during
     if not np.any(full & (after | during)):
-        return Refused(
+        return NotCalibrated(
             "saturation was never observed: the service refused nothing", "a window in which its queue was full"
         )
     alike, slow = _mean(taken[full & after]), _mean(taken[slowed])
@@ -150,7 +150,7 @@ def calibrate(
         slow = max(slow, 1.0 / (end_s - begin_s)) if np.isfinite(slow) else alike
         slower = max(alike / slow, 1.0)
     else:
-        return Refused(
+        return NotCalibrated(
             "the service was saturated only while it was slowed down, so its usual capacity is not known",
             "a window in which it was saturated at its usual speed, or a load test",
         )
@@ -170,7 +170,7 @@ def _checked(
     trigger: tuple[float, float],
     length: float,
     step_s: float,
-) -> Calibrated | Refused:
+) -> Calibrated | NotCalibrated:
     per_block = max(round(length / step_s), 1)
     known = np.isfinite(blocks.offered_per_s)
     load = np.repeat(np.interp(blocks.time_s, blocks.time_s[known], blocks.offered_per_s[known]), per_block)
@@ -195,7 +195,7 @@ def _checked(
         for phase, begin, end in (("calm", -np.inf, trigger[0]), ("the trigger", changed, trigger[1])):
             part = (blocks.time_s[upto] > begin) & (blocks.time_s[upto] <= end) & np.isfinite(theirs[upto])
             if not np.any(part):
-                return Refused(f"{name} were not measured in {phase}", "a window in which they were scraped")
+                return NotCalibrated(f"{name} were not measured in {phase}", "a window in which they were scraped")
             # Nobody is answered in a trigger: what is missed is a share of what was asked then.
             measured = float(theirs[upto][part].sum())
             scale = max(measured, float(np.nansum(blocks.offered_per_s[upto][part])))
@@ -203,7 +203,7 @@ def _checked(
             if missed > worst:
                 worst, what = missed, f"{name} in {phase}"
     if worst > AS_NEAR:
-        return Refused(
+        return NotCalibrated(
             f"the policy in force is not reproduced: {what} are missed by {100 * worst:.0f} %, "
             f"and at most {100 * AS_NEAR:.0f} % may be",
             "the policy as it is configured, the client's deadline, and whether abandoned work is cancelled",
