@@ -173,6 +173,8 @@ def literal(value: object) -> str:
             return f'"{plain(value)}"'
         case list() | tuple():
             return f"[{', '.join(map(literal, value))}]"
+        case msgspec.Struct():
+            return literal(msgspec.structs.asdict(value))
         case Mapping():
             return f"{{ {', '.join(f'{key} = {literal(item)}' for key, item in value.items())} }}"
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

@@ -37,7 +37,7 @@ class Here(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        service = args[0].ask.subject.service
+        service = args[0].case.subject.service
         if service == self.dies_of:
             self.broken = True
         if self.broken:
@@ -118,7 +118,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[str]:
         if len(kept) == after:
             raise KeyboardInterrupt
         keep(work, task, done)
-        kept.append(task.ask.subject.service)
+        kept.append(task.case.subject.service)
 
     monkeypatch.setattr(module, "_keep", once)
     return kept

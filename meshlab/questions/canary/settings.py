@@ -64,7 +64,8 @@ class CanarySettings(QuestionSettings):
     baseline: Annotated[str, Meta(description="version in production; both empty: found where that is clear")] = ""
     canary: Annotated[str, Meta(description="version that is being tried")] = ""
     mode: Annotated[
-        Mode, Meta(description="or blue-green (serves after the old version), or mirror (gets copies of requests)")
+        Mode,
+        Meta(description="canary (beside the old version), blue-green (after it) or mirror (gets copies of requests)"),
     ] = Mode.CANARY
     arm_by: Annotated[
         Literal["", "version", "workload", "revision", "service"],
@@ -106,10 +107,14 @@ class CanarySettings(QuestionSettings):
         ),
     ] = 0.0
     slow_same_relative: Annotated[
-        _Margin, Meta(description="as error_same_relative, for the share of requests above an objective")
+        _Margin, Meta(description="part of the baseline's share of slow requests that counts as the same")
     ] = 0.25
-    slow_margin_points: Annotated[_Margin, Meta(description="as error_margin_points, for the same")] = 1.0
-    slow_margin_relative: Annotated[_Margin, Meta(description="as error_margin_relative, for the same")] = 0.5
+    slow_margin_points: Annotated[_Margin, Meta(description="percentage points by which more requests may be slow")] = (
+        1.0
+    )
+    slow_margin_relative: Annotated[
+        _Margin, Meta(description="or this part of the baseline's share of slow requests, whichever is more")
+    ] = 0.5
     stakes: Annotated[Stakes, Meta(description="parts of alpha for each metric")] = Stakes()
 
     def __post_init__(self) -> None:

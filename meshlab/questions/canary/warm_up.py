@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
-import pandas as pd
-
-from meshlab.questions.canary.arms import BASELINE, CANARY, served
-from meshlab.questions.canary.modes import Aligned
+from meshlab.questions.canary.arms import ARMS, ArmFrames
 from meshlab.questions.canary.settings import CanarySettings, Mode
 
-__all__ = ["Warm", "warmed_up"]
+__all__ = ["warmed_up"]
 
 
-@dataclass(frozen=True, slots=True)
-class Warm:
-    """Frames without the blocks before both arms were warm.
-
-    Parameters
-    ----------
-    frames : mapping of str to DataFrame
-        As of `arm_frames`.
-    possible : int
-        Blocks that could be compared.
-    late : str
-        The arm that started last inside the window; empty when both were there from the start.
-    started_s : float
-        Seconds from the window's start to the late arm's first requests.
-    """
-
-    frames: Mapping[str, pd.DataFrame]
-    possible: int
-    late: str = ""
-    started_s: float = 0.0
-
-
-def warmed_up(aligned: Aligned, mode: str, settings: CanarySettings) -> Warm:
-    """Leave out the blocks before both arms are warm.
-
-    Parameters
-    ----------
-    aligned : Aligned
-    mode : Mode
-    settings : CanarySettings
-        Sets the length of the warm-up.
-    """
-    frames, possible = aligned.frames, aligned.possible
-    first = {arm: int(blocks[0]) for arm in (BASELINE, CANARY) if len(blocks := served(frames, arm))}
+def warmed_up(arms: ArmFrames, settings: CanarySettings) -> ArmFrames:
+    """Leave out the blocks before both arms are warm."""
+    first = {arm: int(blocks[0]) for arm in ARMS if len(blocks := arms.served(arm))}
     # The first block of a window has no counter of a pod that starts in it: one block is no late start.
     late = max(first, key=lambda arm: first[arm]) if first else ""
     if not late or first[late] <= 1:
-        return Warm(frames, possible)
+        return arms
     begin = first[late] + math.ceil(settings.warm_up_s / settings.block_s)
-    lost = begin - first[late] if mode == Mode.BLUE_GREEN else begin
-    kept = {name: frame[frame["block"] >= begin] for name, frame in frames.items()}
-    return Warm(kept, max(possible - lost, 0), late, float(first[late]) * settings.block_s)
+    lost = begin - first[late] if settings.mode is Mode.BLUE_GREEN else begin
+    kept = {name: frame[frame["block"] >= begin] for name, frame in arms.frames.items()}
+    started_s = float(first[late]) * settings.block_s
+    return replace(arms, frames=kept, possible=max(arms.possible - lost, 0), late=late, started_s=started_s)

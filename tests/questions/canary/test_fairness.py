@@ -63,7 +63,7 @@ def test_half_of_the_metrics_never_pass(make_evidence: MakeEvidence, missing: st
 
 def test_pods_are_told_and_unlike_loads_are_said(make_evidence: MakeEvidence) -> None:
     alike = judge(with_pods(make_evidence(), {"v1": 3, "v2": 1}))
-    assert "v1 ran 3 pods and v2 1 pod" in finding(alike, "ML-CAN-009").statement
+    assert "3 pods of v1 and 1 pod of v2 served" in finding(alike, "ML-CAN-009").statement
     assert finding(alike, "ML-CAN-009").verdict is Verdict.PASS
     assert len(alike.tables["pods"]) == 4
     idle = judge(with_pods(make_evidence(), {"v1": 1, "v2": 2}))
