@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import beta
 
+from meshlab.display.numbers import percent
 from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.settings import CanarySettings
 from meshlab.questions.canary.tables import TABLES
@@ -46,7 +47,7 @@ def beliefs(outcomes: Outcomes, phi: float, settings: CanarySettings) -> pd.Data
     base, other = drawn[0][:, None], drawn[1][None, :]
     margin = np.maximum(settings.error_margin.absolute, settings.error_margin.relative * base)
     ratio = np.quantile((other / base).ravel(), [settings.alpha / 2, 0.5, 1 - settings.alpha / 2])
-    level = f"{100 * settings.level:g} %"
+    level = percent(settings.level)
     rows = [
         ("the canary fails more often", float((other > base).mean()), "probability"),
         ("by more than is tolerated", float((other > base + margin).mean()), "probability"),

@@ -20,7 +20,7 @@ from scipy.stats import beta
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
 from meshlab.core.window import Window
-from meshlab.display.numbers import plural
+from meshlab.display.numbers import interval, percent, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import ArmSelection
 from meshlab.questions.canary.arms import BASELINE, CANARY, ArmFrames
@@ -104,8 +104,8 @@ def _finding(case: Case, method: str, counts: dict[str, int]) -> Finding:
     often = low > alpha
     others = ", ".join(f"{count} {word}" for word, count in counts.items() if count and word != Verdict.FAIL)
     statement = (
-        f"Of {tried} comparisons of the baseline with itself, cut in two by {method}, {failed} were a false FAIL (95 % "
-        f"interval {100 * low:.1f} to {100 * high:.1f} %; at most {100 * alpha:g} % are promised)"
+        f"Of {tried} comparisons of the baseline with itself, cut in two by {method}, {failed} were a false FAIL "
+        f"({percent(0.95)} interval {interval(low, high, 'share')}; at most {percent(alpha)} are promised)"
         f"{f', and {others}' if others else ''}."
     )
     numbers: dict[str, Any] = {"value": failed / tried, "interval": (low, high), "level": 0.95, "threshold": alpha}

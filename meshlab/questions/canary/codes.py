@@ -9,18 +9,14 @@ from meshlab.questions.base import Code
 
 __all__ = ["CODES"]
 
+_NEW: Final = "the new version"
 _ROLL_BACK: Final = "roll back, or send more requests"
 
 CODES: Final[Mapping[str, Code]] = {
-    "001": Code(
-        "error rate within the margin, the larger of `error_margin_points` and `error_margin_relative` times the "
-        "baseline's rate (required)",
-        "the new version",
-        _ROLL_BACK,
-    ),
+    "001": Code("error rate within its margin, `error_margin_*` (required)", _NEW, _ROLL_BACK),
     "002": Code(
         "probability of being slower within one half plus `latency_margin` (required)",
-        "the new version; durations that are not exported",
+        f"{_NEW}; durations that are not exported",
         f"{_ROLL_BACK}; export request durations",
     ),
     "003": Code(
@@ -45,19 +41,15 @@ CODES: Final[Mapping[str, Code]] = {
         "let both serve together; take a mirror out of the split",
     ),
     "008": Code(
-        "share of slow requests within its margin, at every bucket edge above the baseline's median or at the "
-        "objective in `slo_ms` (required)",
-        "the new version",
+        "share of slow requests within its margin, at every bucket edge above the baseline's median or at `slo_ms` "
+        "(required)",
+        _NEW,
         f"{_ROLL_BACK}; set `slo_ms`",
     ),
-    "009": Code(
-        "pods: since when, how many, as busy as the others', no restarts",
-        "pods out of proportion to the traffic, crashes",
-        "scale both versions alike; find out why it restarts",
-    ),
+    "009": Code("pods: since when, how many, as busy as the others', no restarts", "crashes", "scale both alike"),
     "010": Code(
         "no caller, caller's cluster or host for which the canary is worse, and the same mix for both arms (required "
-        "where there are several, but for a mix that hides nothing)",
+        "where there are several)",
         "routing by caller or host",
         "roll back, or route by the same weights",
     ),

@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import difference, number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.count_evidence import CountEvidence
-from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.metrics import at_level, metric_finding, wait_for
 from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.settings import CanarySettings
-from meshlab.questions.canary.text import interval_text, percent, wait_text
 from meshlab.stats.ratios import ratio_interval
 from meshlab.stats.shares import difference_interval
 
@@ -102,12 +102,12 @@ def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> F
         statement = f"Error rates cannot be compared: {arms.baseline} served {n_b:,} requests, {arms.canary} {n_c:,}."
         more: dict[str, Any] = {"unit": "points", "action": "Send traffic to both versions.", "query": side}
         return case.finding("001", "errors.no_traffic", Verdict.INCONCLUSIVE, statement, required=True, **more)
-    difference, margin, last = 100 * rate.difference, 100 * rate.margin, rate.looks.iloc[-1]
+    points, margin, last = 100 * rate.difference, 100 * rate.margin, rate.looks.iloc[-1]
     interval = (float(last["lower"]), float(last["upper"]))
     measured = (
-        f"{k_c:,} of {n_c:,} requests to {arms.canary} failed ({percent(rate.shares[1])}), {k_b:,} of {n_b:,} to "
-        f"{arms.baseline} ({percent(rate.shares[0])}): {difference:+.2f} points "
-        f"({interval_text(settings.level, *interval)}){_times(rate)}."
+        f"{k_c:,} of {n_c:,} requests to {arms.canary} failed ({percent(rate.shares[1], 2)}), {k_b:,} of {n_b:,} to "
+        f"{arms.baseline} ({percent(rate.shares[0], 2)}): {difference(points)} points ({at_level(case, interval)})"
+        f"{_times(rate)}."
     )
     return metric_finding(
         case,
@@ -116,9 +116,9 @@ def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> F
         measured,
         failing=failing,
         tolerated=last["log_below"] >= settings.enough,
-        limit=f"{margin:+.2f} points",
+        limit=f"{difference(margin)} points",
         wait=more_requests(rate, settings),
-        value=difference,
+        value=points,
         interval=interval,
         level=settings.level,
         threshold=margin,
@@ -131,7 +131,7 @@ def _times(rate: ErrorRate) -> str:
     (share_b, share_c), (low, high) = rate.shares, rate.ratio
     if not share_b or not math.isfinite(low) or not math.isfinite(high):
         return ""
-    return f", {share_c / share_b:.2f} times the error rate ({low:.2f} to {high:.2f})"
+    return f", {number(share_c / share_b)} times the error rate ({number(low)} to {number(high)})"
 
 
 def burst_finding(case: Case, rate: ErrorRate) -> Finding:
@@ -140,8 +140,8 @@ def burst_finding(case: Case, rate: ErrorRate) -> Finding:
         statement = "Errors vary over time as independent requests would."
         return case.finding("006", "bursts.none", Verdict.PASS, statement)
     statement = (
-        f"Errors come in bursts: they vary {rate.phi:.1f} times as much as independent requests would, so the evidence "
-        "was divided by that."
+        f"Errors come in bursts: they vary {number(rate.phi)} times as much as independent requests would, so the "
+        "evidence was divided by that."
     )
     action = "Look for a cause outside the two versions, such as a shared dependency or a node."
     return case.finding("006", "bursts.warn", Verdict.WARN, statement, value=rate.phi, threshold=1.0, action=action)
@@ -164,5 +164,6 @@ def more_requests(rate: ErrorRate, settings: CanarySettings) -> str:
     needed = 1.5 * rate.phi * 2.0 * variance * math.log(1.0 / settings.alpha) / distance**2
     more = max(math.ceil(needed - requests_c), math.ceil(0.1 * requests_c))
     more = round(more, -int(math.log10(more)) + 1) if more > 100 else more
-    minutes = more / requests_c * len(counted.index) * settings.block_s / 60
-    return wait_text(f"about {more:,.0f} more canary requests", minutes)
+    return wait_for(
+        f"about {more:,.0f} more canary requests", more / requests_c * len(counted.index) * settings.block_s
+    )

@@ -8,14 +8,13 @@ from typing import Any, Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.display.numbers import plural
+from meshlab.display.numbers import percent, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import ARMS
 from meshlab.questions.canary.durations import Durations
-from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.metrics import at_level, metric_finding, wait_for
 from meshlab.questions.canary.settings import CanarySettings
-from meshlab.questions.canary.text import interval_text, wait_text
 from meshlab.stats.buckets import quantile_bucket, superiority
 from meshlab.stats.paired import log_evidence_above, mean_interval
 
@@ -81,11 +80,11 @@ def latency_finding(case: Case, looks: pd.DataFrame, edges: pd.DataFrame, *, fai
     lower, upper = max(0.0, lower), min(1.0, upper)
     statement = (
         f"In {plural(len(looks), 'block')} a {arms.canary} request is slower with probability {slower:.3f} "
-        f"({interval_text(settings.level, lower, upper, '.3f')})."
+        f"({at_level(case, (lower, upper))})."
     )
     if len(edges):
         edge = edges.iloc[int(edges["difference"].abs().argmax())]
-        above = [f"{100 * edge[f'above_{arm}']:.1f} % of {name}" for arm, name in zip(ARMS, arms.names, strict=True)]
+        above = [f"{percent(edge[f'above_{arm}'])} of {name}" for arm, name in zip(ARMS, arms.names, strict=True)]
         statement = f"{above[1]} requests and {above[0]} requests took over {edge['edge_ms']:g} ms. {statement}"
     if case.evidence.facts and case.evidence.facts.latency_reporter == "source":
         statement += " Measured at the source: the service's own proxies export no durations."
@@ -115,4 +114,4 @@ def _more_blocks(looks: pd.DataFrame, settings: CanarySettings) -> str:
     for _ in range(3):
         blocks = max(2.0 * (spread / distance) ** 2 * math.log(max(blocks, 2.0) / settings.alpha), 8.0)
     more = max(math.ceil(blocks - pairs), math.ceil(0.1 * pairs), 1)
-    return wait_text(f"about {more:,} more blocks of {settings.block_s} s", math.ceil(more * settings.block_s / 60))
+    return wait_for(f"about {plural(more, 'more block')} of {settings.block_s} s", more * settings.block_s)

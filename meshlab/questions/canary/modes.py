@@ -9,12 +9,12 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import duration, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import BASELINE, CANARY, ArmFrames
 from meshlab.questions.canary.outcomes import Outcomes
 from meshlab.questions.canary.settings import CanarySettings, Mode
-from meshlab.questions.canary.text import percent
 
 __all__ = ["aligned", "mode_finding"]
 
@@ -51,7 +51,7 @@ def mode_finding(case: Case, after_s: float | None, source: Outcomes, destinatio
         yield _mirror_finding(case, source, destination)
     elif after_s is not None:
         statement = (
-            f"{canary} served after {baseline}: each moment is compared with one {after_s / 60:.1f} minutes earlier, "
+            f"{canary} served after {baseline}: each moment is compared with one {duration(after_s)} earlier, "
             "so whatever else changed in between counts as well."
         )
         action = "Let both versions serve together for a while to compare them at the same moments."

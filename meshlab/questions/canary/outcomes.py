@@ -62,7 +62,7 @@ def outcomes(frame: pd.DataFrame, possible: int) -> Outcomes:
     Parameters
     ----------
     frame : DataFrame
-        ``source`` or ``destination`` of `arm_frames`.
+        ``source`` or ``destination`` of `ArmFrames`.
     possible : int
         Blocks of the window.
     """
@@ -95,7 +95,7 @@ def code_table(frame: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        Of `arm_frames`: the side on which errors are counted.
+        Of `ArmFrames`: the side on which errors are counted.
     """
     distinct, number = _distinct(frame)
     names = np.array([_name(*outcome) for outcome in distinct], object)[number]

@@ -7,7 +7,7 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.display.numbers import plural
+from meshlab.display.numbers import duration, number, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import ARMS, ArmFrames
@@ -47,7 +47,7 @@ def pods_finding(case: Case, table: pd.DataFrame, frames: ArmFrames) -> Finding:
     if frames.late:
         late = dict(zip(ARMS, arms.names, strict=True))[frames.late]
         statement = (
-            f"{late} served its first requests {frames.started_s / 60:.1f} minutes after the window's start; all "
+            f"{late} served its first requests {duration(frames.started_s)} after the window's start; all "
             f"before that and {case.settings.warm_up_s} s of warm-up are left out."
         )
     sums = table.groupby("arm").agg(pods=("pod", "size"), requests=("requests", "sum"), restarts=("restarts", "sum"))
@@ -65,7 +65,7 @@ def pods_finding(case: Case, table: pd.DataFrame, frames: ArmFrames) -> Finding:
         actions.append(f"Find out why pods of {arms.canary} restart: start-up counts as their latency.")
     if (times := each.max() / max(each.min(), 1.0)) > _UNLIKE:
         key, less = "pods.unlike_load", each.idxmin()
-        statement += f" A pod of {less} serves {times:.1f} times fewer requests, which makes it look better."
+        statement += f" A pod of {less} serves {number(times, 2)} times fewer requests, which makes it look better."
         actions.append("Scale both versions in proportion to their traffic.")
     verdict = Verdict.WARN if actions else Verdict.PASS
     return case.finding("009", key, verdict, statement, action=" ".join(actions))

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.error_rate import ErrorRate
 from meshlab.questions.canary.settings import CanarySettings
@@ -51,9 +52,9 @@ def power_finding(case: Case, table: pd.DataFrame) -> Finding:
     times, share, slower = (float(value) for value in table["smallest"])
     shown = []
     if math.isfinite(times):
-        shown.append(f"{times:.2g} times the baseline's error rate ({share:.2g} %)")
+        shown.append(f"{number(times, 2)} times the baseline's error rate ({percent(share / 100)})")
     if math.isfinite(slower):
-        shown.append(f"being slower with probability {slower:.2f}")
+        shown.append(f"being slower with probability {number(slower, 2)}")
     if not shown:
         statement = "These data could not have shown a regression of any size."
         action = f"Send more traffic, or look at a longer window: all metrics share alpha = {case.settings.alpha:g}."

@@ -9,10 +9,10 @@ from typing import Any, Final
 from scipy.stats import binomtest
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.text import percent
 
 __all__ = ["coverage_finding", "reporters_finding", "split_finding"]
 
@@ -38,7 +38,7 @@ def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
         arm = arms_of(case).canary if requests_b else arms_of(case).baseline if requests_c else "Neither version"
         statement = f"{arm} served no request that can be compared. {statement}"
     elif share < settings.min_coverage:
-        least = f"{100 * settings.min_coverage:g} % of the blocks are needed"
+        least = f"{percent(settings.min_coverage)} of the blocks are needed"
         key = "coverage.gaps"
         action = f"Start the window when both versions run, or look for gaps in the scraping: {least}."
     verdict = Verdict.INCONCLUSIVE if action else Verdict.PASS
@@ -50,13 +50,13 @@ def split_finding(case: Case, outcomes: Outcomes) -> Finding:
     """ML-CAN-004: whether the observed split is the intended one."""
     total, intended = sum(outcomes.requests), case.settings.canary_weight
     observed = outcomes.requests[1] / total if total else math.nan
-    routed = f"{percent(observed)} of the requests went to {arms_of(case).canary}" if total else "No request was routed"
+    routed = f"{percent(observed, 2)} of the requests went to {arms_of(case).canary}" if total else "No request came"
     if not intended or not total:
         value, action = observed if total else None, "Set `canary_weight`, such as 0.25, to have the split checked."
         statement = f"{routed}; the intended share is not set."
         return case.finding("004", "split.not_set", None, statement, value=value, unit="share", action=action)
     p_value = float(binomtest(outcomes.requests[1], total, intended).pvalue)
-    statement = f"{routed}, {100 * intended:g} % were intended. The p-value of the split is {p_value:.2g}."
+    statement = f"{routed}, {percent(intended)} were intended. The p-value of the split is {number(p_value, 2)}."
     more: dict[str, Any] = {"required": True, "value": observed, "threshold": intended, "unit": "share"}
     if p_value >= _SPLIT_ALPHA:
         return case.finding("004", "split.pass", Verdict.PASS, statement, **more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 import pandas as pd
@@ -43,6 +43,9 @@ from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["Canary", "Facts"]
 
+ARMS: Final = {"baseline": "v1", "canary": "v2"}
+"""An example."""
+
 
 class Facts(msgspec.Struct, frozen=True):
     """What was found out while asking.
@@ -68,12 +71,7 @@ class Canary(Question):
     codes = CODES
     tables = TABLES
     figures = (plot.error_difference, plot.error_evidence, plot.latency_over_time, plot.latency_by_edge)
-    examples: ClassVar[Mapping[str, Any]] = {
-        "source": "canary-regression",
-        "service": "catalog",
-        "baseline": "v1",
-        "canary": "v2",
-    }
+    examples: ClassVar[Mapping[str, Any]] = {"source": "canary-regression", "service": "catalog", **ARMS}
 
     def subject(self, mesh: Mesh, window: Window, settings: CanarySettings) -> Subject | None:
         """The service that is named, together with the services that may be its arms."""
@@ -214,20 +212,13 @@ class Canary(Question):
         """Look for services that serve two versions at once, the busiest first: four small queries or so."""
         table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
         if table.empty:
-            return Readiness(
-                State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),)
-            )
-        found = next(candidates(table), None)
-        subject = found.subject if found else Subject(*table.iloc[0][list(IDENTITY)])
+            lack = (Missing("requests", mesh.remedy("destination")),)
+            return Readiness(State.LACKING, "no requests were counted", lack)
+        nobody = "no service serves two versions, workloads or revisions now: ask while a canary runs, with its names"
+        subject, arms, reason = next(candidates(table), (Subject(*table.iloc[0][list(IDENTITY)]), ARMS, nobody))
         if not mesh.has_durations(window, subject):
             lack = (Missing("request durations", mesh.remedy("latency")),)
             return Readiness(State.LACKING, f"the requests of {plain(subject)} have no durations", lack)
         place = {"service": subject.service, **({"namespace": subject.namespace} if subject.namespace else {})}
-        if found:
-            arms = {"baseline": found.baseline, "canary": found.canary}
-            return Readiness(State.READY, found.reason, parameters={**place, **arms})
-        return Readiness(
-            State.WAITING,
-            "no service serves two versions, workloads or revisions now: ask while a canary runs, with its names",
-            parameters={**place, "baseline": "v1", "canary": "v2"},
-        )
+        state = State.WAITING if reason == nobody else State.READY
+        return Readiness(state, reason, parameters={**place, **arms})

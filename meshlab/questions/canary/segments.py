@@ -16,6 +16,7 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import difference, number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import ARMS
@@ -73,7 +74,7 @@ def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Se
     Parameters
     ----------
     frame : DataFrame
-        Of `arm_frames`: the side on which errors are counted.
+        Of `ArmFrames`: the side on which errors are counted.
     possible : int
         Blocks of the window.
     settings : CanarySettings
@@ -113,7 +114,7 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
     if failing:
         worst = found.parts.sort_values("log_worse", ascending=False).iloc[0]
         where, value = f"{worst['by']} {worst['segment']}", float(worst["difference"])
-        rates = [f"{worst[f'error_percent_{arm}']:.2f} %" for arm in ARMS]
+        rates = [percent(worst[f"error_percent_{arm}"] / 100, 2) for arm in ARMS]
         statement = (
             f"For {where} {arms.canary} fails {rates[1]} of requests and {arms.baseline} {rates[0]}. This is a "
             "statistically significant regression."
@@ -126,10 +127,11 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
     hidden = differing[differing["standardised"] > margin]
     hides = len(hidden) > 0 and rate.difference <= rate.margin
     row = (hidden if hides else differing).iloc[0]
+    hiding = ", which hides a regression" if hides else ""
     statement = (
-        f"The arms get different mixes by {row['by']}{', which hides a regression' if hides else ''} (Cramér's V "
-        f"{row['cramers_v']:.2f}). With the same mix the error rates would differ by {row['standardised']:+.2f} "
-        f"points, as it is by {100 * rate.difference:+.2f}."
+        f"The arms get different mixes by {row['by']}{hiding} (Cramér's V {number(row['cramers_v'], 2)}). With one "
+        f"mix the error rates would differ by {difference(row['standardised'])} points, as it is by "
+        f"{difference(100 * rate.difference)}."
     )
     numbers |= {"value": float(row["standardised"]), "action": f"Route every {row['by']} by the same weights."}
     key, verdict = ("segments.hidden", Verdict.INCONCLUSIVE) if hides else ("segments.mix", Verdict.WARN)

@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import difference, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import Floats
 from meshlab.questions.canary.count_evidence import CountEvidence
 from meshlab.questions.canary.durations import Durations
-from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.metrics import at_level, metric_finding
 from meshlab.questions.canary.settings import CanarySettings
 from meshlab.questions.canary.tables import TABLES
-from meshlab.questions.canary.text import interval_text, percent
 from meshlab.stats.blocks import Blocks
 from meshlab.stats.buckets import share_above
 from meshlab.stats.paired import log_evidence_above, mean_interval
@@ -105,9 +105,9 @@ def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
     worst = rows.sort_values([column, "difference"], ascending=[not failing, False]).iloc[0]
     interval = (float(worst["lower"]), float(worst["upper"])) if math.isfinite(worst["lower"]) else None
     measured = (
-        f"{percent(worst['above_canary'])} of {arms.canary} requests and {percent(worst['above_baseline'])} of "
-        f"{arms.baseline} requests took over {worst['edge_ms']:g} ms: {worst['difference']:+.2f} points"
-        f"{f' ({interval_text(settings.level, *interval)})' if interval else ''}."
+        f"{percent(worst['above_canary'], 2)} of {arms.canary} requests and {percent(worst['above_baseline'], 2)} of "
+        f"{arms.baseline} requests took over {worst['edge_ms']:g} ms: {difference(worst['difference'])} points"
+        f"{f' ({at_level(case, interval)})' if interval else ''}."
     )
     if not failing:
         measured = f"Of {len(rows)} bucket edges this is the least certain. {measured}"
@@ -122,7 +122,7 @@ def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
         measured,
         failing=failing,
         tolerated=found.log_evidence("log_below") >= settings.enough,
-        limit=f"{worst['margin']:+.2f} points",
+        limit=f"{difference(worst['margin'])} points",
         wait="Wait for more requests, or set `slo_ms` to judge at fewer edges.",
         value=float(worst["difference"]),
         interval=interval,
