@@ -178,6 +178,10 @@ class Table:
         """The table without a row."""
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in self.dtypes.items()})
 
+    def of(self, rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
+        """A table of rows, each with a value for every column."""
+        return pd.DataFrame(rows, columns=list(self.dtypes)) if len(rows) else self.empty()
+
     def shaped(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """A judge's frame in this schema.
 

@@ -15,37 +15,23 @@ from meshlab.errors import ContractError, ParameterError
 from meshlab.questions.base import Case
 from meshlab.questions.canary.settings import CanarySettings
 
-__all__ = [
-    "DIMENSIONS",
-    "PRIMARY",
-    "VERSION",
-    "ArmSelection",
-    "arms_of",
-    "find_arms",
-    "named_arms",
-    "related_services",
-]
+__all__ = ["DIMENSIONS", "PRIMARY", "VERSION", "ArmSelection", "arms_of", "find_arms", "named_arms", "related_services"]
 
 VERSION: Final = "destination_version"
+_REVISIONS: Final = ("destination_rollout_hash", "destination_template_hash", "destination_revision")
+_WORKLOAD, _SERVICE = "destination_workload", "destination_service"
 _DIMENSIONS_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "version": (VERSION,),
-    "workload": ("destination_workload",),
-    "revision": ("destination_rollout_hash", "destination_template_hash", "destination_revision"),
-    "service": ("destination_service",),
+    "workload": (_WORKLOAD,),
+    "revision": _REVISIONS,
+    "service": (_SERVICE,),
 }
 DIMENSIONS: Final = tuple(dimension for dimensions in _DIMENSIONS_OF.values() for dimension in dimensions)
 """All dimensions of the metrics that may tell arms apart."""
 
 _ARM_BY: Final = {name: arm_by for arm_by, names in _DIMENSIONS_OF.items() for name in names}
 
-_UNNAMED: Final = (
-    "destination_rollout_hash",
-    VERSION,
-    "destination_template_hash",
-    "destination_revision",
-    "destination_workload",
-    "destination_service",
-)
+_UNNAMED: Final = (_REVISIONS[0], VERSION, *_REVISIONS[1:], _WORKLOAD, _SERVICE)
 """The order in which arms that nobody named are looked for: Argo Rollouts sets its hash for this very purpose, people
 set versions, and every deployment has a hash."""
 PRIMARY: Final = "-primary"
@@ -169,7 +155,7 @@ def find_arms(counts: Iterable[pd.DataFrame], arm_by: str, subject: Subject, sou
     tables = [frame.reindex(columns=[*DIMENSIONS, "block", "count"], fill_value="") for frame in counts if len(frame)]
     allowed = _kinds(arm_by)
     arms = {dimension: _arms(tables, dimension) for dimension in DIMENSIONS if _ARM_BY[dimension] in allowed}
-    for dimension in ("destination_workload", "destination_service"):
+    for dimension in (_WORKLOAD, _SERVICE):
         for name in map(str, arms[dimension].index if dimension in arms else ()):
             if (base := name.removesuffix(PRIMARY)) != name and base in arms[dimension].index:
                 return ArmSelection(_ARM_BY[dimension], dimension, name, base, "named as Flagger names them")
@@ -178,7 +164,12 @@ def find_arms(counts: Iterable[pd.DataFrame], arm_by: str, subject: Subject, sou
             continue
         first, second = (str(name) for name in mine.sort_values("first").index)
         if mine["first"].nunique() == 1:
-            raise _same_start(first, second, subject, at_start=not mine["first"].iloc[0])
+            first, second = plain(first), plain(second)
+            when = "came at the same time" if mine["first"].iloc[0] else "were both there when the window starts"
+            raise ParameterError(
+                f"{first} and {second} of {plain(subject)} {when}, so either may be the baseline",
+                f'write baseline = "{first}" and canary = "{second}", or the reverse, or start the window earlier',
+            )
         return ArmSelection(_ARM_BY[dimension], dimension, first, second, "because the baseline was there first")
     labels = pd.concat(tables) if tables else pd.DataFrame(columns=list(DIMENSIONS), dtype=str)
     raise ParameterError(
@@ -209,12 +200,3 @@ def _arms(tables: list[pd.DataFrame], dimension: str) -> pd.DataFrame:
         return pd.DataFrame(columns=["first", "count"])
     arms = pd.concat(rows).groupby(dimension).agg(first=("block", "min"), count=("count", "sum"))
     return arms[arms["count"] > 0]
-
-
-def _same_start(first: str, second: str, subject: Subject, *, at_start: bool) -> ParameterError:
-    names = plain(first), plain(second)
-    when = "were both there when the window starts" if at_start else "came at the same time"
-    return ParameterError(
-        f"{names[0]} and {names[1]} of {plain(subject)} {when}, so either may be the baseline",
-        f'write baseline = "{names[0]}" and canary = "{names[1]}", or the reverse, or start the window earlier',
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,45 +11,56 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.subject import Subject
+from meshlab.questions.canary.arm_selection import ArmSelection
 
-__all__ = ["ARMS", "BASELINE", "CANARY", "Floats", "arm_frames", "block_ends", "served"]
+__all__ = ["ARMS", "BASELINE", "CANARY", "ArmFrames", "Floats", "block_ends"]
 
 Floats = NDArray[np.float64]
 
 BASELINE: Final = "baseline"
 CANARY: Final = "canary"
 ARMS: Final = (BASELINE, CANARY)
-_MEASURED: Final = ("source", "destination", "latency")
 
 
-def arm_frames(
-    frames: Mapping[str, pd.DataFrame], subject: Subject, baseline: str, canary: str
-) -> dict[str, pd.DataFrame]:
-    """Rows of the two arms of one subject; ``arm`` is `BASELINE` or `CANARY` in place of the arm's name.
+@dataclass(frozen=True, slots=True)
+class ArmFrames:
+    """Rows of the two arms of one subject.
 
     Parameters
     ----------
     frames : mapping of str to DataFrame
-        Of the evidence: ``source``, ``destination`` and ``latency`` are cut, others left out.
-    subject : Subject
-    baseline, canary : str
-        The arms' names.
+        ``source``, ``destination`` and ``latency`` of the evidence; ``arm`` is `BASELINE` or `CANARY`.
+    possible : int
+        Blocks of time that could be compared.
+    after_s : float or None
+        How long before the canary's blocks the baseline's were; None where they are the same moments.
+    late : str
+        The arm that started last inside the window; empty when both were there from the start.
+    started_s : float
+        Seconds from the window's start to the late arm's first requests.
     """
-    roles = {baseline: BASELINE, canary: CANARY}
-    cut = {}
-    for name in _MEASURED:
-        frame = frames[name]
-        rows = frame[subject.mask(frame) & frame["arm"].isin(list(roles))]
-        cut[name] = rows.assign(arm=rows["arm"].map(roles))
-    return cut
 
+    frames: Mapping[str, pd.DataFrame]
+    possible: int
+    after_s: float | None = None
+    late: str = ""
+    started_s: float = 0.0
 
-def served(frames: Mapping[str, pd.DataFrame], arm: str) -> pd.Index[int]:
-    """The blocks in which an arm got requests, at either side."""
-    sides = (frames[name] for name in ("source", "destination"))
-    blocks = [side.loc[(side["arm"] == arm) & (side["count"] > 0), "block"] for side in sides]
-    found: pd.Index[int] = pd.Index(np.unique(np.concatenate(blocks)).tolist(), dtype="int64")
-    return found
+    @classmethod
+    def of(cls, frames: Mapping[str, pd.DataFrame], subject: Subject, arms: ArmSelection, possible: int) -> ArmFrames:
+        """Cut the arms out of the evidence's frames."""
+        roles, cut = dict(zip(arms.names, ARMS, strict=True)), {}
+        for name in ("source", "destination", "latency"):
+            rows = frames[name][subject.mask(frames[name]) & frames[name]["arm"].isin(list(roles))]
+            cut[name] = rows.assign(arm=rows["arm"].map(roles))
+        return cls(cut, possible)
+
+    def served(self, arm: str) -> pd.Index[int]:
+        """The blocks in which an arm got requests, at either side."""
+        sides = (self.frames[name] for name in ("source", "destination"))
+        blocks = [side.loc[(side["arm"] == arm) & (side["count"] > 0), "block"] for side in sides]
+        numbers: pd.Index[int] = pd.Index(np.unique(np.concatenate(blocks)).tolist(), dtype="int64")
+        return numbers
 
 
 def block_ends(frame: pd.DataFrame, blocks: pd.Index[int]) -> pd.DatetimeIndex:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,10 +20,11 @@ from scipy.stats import beta
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
 from meshlab.core.window import Window
-from meshlab.display.numbers import plural
+from meshlab.display.numbers import interval, percent, plural
 from meshlab.questions.base import Case
-from meshlab.questions.canary.arm_selection import ArmSelection, arms_of
-from meshlab.questions.canary.arms import BASELINE, CANARY, arm_frames, served
+from meshlab.questions.canary.arm_selection import ArmSelection
+from meshlab.questions.canary.arms import BASELINE, CANARY, ArmFrames
+from meshlab.questions.canary.comparable import comparable
 from meshlab.questions.canary.question import Canary, Facts
 from meshlab.questions.canary.settings import CanarySettings, Mode
 
@@ -76,12 +77,10 @@ def calibrate(evidence: Evidence, settings: CanarySettings, *, splits: int = 40,
     """
     question = Canary()
     case = question.case_of(evidence, settings)
-    assert case.subject is not None
-    rng, window = np.random.default_rng(seed), evidence.window
-    frames = arm_frames(evidence.frames, case.subject, *arms_of(case).names)
-    own = {name: frame[frame["arm"] == BASELINE] for name, frame in frames.items()}
-    pods, before = _pods(own["destination"]), _before(frames, settings.mode)
-    share = _canary_share(frames["destination"])
+    rng, window, arms = np.random.default_rng(seed), evidence.window, comparable(case).whole
+    own = {name: frame[frame["arm"] == BASELINE] for name, frame in arms.frames.items()}
+    pods, before = _pods(own["destination"]), _before(arms, settings.mode)
+    share = _canary_share(arms.frames["destination"])
     if len(pods) >= _FEWEST_PODS:
         method, drawn = "pods", [_by_pods(own, cut) for cut in _cuts(pods, share, splits, rng)]
     elif len(before) >= _FEWEST_BLOCKS:
@@ -104,32 +103,25 @@ def _finding(case: Case, method: str, counts: dict[str, int]) -> Finding:
     high = float(beta.ppf(0.975, failed + 1, tried - failed)) if failed < tried else 1.0
     often = low > alpha
     others = ", ".join(f"{count} {word}" for word, count in counts.items() if count and word != Verdict.FAIL)
-    return case.finding(
-        "011",
-        "calibration.often" if often else "calibration.pass",
-        Verdict.WARN if often else Verdict.PASS,
-        f"Of {tried} comparisons of the baseline with itself, cut in two by {method}, {failed} were a false FAIL (95 % "
-        f"interval {100 * low:.1f} to {100 * high:.1f} %; at most {100 * alpha:g} % are promised)"
-        f"{f', and {others}' if others else ''}.",
-        value=failed / tried,
-        interval=(low, high),
-        level=0.95,
-        threshold=alpha,
-        unit="share",
-        action="Find out how the baseline's pods differ before you trust a FAIL." if often else "",
+    statement = (
+        f"Of {tried} comparisons of the baseline with itself, cut in two by {method}, {failed} were a false FAIL "
+        f"({percent(0.95)} interval {interval(low, high, 'share')}; at most {percent(alpha)} are promised)"
+        f"{f', and {others}' if others else ''}."
     )
+    numbers: dict[str, Any] = {"value": failed / tried, "interval": (low, high), "level": 0.95, "threshold": alpha}
+    if not often:
+        return case.finding("011", "calibration.pass", Verdict.PASS, statement, unit="share", **numbers)
+    numbers["action"] = "Find out how the baseline's pods differ before you trust a FAIL."
+    return case.finding("011", "calibration.often", Verdict.WARN, statement, unit="share", **numbers)
 
 
 def _not_measured(case: Case, pods: int, blocks: int) -> Calibration:
-    finding = case.finding(
-        "011",
-        "calibration.not_measured",
-        None,
+    statement = (
         f"False alarms were not measured: the metrics name {plural(pods, 'pod')} of the baseline ({_FEWEST_PODS} are "
-        f"needed), and {plural(blocks, 'block')} come before the canary's first ({_FEWEST_BLOCKS} are needed).",
-        action="Start the window well before the canary.",
+        f"needed), and {plural(blocks, 'block')} come before the canary's first ({_FEWEST_BLOCKS} are needed)."
     )
-    return Calibration("", {}, finding)
+    action = "Start the window well before the canary."
+    return Calibration("", {}, case.not_measured("011", "calibration", statement, action=action))
 
 
 def _pods(frame: pd.DataFrame) -> list[str]:
@@ -138,12 +130,12 @@ def _pods(frame: pd.DataFrame) -> list[str]:
     return sorted(set(frame.loc[frame["count"] > 0, "destination_instance"]) - {""})
 
 
-def _before(frames: Mapping[str, pd.DataFrame], mode: Mode) -> list[int]:
+def _before(arms: ArmFrames, mode: Mode) -> list[int]:
     """Blocks in which the baseline served before the canary's first."""
     if mode is Mode.MIRROR:
         return []
-    canary = served(frames, CANARY)
-    return [int(block) for block in served(frames, BASELINE) if not len(canary) or block < canary.min()]
+    canary = arms.served(CANARY)
+    return [int(block) for block in arms.served(BASELINE) if not len(canary) or block < canary.min()]
 
 
 def _canary_share(frame: pd.DataFrame) -> float:

@@ -42,7 +42,7 @@ def durations(frame: pd.DataFrame) -> Durations:
     Parameters
     ----------
     frame : DataFrame
-        ``latency`` of `arm_frames`.
+        ``latency`` of `ArmFrames`.
     """
     sums = frame.groupby(["arm", "block", "le"])["count"].sum()
     arms = sums.index.get_level_values("arm")

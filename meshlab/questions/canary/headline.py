@@ -8,6 +8,7 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.settings import Mode
@@ -33,7 +34,7 @@ _METRICS: Final = ("ML-CAN-001", "ML-CAN-002", "ML-CAN-008")
 def decisive(verdict: Verdict, findings: Sequence[Finding]) -> Finding:
     """The finding that decides the verdict; a PASS is decided by the first."""
     same = [finding for finding in findings if finding.verdict is verdict]
-    return min(same, key=lambda finding: finding.code not in _DATA)
+    return min(same or findings, key=lambda finding: finding.code not in _DATA)
 
 
 def headline(verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
@@ -66,7 +67,7 @@ def _regression(failed: set[str], case: Case) -> str:
         guarded = edges[edges["guarded"]]
         return f"significantly more slow requests, {_above(guarded.iloc[int(guarded['log_worse'].argmax())])}"
     worst = segments.iloc[int(segments["log_worse"].argmax())]
-    rates = f"{worst['error_percent_canary']:.2f} % against {worst['error_percent_baseline']:.2f} %"
+    rates = _against(worst["error_percent_canary"], worst["error_percent_baseline"])
     return f"significantly more errors for {worst['by']} {worst['segment']}, {rates}"
 
 
@@ -76,9 +77,13 @@ def _error_rates(case: Case) -> str:
     at_source = case.settings.mode is not Mode.MIRROR and source["requests"].sum()
     side = source if at_source else arms[arms["reporter"] == "destination"]
     rates = side.set_index("arm")["error_percent"]
-    return f"{rates['canary']:.2f} % of requests fail against {rates['baseline']:.2f} %"
+    return _against(rates["canary"], rates["baseline"], " of requests fail")
 
 
 def _above(edge: pd.Series[float]) -> str:
-    shares = [100 * edge["above_canary"], 100 * edge["above_baseline"]]
-    return f"{shares[0]:.1f} % over {edge['edge_ms']:g} ms against {shares[1]:.1f} %"
+    shares = 100 * edge["above_canary"], 100 * edge["above_baseline"]
+    return _against(*shares, f" over {edge['edge_ms']:g} ms")
+
+
+def _against(canary: float, baseline: float, what: str = "") -> str:
+    return f"{percent(canary / 100, 2)}{what} against {percent(baseline / 100, 2)}"

@@ -3,116 +3,88 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.display.numbers import plural
+from meshlab.display.numbers import percent, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
-from meshlab.questions.canary.arms import ARMS, Floats
+from meshlab.questions.canary.arms import ARMS
 from meshlab.questions.canary.durations import Durations
-from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.metrics import at_level, metric_finding, wait_for
 from meshlab.questions.canary.settings import CanarySettings
-from meshlab.questions.canary.slow import Slow
-from meshlab.questions.canary.text import interval_text, wait_text
 from meshlab.stats.buckets import quantile_bucket, superiority
 from meshlab.stats.paired import log_evidence_above, mean_interval
 
-__all__ = ["Latency", "latency", "latency_finding"]
+__all__ = ["latency", "latency_finding", "quantiles"]
 
 _FEWEST: Final = 20
 """Requests that a block needs in each arm to be compared."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Latency:
-    """The comparison of the arms' durations.
+def latency(durations: Durations, settings: CanarySettings) -> pd.DataFrame:
+    """Compare durations on the buckets, block by block; see `meshlab.stats.paired` for the interval.
 
-    Parameters
-    ----------
-    slower : float
-        Probability that a canary request is slower than a baseline request of the same block, ties counting half.
-    lower, upper : float
-        Its interval at the settings' level, valid at every look.
-    pairs : int
-        Blocks compared.
-    looks : DataFrame
-        One row a compared block: ``time, in_block, slower, lower, upper, log_worse``.
-    log_worse : float
-        Natural log of the evidence for "slower than the margin", at the last look.
-    quantiles : DataFrame
-        ``quantile, baseline_ms, canary_ms``: the bucket that holds it, as text; "not measured" where too few lie
-        beyond.
+    Returns
+    -------
+    DataFrame
+        One row a compared block: ``time``, ``in_block`` (probability that a canary request is slower than a baseline
+        request, ties counting half), ``slower, lower, upper`` (its mean over the blocks so far, with an interval at the
+        settings' level that is valid at every look) and ``log_worse`` (natural log of the evidence for "slower than the
+        margin").
     """
-
-    slower: float
-    lower: float
-    upper: float
-    pairs: int
-    log_worse: float
-    looks: pd.DataFrame
-    quantiles: pd.DataFrame
-
-
-def latency(durations: Durations, settings: CanarySettings) -> Latency:
-    """Compare durations on the buckets, block by block; see `meshlab.stats.paired` for the interval."""
     enough = (durations.baseline.sum(axis=1) >= _FEWEST) & (durations.canary.sum(axis=1) >= _FEWEST)
-    baseline, canary = durations.baseline[enough], durations.canary[enough]
-    in_block = superiority(baseline, canary)
+    in_block = superiority(durations.baseline[enough], durations.canary[enough])
     mean, lower, upper = mean_interval(in_block, settings.alpha)
-    looks = pd.DataFrame(
-        {
-            "time": durations.time[enough],
-            "in_block": in_block,
-            "slower": mean,
-            "lower": lower,
-            "upper": upper,
-            "log_worse": log_evidence_above(in_block, 0.5 + settings.latency_margin),
-        }
-    )
-    any_block = bool(len(mean))
-    return Latency(
-        slower=float(mean[-1]) if any_block else math.nan,
-        lower=max(0.0, float(lower[-1])) if any_block else 0.0,
-        upper=min(1.0, float(upper[-1])) if any_block else 1.0,
-        pairs=len(mean),
-        log_worse=float(looks["log_worse"].iloc[-1]) if any_block else 0.0,
-        looks=looks,
-        quantiles=_quantiles(durations.edges, durations.baseline.sum(axis=0), durations.canary.sum(axis=0)),
-    )
+    worse = log_evidence_above(in_block, 0.5 + settings.latency_margin)
+    columns = {"in_block": in_block, "slower": mean, "lower": lower, "upper": upper, "log_worse": worse}
+    return pd.DataFrame({"time": durations.time[enough], **columns})
 
 
-def latency_finding(case: Case, found: Latency, slow: Slow, *, failing: bool) -> Finding:
+def quantiles(durations: Durations) -> pd.DataFrame:
+    """The buckets that hold quantiles, as text; "not measured" where too few requests lie beyond."""
+    rows = []
+    for q in (0.5, 0.9, 0.95, 0.99):
+        pooled = (counts.sum(axis=0) for counts in (durations.baseline, durations.canary))
+        buckets = (quantile_bucket(durations.edges, counts, q) for counts in pooled)
+        cells = ("not measured" if bucket is None else f"{bucket.lower:g} to {bucket.upper:g}" for bucket in buckets)
+        rows.append((f"p{100 * q:g}", *cells))
+    return pd.DataFrame(rows, columns=["quantile", "baseline_ms", "canary_ms"])
+
+
+def latency_finding(case: Case, looks: pd.DataFrame, edges: pd.DataFrame, *, failing: bool) -> Finding:
     """ML-CAN-002: whether the canary is slower by more than the margin.
 
     Parameters
     ----------
     case : Case
-    found : Latency
-    slow : Slow
-        Says by how much, in shares of the requests.
+    looks : DataFrame
+        Of `latency`.
+    edges : DataFrame
+        Of `slow`: by how much, in shares of the requests.
     failing : bool
         As `failing_metrics` has it.
     """
     arms, settings, threshold = arms_of(case), case.settings, 0.5 + case.settings.latency_margin
     numbers: dict[str, Any] = {"threshold": threshold, "unit": "probability", "query": "latency"}
-    if not math.isfinite(found.slower):
-        missing = case.missing("latency")
-        why = f"{missing.what} are missing" if missing else f"no block has {_FEWEST} requests of both versions"
-        action = missing.remedy if missing else f"Send {_FEWEST} requests a block to both versions, or raise `block_s`."
-        key = "latency.not_exported" if missing else "latency.few_requests"
+    if looks.empty:
+        lack = case.missing("latency")
+        why = f"{lack.what} are missing" if lack else f"no block has {_FEWEST} requests of both versions"
+        action = lack.remedy if lack else f"Send {_FEWEST} requests a block to both versions, or raise `block_s`."
+        key = "latency.not_exported" if lack else "latency.few_requests"
         statement = f"Latency cannot be compared: {why}."
         return case.finding("002", key, Verdict.INCONCLUSIVE, statement, required=True, action=action, **numbers)
-    bounded = math.isfinite(found.upper - found.lower) and found.upper - found.lower < 1.0
+    slower, lower, upper = (float(looks[column].iloc[-1]) for column in ("slower", "lower", "upper"))
+    lower, upper = max(0.0, lower), min(1.0, upper)
     statement = (
-        f"In {plural(found.pairs, 'block')} a {arms.canary} request is slower with probability {found.slower:.3f} "
-        f"({interval_text(settings.level, found.lower, found.upper, '.3f')})."
+        f"In {plural(len(looks), 'block')} a {arms.canary} request is slower with probability {slower:.3f} "
+        f"({at_level(case, (lower, upper))})."
     )
-    if (edge := slow.apart) is not None:
-        above = [f"{100 * edge[f'above_{arm}']:.1f} % of {name}" for arm, name in zip(ARMS, arms.names, strict=True)]
+    if len(edges):
+        edge = edges.iloc[int(edges["difference"].abs().argmax())]
+        above = [f"{percent(edge[f'above_{arm}'])} of {name}" for arm, name in zip(ARMS, arms.names, strict=True)]
         statement = f"{above[1]} requests and {above[0]} requests took over {edge['edge_ms']:g} ms. {statement}"
     if case.evidence.facts and case.evidence.facts.latency_reporter == "source":
         statement += " Measured at the source: the service's own proxies export no durations."
@@ -122,33 +94,24 @@ def latency_finding(case: Case, found: Latency, slow: Slow, *, failing: bool) ->
         "latency",
         statement,
         failing=failing,
-        tolerated=bounded and found.upper < threshold,
+        tolerated=upper - lower < 1.0 and upper < threshold,
         limit=f"probability of {threshold:.3f}",
-        wait=_more_blocks(found, settings),
-        value=found.slower,
-        interval=(found.lower, found.upper),
+        wait=_more_blocks(looks, settings),
+        value=slower,
+        interval=(lower, upper),
         level=settings.level,
         **numbers,
     )
 
 
-def _more_blocks(found: Latency, settings: CanarySettings) -> str:
-    spread = float(found.looks["in_block"].std())
-    distance = abs(found.slower - 0.5 - settings.latency_margin)
+def _more_blocks(looks: pd.DataFrame, settings: CanarySettings) -> str:
+    pairs, spread = len(looks), float(looks["in_block"].std())
+    distance = abs(float(looks["slower"].iloc[-1]) - 0.5 - settings.latency_margin)
     if not math.isfinite(spread) or spread == 0 or distance == 0:
         return "Wait for more blocks of time with traffic to both versions."
     # The interval's half-width falls about as sqrt(2 log(n / alpha) / n): three rounds of fixed-point settle it.
-    blocks = float(found.pairs)
+    blocks = float(pairs)
     for _ in range(3):
         blocks = max(2.0 * (spread / distance) ** 2 * math.log(max(blocks, 2.0) / settings.alpha), 8.0)
-    more = max(math.ceil(blocks - found.pairs), math.ceil(0.1 * found.pairs), 1)
-    return wait_text(f"about {more:,} more blocks of {settings.block_s} s", math.ceil(more * settings.block_s / 60))
-
-
-def _quantiles(edges: Floats, baseline: Floats, canary: Floats) -> pd.DataFrame:
-    rows = []
-    for q in (0.5, 0.9, 0.95, 0.99):
-        buckets = (quantile_bucket(edges, counts, q) for counts in (baseline, canary))
-        cells = ("not measured" if bucket is None else f"{bucket.lower:g} to {bucket.upper:g}" for bucket in buckets)
-        rows.append((f"p{100 * q:g}", *cells))
-    return pd.DataFrame(rows, columns=["quantile", "baseline_ms", "canary_ms"])
+    more = max(math.ceil(blocks - pairs), math.ceil(0.1 * pairs), 1)
+    return wait_for(f"about {plural(more, 'more block')} of {settings.block_s} s", more * settings.block_s)

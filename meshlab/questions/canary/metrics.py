@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import duration, interval, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.multiple_testing import metric_verdict
 from meshlab.questions.canary.settings import Mode
 
-__all__ = ["metric_finding"]
+__all__ = ["at_level", "metric_finding", "wait_for"]
 
 _CONCLUSIONS: Final = {
     Verdict.FAIL: "This is a statistically significant regression (tolerated: {}).",
@@ -63,3 +64,13 @@ def metric_finding(
         action = f"Send no live traffic to {canary} of {service}."
     statement = f"{measured} {_CONCLUSIONS[verdict].format(limit)}"
     return case.finding(number, f"{topic}.{verdict.lower()}", verdict, statement, required=True, action=action, **more)
+
+
+def at_level(case: Case, ends: tuple[float, float]) -> str:
+    """An interval with its level, such as ``98 % interval 0.1 to 0.8``."""
+    return f"{percent(case.settings.level)} interval {interval(*ends)}"
+
+
+def wait_for(what: str, seconds: float) -> str:
+    """What to wait for, and about how long that takes at today's rate."""
+    return f"Wait for {what} (about {duration(seconds, 2)})."

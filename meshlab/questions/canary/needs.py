@@ -25,8 +25,8 @@ def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Counts]:
     def ask(asking: Asking) -> Counts:
         # Of all services at once only versions are asked for.
         dimensions = dict.fromkeys((*IDENTITY, *(DIMENSIONS if asking.subject else (VERSION,))))
-        by = (*dimensions, *SEGMENTS, *more, *_OUTCOME)
-        return asking.mesh.request_counts(asking.window, by, asking.where, reporter=reporter, block_ms=asking.block_ms)
+        by, where = (*dimensions, *SEGMENTS, *more, *_OUTCOME), asking.where
+        return asking.mesh.request_counts(asking.window, by, where, reporter=reporter, block_ms=asking.block_ms)
 
     return ask
 
@@ -34,20 +34,20 @@ def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Counts]:
 def _durations(asking: Asking) -> Counts:
     """Durations at the destination, or at the source where the destination has none of the arms."""
     arms: ArmSelection | None = asking.facts.get("arms")
-    dimension = arms.dimension if arms else VERSION
+    dimension, block_ms = arms.dimension if arms else VERSION, asking.block_ms
 
     def buckets(reporter: Reporter, *more: str) -> Counts:
         by = tuple(dict.fromkeys((*IDENTITY, dimension, *more)))
-        return asking.mesh.latency_buckets(asking.window, by, asking.where, reporter=reporter, block_ms=asking.block_ms)
+        return asking.mesh.latency_buckets(asking.window, by, asking.where, reporter=reporter, block_ms=block_ms)
 
-    def has_arms(answer: Counts) -> bool:
-        return bool(answer.frame[dimension].isin(arms.names).any()) if arms else not answer.frame.empty
+    def has_arms(counts: Counts) -> bool:
+        return bool(counts.labels[dimension].isin(arms.names).any()) if arms else not counts.empty
 
-    answer = buckets(Reporter.DESTINATION, *_POD)
-    if not has_arms(answer) and has_arms(other := buckets(Reporter.SOURCE)):
+    counts = buckets(Reporter.DESTINATION, *_POD)
+    if not has_arms(counts) and has_arms(other := buckets(Reporter.SOURCE)):
         asking.facts["latency_reporter"] = "source"
         return other
-    return answer
+    return counts
 
 
 def _restarts(asking: Asking) -> Answer:
@@ -69,10 +69,8 @@ DURATIONS: Final[Mapping[str, Need]] = {
 }
 
 
-def by_arm(frame: pd.DataFrame, dimension: str) -> pd.DataFrame:
+def by_arm(counts: Counts, dimension: str) -> pd.DataFrame:
     """Counts by service and ``arm``, without the other dimensions that might have told arms apart."""
-    keys = [c for c in frame.columns if c not in (*DIMENSIONS, "count") or c in (*IDENTITY, dimension)]
-    if len(keys) < len(frame.columns) - 1:
-        frame = frame.groupby(keys, sort=True)["count"].sum().reset_index()
-    frame.insert(len(IDENTITY), "arm", frame[dimension])
-    return frame
+    kept = (*IDENTITY, dimension)
+    frame = counts.by([word for word in counts.words if word in kept or word not in DIMENSIONS]).frame
+    return frame.assign(arm=frame[dimension])

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from meshlab.questions.canary.arm_selection import ArmSelection
 from meshlab.questions.canary.arms import BASELINE, CANARY, block_ends
+from meshlab.questions.canary.tables import TABLES
 from meshlab.stats.blocks import Blocks
 
 __all__ = ["Outcomes", "arm_table", "code_table", "is_error", "outcomes"]
@@ -21,7 +22,6 @@ _GRPC_FAULTS: Final = frozenset({"2", "4", "13", "14", "15"})
 """UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS: the server's fault, not the caller's."""
 _SERVER_ERROR: Final = re.compile(r"5(\d\d|xx)")
 _OUTCOME: Final = ("code", "grpc_status", "flags")
-_CODE_COLUMNS: Final = ["outcome", "error", "baseline", "canary", "baseline_percent", "canary_percent"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ def outcomes(frame: pd.DataFrame, possible: int) -> Outcomes:
     Parameters
     ----------
     frame : DataFrame
-        ``source`` or ``destination`` of `arm_frames`.
+        ``source`` or ``destination`` of `ArmFrames`.
     possible : int
         Blocks of the window.
     """
@@ -90,21 +90,13 @@ def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 def code_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Requests by outcome.
+    """Requests by outcome: the table ``codes``.
 
     Parameters
     ----------
     frame : DataFrame
-        Of `arm_frames`: the side on which errors are counted.
-
-    Returns
-    -------
-    DataFrame
-        ``outcome`` (such as ``HTTP 5xx``, ``gRPC 14``, ``no answer``), ``error`` (whether it counts as one),
-        ``baseline, canary`` (requests) and ``baseline_percent, canary_percent`` of the arm's own.
+        Of `ArmFrames`: the side on which errors are counted.
     """
-    if frame.empty:
-        return pd.DataFrame(columns=_CODE_COLUMNS)
     distinct, number = _distinct(frame)
     names = np.array([_name(*outcome) for outcome in distinct], object)[number]
     errors = np.array([_is_fault(*outcome) for outcome in distinct], bool)[number]
@@ -112,24 +104,17 @@ def code_table(frame: pd.DataFrame) -> pd.DataFrame:
     table = sums.unstack("arm", fill_value=0).reindex(columns=[BASELINE, CANARY], fill_value=0).astype("int64")
     for arm in (BASELINE, CANARY):
         table[f"{arm}_percent"] = 100 * table[arm] / table[arm].sum()
-    return table.rename_axis(columns=None).reset_index()[_CODE_COLUMNS]
+    return table.rename_axis(columns=None).reset_index()
 
 
 def arm_table(sides: Mapping[str, Outcomes], arms: ArmSelection) -> pd.DataFrame:
-    """Requests and errors of each arm as either side counts them.
-
-    Parameters
-    ----------
-    sides : mapping of str to Outcomes
-        By reporter.
-    arms : ArmSelection
-    """
+    """Requests and errors of each arm as either reporter counts them: the table ``arms``."""
     rows = []
     for at, (arm, name) in enumerate(((BASELINE, arms.baseline), (CANARY, arms.canary))):
         for reporter, counted in sides.items():
             requests, errors = counted.requests[at], counted.errors[at]
             rows.append((arm, name, reporter, requests, errors, 100 * errors / requests if requests else np.nan))
-    return pd.DataFrame(rows, columns=["arm", "version", "reporter", "requests", "errors", "error_percent"])
+    return TABLES["arms"].of(rows)
 
 
 def _distinct(frame: pd.DataFrame) -> tuple[list[tuple[str, str, str]], NDArray[np.intp]]:

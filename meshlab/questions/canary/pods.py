@@ -7,83 +7,65 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.display.numbers import plural
+from meshlab.display.numbers import duration, number, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
-from meshlab.questions.canary.arms import BASELINE, CANARY
-from meshlab.questions.canary.warm_up import Warm
+from meshlab.questions.canary.arms import ARMS, ArmFrames
 
 __all__ = ["pods", "pods_finding"]
 
 _UNLIKE: Final = 4.0
 """Times as many requests a pod from which the arms' pods are not alike."""
-_COLUMNS: Final = ["arm", "pod", "requests", "first_seen", "last_seen", "restarts"]
 
 
-def pods(case: Case, frame: pd.DataFrame, restarts: pd.DataFrame) -> pd.DataFrame:
-    """The arms' pods as the service's own proxies name them.
+def pods(case: Case, frame: pd.DataFrame) -> pd.DataFrame:
+    """The arms' pods as the service's own proxies name them; empty where they do not.
 
     Parameters
     ----------
     case : Case
     frame : DataFrame
-        ``destination`` of `arm_frames`, of the whole window.
-    restarts : DataFrame
-        ``restarts`` of the evidence.
-
-    Returns
-    -------
-    DataFrame
-        One row a pod: ``arm`` (its name), ``pod, requests, first_seen, last_seen`` (ends of blocks) and ``restarts``;
-        empty where the proxies do not name pods.
+        ``destination`` of `ArmFrames`, of the whole window.
     """
     if "destination_instance" not in frame or frame.empty:
-        return pd.DataFrame(columns=_COLUMNS)
+        return pd.DataFrame(columns=["arm", "pod", "requests", "restarts"])
     rows = frame[(frame["destination_instance"] != "") & (frame["count"] > 0)]
-    names = dict(zip((BASELINE, CANARY), arms_of(case).names, strict=True))
-    table = rows.groupby([rows["arm"].map(names), "destination_instance"]).agg(
+    names = rows["arm"].map(dict(zip(ARMS, arms_of(case).names, strict=True)))
+    table = rows.groupby([names, "destination_instance"]).agg(
         requests=("count", "sum"), first_seen=("time", "min"), last_seen=("time", "max")
     )
     table = table.rename_axis(["arm", "pod"]).reset_index()
+    restarts = case.frame("restarts")
     counted = dict(restarts.groupby("destination_instance")["restarts"].max()) if len(restarts) else {}
-    table["restarts"] = [int(counted.get(pod, 0)) for pod in table["pod"]]
-    return table[_COLUMNS]
+    return table.assign(restarts=[int(counted.get(pod, 0)) for pod in table["pod"]])
 
 
-def pods_finding(case: Case, table: pd.DataFrame, warm: Warm) -> Finding:
+def pods_finding(case: Case, table: pd.DataFrame, frames: ArmFrames) -> Finding:
     """ML-CAN-009: whether the arms started alike, have pods that are as busy, and stayed up."""
-    baseline, canary = arms_of(case).names
-    late = {BASELINE: baseline, CANARY: canary}.get(warm.late)
-    statement = (
-        f"{late} served its first requests {warm.started_s / 60:.1f} minutes after the window's start; all before that "
-        f"and {case.settings.warm_up_s} s of warm-up are left out."
-        if late
-        else "Both versions served requests from the window's start."
-    )
-    rows = [table[table["arm"] == arm] for arm in (baseline, canary)]
-    if any(arm.empty for arm in rows):
-        return case.finding(
-            "009",
-            "pods.not_measured",
-            None,
-            f"{statement} The metrics do not name the pods of both versions.",
-            action="Let the scraper set a label `pod`.",
+    arms = arms_of(case)
+    statement = "Both versions served requests from the window's start."
+    if frames.late:
+        late = dict(zip(ARMS, arms.names, strict=True))[frames.late]
+        statement = (
+            f"{late} served its first requests {duration(frames.started_s)} after the window's start; all "
+            f"before that and {case.settings.warm_up_s} s of warm-up are left out."
         )
-    counts = [plural(len(arm), "pod") for arm in rows]
-    each = [float(arm["requests"].sum()) / len(arm) for arm in rows]
-    statement += (
-        f" {baseline} ran {counts[0]} and {canary} {counts[1]}, with {each[0]:,.0f} and {each[1]:,.0f} requests a pod."
-    )
-    restarts = {str(arm["arm"].iloc[0]): int(arm["restarts"].sum()) for arm in rows}
-    statement += "".join(f" Pods of {arm} restarted {plural(n, 'time')}." for arm, n in restarts.items() if n)
+    sums = table.groupby("arm").agg(pods=("pod", "size"), requests=("requests", "sum"), restarts=("restarts", "sum"))
+    if len(sums) < 2:
+        statement += " The metrics do not name the pods of both versions."
+        return case.finding("009", "pods.not_measured", None, statement, action="Let the scraper set a label `pod`.")
+    sums, each = sums.loc[list(arms.names)], sums["requests"] / sums["pods"]
+    ran = " and ".join(f"{plural(count, 'pod')} of {arm}" for arm, count in sums["pods"].items())
+    statement += f" {ran} served {' and '.join(f'{each[arm]:,.0f}' for arm in arms.names)} requests each."
+    for arm, count in sums["restarts"].items():
+        statement += f" Pods of {arm} restarted {plural(count, 'time')}." if count else ""
     key, actions = "pods.alike", []
-    if restarts[canary]:
+    if sums["restarts"][arms.canary]:
         key = "pods.restarts"
-        actions.append(f"Find out why pods of {canary} restart: they lose requests, and start-up counts as latency.")
-    if (times := max(each) / max(min(each), 1.0)) > _UNLIKE:
-        key = "pods.unlike_load"
-        less = canary if each[1] < each[0] else baseline
-        statement += f" A pod of {less} serves {times:.1f} times fewer requests, which makes it look better than it is."
+        actions.append(f"Find out why pods of {arms.canary} restart: start-up counts as their latency.")
+    if (times := each.max() / max(each.min(), 1.0)) > _UNLIKE:
+        key, less = "pods.unlike_load", each.idxmin()
+        statement += f" A pod of {less} serves {number(times, 2)} times fewer requests, which makes it look better."
         actions.append("Scale both versions in proportion to their traffic.")
     verdict = Verdict.WARN if actions else Verdict.PASS
     return case.finding("009", key, verdict, statement, action=" ".join(actions))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import number, percent
 from meshlab.questions.base import Case
-from meshlab.questions.canary.latency import Latency
-from meshlab.questions.canary.outcomes import Outcomes
+from meshlab.questions.canary.error_rate import ErrorRate
 from meshlab.questions.canary.settings import CanarySettings
+from meshlab.questions.canary.tables import TABLES
 from meshlab.stats.paired import half_width
 
 __all__ = ["power", "power_finding"]
@@ -24,15 +25,14 @@ _MIXED: Final = 1.0
 _LARGEST: Final = 1000.0
 
 
-def power(outcomes: Outcomes, latency: Latency, phi: float, settings: CanarySettings) -> pd.DataFrame:
+def power(rate: ErrorRate, looks: pd.DataFrame, settings: CanarySettings) -> pd.DataFrame:
     """The smallest regressions that would have been shown with a chance of 80 %, if the canary had them all along.
 
     Parameters
     ----------
-    outcomes : Outcomes
-    latency : Latency
-    phi : float
-        Dispersion of the errors.
+    rate : ErrorRate
+    looks : DataFrame
+        Of `latency`.
     settings : CanarySettings
 
     Returns
@@ -41,15 +41,10 @@ def power(outcomes: Outcomes, latency: Latency, phi: float, settings: CanarySett
         ``metric, smallest, unit``: the ratio of the error rates (``times``), the canary's error rate with it
         (``%``), and the probability of being slower; NaN where nothing of any size would have been shown.
     """
-    times, share = _errors(outcomes, phi, settings)
-    return pd.DataFrame(
-        [
-            ("error rate over the baseline's", times, "times"),
-            ("error rate", 100 * share, "%"),
-            ("probability of being slower", _slower(latency, settings), "probability"),
-        ],
-        columns=["metric", "smallest", "unit"],
-    )
+    times, share = _errors(rate, settings)
+    rows = [("error rate over the baseline's", times, "times"), ("error rate", 100 * share, "%")]
+    rows.append(("probability of being slower", _slower(looks, settings), "probability"))
+    return TABLES["power"].of(rows)
 
 
 def power_finding(case: Case, table: pd.DataFrame) -> Finding:
@@ -57,25 +52,20 @@ def power_finding(case: Case, table: pd.DataFrame) -> Finding:
     times, share, slower = (float(value) for value in table["smallest"])
     shown = []
     if math.isfinite(times):
-        shown.append(f"{times:.2g} times the baseline's error rate ({share:.2g} %)")
+        shown.append(f"{number(times, 2)} times the baseline's error rate ({percent(share / 100)})")
     if math.isfinite(slower):
-        shown.append(f"being slower with probability {slower:.2f}")
+        shown.append(f"being slower with probability {number(slower, 2)}")
     if not shown:
         statement = "These data could not have shown a regression of any size."
         action = f"Send more traffic, or look at a longer window: all metrics share alpha = {case.settings.alpha:g}."
         return case.finding("012", "power.none", None, statement, action=action)
-    return case.finding(
-        "012",
-        "power.shown",
-        Verdict.PASS,
-        f"The smallest regression that these data would have shown with 80 % power is {', or '.join(shown)}.",
-        value=times if math.isfinite(times) else None,
-        unit="times" if math.isfinite(times) else "",
-    )
+    statement = f"The smallest regression that these data would have shown with 80 % power is {', or '.join(shown)}."
+    numbers: dict[str, Any] = {"value": times, "unit": "times"} if math.isfinite(times) else {}
+    return case.finding("012", "power.shown", Verdict.PASS, statement, **numbers)
 
 
-def _errors(outcomes: Outcomes, phi: float, settings: CanarySettings) -> tuple[float, float]:
-    (n_b, n_c), (k_b, _) = outcomes.requests, outcomes.errors
+def _errors(rate: ErrorRate, settings: CanarySettings) -> tuple[float, float]:
+    (n_b, n_c), (k_b, _) = rate.outcomes.requests, rate.outcomes.errors
     if not n_b or not n_c:
         return math.nan, math.nan
     share = (k_b + 0.5) / (n_b + 1)
@@ -84,7 +74,7 @@ def _errors(outcomes: Outcomes, phi: float, settings: CanarySettings) -> tuple[f
 
     def shown(times: float) -> bool:
         # The spread of the logarithm of a ratio of two counts.
-        spread = math.sqrt(phi * (1 / (share * n_b) + 1 / (times * share * n_c)))
+        spread = math.sqrt(rate.phi * (1 / (share * n_b) + 1 / (times * share * n_c)))
         return bool(math.log(times) - allowed >= need * spread)
 
     low, high = 1.0, min(_LARGEST, 1 / share)
@@ -96,9 +86,9 @@ def _errors(outcomes: Outcomes, phi: float, settings: CanarySettings) -> tuple[f
     return high, high * share
 
 
-def _slower(latency: Latency, settings: CanarySettings) -> float:
-    pairs, chance = latency.pairs, float(norm.ppf(_CHANCE))
-    spread = float(np.std(latency.looks["in_block"])) if pairs > 1 else math.nan
+def _slower(looks: pd.DataFrame, settings: CanarySettings) -> float:
+    pairs, chance = len(looks), float(norm.ppf(_CHANCE))
+    spread = float(np.std(looks["in_block"])) if pairs > 1 else math.nan
     half = half_width(pairs, settings.alpha * settings.stakes.latency) * spread
     smallest = 0.5 + settings.latency_margin + half + chance * spread / math.sqrt(max(pairs, 1))
     return smallest if math.isfinite(smallest) and 0 < smallest < 1 and spread > 0 else math.nan

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from scipy.stats import binomtest
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.outcomes import Outcomes
-from meshlab.questions.canary.text import percent
 
 __all__ = ["coverage_finding", "reporters_finding", "split_finding"]
 
@@ -30,99 +31,69 @@ def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
     statement = f"Both versions were measured in {compared} of {possible} blocks of {settings.block_s} s."
     key, action = "coverage.pass", ""
     if failed:
-        key = "coverage.partial_answer"
+        key, action = "coverage.partial_answer", "Ask again when the store is whole, or set a shorter window."
         statement = f"The query returned a partial result ({' | '.join(failed)}). {statement}"
-        action = "Ask again when the store is whole, or set a shorter window."
     elif not requests_b or not requests_c:
-        key = "coverage.no_traffic"
+        key, action = "coverage.no_traffic", "Send traffic to both versions, or move the window to where they had it."
         arm = arms_of(case).canary if requests_b else arms_of(case).baseline if requests_c else "Neither version"
         statement = f"{arm} served no request that can be compared. {statement}"
-        action = "Send traffic to both versions, or move the window to where they had it."
     elif share < settings.min_coverage:
+        least = f"{percent(settings.min_coverage)} of the blocks are needed"
         key = "coverage.gaps"
-        action = (
-            f"Start the window when both versions run, or look for gaps in the scraping: at least "
-            f"{100 * settings.min_coverage:g} % of the blocks are needed."
-        )
-    return case.finding(
-        "003",
-        key,
-        Verdict.INCONCLUSIVE if action else Verdict.PASS,
-        statement,
-        required=True,
-        value=share,
-        threshold=settings.min_coverage,
-        unit="share",
-        action=action,
-    )
+        action = f"Start the window when both versions run, or look for gaps in the scraping: {least}."
+    verdict = Verdict.INCONCLUSIVE if action else Verdict.PASS
+    more: Mapping[str, Any] = {"value": share, "threshold": settings.min_coverage, "unit": "share", "action": action}
+    return case.finding("003", key, verdict, statement, required=True, **more)
 
 
 def split_finding(case: Case, outcomes: Outcomes) -> Finding:
     """ML-CAN-004: whether the observed split is the intended one."""
-    requests_b, requests_c = outcomes.requests
-    total, intended = requests_b + requests_c, case.settings.canary_weight
-    observed = requests_c / total if total else math.nan
-    routed = f"{percent(observed)} of the requests went to {arms_of(case).canary}" if total else "No request was routed"
+    total, intended = sum(outcomes.requests), case.settings.canary_weight
+    observed = outcomes.requests[1] / total if total else math.nan
+    routed = f"{percent(observed, 2)} of the requests went to {arms_of(case).canary}" if total else "No request came"
     if not intended or not total:
-        return case.finding(
-            "004",
-            "split.not_set",
-            None,
-            f"{routed}; the intended share is not set.",
-            value=observed if total else None,
-            unit="share",
-            action="Set `canary_weight`, such as 0.25, to have the split checked.",
-        )
-    p_value = float(binomtest(requests_c, total, intended).pvalue)
-    wrong = p_value < _SPLIT_ALPHA
-    return case.finding(
-        "004",
-        "split.wrong" if wrong else "split.pass",
-        Verdict.INCONCLUSIVE if wrong else Verdict.PASS,
-        f"{routed}, {100 * intended:g} % were intended. The p-value of the split is {p_value:.2g}.",
-        required=True,
-        value=observed,
-        threshold=intended,
-        unit="share",
-        action="Find out where requests are lost or routed past the weights: the arms are not comparable."
-        if wrong
-        else "",
-    )
+        value, action = observed if total else None, "Set `canary_weight`, such as 0.25, to have the split checked."
+        statement = f"{routed}; the intended share is not set."
+        return case.finding("004", "split.not_set", None, statement, value=value, unit="share", action=action)
+    p_value = float(binomtest(outcomes.requests[1], total, intended).pvalue)
+    statement = f"{routed}, {percent(intended)} were intended. The p-value of the split is {number(p_value, 2)}."
+    more: dict[str, Any] = {"required": True, "value": observed, "threshold": intended, "unit": "share"}
+    if p_value >= _SPLIT_ALPHA:
+        return case.finding("004", "split.pass", Verdict.PASS, statement, **more)
+    action = "Find out where requests are lost or routed past the weights: the arms are not comparable."
+    return case.finding("004", "split.wrong", Verdict.INCONCLUSIVE, statement, action=action, **more)
 
 
-def reporters_finding(case: Case, source: Outcomes, destination: Outcomes) -> Finding:
+def reporters_finding(case: Case, sides: Mapping[str, Outcomes]) -> Finding:
     """ML-CAN-005: whether the source and the destination reporter agree.
 
     They differ by retries, refused connections, and callers outside the mesh; by a few requests at the window's edges
     in any case.
     """
-    for side, counted in (("source", source), ("destination", destination)):
-        if not sum(counted.requests):
+    for side, counted in sides.items():
+        if not any(counted.requests):
             return _not_compared(case, side)
     parts, differ = [], False
     for at, arm in enumerate(arms_of(case).names):
-        (bad_s, all_s), (bad_d, all_d) = ((side.errors[at], side.requests[at]) for side in (source, destination))
+        (bad_s, all_s), (bad_d, all_d) = ((side.errors[at], side.requests[at]) for side in sides.values())
         at_source, at_destination = f"{bad_s:,} errors in {all_s:,} requests", f"{bad_d:,} in {all_d:,}"
         parts.append(f"{arm} has {at_source} at the source and {at_destination} at the destination")
         # The sides are scraped at different moments: at the window's ends a few requests are on one side only.
         differ |= _apart(all_s, all_d, _SIDES_DIFFER * max(all_s, all_d))
         differ |= _apart(bad_s, bad_d, case.settings.error_margin.absolute * max(all_s, all_d))
-    return case.finding(
-        "005",
-        "reporters.differ" if differ else "reporters.agree",
-        Verdict.WARN if differ else Verdict.PASS,
-        f"Source and destination reporters {'differ' if differ else 'agree'}: {', '.join(parts)}.",
-        action="Look for retries, refused connections or callers outside the mesh between the two sides."
-        if differ
-        else "",
-    )
+    if not differ:
+        statement = f"Source and destination reporters agree: {', '.join(parts)}."
+        return case.finding("005", "reporters.agree", Verdict.PASS, statement)
+    statement = f"Source and destination reporters differ: {', '.join(parts)}."
+    action = "Look for retries, refused connections or callers outside the mesh between the two sides."
+    return case.finding("005", "reporters.differ", Verdict.WARN, statement, action=action)
 
 
 def _not_compared(case: Case, side: str) -> Finding:
-    frame = case.frame(side)
+    frame, arms = case.frame(side), arms_of(case)
     key, why, action = "reporters.not_measured", "saw no request", "Put both sides of the edge into the mesh."
-    if len(frame) and not frame["arm"].isin(arms_of(case).names).any():
-        key, why = "reporters.blind", f"cannot tell the two by {arms_of(case).arm_by}"
+    if len(frame) and not frame["arm"].isin(arms.names).any():
+        key, why = "reporters.blind", f"cannot tell the two by {arms.arm_by}"
         action = "Give the two versions a label that both sides know, such as `version`."
     statement = f"The {side} reporter {why}, so errors are counted at the other side and cannot be compared."
     return case.finding("005", key, None, statement, action=action)

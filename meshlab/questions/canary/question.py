@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 import pandas as pd
 
+from meshlab.core.counts import Counts
 from meshlab.core.evidence import Missing
 from meshlab.core.readiness import Readiness, State
 from meshlab.core.results import Finding, Verdict, overall
@@ -21,11 +22,12 @@ from meshlab.questions.canary import arm_selection, plot
 from meshlab.questions.canary.arm_selection import DIMENSIONS, VERSION, ArmSelection, arms_of
 from meshlab.questions.canary.bayesian import beliefs
 from meshlab.questions.canary.candidates import candidates
+from meshlab.questions.canary.codes import CODES
 from meshlab.questions.canary.comparable import comparable
 from meshlab.questions.canary.durations import durations
 from meshlab.questions.canary.error_rate import burst_finding, error_finding, error_rate
 from meshlab.questions.canary.headline import decisive, headline
-from meshlab.questions.canary.latency import latency, latency_finding
+from meshlab.questions.canary.latency import latency, latency_finding, quantiles
 from meshlab.questions.canary.modes import mode_finding
 from meshlab.questions.canary.multiple_testing import failing_metrics
 from meshlab.questions.canary.needs import COUNTS, DURATIONS, by_arm
@@ -40,6 +42,9 @@ from meshlab.questions.canary.tables import TABLES
 from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["Canary", "Facts"]
+
+ARMS: Final = {"baseline": "v1", "canary": "v2"}
+"""An example."""
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -63,14 +68,10 @@ class Canary(Question):
     name, prefix = "canary", "ML-CAN"
     Settings = CanarySettings
     needs: ClassVar[Mapping[str, Need]] = {**COUNTS, **DURATIONS}
+    codes = CODES
     tables = TABLES
     figures = (plot.error_difference, plot.error_evidence, plot.latency_over_time, plot.latency_by_edge)
-    examples: ClassVar[Mapping[str, Any]] = {
-        "source": "canary-regression",
-        "service": "catalog",
-        "baseline": "v1",
-        "canary": "v2",
-    }
+    examples: ClassVar[Mapping[str, Any]] = {"source": "canary-regression", "service": "catalog", **ARMS}
 
     def subject(self, mesh: Mesh, window: Window, settings: CanarySettings) -> Subject | None:
         """The service that is named, together with the services that may be its arms."""
@@ -87,7 +88,8 @@ class Canary(Question):
             if (first.cluster, first.namespace) != (second.cluster, second.namespace):
                 raise
             return dataclasses.replace(first, service=settings.service, spans=(*first.services, *second.services))
-        return mesh.with_related_services(subject, arm_selection.related_services(settings, subject), window)
+        related = arm_selection.related_services(settings, subject)
+        return mesh.with_related_services(subject, related, window)
 
     def settings_of_all(self, **values: Any) -> CanarySettings:
         """Settings of a sweep, which compares versions."""
@@ -112,10 +114,8 @@ class Canary(Question):
         """Requests and durations by arm, restarts by pod."""
         arms: ArmSelection | None = asking.facts.get("arms")
         dimension = arms.dimension if arms else VERSION
-        return {
-            name: answer.frame if name == "restarts" else by_arm(answer.frame, dimension)
-            for name, answer in asking.answers.items()
-        }
+        answers = asking.answers.items()
+        return {name: by_arm(a, dimension) if isinstance(a, Counts) else a.frame for name, a in answers}
 
     def facts(self, asking: Asking) -> Facts:
         """The arms, and where durations were counted."""
@@ -156,42 +156,43 @@ class Canary(Question):
         """
         settings, data = case.settings, comparable(case)
         counted, side, sides = data.counted, data.side, data.sides
-        rate = error_rate(counted, settings)
-        times = durations(data.warm.frames["latency"])
-        latency_result, slow_result = latency(times, settings), slow(times, settings)
-        parts = segments(data.warm.frames[side], data.warm.possible, settings)
-        evidence = {"errors": rate.log_worse, "latency": latency_result.log_worse, "slow": slow_result.log_worse}
+        frames, rate = data.arms.frames, error_rate(counted, settings)
+        times = durations(frames["latency"])
+        latency_looks, slow_result = latency(times, settings), slow(times, settings)
+        parts = segments(frames[side], data.arms.possible, settings)
+        evidence = {"errors": rate.log_worse, "slow": slow_result.log_evidence("log_worse")}
+        evidence["latency"] = float(latency_looks["log_worse"].iloc[-1]) if len(latency_looks) else 0.0
         if len(parts.parts):
             # What is not measured has no stake: the others share it.
             evidence["segments"] = parts.log_worse
         failing = failing_metrics(evidence, settings.stakes.parts(), settings.alpha)
-        segment_table, mix_table = parts.with_all(rate, counted.requests)
+        segment_table, mix_table = parts.with_all(rate)
         case.tables.update(
             arms=arm_table(sides, arms_of(case)),
-            codes=code_table(data.warm.frames[side]),
+            codes=code_table(frames[side]),
             error_looks=rate.looks,
             error_beliefs=beliefs(counted, rate.phi, settings),
-            latency_looks=latency_result.looks,
+            latency_looks=latency_looks,
             latency_edges=slow_result.edges,
-            latency_quantiles=latency_result.quantiles,
+            latency_quantiles=quantiles(times),
             segments=segment_table,
             mixes=mix_table,
-            pods=pods(case, data.frames["destination"], case.frame("restarts")),
-            power=power(counted, latency_result, rate.phi, settings),
+            pods=pods(case, data.whole.frames["destination"]),
+            power=power(rate, latency_looks, settings),
         )
-        yield error_finding(case, rate, counted, side, failing="errors" in failing)
-        yield latency_finding(case, latency_result, slow_result, failing="latency" in failing)
+        yield error_finding(case, rate, side, failing="errors" in failing)
+        yield latency_finding(case, latency_looks, slow_result.edges, failing="latency" in failing)
         yield slow_finding(case, slow_result, failing="slow" in failing)
         yield segment_finding(case, parts, rate, side, failing="segments" in failing)
         yield coverage_finding(case, counted)
         if settings.mode is Mode.CANARY:
             yield split_finding(case, counted)
         if settings.mode is not Mode.MIRROR:
-            yield reporters_finding(case, sides["source"], sides["destination"])
+            yield reporters_finding(case, sides)
         yield burst_finding(case, rate)
-        yield pods_finding(case, case.tables["pods"], data.warm)
+        yield pods_finding(case, case.tables["pods"], data.arms)
         yield power_finding(case, case.tables["power"])
-        yield from mode_finding(case, data.aligned, sides["source"], sides["destination"])
+        yield from mode_finding(case, data.arms.after_s, sides["source"], sides["destination"])
 
     def verdict(self, findings: Sequence[Finding], case: Case) -> Verdict:
         """A wrong split settles nothing, not even a failure: the arms are not comparable."""
@@ -211,20 +212,13 @@ class Canary(Question):
         """Look for services that serve two versions at once, the busiest first: four small queries or so."""
         table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
         if table.empty:
-            return Readiness(
-                State.LACKING, "no requests were counted", (Missing("requests", mesh.remedy("destination")),)
-            )
-        found = next(candidates(table), None)
-        subject = found.subject if found else Subject(*table.iloc[0][list(IDENTITY)])
+            lack = (Missing("requests", mesh.remedy("destination")),)
+            return Readiness(State.LACKING, "no requests were counted", lack)
+        nobody = "no service serves two versions, workloads or revisions now: ask while a canary runs, with its names"
+        subject, arms, reason = next(candidates(table), (Subject(*table.iloc[0][list(IDENTITY)]), ARMS, nobody))
         if not mesh.has_durations(window, subject):
             lack = (Missing("request durations", mesh.remedy("latency")),)
             return Readiness(State.LACKING, f"the requests of {plain(subject)} have no durations", lack)
         place = {"service": subject.service, **({"namespace": subject.namespace} if subject.namespace else {})}
-        if found:
-            arms = {"baseline": found.baseline, "canary": found.canary}
-            return Readiness(State.READY, found.reason, parameters={**place, **arms})
-        return Readiness(
-            State.WAITING,
-            "no service serves two versions, workloads or revisions now: ask while a canary runs, with its names",
-            parameters={**place, "baseline": "v1", "canary": "v2"},
-        )
+        state = State.WAITING if reason == nobody else State.READY
+        return Readiness(state, reason, parameters={**place, **arms})

@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import difference, number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
+from meshlab.questions.canary.arms import ARMS
 from meshlab.questions.canary.count_evidence import CountEvidence
 from meshlab.questions.canary.error_rate import ErrorRate
 from meshlab.questions.canary.outcomes import Outcomes, outcomes
 from meshlab.questions.canary.settings import CanarySettings
+from meshlab.questions.canary.tables import TABLES
 
 __all__ = ["SEGMENTS", "Segments", "segment_finding", "segments"]
 
-SEGMENTS: Final = {
-    "source": "caller",
-    "source_cluster": "caller's cluster",
-    "destination_host": "host",
-}
+SEGMENTS: Final = {"source": "caller", "source_cluster": "caller's cluster", "destination_host": "host"}
 """Dimensions that cut traffic into parts, and what they are called."""
 
 _MOST: Final = 12
@@ -47,11 +46,10 @@ class Segments:
     Parameters
     ----------
     parts : DataFrame
-        One row a part: ``by, segment, requests_baseline, requests_canary, error_percent_baseline,
-        error_percent_canary, difference`` (points), ``log_worse`` (natural log of the evidence).
+        The table ``segments``: one row a part.
     mixes : DataFrame
-        One row a way of cutting: ``by, cramers_v, p_value, standardised`` (points: the difference if both arms had
-        the mix of all requests).
+        The table ``mixes``: one row a way of cutting; ``standardised`` is the difference of the error rates if both
+        arms had the mix of all requests.
     """
 
     parts: pd.DataFrame
@@ -62,15 +60,10 @@ class Segments:
         """Natural log of the evidence for "worse in one part at least"; the parts share the stake."""
         return max(0.0, float(self.parts["log_worse"].max()) - math.log(len(self.parts))) if len(self.parts) else 0.0
 
-    @property
-    def worst(self) -> pd.Series[float]:
-        """The part that is most surely worse."""
-        return self.parts.sort_values("log_worse", ascending=False).iloc[0]
-
-    def with_all(self, rate: ErrorRate, requests: tuple[int, int]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def with_all(self, rate: ErrorRate) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Parts and mixes, each below a first row for all traffic as it is."""
-        shares = 100 * rate.share_baseline, 100 * rate.share_canary
-        whole = ("all", "all", *requests, *shares, shares[1] - shares[0], math.nan)
+        shares = [100 * share for share in rate.shares]
+        whole = ("all", "all", *rate.outcomes.requests, *shares, shares[1] - shares[0], math.nan)
         as_it_is = ("as it is", math.nan, math.nan, 100 * rate.difference)
         return _below(whole, self.parts), _below(as_it_is, self.mixes)
 
@@ -81,7 +74,7 @@ def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Se
     Parameters
     ----------
     frame : DataFrame
-        Of `arm_frames`: the side on which errors are counted.
+        Of `ArmFrames`: the side on which errors are counted.
     possible : int
         Blocks of the window.
     settings : CanarySettings
@@ -95,11 +88,7 @@ def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Se
             continue
         rows += [_row(name, part, both, settings) for part, both in counted.items()]
         mixes.append(_mix(name, list(counted.values())))
-    columns = ["requests_baseline", "requests_canary", "error_percent_baseline", "error_percent_canary"]
-    return Segments(
-        pd.DataFrame(rows, columns=["by", "segment", *columns, "difference", "log_worse"]),
-        pd.DataFrame(mixes, columns=["by", "cramers_v", "p_value", "standardised"]),
-    )
+    return Segments(TABLES["segments"].of(rows), TABLES["mixes"].of(mixes))
 
 
 def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, failing: bool) -> Finding:
@@ -119,44 +108,34 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
     if found.parts.empty:
         statement = "There is only one caller, cluster and host, so there are no parts of the traffic to compare."
         return case.finding("010", "segments.not_measured", None, statement, query=side)
-    margin = 100 * rate.margin
+    arms, margin = arms_of(case), 100 * rate.margin
     differing = found.mixes[(found.mixes["p_value"] < _MIX_ALPHA) & (found.mixes["cramers_v"] > _MIX_DIFFERS)]
-    hidden = differing[differing["standardised"] > margin]
-    value, action = None, ""
+    numbers: dict[str, Any] = {"threshold": margin if math.isfinite(margin) else None, "unit": "points", "query": side}
     if failing:
-        worst, key, verdict = found.worst, "segments.fail", Verdict.FAIL
+        worst = found.parts.sort_values("log_worse", ascending=False).iloc[0]
         where, value = f"{worst['by']} {worst['segment']}", float(worst["difference"])
+        rates = [percent(worst[f"error_percent_{arm}"] / 100, 2) for arm in ARMS]
         statement = (
-            f"For {where} {arms_of(case).canary} fails {worst['error_percent_canary']:.2f} % of requests and "
-            f"{arms_of(case).baseline} {worst['error_percent_baseline']:.2f} %. This is a statistically significant "
-            "regression."
+            f"For {where} {arms.canary} fails {rates[1]} of requests and {arms.baseline} {rates[0]}. This is a "
+            "statistically significant regression."
         )
-        action = f"Roll back {arms_of(case).canary}, or route {where} to {arms_of(case).baseline} only."
-    elif len(differing):
-        row = hidden.iloc[0] if (hides := bool(len(hidden)) and rate.difference <= rate.margin) else differing.iloc[0]
-        key, verdict = ("segments.hidden", Verdict.INCONCLUSIVE) if hides else ("segments.mix", Verdict.WARN)
-        value = float(row["standardised"])
-        statement = (
-            f"The arms get different mixes by {row['by']}{', which hides a regression' if hides else ''} (Cramér's V "
-            f"{row['cramers_v']:.2f}). With the same mix the error rates would differ by {value:+.2f} points, as it is "
-            f"by {100 * rate.difference:+.2f}."
-        )
-        action = f"Route every {row['by']} by the same weights."
-    else:
-        key, verdict = "segments.pass", Verdict.PASS
+        numbers |= {"value": value, "action": f"Roll back {arms.canary}, or route {where} to {arms.baseline} only."}
+        return case.finding("010", "segments.fail", Verdict.FAIL, statement, required=True, **numbers)
+    if differing.empty:
         statement = f"None of {len(found.parts)} parts of the traffic regressed, and both arms get the same mix."
-    return case.finding(
-        "010",
-        key,
-        verdict,
-        statement,
-        required=verdict is not Verdict.WARN,
-        value=value,
-        threshold=margin if value is not None and math.isfinite(margin) else None,
-        unit="points" if value is not None else "",
-        action=action,
-        query=side,
+        return case.finding("010", "segments.pass", Verdict.PASS, statement, required=True, query=side)
+    hidden = differing[differing["standardised"] > margin]
+    hides = len(hidden) > 0 and rate.difference <= rate.margin
+    row = (hidden if hides else differing).iloc[0]
+    hiding = ", which hides a regression" if hides else ""
+    statement = (
+        f"The arms get different mixes by {row['by']}{hiding} (Cramér's V {number(row['cramers_v'], 2)}). With one "
+        f"mix the error rates would differ by {difference(row['standardised'])} points, as it is by "
+        f"{difference(100 * rate.difference)}."
     )
+    numbers |= {"value": float(row["standardised"]), "action": f"Route every {row['by']} by the same weights."}
+    key, verdict = ("segments.hidden", Verdict.INCONCLUSIVE) if hides else ("segments.mix", Verdict.WARN)
+    return case.finding("010", key, verdict, statement, required=hides, **numbers)
 
 
 def _below(row: tuple[object, ...], table: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,13 @@ __all__ = ["CanarySettings", "Mode", "Stakes"]
 
 _Share = Annotated[float, Meta(ge=0, lt=1)]
 _Margin = Annotated[float, Meta(gt=0, le=100)]
-_Edge = Annotated[float, Meta(gt=0)]
-_PART_OF_ONE: Final = 1e-9
+_Half = Annotated[float, Meta(gt=0, le=0.5)]
+_Part = Annotated[float, Meta(gt=0, lt=1)]
+_Block = Annotated[int, Meta(ge=1, le=3600)]
+_Seconds = Annotated[int, Meta(ge=0)]
+_ArmBy = Literal["", "version", "workload", "revision", "service"]
+_Objectives = Annotated[float, Meta(ge=0)] | tuple[Annotated[float, Meta(gt=0)], ...]
+_SLO: Final = "latency objective, ms; 0: every bucket edge above the baseline's median"
 
 
 class Mode(StrEnum):
@@ -36,14 +41,13 @@ class Mode(StrEnum):
 class Stakes(Settings):
     """Parts of alpha for a false alarm of each metric; they add up to 1."""
 
-    errors: Annotated[float, Meta(gt=0, lt=1)] = 0.7
-    latency: Annotated[float, Meta(gt=0, lt=1)] = 0.1
-    slow: Annotated[float, Meta(gt=0, lt=1)] = 0.1
-    segments: Annotated[float, Meta(gt=0, lt=1)] = 0.1
+    errors: _Part = 0.7
+    latency: _Part = 0.1
+    slow: _Part = 0.1
+    segments: _Part = 0.1
 
     def __post_init__(self) -> None:
-        total = sum(self.parts().values())
-        if abs(total - 1) > _PART_OF_ONE:
+        if abs((total := sum(self.parts().values())) - 1) > 1e-9:
             raise ParameterError(f"stakes add up to {total:g}", "give shares above 0 that add up to 1")
 
     def parts(self) -> dict[str, float]:
@@ -63,53 +67,28 @@ class CanarySettings(QuestionSettings):
     service: Annotated[str, Meta(description="canonical service, host or workload")] = ""
     baseline: Annotated[str, Meta(description="version in production; both empty: found where that is clear")] = ""
     canary: Annotated[str, Meta(description="version that is being tried")] = ""
-    mode: Annotated[
-        Mode, Meta(description="or blue-green (serves after the old version), or mirror (gets copies of requests)")
-    ] = Mode.CANARY
-    arm_by: Annotated[
-        Literal["", "version", "workload", "revision", "service"],
-        Meta(description="what these name: version, workload, revision or service; empty: found"),
-    ] = ""
-    canary_weight: Annotated[
-        _Share, Meta(description="intended share of requests for the canary, 0 to 1; 0: not given")
-    ] = 0.0
+    mode: Annotated[Mode, Meta(description="canary (beside the old version), blue-green (after it) or mirror")] = (
+        Mode.CANARY
+    )
+    arm_by: Annotated[_ArmBy, Meta(description="what these name: version, workload, revision or service")] = ""
+    canary_weight: Annotated[_Share, Meta(description="intended share of requests, 0 to 1; 0: not given")] = 0.0
     policy_file: Annotated[str, Meta(description="TOML file of these settings; a parameter changed here wins")] = ""
-    alpha: Annotated[
-        float,
-        Meta(gt=0, le=0.5, description="probability of a false alarm, over all looks and metrics"),
-    ] = 0.02
-    block_s: Annotated[
-        int, Meta(ge=1, le=3600, description="length of a time block, seconds: at least two scrape intervals")
-    ] = 15
-    warm_up_s: Annotated[
-        int, Meta(ge=0, description="left out after the start of a canary inside the window, seconds")
-    ] = 60
+    alpha: Annotated[_Half, Meta(description="probability of a false alarm, over all looks and metrics")] = 0.02
+    block_s: Annotated[_Block, Meta(description="time block, seconds: at least two scrape intervals")] = 15
+    warm_up_s: Annotated[_Seconds, Meta(description="left out after a canary's start in the window, seconds")] = 60
     min_coverage: Annotated[_Share, Meta(description="share of the blocks that both arms must have data in")] = 0.8
-    error_same_relative: Annotated[
-        _Margin, Meta(description="part of the baseline's error rate that counts as the same")
-    ] = 0.03
-    error_margin_points: Annotated[
-        _Margin, Meta(description="percentage points by which the canary may fail more often")
-    ] = 0.5
-    error_margin_relative: Annotated[
-        _Margin, Meta(description="or this part of the baseline's error rate, whichever is more")
-    ] = 0.5
-    latency_margin: Annotated[float, Meta(gt=0, le=0.5, description="probability of being slower, above one half")] = (
+    error_same_relative: Annotated[_Margin, Meta(description="part of the baseline's error rate that is the same")] = (
         0.03
     )
-    slo_ms: Annotated[
-        Annotated[float, Meta(ge=0)] | tuple[_Edge, ...],
-        Meta(
-            title="milliseconds above 0",
-            description="latency objective, ms; 0: every bucket edge above the baseline's median",
-            examples=[250.0],
-        ),
-    ] = 0.0
-    slow_same_relative: Annotated[
-        _Margin, Meta(description="as error_same_relative, for the share of requests above an objective")
-    ] = 0.25
-    slow_margin_points: Annotated[_Margin, Meta(description="as error_margin_points, for the same")] = 1.0
-    slow_margin_relative: Annotated[_Margin, Meta(description="as error_margin_relative, for the same")] = 0.5
+    error_margin_points: Annotated[_Margin, Meta(description="points by which the canary may fail more often")] = 0.5
+    error_margin_relative: Annotated[_Margin, Meta(description="or this part of the baseline's, the larger")] = 0.5
+    latency_margin: Annotated[_Half, Meta(description="probability of being slower, above one half")] = 0.03
+    slo_ms: Annotated[_Objectives, Meta(title="milliseconds above 0", description=_SLO, examples=[250.0])] = 0.0
+    slow_same_relative: Annotated[_Margin, Meta(description="part of the baseline's slow share that is the same")] = (
+        0.25
+    )
+    slow_margin_points: Annotated[_Margin, Meta(description="points by which more requests may be slow")] = 1.0
+    slow_margin_relative: Annotated[_Margin, Meta(description="or this part of the baseline's, the larger")] = 0.5
     stakes: Annotated[Stakes, Meta(description="parts of alpha for each metric")] = Stakes()
 
     def __post_init__(self) -> None:

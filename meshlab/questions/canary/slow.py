@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.numbers import difference, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import Floats
 from meshlab.questions.canary.count_evidence import CountEvidence
 from meshlab.questions.canary.durations import Durations
-from meshlab.questions.canary.metrics import metric_finding
+from meshlab.questions.canary.metrics import at_level, metric_finding
 from meshlab.questions.canary.settings import CanarySettings
-from meshlab.questions.canary.text import interval_text, percent
+from meshlab.questions.canary.tables import TABLES
 from meshlab.stats.blocks import Blocks
 from meshlab.stats.buckets import share_above
 from meshlab.stats.paired import log_evidence_above, mean_interval
@@ -27,18 +28,6 @@ __all__ = ["Slow", "slow", "slow_finding"]
 
 _TAIL: Final = 0.5
 """Edges that more than this share of the baseline's requests exceed say nothing of slow requests."""
-_COLUMNS: Final = (
-    "edge_ms",
-    "guarded",
-    "above_baseline",
-    "above_canary",
-    "difference",
-    "lower",
-    "upper",
-    "margin",
-    "log_worse",
-    "log_below",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,41 +37,20 @@ class Slow:
     Parameters
     ----------
     edges : DataFrame
-        One row a bucket edge that requests reach: ``edge_ms``, ``guarded`` (whether the verdict rests on it),
-        ``above_baseline, above_canary`` (share of requests), ``difference, lower, upper`` (percentage points: pooled,
-        and the interval of the paired blocks' mean, its level shared by the edges; NaN while it is not bounded),
-        ``margin`` (points), ``log_worse, log_below`` (natural logs of the evidence; NaN where it is not guarded).
+        The table ``latency_edges``: one row a bucket edge that requests reach. The interval of the paired blocks' mean
+        has its level shared by the edges, and is NaN while it is not bounded; evidence is NaN where the verdict does
+        not rest on the edge (``guarded``).
     looks : DataFrame
         One row a block: ``time``, ``log_worse`` ("worse at one edge at least"; the edges share the stake) and
-        ``log_below`` ("tolerable at every edge").
-    asked_ms : tuple of (float, float)
-        Objectives of the settings that are no edges, each with the edge that stands for it.
+        ``log_below`` ("tolerable at every edge"): natural logs of the evidence.
     """
 
     edges: pd.DataFrame
     looks: pd.DataFrame
-    asked_ms: tuple[tuple[float, float], ...] = ()
 
-    @property
-    def log_worse(self) -> float:
+    def log_evidence(self, column: str) -> float:
         """At the last look."""
-        return float(self.looks["log_worse"].iloc[-1]) if len(self.looks) else 0.0
-
-    @property
-    def log_below(self) -> float:
-        """At the last look."""
-        return float(self.looks["log_below"].iloc[-1]) if len(self.looks) else 0.0
-
-    @property
-    def apart(self) -> pd.Series[float] | None:
-        """The edge at which the arms differ most; None without edges."""
-        return self.edges.iloc[int(self.edges["difference"].abs().argmax())] if len(self.edges) else None
-
-    def worst(self, *, failing: bool) -> pd.Series[float]:
-        """The guarded edge that is most surely worse, or (where none is) least surely tolerable."""
-        column = "log_worse" if failing else "log_below"
-        rows = self.edges[self.edges["guarded"]].sort_values([column, "difference"], ascending=[not failing, False])
-        return rows.iloc[0]
+        return float(self.looks[column].iloc[-1]) if len(self.looks) else 0.0
 
 
 def slow(durations: Durations, settings: CanarySettings) -> Slow:
@@ -94,14 +62,14 @@ def slow(durations: Durations, settings: CanarySettings) -> Slow:
     edges = durations.edges[:-1]
     both = (durations.baseline.sum(axis=1) > 0) & (durations.canary.sum(axis=1) > 0)
     arms = durations.baseline[both], durations.canary[both]
+    looks = pd.DataFrame({"time": durations.time[both], "log_worse": 0.0, "log_below": 0.0})
     if not len(edges) or not both.any():
-        nothing = {name: pd.Series(dtype=bool if name == "guarded" else float) for name in _COLUMNS}
-        return Slow(pd.DataFrame(nothing), pd.DataFrame(columns=["time", "log_worse", "log_below"]))
+        return Slow(TABLES["latency_edges"].empty(), looks)
     total_b, total_c = (arm.sum(axis=1) for arm in arms)
     per_block = [share_above(arm) for arm in arms]
     pooled = [share_above(arm.sum(axis=0)) for arm in arms]
     reached = pooled[0] + pooled[1] > 0
-    guarded, asked = _guarded(edges, pooled[0], reached, settings)
+    guarded = _guarded(edges, pooled[0], reached, settings)
     shown = (reached & (pooled[0] + pooled[1] < 2)) | guarded
     level = settings.alpha / max(int(shown.sum()), 1)
     rows, worse, below = [], [], []
@@ -118,50 +86,47 @@ def slow(durations: Durations, settings: CanarySettings) -> Slow:
         share_b, share_c = float(pooled[0][at]), float(pooled[1][at])
         shares = (share_b, share_c, 100 * (share_c - share_b), *ends, 100 * settings.slow_margin.of(share_b))
         rows.append((float(edges[at]), bool(guarded[at]), *shares, *logs))
-    looks = pd.DataFrame({"time": durations.time[both], "log_worse": 0.0, "log_below": 0.0})
     if worse:
         looks["log_worse"] = np.maximum(np.max(worse, axis=0) - math.log(len(worse)), 0.0)
         looks["log_below"] = np.min(below, axis=0)
-    return Slow(pd.DataFrame(rows, columns=list(_COLUMNS)), looks, asked)
+    return Slow(TABLES["latency_edges"].of(rows), looks)
 
 
 def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
     """ML-CAN-008: whether the share of slow requests stays within the margin at every guarded edge."""
-    count = int(found.edges["guarded"].sum())
-    if not count:
-        return case.finding(
-            "008",
-            "slow.no_edge",
-            Verdict.INCONCLUSIVE,
-            "Slow requests cannot be compared: no bucket edge lies above the baseline's median.",
-            required=True,
-            unit="points",
-            action="Export finer buckets.",
-            query="latency",
-        )
-    arms, settings, worst = arms_of(case), case.settings, found.worst(failing=failing)
-    bounded, tolerated = math.isfinite(worst["lower"]), found.log_below >= settings.enough
-    interval = (float(worst["lower"]), float(worst["upper"])) if bounded else None
-    statement = (
-        f"{percent(worst['above_canary'])} of {arms.canary} requests and {percent(worst['above_baseline'])} of "
-        f"{arms.baseline} requests took over {worst['edge_ms']:g} ms: {worst['difference']:+.2f} points"
-        f"{f' ({interval_text(settings.level, *interval)})' if interval else ''}."
+    rows = found.edges[found.edges["guarded"]]
+    if rows.empty:
+        statement = "Slow requests cannot be compared: no bucket edge lies above the baseline's median."
+        more: dict[str, Any] = {"unit": "points", "action": "Export finer buckets.", "query": "latency"}
+        return case.finding("008", "slow.no_edge", Verdict.INCONCLUSIVE, statement, required=True, **more)
+    arms, settings = arms_of(case), case.settings
+    # The edge that is most surely worse, or (where none is) least surely tolerable.
+    column = "log_worse" if failing else "log_below"
+    worst = rows.sort_values([column, "difference"], ascending=[not failing, False]).iloc[0]
+    interval = (float(worst["lower"]), float(worst["upper"])) if math.isfinite(worst["lower"]) else None
+    measured = (
+        f"{percent(worst['above_canary'], 2)} of {arms.canary} requests and {percent(worst['above_baseline'], 2)} of "
+        f"{arms.baseline} requests took over {worst['edge_ms']:g} ms: {difference(worst['difference'])} points"
+        f"{f' ({at_level(case, interval)})' if interval else ''}."
     )
     if not failing:
-        statement = f"Of {count} bucket edges this is the least certain. {statement}"
-    statement += "".join(f" The edge of {edge:g} ms stands for {asked:g} ms." for asked, edge in found.asked_ms)
+        measured = f"Of {len(rows)} bucket edges this is the least certain. {measured}"
+    for objective in settings.edges_ms:
+        edge = rows["edge_ms"].iloc[_place(rows["edge_ms"].to_numpy(), objective)]
+        if not math.isclose(edge, objective):
+            measured += f" The edge of {edge:g} ms stands for {objective:g} ms."
     return metric_finding(
         case,
         "008",
         "slow",
-        statement,
+        measured,
         failing=failing,
-        tolerated=tolerated,
-        limit=f"{worst['margin']:+.2f} points",
+        tolerated=found.log_evidence("log_below") >= settings.enough,
+        limit=f"{difference(worst['margin'])} points",
         wait="Wait for more requests, or set `slo_ms` to judge at fewer edges.",
         value=float(worst["difference"]),
         interval=interval,
-        level=settings.level if bounded else None,
+        level=settings.level if interval else None,
         threshold=float(worst["margin"]),
         unit="points",
         query="latency",
@@ -180,18 +145,16 @@ def _worse(evidence: CountEvidence, base: Floats, other: Floats, settings: Canar
     return np.where(larger, np.where(evidence.deflations > 1, bursty, counted), 0.0)
 
 
-def _guarded(
-    edges: Floats, above: Floats, reached: NDArray[np.bool_], settings: CanarySettings
-) -> tuple[NDArray[np.bool_], tuple[tuple[float, float], ...]]:
-    """Edges that the verdict rests on, and the objectives that other edges stand for."""
+def _guarded(edges: Floats, above: Floats, reached: NDArray[np.bool_], settings: CanarySettings) -> NDArray[np.bool_]:
+    """Edges that the verdict rests on."""
     if not settings.edges_ms:
         # Where nobody is above an edge, nobody is above the next: the first of them speaks for the others.
-        return (above <= _TAIL) & np.r_[True, reached[:-1]], ()
-    guarded, asked = np.zeros(len(edges), bool), []
-    for objective in settings.edges_ms:
-        # The next edge above: what is slower than that is surely slower than the objective.
-        at = min(int(np.searchsorted(edges, objective * (1 - 1e-9))), len(edges) - 1)
-        guarded[at] = True
-        if not math.isclose(edges[at], objective):
-            asked.append((objective, float(edges[at])))
-    return guarded, tuple(asked)
+        return np.asarray((above <= _TAIL) & np.r_[True, reached[:-1]], bool)
+    guarded = np.zeros(len(edges), bool)
+    guarded[[_place(edges, objective) for objective in settings.edges_ms]] = True
+    return guarded
+
+
+def _place(edges: Floats, objective: float) -> int:
+    """The next edge above an objective: what is slower than that is surely slower than the objective."""
+    return min(int(np.searchsorted(edges, objective * (1 - 1e-9))), len(edges) - 1)

@@ -9,6 +9,11 @@ from meshlab.questions.base import Table
 
 __all__ = ["TABLES"]
 
+_BOTH: Final = {"baseline": "int: requests", "canary": "int: requests"}
+_LOGS: Final = {
+    "log_worse": "float: natural log of the evidence for worse",
+    "log_below": "float: natural log of the evidence for tolerable",
+}
 _INTERVAL: Final = {"lower": "float: lower end of its interval", "upper": "float: upper end of its interval"}
 
 TABLES: Final[Mapping[str, Table]] = {
@@ -23,8 +28,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "codes": Table(
         outcome="text: HTTP class, gRPC status or no answer",
         error="bool: whether it counts as one",
-        baseline="int: requests",
-        canary="int: requests",
+        **_BOTH,
         baseline_percent="float: % of the arm's requests",
         canary_percent="float: % of the arm's requests",
     ),
@@ -32,8 +36,7 @@ TABLES: Final[Mapping[str, Table]] = {
         time="time: end of the block",
         difference="float: canary minus baseline, percentage points",
         **_INTERVAL,
-        log_worse="float: natural log of the evidence for worse",
-        log_below="float: natural log of the evidence for tolerable",
+        **_LOGS,
         log_fail="float: natural log of the evidence that FAIL takes",
         log_pass="float: natural log of the evidence that PASS takes",
     ),
@@ -53,8 +56,7 @@ TABLES: Final[Mapping[str, Table]] = {
         difference="float: percentage points",
         **_INTERVAL,
         margin="float: tolerated, percentage points",
-        log_worse="float: natural log of the evidence for worse",
-        log_below="float: natural log of the evidence for tolerable",
+        **_LOGS,
     ),
     "latency_quantiles": Table(
         quantile="text",

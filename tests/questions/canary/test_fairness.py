@@ -41,7 +41,7 @@ def test_the_first_minute_of_a_late_canary_is_left_out(make_evidence: MakeEviden
     result = judge(from_block(make_evidence(blocks=80), 20))
     assert len(result.tables["error_looks"]) == 80 - 20 - 4
     assert finding(result, "ML-CAN-003").value == 1.0
-    assert "v2 served its first requests 5.0 minutes after" in finding(result, "ML-CAN-009").statement
+    assert "v2 served its first requests 5 min after" in finding(result, "ML-CAN-009").statement
     assert result.verdict is Verdict.PASS
 
 
@@ -63,13 +63,13 @@ def test_half_of_the_metrics_never_pass(make_evidence: MakeEvidence, missing: st
 
 def test_pods_are_told_and_unlike_loads_are_said(make_evidence: MakeEvidence) -> None:
     alike = judge(with_pods(make_evidence(), {"v1": 3, "v2": 1}))
-    assert "v1 ran 3 pods and v2 1 pod" in finding(alike, "ML-CAN-009").statement
+    assert "3 pods of v1 and 1 pod of v2 served" in finding(alike, "ML-CAN-009").statement
     assert finding(alike, "ML-CAN-009").verdict is Verdict.PASS
     assert len(alike.tables["pods"]) == 4
     idle = judge(with_pods(make_evidence(), {"v1": 1, "v2": 2}))
     assert finding(idle, "ML-CAN-009").verdict is Verdict.WARN
     assert finding(idle, "ML-CAN-009").key == "canary.pods.unlike_load"
-    assert "A pod of v2 serves 6." in finding(idle, "ML-CAN-009").statement
+    assert "A pod of v2 serves 6 times" in finding(idle, "ML-CAN-009").statement
 
 
 def test_restarts_of_the_canary_are_a_warning(make_evidence: MakeEvidence) -> None:

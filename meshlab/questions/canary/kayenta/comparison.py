@@ -45,7 +45,7 @@ def compare_with_kayenta(evidence: Evidence, settings: CanarySettings) -> pd.Dat
         ``caution``: what of its behaviour to know here; empty where nothing.
     """
     data = comparable(Canary().case_of(evidence, settings))
-    blocks, times = data.counted.blocks, durations(data.warm.frames["latency"])
+    blocks, times = data.counted.blocks, durations(data.arms.frames["latency"])
     with np.errstate(invalid="ignore", divide="ignore"):
         errors = 100 * blocks.events_b / blocks.total_b, 100 * blocks.events_c / blocks.total_c
         means = [_mean(times.edges, counts) for counts in (times.baseline, times.canary)]

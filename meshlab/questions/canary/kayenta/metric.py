@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
 from meshlab.questions.canary.kayenta.shift import Shift, location_shift
 
-__all__ = [
-    "Classification",
-    "Direction",
-    "EffectSize",
-    "Measure",
-    "MetricResult",
-    "NanStrategy",
-    "Outliers",
-    "judge_metric",
-]
+__all__ = ["Classification", "EffectSize", "MetricResult", "MetricSettings", "judge_metric"]
 
 _LEVEL: Final = 0.98
 _TOLERANCE: Final = 0.25
@@ -45,60 +37,40 @@ class Classification(StrEnum):
     ERROR = "Error"
 
 
-class Direction(StrEnum):
-    """Which changes are bad."""
-
-    INCREASE = "increase"
-    DECREASE = "decrease"
-    EITHER = "either"
+_Bound = float | None
+_Measure = Literal["meanRatio", "cles"]
+_Direction = Literal["increase", "decrease", "either"]
 
 
-class NanStrategy(StrEnum):
-    """What becomes of missing values."""
+class EffectSize(Settings):
+    """How large a difference must be to count; bounds not given are 1 for the ratio, and 0.5 for the probability."""
 
-    REMOVE = "remove"
-    REPLACE = "replace"
+    measure: Annotated[_Measure, Meta(description="ratio of the means, or probability of being larger")] = "meanRatio"
+    allowed_increase: Annotated[_Bound, Meta(description="a smaller one does not classify")] = None
+    allowed_decrease: Annotated[_Bound, Meta(description="a smaller one does not classify")] = None
+    critical_increase: Annotated[_Bound, Meta(description="from here on a critical metric fails the canary")] = None
+    critical_decrease: Annotated[_Bound, Meta(description="from here on a critical metric fails the canary")] = None
 
-
-class Outliers(StrEnum):
-    """What becomes of values far from the others."""
-
-    KEEP = "keep"
-    REMOVE = "remove"
-
-
-class Measure(StrEnum):
-    """How large a difference is."""
-
-    MEAN_RATIO = "meanRatio"
-    CLES = "cles"
+    def bound(self, given: float | None) -> float:
+        """A bound, or its default."""
+        return given if given is not None else 1.0 if self.measure == "meanRatio" else 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class EffectSize:
-    """How large a difference must be to count.
+class MetricSettings(Settings):
+    """How a metric is classified, as in Kayenta's configuration.
 
-    Parameters
-    ----------
-    measure : Measure
-        The ratio of the means, or the probability that a value of the experiment is larger.
-    allowed_increase, allowed_decrease : float, optional
-        Smaller ones do not classify; 1 for the ratio and 0.5 for the probability when not given.
-    critical_increase, critical_decrease : float, optional
-        From these on a critical metric fails the whole canary; the same defaults.
+    Where missing values are replaced (by 0), two arms without any data pass: Kayenta's defect, kept. With a mean of
+    zero in one arm the ratio is NaN, and every difference that is found counts as large.
     """
 
-    measure: Measure = Measure.MEAN_RATIO
-    allowed_increase: float | None = None
-    allowed_decrease: float | None = None
-    critical_increase: float | None = None
-    critical_decrease: float | None = None
-
-    def of(self, bound: float | None) -> float:
-        """A bound, or its default."""
-        if bound is not None:
-            return bound
-        return 1.0 if self.measure is Measure.MEAN_RATIO else 0.5
+    direction: Annotated[_Direction, Meta(description="which changes are bad")] = "either"
+    nan_strategy: Annotated[Literal["remove", "replace"], Meta(description="what missing values become")] = "remove"
+    critical: Annotated[bool, Meta(description="whether it may fail the whole canary")] = False
+    must_have_data: Annotated[bool, Meta(description="whether a metric without data fails")] = False
+    effect_size: Annotated[EffectSize, Meta(description="how large a difference must be to count")] = EffectSize()
+    outliers: Annotated[Literal["keep", "remove"], Meta(description="at most 1 % a side are removed")] = "keep"
+    outlier_factor: Annotated[float, Meta(description="how far out, in distances of the quartiles")] = 3.0
+    seed: Annotated[int, Meta(description="of the noise that breaks the ties of two constant arms")] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,113 +105,78 @@ class MetricResult:
         return None if self.shift is None else (self.shift.lower, self.shift.upper)
 
 
-def judge_metric(
-    control: ArrayLike,
-    experiment: ArrayLike,
-    *,
-    direction: Direction | str = Direction.EITHER,
-    nan_strategy: NanStrategy | str = NanStrategy.REMOVE,
-    critical: bool = False,
-    must_have_data: bool = False,
-    effect_size: EffectSize | None = None,
-    outliers: Outliers | str = Outliers.KEEP,
-    outlier_factor: float = 3.0,
-    seed: int = 0,
-) -> MetricResult:
+def judge_metric(control: ArrayLike, experiment: ArrayLike, **settings: object) -> MetricResult:
     """Classify a metric of two arms.
 
     Parameters
     ----------
     control, experiment : array_like of float, shape (n,) and (m,)
-        Values of the two arms, a point of time each; NaN where there is none.
-    direction : Direction
-        Which changes are bad.
-    nan_strategy : NanStrategy
-        ``replace`` puts zeros in place of missing values. Two arms without any data then pass: Kayenta's defect, kept.
-    critical, must_have_data : bool
-        As in Kayenta's configuration.
-    effect_size : EffectSize, optional
-        With a mean of zero on one side the ratio is NaN, and every difference that is found counts as large.
-    outliers : Outliers
-        ``remove`` drops what lies outside of the quartiles by `outlier_factor` times their distance, but nothing inside
-        of the 1st and 99th percentile.
-    seed : int
-        Two arms that are constant and different get a little noise, to break the ties.
-
-    Returns
-    -------
-    MetricResult
+        Values of the two arms, one per point in time; NaN where there is none.
+    **settings
+        Those of `MetricSettings`.
 
     Raises
     ------
     ParameterError
-        A strategy or direction of another name, or values that are no numbers.
+        A setting that does not exist or has another value, or values that are no numbers.
     """
-    towards, missing, far = (
-        _chosen(kind, value)
-        for kind, value in ((Direction, direction), (NanStrategy, nan_strategy), (Outliers, outliers))
-    )
-    size = effect_size or EffectSize()
-    arms = [_cleaned(values, str(missing), str(far), outlier_factor) for values in (control, experiment)]
+    how = MetricSettings.of(**settings)
+    size = how.effect_size
+    arms = [_cleaned(values, how) for values in (control, experiment)]
     before, after = arms
     if not len(before) or not len(after):
-        return _without_data(before, after, missing is NanStrategy.REPLACE, critical, must_have_data)
+        return _without_data(before, after, how)
     ratio = _mean_ratio(before, after)
     if len(before) == len(after) and (np.sort(before) == np.sort(after)).all():
         return MetricResult(Classification.PASS, 1.0, 1.0, None, False, "the arms are identical")
     if len(np.unique(np.concatenate(arms))) == 1:
         return MetricResult(Classification.PASS, 1.0, 1.0, None, False, "the arms have one value, and it is the same")
-    effect = ratio if size.measure is Measure.MEAN_RATIO else _superiority(before, after)
+    effect = ratio if size.measure == "meanRatio" else _superiority(before, after)
     if len(np.unique(before)) == len(np.unique(after)) == 1:
-        noise = np.random.default_rng(seed)
+        noise = np.random.default_rng(how.seed)
         before, after = (arm + noise.normal(0.0, abs(_JITTER * arm[0]), len(arm)) for arm in (before, after))
     try:
         shift = location_shift(before, after, _LEVEL)
     except ParameterError as error:
         return MetricResult(Classification.ERROR, ratio, effect, None, False, error.what)
-    return _classified(shift, ratio, effect, size, str(towards), critical)
+    return _classified(shift, ratio, effect, how)
 
 
-def _classified(
-    shift: Shift, ratio: float, effect: float, size: EffectSize, direction: str, critical: bool
-) -> MetricResult:
+def _classified(shift: Shift, ratio: float, effect: float, how: MetricSettings) -> MetricResult:
     # The band is a part of the estimated shift itself, so it is no margin: it only raises the level a little.
     band = _TOLERANCE * abs(shift.estimate)
-    unknown = math.isnan(effect)
-    rises = direction in (Direction.INCREASE, Direction.EITHER) and shift.lower > band
-    falls = direction in (Direction.DECREASE, Direction.EITHER) and shift.upper < -band
-    if rises and (unknown or effect >= size.of(size.allowed_increase)):
-        fails = critical and (unknown or effect >= size.of(size.critical_increase))
+    size, unknown = how.effect_size, math.isnan(effect)
+    rises = how.direction != "decrease" and shift.lower > band
+    falls = how.direction != "increase" and shift.upper < -band
+    if rises and (unknown or effect >= size.bound(size.allowed_increase)):
+        fails = how.critical and (unknown or effect >= size.bound(size.critical_increase))
         return MetricResult(Classification.HIGH, ratio, effect, shift, fails, "the experiment lies above the control")
-    if falls and (unknown or effect <= size.of(size.allowed_decrease)):
-        fails = critical and (unknown or effect <= size.of(size.critical_decrease))
+    if falls and (unknown or effect <= size.bound(size.allowed_decrease)):
+        fails = how.critical and (unknown or effect <= size.bound(size.critical_decrease))
         return MetricResult(Classification.LOW, ratio, effect, shift, fails, "the experiment lies below the control")
     return MetricResult(Classification.PASS, ratio, effect, shift, False, "no difference that counts")
 
 
-def _without_data(
-    before: _Values, after: _Values, replaced: bool, critical: bool, must_have_data: bool
-) -> MetricResult:
-    if replaced:
+def _without_data(before: _Values, after: _Values, how: MetricSettings) -> MetricResult:
+    if how.nan_strategy == "replace":
         return MetricResult(Classification.PASS, 1.0, 1.0, None, False, "an arm has no values, and none were wanted")
     empty = " and ".join(name for name, arm in (("control", before), ("experiment", after)) if not len(arm))
-    kind = Classification.NODATA_FAIL if must_have_data and not critical else Classification.NODATA
-    return MetricResult(kind, math.nan, math.nan, None, critical, f"no data for {empty}")
+    kind = Classification.NODATA_FAIL if how.must_have_data and not how.critical else Classification.NODATA
+    return MetricResult(kind, math.nan, math.nan, None, how.critical, f"no data for {empty}")
 
 
-def _cleaned(values: ArrayLike, missing: str, outliers: str, factor: float) -> _Values:
+def _cleaned(values: ArrayLike, how: MetricSettings) -> _Values:
     try:
-        found = np.asarray(values, np.float64).ravel()
+        arm = np.asarray(values, np.float64).ravel()
     except (TypeError, ValueError) as error:
-        raise ParameterError(
-            "the values of a metric are no numbers", "give a list of floats, NaN for missing"
-        ) from error
-    found = np.where(np.isnan(found), 0.0, found) if missing == NanStrategy.REPLACE else found[~np.isnan(found)]
-    if outliers == Outliers.KEEP or not len(found):
-        return found
-    p1, q1, q3, p99 = np.quantile(found, (0.01, 0.25, 0.75, 0.99))
-    low, high = min(p1, q1 - factor * (q3 - q1)), max(p99, q3 + factor * (q3 - q1))
-    kept: _Values = found[(found >= low) & (found <= high)]
+        hint = "give a list of floats, NaN for missing"
+        raise ParameterError("the values of a metric are no numbers", hint) from error
+    arm = np.where(np.isnan(arm), 0.0, arm) if how.nan_strategy == "replace" else arm[~np.isnan(arm)]
+    if how.outliers == "keep" or not len(arm):
+        return arm
+    p1, q1, q3, p99 = np.quantile(arm, (0.01, 0.25, 0.75, 0.99))
+    far = how.outlier_factor * (q3 - q1)
+    kept: _Values = arm[(arm >= min(p1, q1 - far)) & (arm <= max(p99, q3 + far))]
     return kept
 
 
@@ -253,11 +190,3 @@ def _superiority(before: _Values, after: _Values) -> float:
     n, m = len(after), len(before)
     ranks = rankdata(np.concatenate([after, before]))
     return (2 * float(ranks[:n].sum()) - n * (n + 1)) / (2 * n * m)
-
-
-def _chosen(kind: type[StrEnum], value: str) -> StrEnum:
-    try:
-        return kind(value)
-    except ValueError:
-        names: Sequence[str] = [member.value for member in kind]
-        raise ParameterError(f"{value!r} is no {kind.__name__.lower()}", f"choose among {', '.join(names)}") from None
