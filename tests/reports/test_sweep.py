@@ -36,7 +36,7 @@ class Here(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        service = args[0].ask.subject.service
+        service = args[0].case.subject.service
         if service == self.dies_of:
             self.broken = True
         if self.broken:
