@@ -17,7 +17,7 @@ from usl import MINUTES, telemetry
 
 from meshlab.questions.scaling import knee
 from meshlab.questions.scaling.hpa import History, HpaSpec, Target, TargetKind, Ticks, decide, replay
-from meshlab.questions.scaling.hpa.closed_loop import Copy, Traffic, simulate
+from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, Traffic, simulate
 from meshlab.questions.scaling.hpa.target import proposals
 from meshlab.questions.scaling.usl import fit_many
 
@@ -33,9 +33,19 @@ def histories() -> list[Ticks]:
     for seed in range(DISTINCT):
         rng = np.random.default_rng(seed)
         load = 300 * (1 + 0.8 * np.sin(2 * np.pi * np.arange(MINUTES) / 1440)) * np.exp(0.1 * rng.normal(size=MINUTES))
-        run = simulate(SPEC, TARGETS, Traffic(times, load), Copy(0.1, 40.0, noise=0.05), begin=5, start_s=40, rng=rng)
-        current, desired, ready, seen = (run[c].to_numpy(float) for c in ("current", "desired", "ready", "seen"))
-        found.append(Ticks(times, current, desired, ready, ready, seen[None], 60.0))
+        run = simulate(
+            SPEC,
+            TARGETS,
+            Traffic(times, load),
+            ReplicaModel(0.1, 40.0, noise=0.05),
+            start_replicas=5,
+            start_s=40,
+            rng=rng,
+        )
+        current, desired, ready, observed = (
+            run[c].to_numpy(float) for c in ("current", "desired", "ready", "observed")
+        )
+        found.append(Ticks(times, current, desired, ready, ready, observed[None], 60.0))
     return found
 
 
@@ -44,7 +54,7 @@ def one_by_one(ticks: Ticks) -> list[int]:
     history, found = History(), []
     for k, now in enumerate(ticks.time_s):
         current = int(ticks.current[k])
-        line = ticks.seen[0][k : k + 1], ticks.current[k : k + 1], ticks.ready_before[k : k + 1]
+        line = ticks.observed[0][k : k + 1], ticks.current[k : k + 1], ticks.ready_before[k : k + 1]
         done = decide(SPEC, history, current, [int(proposals(SPEC, TARGETS[0], *line)[0])], float(now))
         history = done.history
         found.append(done.replicas)
@@ -69,7 +79,7 @@ def main() -> None:
     begin = time.perf_counter()
     same = one_by_one(made[0])
     single = time.perf_counter() - begin
-    assert frames[0]["replayed"].tolist() == [float(one) for one in same], "both decide alike"
+    assert frames[0]["replayed"].tolist() == [float(replicas) for replicas in same], "both decide alike"
     stated = sum(one.answer.stated for one in knees)
     refused = sum(bool(one.refusals) for one in fits)
     explained = np.mean([frame["explained"].mean() for frame in frames])

@@ -15,18 +15,18 @@ from meshlab.questions.scaling.hpa import (
     Decision,
     History,
     HpaSpec,
-    Kind,
     NoMetrics,
-    Policy,
+    PolicyType,
     Reason,
-    Rules,
     Sample,
+    ScalingRules,
     Tolerance,
     average_replicas,
     decide,
     resource_replicas,
 )
 from meshlab.questions.scaling.hpa import Pod as Counted
+from meshlab.questions.scaling.hpa import ScalingPolicy as HpaPolicy
 
 __all__ = ["Scaler", "Tick", "hpa_spec"]
 
@@ -180,9 +180,9 @@ class Scaler:
 def hpa_spec(spec: Autoscaler) -> HpaSpec:
     """A scenario's autoscaler as the algorithm wants it."""
 
-    def rules(window_s: float, policies: tuple[ScalingPolicy, ...]) -> Rules:
-        changes = tuple(Policy(Kind(policy.type), policy.value, policy.period_s) for policy in policies)
-        return Rules(window_s, changes, tolerance=spec.tolerance)
+    def rules(window_s: float, policies: tuple[ScalingPolicy, ...]) -> ScalingRules:
+        changes = tuple(HpaPolicy(PolicyType(policy.type), policy.value, policy.period_s) for policy in policies)
+        return ScalingRules(window_s, changes, tolerance=spec.tolerance)
 
     behaviour = Behaviour(
         up=rules(spec.up_window_s, spec.up_policies), down=rules(spec.down_window_s, spec.down_policies)

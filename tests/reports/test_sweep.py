@@ -19,8 +19,7 @@ from typer.testing import CliRunner
 import meshlab
 from meshlab.cli.app import app
 from meshlab.errors import ParameterError
-from meshlab.questions import canary, scaling
-from meshlab.questions.base.legacy import parts
+from meshlab.questions import canary
 from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep import sweep as module
 from meshlab.reports.sweep.judging import folder_of
@@ -81,17 +80,17 @@ def test_every_service_has_a_row_and_what_was_judged_a_page(whole: module.SweepR
     assert (whole.folder.parent / "index.html").is_file()
 
 
-@pytest.mark.parametrize("question", [canary, scaling], ids=["canary", "scaling"])
-def test_a_service_is_judged_as_its_own_report_would(question: Any) -> None:
-    mesh = meshlab.connect("canary-regression", cwd=ROOT)
-    given = ARMS if question is canary else {}
-    scope = question.Scope(service="catalog", **given)
-    alone = question.judge(question.collect(mesh, mesh.window(), scope), scope)
-    asks = list(question.fleet.asks(question.collect(mesh, mesh.window(), None), given))
-    ask = next(ask for ask in asks if ask.subject.service == "catalog")
-    swept = question.judge(ask.evidence, ask.scope, subject=ask.subject)
+@pytest.mark.parametrize(("name", "given"), [("canary", ARMS), ("scaling", {})])
+def test_a_service_is_judged_as_its_own_report_would(name: str, given: dict[str, str]) -> None:
+    mesh, question = meshlab.connect("canary-regression", cwd=ROOT), meshlab.question(name)
+    one = question.settings(service="catalog", **given)
+    alone = question.answer(question.collect(mesh, mesh.window(), one), one)
+    settings = question.settings_of_all(**given)
+    cases = list(question.cases(question.collect(mesh, mesh.window(), settings), settings))
+    case = next(case for case in cases if case.subject is not None and case.subject.service == "catalog")
+    swept = question.result(case)
     assert (swept.verdict, swept.headline) == (alone.verdict, alone.headline)
-    assert len(asks) > 1
+    assert len(cases) > 1
 
 
 def test_processes_give_what_threads_give(whole: module.SweepRun, tmp_path: Path) -> None:
@@ -238,14 +237,15 @@ def test_arms_are_found_where_one_was_there_first_and_inconclusive_where_nobody_
 
 
 def test_parts_are_the_whole() -> None:
-    mesh = meshlab.connect("canary-regression", cwd=ROOT)
-    evidence = scaling.collect(mesh, mesh.window(), None)
-    cut = dict(parts(evidence))
-    for name in ("counts", "durations"):
-        assert sum(len(part.frames[name]) for part in cut.values()) == len(evidence.frames[name])
-    for subject, part in cut.items():
-        assert subject.mask(part.frames["counts"]).all()
-    assert not list(parts(evidence, "nowhere"))
+    mesh, question = meshlab.connect("canary-regression", cwd=ROOT), meshlab.question("scaling")
+    evidence = question.collect(mesh, mesh.window())
+    cases = list(question.cases(evidence, question.settings()))
+    for name in ("destination", "durations"):
+        assert sum(len(case.frame(name)) for case in cases) == len(evidence.frames[name])
+    for case in cases:
+        assert case.subject is not None
+        assert case.subject.mask(case.frame("destination")).all()
+    assert not list(question.cases(evidence, question.settings(namespace="nowhere")))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,7 @@
 """Where does a service stop scaling, and does its autoscaler follow?"""
 
-from meshlab.questions.scaling import fleet, plot
-from meshlab.questions.scaling.evidence import collect
-from meshlab.questions.scaling.judge import judge
-from meshlab.questions.scaling.ready import ready
-from meshlab.questions.scaling.scope import Scope
-from meshlab.questions.scaling.settings import Policy
+from meshlab.questions.scaling import plot
+from meshlab.questions.scaling.question import Scaling
+from meshlab.questions.scaling.settings import ScalingSettings
 
-__all__ = ["Policy", "Scope", "collect", "fleet", "judge", "plot", "ready"]
+__all__ = ["Scaling", "ScalingSettings", "plot"]

@@ -1,4 +1,4 @@
-"""The autoscaler of a subject: what it was told, and its history decided anew."""
+"""The autoscaler of a subject: its spec, and its history replayed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import pandas as pd
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
 from meshlab.questions.scaling.hpa import Behaviour, HpaSpec, Manifest, Target, TargetKind, Ticks, replay
-from meshlab.questions.scaling.hpa import ticks as periods
-from meshlab.questions.scaling.samples import place_mask, seconds
-from meshlab.questions.scaling.settings import Policy
+from meshlab.questions.scaling.hpa.ticks import DEFAULT_SYNC_S, sync_period, sync_periods
+from meshlab.questions.scaling.samples import namespace_mask, seconds
 
 __all__ = ["Autoscaler", "autoscaler"]
 
 # Kubernetes' own default first: it stays where others explain no more.
 _WINDOWS_S: Final = (300.0, 0.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 420.0, 600.0, 900.0, 1800.0)
-# So many sync periods tell the behaviour; it may have been another before.
+# So many sync periods reveal the behaviour; it may have been another before.
 _ENOUGH: Final = 2_000
 
 
@@ -34,9 +33,9 @@ class Autoscaler:
     targets : tuple of Target
     ticks : Ticks
     replayed : DataFrame
-        Of `hpa.replay`.
-    assumed : str
-        What was not exported and is assumed, one sentence; empty where the YAML says all.
+        Table ``replayed``.
+    assumption : str
+        What is not exported and was inferred, one sentence; empty where the YAML was given.
     """
 
     name: str
@@ -45,58 +44,48 @@ class Autoscaler:
     targets: tuple[Target, ...]
     ticks: Ticks
     replayed: pd.DataFrame
-    assumed: str
+    assumption: str = ""
 
     @property
-    def spec_window_s(self) -> float:
-        """The stabilisation window on the way down."""
+    def down_window_s(self) -> float:
+        """The scale-down stabilization window."""
         return self.spec.behaviour.down.window_s if self.spec.behaviour else self.spec.down_window_s
 
-    @property
-    def explained(self) -> float:
-        """Share of the sync periods that the algorithm explains; NaN where none was seen."""
-        return float(self.replayed["explained"].mean()) if len(self.replayed) else float("nan")
 
-
-def autoscaler(evidence: Evidence, subject: Subject, workloads: list[str], policy: Policy) -> Autoscaler | None:
+def autoscaler(evidence: Evidence, subject: Subject, workloads: list[str], sync_s: float) -> Autoscaler | None:
     """Find the autoscaler of a subject's workloads (the one with the most decisions) and replay it.
 
     Returns
     -------
     Autoscaler or None
-        None where there is none in the telemetry.
-
-    Raises
-    ------
-    ParameterError
-        The YAML that the policy names cannot be understood.
+        None where the telemetry has none.
     """
-    told = evidence.frames["told"]
-    told = told[place_mask(told, subject) & told["workload"].isin(workloads)] if len(told) else told
-    decided = evidence.frames["decided"]
-    if told.empty or decided.empty:
+    bounds, status = evidence.frames["bounds"], evidence.frames["status"]
+    if bounds.empty or status.empty:
         return None
-    decided = decided[place_mask(decided, subject)]
-    name = max(told["autoscaler"], key=lambda one: int(np.sum(decided["autoscaler"] == one)))
-    decided = decided[decided["autoscaler"] == name].sort_values("time")
-    if decided.empty:
+    bounds = bounds[namespace_mask(bounds, subject) & bounds["workload"].isin(workloads)]
+    status = status[namespace_mask(status, subject)]
+    if bounds.empty:
         return None
-    row = told[told["autoscaler"] == name].iloc[0]
-    manifest = Manifest.read(policy.hpa_file) if policy.hpa_file else None
+    name = max(bounds["autoscaler"], key=lambda candidate: int(np.sum(status["autoscaler"] == candidate)))
+    status = status[status["autoscaler"] == name].sort_values("time")
+    if status.empty:
+        return None
+    row = bounds[bounds["autoscaler"] == name].iloc[0]
+    workload = str(row["workload"])
+    manifest: Manifest | None = evidence.documents.get("hpa")
     targets = manifest.targets if manifest else _targets(evidence.frames["targets"], subject, name)
-    ticks = _ticks(evidence, subject, decided, name, str(row["workload"]), targets, policy)
+    ticks = _ticks(evidence, subject, status, name, workload, targets, sync_s)
     if manifest is not None:
-        history = replay(manifest.spec, targets, ticks)
-        return Autoscaler(name, str(row["workload"]), manifest.spec, targets, ticks, history, "")
-    plain = HpaSpec(int(row["least"]), int(row["most"]))
-    spec, history, assumed = _inferred(plain, targets, ticks)
-    return Autoscaler(name, str(row["workload"]), spec, targets, ticks, history, assumed)
+        return Autoscaler(name, workload, manifest.spec, targets, ticks, replay(manifest.spec, targets, ticks))
+    exported = HpaSpec(int(row["min_replicas"]), int(row["max_replicas"]))
+    return Autoscaler(name, workload, *_inferred(exported, targets, ticks))
 
 
 def _targets(frame: pd.DataFrame, subject: Subject, name: str) -> tuple[Target, ...]:
     if frame.empty:
         return ()
-    mine = frame[place_mask(frame, subject) & (frame["autoscaler"] == name)]
+    mine = frame[namespace_mask(frame, subject) & (frame["autoscaler"] == name)]
     known = {kind.value: kind for kind in TargetKind}
     return tuple(
         Target(str(metric), known[str(kind)], float(value))
@@ -108,46 +97,49 @@ def _targets(frame: pd.DataFrame, subject: Subject, name: str) -> tuple[Target, 
 def _ticks(
     evidence: Evidence,
     subject: Subject,
-    decided: pd.DataFrame,
+    status: pd.DataFrame,
     name: str,
     workload: str,
     targets: tuple[Target, ...],
-    policy: Policy,
+    sync_s: float,
 ) -> Ticks:
-    seen, ready = evidence.frames["seen"], evidence.frames["replicas"]
+    observed, ready = evidence.frames["observed"], evidence.frames["replicas"]
+    observed = observed[namespace_mask(observed, subject) & (observed["autoscaler"] == name)]
     rows = []
     for target in targets:
-        mine = seen[place_mask(seen, subject) & (seen["autoscaler"] == name) & (seen["metric"] == target.metric)]
-        joined = decided[["time"]].merge(mine[["time", "value"]].drop_duplicates("time"), on="time", how="left")
-        rows.append(joined["value"].to_numpy(np.float64))
-    ready = ready[place_mask(ready, subject) & (ready["workload"] == workload)].sort_values("time")
-    status = (
-        seconds(decided["time"]),
-        decided["current"].to_numpy(np.float64),
-        decided["desired"].to_numpy(np.float64),
-        np.vstack(rows) if rows else np.empty((0, len(decided))),
+        mine = observed.loc[observed["metric"] == target.metric, ["time", "value"]].drop_duplicates("time")
+        rows.append(status[["time"]].merge(mine, on="time", how="left")["value"].to_numpy(np.float64))
+    ready = ready[namespace_mask(ready, subject) & (ready["workload"] == workload)].sort_values("time")
+    scrapes = (
+        seconds(status["time"]),
+        status["current"].to_numpy(np.float64),
+        status["desired"].to_numpy(np.float64),
+        np.vstack(rows) if rows else np.empty((0, len(status))),
     )
-    sync_s = policy.sync_s or periods.period(*status) or periods.USUAL_S
-    return periods.found(*status, seconds(ready["time"]), ready["ready"].to_numpy(np.float64), sync_s=sync_s)
+    sync_s = sync_s or sync_period(*scrapes) or DEFAULT_SYNC_S
+    return sync_periods(*scrapes, seconds(ready["time"]), ready["ready"].to_numpy(np.float64), sync_s=sync_s)
 
 
-def _inferred(plain: HpaSpec, targets: tuple[Target, ...], ticks: Ticks) -> tuple[HpaSpec, pd.DataFrame, str]:
-    """The window on the way down that explains the history best: it is exported nowhere."""
-    usual = Behaviour()
-    whole, ticks = ticks, ticks.last(_ENOUGH)
+def _inferred(
+    exported: HpaSpec, targets: tuple[Target, ...], ticks: Ticks
+) -> tuple[HpaSpec, tuple[Target, ...], Ticks, pd.DataFrame, str]:
+    """Infer the scale-down window, which is exported nowhere: the one that explains most of the history."""
+    usual, recent = Behaviour(), ticks.last(_ENOUGH)
     tried = []
     for window_s in _WINDOWS_S:
-        spec = replace(plain, behaviour=replace(usual, down=replace(usual.down, window_s=window_s)))
-        history = replay(spec, targets, ticks)
-        tight = replay(spec, targets, ticks, loose=False)
-        tried.append((int(history["explained"].sum()), spec, history, window_s, int(tight["explained"].sum())))
-    # Of those that explain as much, the one that needs the fewest doubts about moments.
-    best = max(tried, key=lambda one: (one[0], one[4]))
-    total = len(best[2])
-    rivals = sorted(window for found, _, _, window, tight in tried if (found, tight) == (best[0], best[4]))
-    said = f"{best[3]:.0f} s" if len(rivals) == 1 else f"{rivals[0]:.0f} to {rivals[-1]:.0f} s"
-    assumed = (
-        f"neither the window on the way down nor the sync period is exported; {said} and {ticks.sync_s:g} s explain "
-        f"most of the history ({best[0]} of {total} sync periods), with the default policies"
+        spec = replace(exported, behaviour=replace(usual, down=replace(usual.down, window_s=window_s)))
+        history = replay(spec, targets, recent)
+        tight = replay(spec, targets, recent, loose=False)
+        # Of those that explain as much, the one that needs the least uncertainty of times.
+        score = int(history["explained"].sum()), int(tight["explained"].sum())
+        tried.append((score, window_s, spec, history))
+    best, _, spec, history = max(tried, key=lambda attempt: attempt[0])
+    rivals = sorted(window_s for score, window_s, *_ in tried if score == best)
+    window = f"{rivals[0]:.0f} s" if len(rivals) == 1 else f"{rivals[0]:.0f} to {rivals[-1]:.0f} s"
+    assumption = (
+        f"Neither the scale-down window nor the sync period is exported; {window} and {ticks.sync_s:g} s explain most "
+        f"of the history ({best[0]} of {len(history)} sync periods), assuming the default policies."
     )
-    return best[1], best[2] if len(whole) == len(ticks) else replay(best[1], targets, whole), assumed
+    if len(recent) < len(ticks):
+        history = replay(spec, targets, ticks)
+    return spec, targets, ticks, history, assumption

@@ -2,237 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import pandas as pd
 
-from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
-from meshlab.core.sanitize import plain
+from meshlab.display.numbers import duration, number, percent
+from meshlab.questions.base import Case
+from meshlab.questions.scaling.analysis import Analysis
 from meshlab.questions.scaling.autoscaler import Autoscaler
+from meshlab.questions.scaling.capacity_findings import graded, sentence
 from meshlab.questions.scaling.hpa import Reason
 from meshlab.questions.scaling.lags import start_s, summary
-from meshlab.questions.scaling.provisioning import Provisioning
 from meshlab.questions.scaling.reversals import churn
-from meshlab.questions.scaling.settings import Policy
-from meshlab.questions.scaling.what_if import WhatIf
 
-__all__ = ["bounds", "explained", "flapping", "lag_chain", "provisioned"]
+__all__ = ["bounds", "flapping", "provisioning", "replay", "start_up"]
 
-Queries = Mapping[str, str]
+_WINDOW = "`scaleDown.stabilizationWindowSeconds`"
 
 
-def provisioned(supply: Provisioning, evidence: Evidence, subject: str, policy: Policy, queries: Queries) -> Finding:
+def provisioning(case: Case, about: Analysis) -> Finding:
     """ML-SCA-004: how long there were fewer ready replicas than the traffic needed."""
-    code, query = "ML-SCA-004", queries.get("replicas", "")
+    supply, settings, scaler = about.supply, case.settings, about.scaler
+    lack = case.missing("replicas")
     if supply.refusal:
-        lack = evidence.missing.get("replicas")
-        return Finding(
-            code=code,
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement=f"not exported: {lack.what}" if lack else f"demand is not known: {plain(supply.refusal)}",
-            action=lack.remedy if lack else "",
-            query=query,
-        )
-    verdict = (
-        Verdict.FAIL
-        if supply.short_low > policy.short_fail
-        else Verdict.WARN
-        if supply.short > policy.short_warn
-        else Verdict.PASS
-    )
-    was = supply.metrics.iloc[0]
-    return Finding(
-        code=code,
-        verdict=verdict,
-        subject=subject,
-        statement=(
-            f"fewer ready copies than the traffic needed in {supply.short:.1%} of the time (at "
-            f"{supply.per_copy:.3g} requests a second a copy), more than needed in {was['time_over']:.1f} %"
-        ),
+        reason = f"The exporters have no {lack.what}." if lack else f"Demand is unknown: {supply.refusal}."
+        return case.not_measured("004", "provisioning", reason, need="replicas", query="replicas")
+    verdict = graded(supply.short, settings.short_warn, settings.short_fail, surely=supply.short_low)
+    action = f"Scale out to {supply.moments['needed'].max():.0f} replicas for the peak."
+    if scaler:
+        action = f"Raise `minReplicas` of {_name(case, scaler)}, or lower the target of its metric."
+    return case.finding(
+        "004",
+        f"provisioning.{verdict.lower()}",
+        verdict,
+        f"Fewer replicas were ready than the traffic needed in {percent(supply.short)} of the time (at "
+        f"{number(supply.replica_per_s)} rps per replica), more than needed in "
+        f"{percent(supply.metrics['time_over'].iloc[0] / 100)}.",
+        required=True,
+        query="replicas",
         value=100 * supply.short,
         interval=(100 * supply.short_low, 100 * supply.short_high),
-        threshold=100 * policy.short_warn,
+        threshold=100 * settings.short_warn,
         unit="% of time",
-        action="" if verdict is Verdict.PASS else "a lower target, a quicker start, or more copies at the least",
-        query=query,
+        action="" if verdict is Verdict.PASS else action,
     )
 
 
-def flapping(
-    scaler: Autoscaler | None,
-    back: pd.DataFrame | None,
-    other: WhatIf,
-    evidence: Evidence,
-    subject: str,
-    policy: Policy,
-    queries: Queries,
-) -> Finding:
-    """ML-SCA-005: scale-downs that were undone soon, and the window that would have prevented them."""
-    code, query = "ML-SCA-005", queries.get("decided", "")
-    if scaler is None or back is None:
-        lack = evidence.missing.get("decided")
-        return Finding(
-            code=code,
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement=f"not exported: {lack.what}" if lack else "no autoscaler scales this service",
-            action=lack.remedy if lack else "",
-            query=query,
-        )
-    known = len(scaler.replayed)
-    if not known:
-        return Finding(
-            code=code,
-            verdict=Verdict.INCONCLUSIVE,
-            subject=subject,
-            statement=f"nothing of what {plain(scaler.name)} decided was scraped in the window",
-            action="move the window",
-            query=query,
+def flapping(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-005: scale-downs that were soon reversed, and the window that would have prevented them."""
+    scaler, settings, lack = about.scaler, case.settings, case.missing("status")
+    if scaler is None:
+        reason = f"The exporters have no {lack.what}." if lack else "No autoscaler scales this service."
+        return case.not_measured("005", "flapping", reason, need="status", query="status")
+    if scaler.replayed.empty:
+        statement = f"No decision of {_name(case, scaler)} was scraped in the window."
+        action = "Move the window to where kube-state-metrics was scraped."
+        return case.finding(
+            "005",
+            "flapping.no_history",
+            Verdict.INCONCLUSIVE,
+            statement,
+            required=True,
+            query="status",
+            action=action,
         )
     moved, net = churn(scaler.replayed)
-    count = len(back)
-    if not count:
-        return Finding(
-            code=code,
-            verdict=Verdict.PASS,
-            subject=subject,
-            statement=(
-                f"no scale-down was undone within {max(policy.soon_s, scaler.spec_window_s):.0f} s; {moved:.0f} copies "
-                f"were started or stopped"
-            ),
-            value=0.0,
-            threshold=float(policy.reversals_fail),
-            unit="reversals",
-            query=query,
-        )
-    each = back["window_s"].to_numpy(np.float64)
-    need = float(np.nanmax(each)) if np.any(np.isfinite(each)) else np.nan
-    text = (
-        f"{count} scale-down{'s were' if count > 1 else ' was'} undone soon ({moved:.0f} copies started or stopped for "
-        f"{net:+.0f})"
-    )
-    if other.window_s is not None:
-        action = (
-            f"set scaleDown.stabilizationWindowSeconds to {other.window_s:.0f} (now {scaler.spec_window_s:.0f}): "
-            f"simulated with this traffic, next to no run is reversed; simulated as it is in force, it comes to "
-            f"{other.reproduced}"
-        )
-    elif np.isfinite(need):
-        why = plain(other.refusal) or "no window up to half an hour is enough"
-        action = f"a window of {need:.0f} s would have bridged each of them; what it would lead to is not known: {why}"
-    else:
-        action = plain(other.refusal)
-    return Finding(
-        code=code,
-        verdict=Verdict.FAIL if count >= policy.reversals_fail else Verdict.WARN,
-        subject=subject,
-        statement=text,
+    count = len(about.reversals)
+    soon = duration(max(settings.soon_s, scaler.down_window_s))
+    verdict = Verdict.FAIL if count >= settings.reversals_fail else Verdict.WARN if count else Verdict.PASS
+    which = "No scale-down was" if not count else "1 scale-down was" if count == 1 else f"{count} scale-downs were"
+    statement = f"{which} reversed within {soon} ({moved:.0f} pod starts and stops, net change {net:+.0f})."
+    if about.what_if.window_s is not None:
+        statement += f" Simulated, the current settings give {about.what_if.reproduced}."
+    return case.finding(
+        "005",
+        f"flapping.{verdict.lower()}",
+        verdict,
+        statement,
+        required=True,
+        query="status",
         value=float(count),
-        threshold=float(policy.reversals_fail),
+        threshold=float(settings.reversals_fail),
         unit="reversals",
-        action=action,
-        query=query,
+        action=_calmer(case, about, scaler) if count else "",
     )
 
 
-def explained(scaler: Autoscaler | None, evidence: Evidence, subject: str, policy: Policy, queries: Queries) -> Finding:
-    """ML-SCA-006: how much of the history the algorithm of Kubernetes explains, and what the rest is."""
-    code, query = "ML-SCA-006", queries.get("seen", "")
-    if scaler is None or scaler.replayed.empty:
-        return Finding(
-            code=code, verdict=None, required=False, subject=subject, statement="there is no autoscaler to replay"
+def _calmer(case: Case, about: Analysis, scaler: Autoscaler) -> str:
+    """What would stop the reversals: a simulated window, else the one that bridges those that happened."""
+    other, name = about.what_if, _name(case, scaler)
+    if other.window_s is not None:
+        return (
+            f"Set {_WINDOW} of {name} to {other.window_s:.0f} (now {scaler.down_window_s:.0f}): simulated with this "
+            "traffic, almost no run flaps."
         )
-    done, total = int(scaler.replayed["explained"].sum()), len(scaler.replayed)
-    causes = scaler.replayed["cause"].value_counts()
-    top = ", ".join(f"{cause} {count}" for cause, count in causes.head(4).items())
-    enough = done >= policy.explained * total
-    text = f"{done} of {total} sync periods of {plain(scaler.name)} are explained: {plain(top)}"
-    return Finding(
-        code=code,
-        verdict=Verdict.PASS if enough else Verdict.WARN,
-        required=False,
-        subject=subject,
-        statement=f"{text}; {scaler.assumed}" if scaler.assumed else text,
-        value=done / total,
-        threshold=policy.explained,
+    why = other.refusal or "no window up to half an hour is sufficient"
+    bridging_s = about.reversals["window_s"].max()
+    if not np.isfinite(bridging_s):
+        return f"Raise {_WINDOW} of {name}; the value is unknown: {why}."
+    return f"Set {_WINDOW} of {name} to {bridging_s:.0f}: it bridges each reversal. Not simulated: {why}."
+
+
+def replay(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-006: how much of the history the algorithm of Kubernetes explains, and the causes."""
+    scaler = about.scaler
+    if scaler is None or scaler.replayed.empty:
+        return case.not_measured("006", "replay", "There is no autoscaler to replay.")
+    explained, total = int(scaler.replayed["explained"].sum()), len(scaler.replayed)
+    causes = scaler.replayed["cause"].value_counts().head(4)
+    top = ", ".join(f"{cause} {count}" for cause, count in causes.items())
+    enough = explained >= case.settings.explained * total
+    statement = f"Kubernetes' algorithm explains {explained} of {total} sync periods of {_name(case, scaler)}: {top}."
+    action = (
+        "Set `hpa_file` to the autoscaler's YAML and `sync_s` to the controller's sync period; if that does not help, "
+        f"find what else scales `{scaler.workload}`."
+    )
+    return case.finding(
+        "006",
+        f"replay.{'explained' if enough else 'unexplained'}",
+        Verdict.PASS if enough else Verdict.WARN,
+        f"{statement} {scaler.assumption}".strip(),
+        query="observed",
+        value=explained / total,
+        threshold=case.settings.explained,
         unit="share",
-        action=(
-            ""
-            if enough
-            else "give hpa_file the autoscaler's YAML and sync_s the controller's period; else something else scales it"
-        ),
-        query=query,
+        action="" if enough else action,
     )
 
 
-def bounds(scaler: Autoscaler | None, subject: str, queries: Queries) -> Finding:
-    """ML-SCA-007: how long the autoscaler wanted more than it may."""
-    code, query = "ML-SCA-007", queries.get("told", "")
+def bounds(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-007: how long the autoscaler needed more replicas than its maximum."""
+    scaler = about.scaler
     if scaler is None or scaler.replayed.empty:
-        return Finding(
-            code=code, verdict=None, required=False, subject=subject, statement="there is no autoscaler with bounds"
-        )
-    history = scaler.replayed
-    wanted = history["recommended"].to_numpy(np.float64)
-    most = float(scaler.spec.most)
-    with np.errstate(invalid="ignore"):
-        # A bound that is met on the way there, and asks for no more afterwards, is no bound.
-        held = (wanted > most) & (history["current"].to_numpy(np.float64) >= most)
-    share = float(held.mean())
-    blind = float((history["cause"] == Reason.NO_METRIC.value).mean())
-    text = (
-        f"{plain(scaler.name)} has {scaler.spec.least} to {scaler.spec.most} copies and wanted more in {share:.1%} of "
-        "its sync periods"
-    )
-    action = []
+        return case.not_measured("007", "bounds", "There is no autoscaler with bounds.")
+    history, most = scaler.replayed, float(scaler.spec.max_replicas)
+    # A maximum that is met on the way there, and is enough afterwards, does not hold anything back.
+    limited = (history["recommended"] > most) & (history["current"] >= most)
+    share, blind = float(limited.mean()), float((history["cause"] == Reason.NO_METRIC.value).mean())
+    name = _name(case, scaler)
+    statement = f"{name} (`maxReplicas` {most:.0f}) needed more replicas in {percent(share)} of its sync periods"
+    actions = []
     if share > 0:
-        action.append(f"raise maxReplicas above {most:.0f}, or the target")
+        wanted = history.loc[limited, "recommended"].max()
+        actions.append(f"Raise `maxReplicas` of {name} above {most:.0f} (its metrics asked for up to {wanted:.0f}).")
     if blind > 0:
-        text += f"; in {blind:.1%} its metric was missing"
-        action.append("find out why the metric was missing: it scales down no more then")
-    return Finding(
-        code=code,
-        verdict=Verdict.WARN if action else Verdict.PASS,
-        required=False,
-        subject=subject,
-        statement=text,
+        statement += f"; in {percent(blind)} a metric was missing"
+        actions.append(f"Restore the metrics of {name}: without them it does not scale down.")
+    return case.finding(
+        "007",
+        f"bounds.{'limited' if share > 0 else 'blind' if blind > 0 else 'sufficient'}",
+        Verdict.WARN if actions else Verdict.PASS,
+        sentence(statement),
+        query="bounds",
         value=100 * share,
         unit="% of periods",
-        action="; ".join(action),
-        query=query,
+        action=" ".join(actions),
     )
 
 
-def lag_chain(chain: pd.DataFrame, evidence: Evidence, subject: str, queries: Queries) -> Finding:
-    """ML-SCA-008: from the metric's crossing to a new copy's first request."""
-    code, query = "ML-SCA-008", queries.get("pods", "")
-    whole = start_s(chain) if len(chain) else None
-    if whole is None:
-        lack = evidence.missing.get("pods")
-        return Finding(
-            code=code,
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement=f"not exported: {lack.what}" if lack else "no pod was started by the autoscaler in the window",
-            action=lack.remedy if lack else "",
-            query=query,
-        )
-    table = summary(chain)
-    middles = zip(table["part"], table["p50_s"].to_numpy(np.float64), strict=True)
-    parts = ", ".join(f"{part} {middle:.1f} s" for part, middle in middles if np.isfinite(middle))
-    return Finding(
-        code=code,
-        verdict=Verdict.PASS,
-        required=False,
-        subject=subject,
-        statement=f"{len(chain)} pods were ready {whole:.1f} s after the decision in the middle ({parts})",
-        value=whole,
+def start_up(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-008: from the metric's crossing to a new pod's first request."""
+    whole_s, lack = start_s(about.lags), case.missing("pods")
+    if whole_s is None:
+        reason = f"The exporters have no {lack.what}." if lack else "The autoscaler started no pod in the window."
+        return case.not_measured("008", "start", reason, need="pods", query="pods")
+    table = summary(about.lags).dropna(subset=["p50_s"])
+    parts = ", ".join(f"{part} {duration(median)}" for part, median in zip(table["part"], table["p50_s"], strict=True))
+    return case.finding(
+        "008",
+        "start.measured",
+        Verdict.PASS,
+        f"The median time from scaling decision to ready pod is {duration(whole_s)} ({len(about.lags)} pods; {parts}).",
+        query="pods",
+        value=whole_s,
         unit="s",
-        query=query,
     )
+
+
+def _name(case: Case, scaler: Autoscaler) -> str:
+    namespace = case.subject.namespace if case.subject else ""
+    return f"autoscaler `{f'{namespace}/{scaler.name}'.strip('/')}`"

@@ -1,4 +1,4 @@
-"""What one copy of a service can carry: the law, the knee, and what it sustained where it was saturated."""
+"""What one replica can carry: the fitted law, the knee, and the throughput it sustained when saturated."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy.stats import t as student
 
 from meshlab.questions.scaling import knee as knees
 from meshlab.questions.scaling.knee import Knee
-from meshlab.questions.scaling.settings import Policy
+from meshlab.questions.scaling.settings import ScalingSettings
 from meshlab.questions.scaling.slo_knee import slo_knee
-from meshlab.questions.scaling.usl import Answer, Conditions, Estimate, Fit, Reason, Refusal, fit_samples
+from meshlab.questions.scaling.usl import Answer, Conditions, Estimate, Fit, Reason, fit_samples, refuse
 
-__all__ = ["Capacity", "capacity", "carried", "tails_of"]
+__all__ = ["Capacity", "block_p99", "fit_capacity", "sustainable_rate"]
 
 _SATURATED: Final = 1.5
 _LEAST: Final = 3
@@ -24,18 +24,18 @@ _TAIL: Final = 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Capacity:
-    """What one copy of one version can carry.
+    """What one replica of a version can carry.
 
     Attributes
     ----------
     version : str
     fit : Fit
     knee : Knee
-        In requests in flight a copy.
+        In concurrent requests per replica.
     sustained : Answer
-        Requests a second of one copy where it was saturated.
+        Requests a second of a saturated replica.
     slo : Answer or None
-        Requests in flight a copy up to which the objective holds; None where there is no objective.
+        Concurrent requests per replica up to which the objective is met; None where there is no objective.
     beyond : float
         Share of the blocks beyond the knee; NaN where there is none.
     """
@@ -48,94 +48,85 @@ class Capacity:
     beyond: float
 
 
-def capacity(points: pd.DataFrame, tails: pd.DataFrame | None, version: str, policy: Policy) -> Capacity:
+def fit_capacity(points: pd.DataFrame, tails: pd.DataFrame | None, version: str, settings: ScalingSettings) -> Capacity:
     """Fit one version.
 
     Parameters
     ----------
     points : DataFrame
-        Of `Samples`, of this version alone, in the order of time within each copy.
+        Of `Samples`, of this version alone.
     tails : DataFrame or None
-        ``concurrency`` (a copy) and ``p99_ms`` of each block.
+        ``concurrency`` (per replica) and ``p99_ms`` of each block.
     version : str
-    policy : Policy
+    settings : ScalingSettings
     """
     points = points.sort_values(["block", "instance"])
     n, x = points["concurrency"].to_numpy(np.float64), points["throughput"].to_numpy(np.float64)
-    asked = np.maximum(points["requests"].to_numpy(np.float64), 1.0)
-    rate = points["errors"].to_numpy(np.float64) / asked
-    found = fit_samples(n, x, conditions=Conditions(error_rate=rate), level=policy.level)
-    bend = knees.find(found)
-    at = bend.answer.estimate
+    rate = points["errors"].to_numpy(np.float64) / np.maximum(points["requests"].to_numpy(np.float64), 1.0)
+    fit = fit_samples(n, x, conditions=Conditions(error_rate=rate), level=settings.level)
+    knee = knees.find(fit)
+    at = knee.answer.estimate
     slo = None
-    if tails is not None and policy.slo_ms:
-        slo = slo_knee(tails["concurrency"], tails["p99_ms"], policy.slo_ms, level=policy.level)
+    if tails is not None and settings.slo_ms:
+        slo = slo_knee(tails["concurrency"], tails["p99_ms"], settings.slo_ms, level=settings.level)
     return Capacity(
         version=version,
-        fit=found,
-        knee=bend,
-        sustained=_sustained(points, at.value if at else None, found, policy.level),
+        fit=fit,
+        knee=knee,
+        sustained=_sustained(points, at.value if at else None, fit, settings.level),
         slo=slo,
         beyond=float(np.mean(n > at.value)) if at is not None and len(n) else np.nan,
     )
 
 
-def carried(one: Capacity, slo: bool) -> Answer:
-    """Requests a second that one copy carries up to its knee, or up to the objective: what demand is measured in."""
-    at = one.slo.estimate if slo and one.slo is not None else one.knee.answer.estimate
-    if at is None:
-        refusal = one.slo.refusal if slo and one.slo is not None else one.knee.answer.refusal
-        return Answer(refusal=refusal)
-    if one.fit.choice is not None and one.fit.choice.chosen == "capacity":
-        known = dict(one.fit.choice.candidate("capacity").parameters)
-        top = one.sustained.estimate.value if one.sustained.estimate else known["places"] / known["seconds"]
-
-        def curve(n: float) -> float:
-            return min(n / known["seconds"], top)
+def sustainable_rate(capacity: Capacity, *, slo: bool) -> Answer:
+    """Requests a second that a replica carries up to its knee, or up to the objective: the unit of demand."""
+    answer = capacity.slo if slo and capacity.slo is not None else capacity.knee.answer
+    if answer.estimate is None:
+        return answer
+    ends = (answer.estimate.low, answer.estimate.value, answer.estimate.high)
+    n = np.minimum(ends, capacity.fit.concurrency[-1])
+    if capacity.fit.capacity_limit is None:
+        rates = capacity.fit.predict(n).throughput
     else:
+        limit, seconds = capacity.fit.capacity_limit
+        top = capacity.sustained.estimate.value if capacity.sustained.estimate else limit / seconds
+        rates = np.minimum(n / seconds, top)
+    low, value, high = map(float, rates)
+    return Answer(Estimate.around(value, low, high))
 
-        def curve(n: float) -> float:
-            return float(one.fit.predict(n).throughput[0])
 
-    low, value, high = (curve(min(n, float(one.fit.concurrency[-1]))) for n in (at.low, at.value, at.high))
-    return Answer(Estimate(value, min(low, value), max(high, value)))
-
-
-def _sustained(points: pd.DataFrame, at: float | None, found: Fit, level: float) -> Answer:
-    """The mean of the saturated blocks, without those in which a copy was only about to be, or to be no more."""
+def _sustained(points: pd.DataFrame, at: float | None, fit: Fit, level: float) -> Answer:
+    """The mean throughput of the saturated blocks, without those in which saturation began or ended."""
     xs = points["throughput"].to_numpy(np.float64)
     if at is None:
         most = float(xs.max()) if len(xs) else 0.0
-        return Answer(
-            refusal=Refusal(Reason.OUT_OF_REACH, f"no copy was saturated: it is at least {most:.3g} a second")
-        )
+        return refuse(Reason.OUT_OF_REACH, f"no replica was saturated: it sustains at least {most:.3g} rps")
     full = points.assign(full=points["concurrency"] >= _SATURATED * at).sort_values(["instance", "block"])
-    beside = [
-        full["full"].shift(by, fill_value=False)
-        & (full["instance"].shift(by) == full["instance"])
-        & ((full["block"] - full["block"].shift(by)) == by)
-        for by in (1, -1)
-    ]
-    inner = full["full"] & beside[0] & beside[1]
+    inner = full["full"]
+    for by in (1, -1):
+        inner = (
+            inner
+            & full["full"].shift(by, fill_value=False)
+            & (full["instance"].shift(by) == full["instance"])
+            & ((full["block"] - full["block"].shift(by)) == by)
+        )
     chosen = full.loc[inner if int(inner.sum()) >= _LEAST else full["full"], "throughput"].to_numpy(np.float64)
     if len(chosen) < _LEAST:
-        if found.peak_throughput.estimate is not None:
-            return found.peak_throughput
-        said = (
-            f"{len(chosen)} block{'s' * (len(chosen) != 1)} of a saturated copy, {_LEAST} are needed: "
-            f"it is at least {np.quantile(xs, 0.95):.3g} a second"
-        )
-        return Answer(refusal=Refusal(Reason.OUT_OF_REACH, said))
+        if fit.peak_throughput.estimate is not None:
+            return fit.peak_throughput
+        sentence = f"a replica sustains at least {np.quantile(xs, 0.95):.3g} rps: only {len(chosen)} of {_LEAST}"
+        return refuse(Reason.OUT_OF_REACH, f"{sentence} saturated intervals needed")
     mean = float(chosen.mean())
     half = float(student.ppf(0.5 + level / 2, len(chosen) - 1) * chosen.std(ddof=1) / np.sqrt(len(chosen)))
     return Answer(Estimate(mean, max(mean - half, 0.0), mean + half))
 
 
-def tails_of(buckets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
-    """The p99 of each block from its own histogram, beside what a copy had in flight in the mean.
+def block_p99(buckets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
+    """The p99 of each block from its own histogram, with the mean concurrency of a replica.
 
-    Inside a bucket the quantile is taken as Prometheus takes it, in a straight line; in the open last one it is
-    infinite. A block with fewer than a hundred requests has no p99.
+    Inside a bucket the quantile is interpolated linearly, as Prometheus does; in the open last one it is infinite. A
+    block with fewer than a hundred requests has no p99.
 
     Parameters
     ----------
@@ -161,6 +152,6 @@ def tails_of(buckets: pd.DataFrame, points: pd.DataFrame) -> pd.DataFrame:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (rank - below) / (counts[rows, at] - below)
     tail = np.where(np.isinf(upper), np.inf, lower + np.where(np.isfinite(share), share, 1.0) * (upper - lower))
-    found = pd.DataFrame({"block": table.index, "p99_ms": np.where(total >= 100, tail, np.nan)})
+    quantiles = pd.DataFrame({"block": table.index, "p99_ms": np.where(total >= 100, tail, np.nan)})
     mean = points.groupby("block")["concurrency"].mean().rename("concurrency").reset_index()
-    return mean.merge(found, on="block", how="inner").dropna()[["block", "concurrency", "p99_ms"]]
+    return mean.merge(quantiles, on="block", how="inner").dropna()[["block", "concurrency", "p99_ms"]]

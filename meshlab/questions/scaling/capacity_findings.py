@@ -1,263 +1,201 @@
-"""Findings on what a copy carries: ML-SCA-001 to 003 and 009 to 011."""
+"""Findings on what a replica carries: ML-SCA-001 to 003 and 009 to 011."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
-from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
-from meshlab.core.sanitize import plain
+from meshlab.display.numbers import interval, number, percent
+from meshlab.questions.base import Case
+from meshlab.questions.scaling.analysis import Analysis
 from meshlab.questions.scaling.capacity import Capacity
-from meshlab.questions.scaling.samples import Samples
-from meshlab.questions.scaling.settings import Policy
-from meshlab.questions.scaling.usl import Comparison, Reason
+from meshlab.questions.scaling.usl import Reason
 
-__all__ = ["cost", "little", "objective", "operating_point", "sustained", "versions"]
+__all__ = ["graded", "little", "objective", "saturation", "sentence", "sidecar", "throughput", "versions"]
 
-Queries = Mapping[str, str]
-
-_MISMATCH = 0.15
-
-_EACH = {"copy": "a copy", "replica": "a ready replica in the mean", "service": "the whole service"}
-# Why no knee is stated, and it is none: the curve is straight as far as it was seen.
-_STRAIGHT = frozenset({Reason.NO_BEND, Reason.SMALLER_MODEL})
+_MISMATCH: Final = 0.15
+_UNITS: Final = {"replica": "per replica", "average": "per ready replica on average", "service": "in the whole service"}
+# Reasons for which no knee means no saturation: the curve is straight as far as it was measured.
+_STRAIGHT: Final = frozenset({Reason.NO_KNEE, Reason.SMALLER_MODEL})
 
 
-def operating_point(
-    one: Capacity | None, points: Samples, evidence: Evidence, subject: str, policy: Policy, queries: Queries
-) -> Finding:
-    """ML-SCA-001: how long copies had more in flight than at the knee."""
-    code, query = "ML-SCA-001", queries.get("durations", "")
-    for name in ("counts", "durations"):
-        if name in evidence.missing:
-            lack = evidence.missing[name]
-            return Finding(
-                code=code,
-                verdict=Verdict.INCONCLUSIVE,
-                subject=subject,
-                statement=f"not exported: {lack.what}",
-                action=lack.remedy,
-                query=query,
-            )
-    broken = [name for name in ("counts", "durations") if evidence.queries[name].failed]
-    if one is None or broken:
-        said = f"{', '.join(broken)} came back in part only" if broken else "no requests were measured in the window"
-        return Finding(
-            code=code,
-            verdict=Verdict.INCONCLUSIVE,
-            subject=subject,
-            statement=said,
-            action="ask again, or move the window to where there was traffic",
-            query=query,
-        )
-    blocks = int(one.fit.counts.sum())
-    reach = float(one.fit.concurrency[-1]) if len(one.fit.concurrency) else 0.0
-    knee = one.knee.answer
+def graded(value: float, warn: float, fail: float, *, surely: float | None = None) -> Verdict:
+    """FAIL above one limit (by what is surely reached, where that is less), WARN above the other, else PASS."""
+    if (value if surely is None else surely) > fail:
+        return Verdict.FAIL
+    return Verdict.WARN if value > warn else Verdict.PASS
+
+
+def sentence(clause: str) -> str:
+    """A clause as a sentence."""
+    return f"{clause[:1].upper()}{clause[1:]}."
+
+
+def saturation(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-001: how long replicas ran past their saturation point."""
+    parts: dict[str, Any] = {"required": True, "query": "durations"}
+    if about.main is None:
+        statement, action = "No requests were measured in the window.", "Move the window to where there was traffic."
+        return case.finding("001", "saturation.no_traffic", Verdict.INCONCLUSIVE, statement, action=action, **parts)
+    capacity, unit = about.main, _UNITS[about.samples.unit]
+    knee, settings, parts["unit"] = capacity.knee.answer, case.settings, "in flight"
+    if knee.refusal is not None and knee.refusal.reason in _STRAIGHT:
+        reach = number(float(capacity.fit.concurrency[-1]) if len(capacity.fit.concurrency) else 0.0)
+        statement = f"No saturation point up to {reach} concurrent requests {unit}: {knee.refusal.sentence}."
+        return case.finding("001", "saturation.none", Verdict.PASS, statement, **parts)
     if knee.estimate is None:
-        refusal = knee.refusal
-        assert refusal is not None
-        straight = refusal.reason in _STRAIGHT
-        return Finding(
-            code=code,
-            verdict=Verdict.PASS if straight else Verdict.INCONCLUSIVE,
-            subject=subject,
-            statement=(
-                f"no knee up to {reach:.3g} requests in flight in {_EACH[points.each]}: {refusal.sentence}"
-                if straight
-                else f"the knee is not known: {plain(refusal.sentence)}"
-            ),
-            value=None,
-            unit="in flight",
-            action="" if straight else "look at a window with more load, or run a load test that rises past the knee",
-            query=query,
-        )
-    at = knee.estimate
-    verdict = (
-        Verdict.FAIL
-        if one.beyond > policy.beyond_fail
-        else Verdict.WARN
-        if one.beyond > policy.beyond_warn
-        else Verdict.PASS
-    )
-    return Finding(
-        code=code,
-        verdict=verdict,
-        subject=subject,
-        statement=(
-            f"{_EACH[points.each]} of {plain(one.version) or 'the service'} was beyond its knee "
-            f"({at.value:.3g} requests in flight, candidates {at.low:.3g} to {at.high:.3g}) in {one.beyond:.1%} of "
-            f"{blocks:,} blocks"
-        ),
+        statement = f"The saturation point is unknown: {knee.refusal.sentence if knee.refusal else 'no data'}."
+        action = "Analyse a window with more load, or run a load test past the saturation point."
+        return case.finding("001", "saturation.unknown", Verdict.INCONCLUSIVE, statement, action=action, **parts)
+    at, verdict = knee.estimate, graded(capacity.beyond, settings.beyond_warn, settings.beyond_fail)
+    action = f"Scale `{_place(case)}` out earlier: past the saturation point added requests mostly queue."
+    return case.finding(
+        "001",
+        f"saturation.{verdict.lower()}",
+        verdict,
+        f"{_replicas(capacity, about.samples.unit)} ran past their saturation point ({number(at.value)} concurrent "
+        f"requests {unit}, estimates {number(at.low)} to {number(at.high)}) in {percent(capacity.beyond)} of "
+        f"{capacity.fit.counts.sum():,} intervals.",
         value=at.value,
         interval=(at.low, at.high),
-        unit="in flight",
-        action=""
-        if verdict is Verdict.PASS
-        else "more copies, or earlier: from here on most of an added request waits",
-        query=query,
+        action="" if verdict is Verdict.PASS else action,
+        **parts,
     )
 
 
-def sustained(one: Capacity | None, subject: str, policy: Policy, queries: Queries) -> Finding:
-    """ML-SCA-002: requests a second that one copy sustained."""
-    code, query = "ML-SCA-002", queries.get("counts", "")
-    top = one.sustained if one is not None else None
-    if one is None or top is None or top.estimate is None:
-        refusal = top.refusal.sentence if top is not None and top.refusal else "no requests were measured"
-        return Finding(
-            code=code, verdict=None, required=False, subject=subject, statement=plain(refusal), unit="1/s", query=query
-        )
-    model = one.fit.choice.sentence if one.fit.choice else ""
-    return Finding(
-        code=code,
-        verdict=Verdict.PASS,
-        required=False,
-        subject=subject,
-        statement=f"a saturated copy gets {top.estimate.value:.3g} requests a second done; {model}",
+def _replicas(capacity: Capacity, unit: str) -> str:
+    replicas = {"replica": "replicas", "average": "ready replicas", "service": "replicas together"}[unit]
+    return f"{capacity.version} {replicas}" if capacity.version else sentence(replicas)[:-1]
+
+
+def _place(case: Case) -> str:
+    assert case.subject is not None
+    return "/".join(part for part in (case.subject.namespace, case.subject.service) if part)
+
+
+def throughput(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-002: requests a second that a saturated replica sustained."""
+    top = about.main.sustained if about.main else None
+    if about.main is None or top is None or top.estimate is None:
+        reason = top.refusal.sentence if top and top.refusal else "no requests were measured"
+        return case.finding("002", "throughput.unknown", None, sentence(reason), query="destination", unit="1/s")
+    model = f"; {about.main.fit.choice.sentence}" if about.main.fit.choice else ""
+    return case.finding(
+        "002",
+        "throughput.measured",
+        Verdict.PASS,
+        f"A saturated replica sustains {number(top.estimate.value)} rps{model}.",
+        query="destination",
         value=top.estimate.value,
         interval=(top.estimate.low, top.estimate.high),
-        level=policy.level,
+        level=case.settings.level,
         unit="1/s",
-        query=query,
     )
 
 
-def objective(one: Capacity | None, subject: str, policy: Policy, queries: Queries) -> list[Finding]:
-    """ML-SCA-003: up to how much in flight the p99 holds the objective; nothing where there is none."""
-    if not policy.slo_ms:
-        return []
-    code, query = "ML-SCA-003", queries.get("buckets", "")
-    answer = one.slo if one is not None else None
-    if answer is None or answer.estimate is None:
-        reason = answer.refusal if answer is not None else None
-        held = reason is not None and reason.reason is Reason.OUT_OF_REACH
-        never = reason is not None and reason.reason is Reason.NEVER_HELD
-        said = reason.sentence if reason else "there are no durations by bucket"
-        return [
-            Finding(
-                code=code,
-                verdict=Verdict.PASS if held else Verdict.WARN if never else None,
-                required=False,
-                subject=subject,
-                statement=f"p99 within {policy.slo_ms:g} ms: {plain(said)}",
-                threshold=policy.slo_ms,
-                unit="ms",
-                query=query,
-            )
-        ]
-    at = answer.estimate
-    return [
-        Finding(
-            code=code,
-            verdict=Verdict.PASS,
-            required=False,
-            subject=subject,
-            statement=f"the p99 holds {policy.slo_ms:g} ms up to {at.value:.3g} requests in flight in a copy",
+def objective(case: Case, about: Analysis) -> Iterator[Finding]:
+    """ML-SCA-003: up to which concurrency the p99 meets the objective; nothing where there is none."""
+    limit_ms = case.settings.slo_ms
+    if not limit_ms:
+        return
+    answer = about.main.slo if about.main else None
+    if answer is not None and answer.estimate is not None:
+        at = answer.estimate
+        yield case.finding(
+            "003",
+            "objective.measured",
+            Verdict.PASS,
+            f"The p99 stays within {number(limit_ms)} ms up to {number(at.value)} concurrent requests per replica.",
+            query="buckets",
             value=at.value,
             interval=(at.low, at.high),
-            level=policy.level,
+            level=case.settings.level,
             unit="in flight",
-            query=query,
         )
-    ]
+        return
+    refusal = answer.refusal if answer else None
+    outcomes = {Reason.OUT_OF_REACH: ("met", Verdict.PASS), Reason.NEVER_HELD: ("missed", Verdict.WARN)}
+    outcome, verdict = outcomes.get(refusal.reason, ("unknown", None)) if refusal else ("unknown", None)
+    reason = refusal.sentence if refusal else "there are no latency buckets"
+    statement = f"A p99 of {number(limit_ms)} ms: {reason}."
+    yield case.finding(
+        "003", f"objective.{outcome}", verdict, statement, query="buckets", threshold=limit_ms, unit="ms"
+    )
 
 
-def versions(found: tuple[str, str, Comparison] | None, subject: str) -> Finding:
-    """ML-SCA-009: whether another version changed what a copy carries."""
-    code = "ML-SCA-009"
-    if found is None:
-        return Finding(
-            code=code, verdict=None, required=False, subject=subject, statement="there is one version in the window"
-        )
-    first, second, compared = found
+def versions(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-009: whether another version changed what a replica carries."""
+    if about.comparison is None:
+        return case.not_measured("009", "versions", "There is only one version in the window.")
+    first, second, compared = about.comparison
     change = compared.change
     if change is None:
-        return Finding(
-            code=code, verdict=None, required=False, subject=subject, statement=plain(compared.sentence), unit="share"
-        )
+        reason = compared.refusal.sentence if compared.refusal else "the versions cannot be compared"
+        return case.not_measured("009", "versions", sentence(reason), unit="share")
     worse = compared.differs and change.value < 0
-    return Finding(
-        code=code,
-        verdict=Verdict.WARN if worse else Verdict.PASS,
-        required=False,
-        subject=subject,
-        statement=f"{plain(second)} against {plain(first)}: {plain(compared.sentence)}",
+    more = "more" if change.value >= 0 else "less"
+    return case.finding(
+        "009",
+        f"versions.{'regressed' if worse else 'unchanged'}",
+        Verdict.WARN if worse else Verdict.PASS,
+        f"A replica of {second} carries {percent(abs(change.value))} {more} than one of {first} "
+        f"({interval(change.low, change.high, 'share')}), up to {number(compared.concurrency)} concurrent requests"
+        f"{'.' if compared.differs else '; the difference is not significant.'}",
         value=change.value,
         interval=(change.low, change.high),
         unit="share",
-        action=f"find out what {plain(second)} does for each request that {plain(first)} does not" if worse else "",
+        action=f"Profile `{second}`: each of its requests costs more than in `{first}`." if worse else "",
     )
 
 
-def cost(table: pd.DataFrame, one: Capacity | None, evidence: Evidence, subject: str, queries: Queries) -> Finding:
-    """ML-SCA-010: processor time of the sidecar, idle and for a thousand requests."""
-    code, query = "ML-SCA-010", queries.get("cpu", "")
-    mine = table[(table["container"] == "sidecar") & np.isfinite(table["idle_millicores"].astype(np.float64))]
-    if one is not None and len(mine) and one.version in set(mine["version"]):
-        mine = mine[mine["version"] == one.version]
+def sidecar(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-010: CPU time of the sidecar, idle and for a thousand requests."""
+    table, main = about.overhead, about.main
+    mine = table[(table["container"] == "sidecar") & np.isfinite(table["idle_millicores"])]
+    if main is not None and main.version in set(mine["version"]):
+        mine = mine[mine["version"] == main.version]
     if mine.empty:
-        lack = evidence.missing.get("cpu")
-        return Finding(
-            code=code,
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement=f"not exported: {lack.what}"
-            if lack
-            else "too few blocks, or one rate only, to tell the sidecar's cost",
-            action=lack.remedy if lack else "",
-            query=query,
-        )
+        reason = "There are too few intervals, or too little variation in load, to separate the sidecar's cost."
+        return case.not_measured("010", "sidecar", reason, need="cpu", query="cpu")
     row = mine.iloc[0]
-    return Finding(
-        code=code,
-        verdict=Verdict.PASS,
-        required=False,
-        subject=subject,
-        statement=(
-            f"the sidecar takes {row['idle_millicores']:.3g} millicores idle and {row['seconds_per_1000']:.3g} "
-            f"processor seconds for a thousand requests: {row['share']:.0%} of the pod's processor time"
-        ),
+    return case.finding(
+        "010",
+        "sidecar.measured",
+        Verdict.PASS,
+        f"The sidecar uses {number(row['idle_millicores'])} millicores when idle and {number(row['seconds_per_1000'])} "
+        f"CPU seconds per 1,000 requests: {percent(row['share'], 0)} of the pod's CPU time.",
+        query="cpu",
         value=float(row["seconds_per_1000"]),
         interval=(float(row["low"]), float(row["high"])),
         unit="s/1000",
-        query=query,
     )
 
 
-def little(flow: pd.DataFrame, evidence: Evidence, subject: str, queries: Queries) -> Finding:
-    """ML-SCA-011: whether a gauge of requests in flight tells the same as their durations."""
-    code, query = "ML-SCA-011", queries.get("gauge", "")
-    gauge = evidence.frames.get("gauge")
-    if gauge is None or gauge.empty or flow.empty:
-        return Finding(
-            code=code,
-            verdict=None,
-            required=False,
-            subject=subject,
-            statement="there is no gauge of requests in flight to check the durations with",
-            action=lack.remedy if (lack := evidence.missing.get("gauge")) else "",
-            query=query,
-        )
-    begin, end = evidence.window.start, evidence.window.end
-    inside = gauge[(gauge["time"] > begin) & (gauge["time"] <= end)]
-    # Each proxy is scraped at its own moment: means over time are added, and not single scrapes.
-    seen = float(inside.groupby(["instance", "upstream"])["value"].mean().sum())
-    told = float(flow["concurrency"].mean())
-    apart = abs(seen - told) / seen if seen > 0 else float("inf") if told > 0 else 0.0
-    warn = apart > _MISMATCH
-    return Finding(
-        code=code,
-        verdict=Verdict.WARN if warn else Verdict.PASS,
-        required=False,
-        subject=subject,
-        statement=f"in flight in the mean: {told:.3g} by durations, {seen:.3g} by the callers' gauges",
-        value=told / seen if seen > 0 else None,
+def little(case: Case, about: Analysis) -> Finding:
+    """ML-SCA-011: whether gauges of concurrency agree with the durations (Little's law)."""
+    gauge, window = case.frame("in_flight"), case.evidence.window
+    if gauge.empty or about.arrivals.empty:
+        reason = "No gauge of requests in flight confirms the durations."
+        return case.not_measured("011", "little", reason, need="in_flight", query="in_flight")
+    inside = gauge[(gauge["time"] > window.start) & (gauge["time"] <= window.end)]
+    # Each proxy is scraped at its own time: their means over time are added, not single scrapes.
+    by_gauge = float(inside.groupby(["instance", "upstream"])["value"].mean().sum())
+    by_durations = float(about.arrivals["concurrency"].mean())
+    apart = abs(by_gauge - by_durations) / by_gauge if by_gauge > 0 else float("inf") if by_durations > 0 else 0.0
+    differs = apart > _MISMATCH
+    action = "Check for retries, local replies and callers outside the mesh before you rely on the saturation point."
+    return case.finding(
+        "011",
+        f"little.{'differs' if differs else 'agrees'}",
+        Verdict.WARN if differs else Verdict.PASS,
+        f"Durations and the source proxies' gauges {'disagree' if differs else 'agree'} on the mean concurrency "
+        f"({number(by_durations)} and {number(by_gauge)}).",
+        query="in_flight",
+        value=by_durations / by_gauge if by_gauge > 0 else None,
         threshold=_MISMATCH,
         unit="share",
-        action="retries, local replies or callers outside the mesh: do not trust the knee" if warn else "",
-        query=query,
+        action=action if differs else "",
     )

@@ -17,18 +17,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Elasticity:
-    """Accuracy and time share of both ways to be wrong; all are 0 when supply is demand.
+    """Accuracy and time share of both kinds of error; all are 0 when supply is demand.
 
     Attributes
     ----------
     accuracy_under, accuracy_over : float
-        Replicas too few or too many, per cent of the demand, in the mean over time.
+        Replicas too few or too many, per cent of the demand, averaged over time.
     time_under, time_over : float
         Per cent of the time.
     instability : float
         Per cent of the moments in which supply and demand did not change in the same direction.
     replicas : float
-        In the mean: what it cost.
+        On average: what it costs.
     """
 
     accuracy_under: float
@@ -40,7 +40,7 @@ class Elasticity:
 
 
 def demand(arrivals_per_s: Floats, carried_per_s: float) -> Floats:
-    """Replicas that the traffic needed: what came in over what one copy carries, rounded up."""
+    """Replicas that the traffic needed: arrivals over what one replica carries, rounded up."""
     return np.asarray(np.ceil(arrivals_per_s / carried_per_s - 1e-9), np.float64)
 
 

@@ -1,19 +1,19 @@
-"""Where a curve bends, stated only when it bends and the ways to look for it agree.
+"""The knee of a curve, its saturation point: stated only where the curve has one and the methods agree.
 
 Gate
 ----
-A model that bends (Amdahl, the whole law, a capacity limit, two joined lines) must beat the straight line by 6 units of
-AICc, under noise that is the same everywhere and under noise that grows with the throughput: of two suppositions that
-the data cannot tell apart, the more doubtful one counts.
+A model with a knee (Amdahl, the whole law, a capacity limit, two joined lines) must beat the straight line by 6 units
+of AICc, under noise that is the same everywhere and under noise that grows with the throughput: the data cannot show
+which one holds, so the less favourable one counts.
 
 Candidates
 ----------
-* ``contention``: 1 / contention of the fitted law; from here on most of an added request waits.
+* ``contention``: 1 / contention of the fitted law; from here on added requests mostly queue.
 * ``break``: where two joined lines meet, with the interval of all breaks whose squares are not worse (an F test).
 * ``power``: largest throughput / latency on the fitted curve (L. Kleinrock's power, ICC 1979).
 * ``kneedle``: farthest from the chord, on the fitted curve and never on the points: there it finds a knee in any noise
   (V. Satopaa et al., "Finding a Kneedle in a Haystack", ICDCSW 2011).
-* ``capacity``: the places of min(N, c) / S, when that is the model the data prefer.
+* ``capacity``: the limit c of min(N, c) / S, when that model fits best.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import f as fisher
 
-from meshlab.questions.scaling.usl import Answer, Estimate, Fit, Reason, Refusal, curve
+from meshlab.questions.scaling.usl import Answer, Estimate, Fit, Reason, curve, refuse
 from meshlab.questions.scaling.usl.models import aicc, choose
 
 __all__ = ["Candidate", "Knee", "find"]
@@ -46,7 +46,7 @@ _UNFIT: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One way to find the knee, and what it found or why it did not."""
+    """One method to find the knee, and its answer."""
 
     name: str
     answer: Answer
@@ -59,12 +59,12 @@ class Knee:
     Attributes
     ----------
     answer : Answer
-        Value: the middle one of the candidates; low and high: the lowest and highest of them. A refusal when nothing
-        bends, or when the candidates are more than a factor of two apart.
+        Value: the median of the candidates; low and high: the lowest and highest of them. A refusal when there is no
+        knee, or when the candidates are more than a factor of two apart.
     candidates : tuple of Candidate
         In the order above; empty when the gate is shut.
     gain : float
-        By how much AICc prefers the best bending model to the line, under the more doubtful noise.
+        By how much AICc prefers the best model with a knee to the line, under the less favourable noise.
     """
 
     answer: Answer
@@ -78,7 +78,7 @@ def find(fit: Fit) -> Knee:
     Parameters
     ----------
     fit : Fit
-        What `usl.fit`, `usl.fit_samples` or `usl.fit_many` answered.
+        Of `usl.fit`, `usl.fit_samples` or `usl.fit_many`.
 
     Returns
     -------
@@ -88,24 +88,23 @@ def find(fit: Fit) -> Knee:
         if fit.coefficients is None or refusal.reason in _UNFIT:
             return Knee(Answer(refusal=refusal), (), 0.0)
     n, x = fit.concurrency, fit.throughput
-    broken = _broken(n, x, fit.weights)
+    broken, _ = _broken(n, x, fit.weights)
     gain = min(_gain(n, x, fit.weights), _gain(n, x, _growing(fit)))
     if gain < _GATE:
-        said = f"a straight line describes the data as well (a bend gains {gain:.1f} of AICc, {_GATE:g} are needed)"
-        return Knee(Answer(refusal=Refusal(Reason.NO_BEND, said)), (), gain)
+        reason = f"a straight line fits as well (a knee improves AICc by {gain:.1f}, {_GATE:g} is required)"
+        return Knee(refuse(Reason.NO_KNEE, reason), (), gain)
     candidates = _candidates(fit, broken)
-    stated = sorted(one.answer.estimate.value for one in candidates if one.answer.estimate is not None)
-    return Knee(_joined(stated, float(n[-1])), candidates, gain)
+    stated = sorted(c.answer.estimate.value for c in candidates if c.answer.estimate is not None)
+    return Knee(_combined(stated, float(n[-1])), candidates, gain)
 
 
-def _joined(stated: list[float], largest: float) -> Answer:
+def _combined(stated: list[float], largest: float) -> Answer:
     if not stated:
-        return _no(
-            Reason.OUT_OF_REACH, f"the curve bends, but no knee lies within the data, which end at {largest:.3g}"
-        )
+        reason = f"the curve flattens, but its knee lies beyond the data, which end at {largest:.3g}"
+        return refuse(Reason.OUT_OF_REACH, reason)
     if stated[-1] > _APART * stated[0]:
-        said = f"no single knee: the candidates lie from {stated[0]:.3g} to {stated[-1]:.3g}"
-        return _no(Reason.DISAGREEMENT, said)
+        reason = f"the methods disagree: estimates range from {stated[0]:.3g} to {stated[-1]:.3g}"
+        return refuse(Reason.DISAGREEMENT, reason)
     return Answer(Estimate(float(np.median(stated)), stated[0], stated[-1]))
 
 
@@ -117,13 +116,13 @@ def _growing(fit: Fit) -> Floats:
 
 
 def _gain(n: Floats, x: Floats, w: Floats) -> float:
-    """AICc of the line less that of the best model that bends."""
+    """AICc of the line less that of the best model with a knee."""
     choice = choose(n[None], x[None], w[None])[0]
     points = np.array([float(len(n))])
     floor = 1e-18 * float(np.sum(w * x * x)) + 1e-300
-    two = float(aicc(np.maximum(np.array([_broken(n, x, w)[1]]), floor), points, 4)[0])
+    broken = float(aicc(np.maximum(np.array([_broken(n, x, w)[1]]), floor), points, 4)[0])
     return choice.candidate("linear").aicc - min(
-        two, *(choice.candidate(m).aicc for m in ("capacity", "amdahl", "usl"))
+        broken, *(choice.candidate(name).aicc for name in ("capacity", "amdahl", "usl"))
     )
 
 
@@ -148,54 +147,49 @@ def _broken(n: Floats, x: Floats, w: Floats) -> tuple[Estimate | None, float]:
     return Estimate(float(grid[at]), float(inside[0]), float(inside[-1])), float(squares[at])
 
 
-def _candidates(fit: Fit, broken: tuple[Estimate | None, float]) -> tuple[Candidate, ...]:
+def _candidates(fit: Fit, broken: Estimate | None) -> tuple[Candidate, ...]:
     three = fit.coefficients
     assert three is not None
     low, high = float(fit.concurrency[0]), float(fit.concurrency[-1])
     grid = np.linspace(low, high, _GRID)
     fitted = curve.throughput(grid, *three)
-    found = [Candidate("contention", _within(fit.knee, high)), Candidate("break", _break(broken[0], low, high))]
-    # X / R = X^2 / N.
-    found.append(Candidate("power", _inside(grid, fitted**2 / grid, "throughput / latency is largest")))
     chord = fitted[0] + (fitted[-1] - fitted[0]) * (grid - low) / (high - low)
-    size = max(float(np.ptp(fitted)), 1e-300)
-    found.append(Candidate("kneedle", _inside(grid, (fitted - chord) / size, "the curve is farthest from its chord")))
-    if fit.choice is not None and fit.choice.chosen == "capacity":
-        places = dict(fit.choice.candidate("capacity").parameters)["places"]
-        value = Estimate(places, places, places)
-        # The law rounds off a sharp corner: its own marks say less than the corner itself.
-        return (
-            *(
-                Candidate(c.name, _no(Reason.SMALLER_MODEL, "a capacity limit describes the data better"))
-                if c.name != "break"
-                else c
-                for c in found
-            ),
-            Candidate("capacity", Answer(value)),
-        )
-    return tuple(found)
+    answers = {
+        "contention": _within(fit.knee, high),
+        "break": _break(broken, low, high),
+        # X / R = X^2 / N.
+        "power": _inside(grid, fitted**2 / grid, "throughput / latency is largest"),
+        "kneedle": _inside(
+            grid, (fitted - chord) / max(float(np.ptp(fitted)), 1e-300), "the curve is farthest from its chord"
+        ),
+    }
+    if fit.capacity_limit is not None:
+        # The law rounds off a sharp corner: its own landmarks are less precise than the corner itself.
+        better = refuse(Reason.SMALLER_MODEL, "a capacity limit fits better")
+        limit = fit.capacity_limit[0]
+        answers = {name: answer if name == "break" else better for name, answer in answers.items()}
+        answers["capacity"] = Answer(Estimate(limit, limit, limit))
+    return tuple(Candidate(name, answer) for name, answer in answers.items())
 
 
 def _within(knee: Answer, high: float) -> Answer:
     if knee.estimate is not None and knee.estimate.value > high:
-        return _no(Reason.OUT_OF_REACH, f"1 / contention is {knee.estimate.value:.3g}, the data end at {high:.3g}")
+        return refuse(Reason.OUT_OF_REACH, f"1 / contention is {knee.estimate.value:.3g}, the data end at {high:.3g}")
     return knee
 
 
-def _break(found: Estimate | None, low: float, high: float) -> Answer:
-    if found is None:
-        return _no(Reason.NO_BEND, "two joined lines do not bend downwards")
-    if found.high - found.low > 0.5 * (high - low):
-        return _no(Reason.NO_BEND, f"two joined lines could meet anywhere from {found.low:.3g} to {found.high:.3g}")
-    return Answer(found)
+def _break(estimate: Estimate | None, low: float, high: float) -> Answer:
+    if estimate is None:
+        return refuse(Reason.NO_KNEE, "two joined lines do not flatten")
+    if estimate.high - estimate.low > 0.5 * (high - low):
+        return refuse(
+            Reason.NO_KNEE, f"two joined lines could meet anywhere from {estimate.low:.3g} to {estimate.high:.3g}"
+        )
+    return Answer(estimate)
 
 
 def _inside(grid: Floats, height: Floats, what: str) -> Answer:
     at = int(np.argmax(height))
     if at in (0, len(grid) - 1):
-        return _no(Reason.OUT_OF_REACH, f"{what} at the end of the data ({grid[at]:.3g})")
+        return refuse(Reason.OUT_OF_REACH, f"{what} at the end of the data ({grid[at]:.3g})")
     return Answer(Estimate(float(grid[at]), float(grid[at]), float(grid[at])))
-
-
-def _no(reason: Reason, sentence: str) -> Answer:
-    return Answer(refusal=Refusal(reason, sentence))

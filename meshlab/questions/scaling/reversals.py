@@ -1,84 +1,81 @@
-"""Scale-downs that were undone soon, and what would have prevented each."""
+"""Scale-downs that were soon reversed, and what would have prevented each."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from meshlab.questions.scaling.hpa import Target, TargetKind
 from meshlab.questions.scaling.samples import seconds
+from meshlab.questions.scaling.tables import empty, table
 
 __all__ = ["churn", "reversals"]
 
-_COLUMNS: Final = ("down", "up", "replicas", "replicas_down", "window_s", "tolerance")
-
 
 def reversals(replayed: pd.DataFrame, targets: tuple[Target, ...], *, sync_s: float, soon_s: float) -> pd.DataFrame:
-    """Find scale-downs that a scale-up undid within a span of time.
+    """Find scale-downs that a scale-up reversed soon.
 
-    An up that a down follows is how load ends; a down that an up follows soon is work for nothing, and requests that
-    waited meanwhile.
+    A scale-up that a scale-down follows is how load ends; the other way round it is work for nothing, and requests
+    queued meanwhile.
 
     Parameters
     ----------
     replayed : DataFrame
         Of `hpa.replay`.
     targets : tuple of Target
-        The first is that of ``seen``.
+        The first is that of ``observed``.
     sync_s, soon_s : float
+        The sync period, and how soon counts.
 
     Returns
     -------
     DataFrame
-        One row a reversal: ``down, up`` (times), ``replicas`` (before), ``replicas_down`` (the lowest between),
-        ``window_s`` (the smallest stabilisation window that would have held the replicas until they were wanted again;
-        NaN: none, they were never wanted in the history) and ``tolerance`` (the smallest that would have).
+        Table ``reversals``, one row a reversal. ``window_s`` would have held the replicas until they were wanted again;
+        NaN where they were never wanted in the history.
     """
     if replayed.empty:
-        return pd.DataFrame(columns=list(_COLUMNS))
+        return empty("reversals")
     time = seconds(replayed["time"])
     current, desired = (replayed[name].to_numpy(np.float64) for name in ("current", "desired"))
-    recommended, seen = (replayed[name].to_numpy(np.float64) for name in ("recommended", "seen"))
+    recommended, observed = (replayed[name].to_numpy(np.float64) for name in ("recommended", "observed"))
     step = np.sign(desired - current)
     rows = []
     moves = np.flatnonzero(step)
-    for one, after in pairwise(moves):
-        if step[one] >= 0 or step[after] <= 0:
+    for down, up in pairwise(moves):
+        if step[down] >= 0 or step[up] <= 0:
             continue
-        # Several steps down in a row are one way down.
-        first = one
-        for before in moves[moves < one][::-1]:
-            if step[before] > 0 or time[one] - time[before] > soon_s:
+        # Several steps down in a row are one scale-down.
+        first = down
+        for before in moves[moves < down][::-1]:
+            if step[before] > 0 or time[down] - time[before] > soon_s:
                 break
             first = before
-        if time[after] - time[one] > soon_s:
+        if time[up] - time[down] > soon_s:
             continue
-        wanted = np.flatnonzero(recommended[: after + 1] >= current[first])
-        held = wanted[wanted < first + 1]
-        until = wanted[wanted > first]
-        back = until[0] if len(until) else after
-        window = (round((time[back] - time[held[-1]]) / sync_s)) * sync_s if len(held) else np.nan
-        between = seen[first:after]
+        wanted = np.flatnonzero(recommended[: up + 1] >= current[first])
+        earlier, later = wanted[wanted < first + 1], wanted[wanted > first]
+        bridged_s = time[later[0] if len(later) else up] - (time[earlier[-1]] if len(earlier) else np.nan)
+        window_s = round(bridged_s / sync_s) * sync_s if len(earlier) else np.nan
+        between = observed[first:up]
         tolerance = np.nan
         if targets and targets[0].kind in (TargetKind.AVERAGE, TargetKind.UTILISATION) and np.any(np.isfinite(between)):
             tolerance = 1.0 - float(np.nanmin(between)) / targets[0].value
         rows.append(
             (
                 replayed["time"].iloc[first],
-                replayed["time"].iloc[after],
+                replayed["time"].iloc[up],
                 current[first],
-                float(desired[first:after].min()),
-                window,
+                float(desired[first:up].min()),
+                window_s,
                 tolerance if 0 < tolerance < 1 else np.nan,
             )
         )
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    return table("reversals", rows)
 
 
 def churn(replayed: pd.DataFrame) -> tuple[float, float]:
-    """Replicas started and stopped together, and what came of it in the end."""
+    """Pod starts and stops together, and the net change."""
     change = (replayed["desired"] - replayed["current"]).to_numpy(np.float64)
     return float(np.abs(change).sum()), float(change.sum())

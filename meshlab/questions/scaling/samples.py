@@ -1,4 +1,4 @@
-"""From counters to points: how much each copy of a service had in flight, and how much it got done."""
+"""From counters to points: the concurrency and the throughput of each replica of a service."""
 
 from __future__ import annotations
 
@@ -11,39 +11,35 @@ from numpy.typing import NDArray
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
+from meshlab.questions.scaling.tables import empty, table
 
-__all__ = ["Samples", "arrivals", "block_s", "place_mask", "samples", "seconds"]
+__all__ = ["Samples", "arrivals", "block_s", "namespace_mask", "samples", "seconds"]
 
-_COPY: Final = ("destination_workload", "destination_version", "destination_instance")
-# Answers that a proxy gave by itself: nothing reached the service, and its answer took no time.
+_REPLICA: Final = ("destination_workload", "destination_version", "destination_instance")
+# Replies that a proxy made by itself: nothing reached the service, and they took no time.
 _LOCAL: Final = frozenset({"UO", "UH", "UF", "NR", "NC", "RL", "RLSE", "UAEX", "FI", "OM", "LH"})
 _NAMED: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Points of a service, one a copy and block (or one a block, where copies are not told apart).
+    """Points of a service, one a replica and block (or one a block, where replicas cannot be told apart).
 
     Attributes
     ----------
     frame : DataFrame
-        ``workload, version, instance, block, time, concurrency, throughput`` (good answers a second),
-        ``requests, errors`` (counts).
-    each : str
-        What a point stands for: ``copy``, ``replica`` (a share of the whole) or ``service``.
-    local : int
-        Requests that were left out because a proxy answered by itself.
+        Table ``points``.
+    unit : str
+        What a point stands for: ``replica``, ``average`` (of the ready replicas) or ``service``.
     """
 
     frame: pd.DataFrame
-    each: str
-    local: int
+    unit: str
 
 
 def block_s(evidence: Evidence) -> float:
     """Length of the evidence's blocks, seconds."""
-    assert isinstance(evidence.chosen, int)
-    return evidence.chosen / 1000
+    return evidence.block_ms / 1000
 
 
 def seconds(time: pd.Series[pd.Timestamp]) -> NDArray[np.float64]:
@@ -51,7 +47,7 @@ def seconds(time: pd.Series[pd.Timestamp]) -> NDArray[np.float64]:
     return np.asarray(pd.DatetimeIndex(time).as_unit("ms").asi8 / 1000, np.float64)
 
 
-def place_mask(frame: pd.DataFrame, subject: Subject) -> pd.Series[bool]:
+def namespace_mask(frame: pd.DataFrame, subject: Subject) -> pd.Series[bool]:
     """Rows of an exporter's frame in a subject's namespace; a store of one cluster has no label for it."""
     return (frame["namespace"] == subject.namespace) & frame["cluster"].isin([subject.cluster, ""])
 
@@ -60,26 +56,22 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     """Points of all versions of a subject.
 
     Concurrency is the time that requests took in a block over its length (J. Little, Operations Research 9, 1961): it
-    needs no gauge, and holds for every version and copy by itself. A copy's first and last block are left out where it
-    began or ended inside the window: it was there for a part of them.
+    needs no gauge, and holds for every version and replica by itself. A replica's first and last block are left out
+    where it started or stopped inside the window: it was there for a part of them.
 
     Parameters
     ----------
     evidence : Evidence
     subject : Subject
     """
-    counts, took = (evidence.frames[name] for name in ("counts", "durations"))
-    counts, took = counts[subject.mask(counts)], took[subject.mask(took)]
-    keys = [*_COPY, "block", "time"]
-    local = _is_local(counts["flags"])
-    left_out = int(counts.loc[local, "count"].sum())
-    counts, took = counts[~local], took[~_is_local(took["flags"])]
-    failed = _failed(counts["code"])
-    done = counts.assign(errors=counts["count"].where(failed, 0)).groupby(keys)[["count", "errors"]].sum()
-    time = took.groupby(keys)["sum_ms"].sum()
-    frame = done.join(time, how="inner").reset_index()
+    counts, durations = _own(evidence, subject)
+    keys = [*_REPLICA, "block", "time"]
+    counts, durations = (frame[~_is_local(frame["flags"])] for frame in (counts, durations))
+    errors = counts["count"].where(_is_error(counts["code"]), 0)
+    answered = counts.assign(errors=errors).groupby(keys)[["count", "errors"]].sum()
+    frame = answered.join(durations.groupby(keys)["sum_ms"].sum(), how="inner").reset_index()
     length_s = block_s(evidence)
-    frame = frame.rename(columns={name: name.removeprefix("destination_") for name in _COPY})
+    frame = frame.rename(columns={name: name.removeprefix("destination_") for name in _REPLICA})
     frame["concurrency"] = frame["sum_ms"] / 1000 / length_s
     frame["throughput"] = (frame["count"] - frame["errors"]) / length_s
     frame = frame.rename(columns={"count": "requests"}).drop(columns="sum_ms")
@@ -87,55 +79,54 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     named = float(frame.loc[frame["instance"] != "", "requests"].sum())
     if total and named >= _NAMED * total:
         blocks = int((evidence.window.end_ms - evidence.window.start_ms) // (1000 * length_s))
-        return Samples(_whole(frame[frame["instance"] != ""], blocks), "copy", left_out)
-    return _shared(evidence, subject, frame, left_out)
+        return Samples(table("points", _whole(frame[frame["instance"] != ""], blocks)), "replica")
+    return _averaged(evidence, subject, frame)
 
 
 def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
-    """How much was asked of a subject in each block, requests that still wait included.
+    """Requests that arrived at a subject in each block, those still queued included.
 
-    Requests are counted when they end; they came in earlier by what they took. So what each copy got done in a block
-    is moved back by the mean duration there: a queue that grows, or drains, is seen where it was made.
+    Requests are counted when they end; they arrived earlier by their duration. So what each replica answered in a block
+    is moved back by the mean duration there: a queue that grows, or drains, appears when it did.
 
     Returns
     -------
     DataFrame
-        ``block, time, arrivals_per_s, concurrency`` (of all copies, by Little's law). What came in at the very end and
-        had not ended is missing there.
+        Table ``arrivals``. What arrived at the very end and had not ended is missing there.
     """
-    counts, took = (evidence.frames[name] for name in ("counts", "durations"))
+    counts, durations = _own(evidence, subject)
     # Refused at once and answered late are not one duration: outcomes are kept apart.
     keys = ["destination_instance", "destination_version", "code", "block"]
-    done = counts[subject.mask(counts)].groupby(keys)["count"].sum()
-    time = took[subject.mask(took)].groupby(keys)["sum_ms"].sum()
-    frame = pd.concat([done, time], axis=1, join="inner").reset_index()
+    sums = [counts.groupby(keys)["count"].sum(), durations.groupby(keys)["sum_ms"].sum()]
+    frame = pd.concat(sums, axis=1, join="inner").reset_index()
     if frame.empty:
-        nothing = {"block": [], "time": pd.DatetimeIndex([], tz="UTC"), "arrivals_per_s": [], "concurrency": []}
-        return pd.DataFrame(nothing)
+        return empty("arrivals")
     length_s = block_s(evidence)
     block, count = frame["block"].to_numpy(np.int64), frame["count"].to_numpy(np.float64)
     mean_s = np.divide(frame["sum_ms"].to_numpy(np.float64) / 1000, count, out=np.zeros(len(count)), where=count > 0)
-    # In lengths of a block: where the moved interval begins, and how much of it lies in the block of its begin.
-    begin = block - mean_s / length_s
-    first = np.floor(begin).astype(np.int64)
-    inside = 1.0 - (begin - first)
+    # In lengths of a block: where the moved interval starts, and how much of it lies in the block of its start.
+    start = block - mean_s / length_s
+    first = np.floor(start).astype(np.int64)
+    inside = 1.0 - (start - first)
     blocks = np.arange(block.min(), block.max() + 1)
     total = np.zeros(len(blocks))
     for at, part in ((first, inside), (first + 1, 1.0 - inside)):
-        place = np.clip(at - block.min(), 0, len(blocks) - 1)
-        total += np.bincount(place, count * part, len(blocks))
-    seen = np.isin(blocks, block)
-    flying = np.bincount(block - block.min(), frame["sum_ms"], len(blocks)) / 1000 / length_s
+        total += np.bincount(np.clip(at - block.min(), 0, len(blocks) - 1), count * part, len(blocks))
+    in_flight = np.bincount(block - block.min(), frame["sum_ms"], len(blocks)) / 1000 / length_s
     ends = evidence.window.start_ms + (blocks + 1) * round(1000 * length_s)
-    found = pd.DataFrame(
-        {
-            "block": blocks,
-            "time": pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
-            "arrivals_per_s": np.where(seen, total / length_s, np.nan),
-            "concurrency": flying,
-        }
-    )
-    return found.dropna().reset_index(drop=True)
+    columns = {
+        "block": blocks,
+        "time": pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
+        "arrivals_per_s": np.where(np.isin(blocks, block), total / length_s, np.nan),
+        "concurrency": in_flight,
+    }
+    return table("arrivals", pd.DataFrame(columns).dropna().reset_index(drop=True))
+
+
+def _own(evidence: Evidence, subject: Subject) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The subject's requests and durations."""
+    counts, durations = (evidence.frames[name] for name in ("destination", "durations"))
+    return counts[subject.mask(counts)], durations[subject.mask(durations)]
 
 
 def _is_local(flags: pd.Series[str]) -> pd.Series[bool]:
@@ -144,9 +135,9 @@ def _is_local(flags: pd.Series[str]) -> pd.Series[bool]:
     return flags.map(local).astype(bool)
 
 
-def _failed(code: pd.Series[str]) -> pd.Series[bool]:
-    failed = {text: str(text).startswith("5") or text in ("", "0") for text in code.unique()}
-    return code.map(failed).astype(bool)
+def _is_error(code: pd.Series[str]) -> pd.Series[bool]:
+    error = {text: str(text).startswith("5") or text in ("", "0") for text in code.unique()}
+    return code.map(error).astype(bool)
 
 
 def _whole(frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
@@ -157,19 +148,19 @@ def _whole(frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
     return frame[keep & first.notna()].reset_index(drop=True)
 
 
-def _shared(evidence: Evidence, subject: Subject, frame: pd.DataFrame, local: int) -> Samples:
-    """Where copies are not told apart: shares of the whole, while the ready replicas stay what they are."""
+def _averaged(evidence: Evidence, subject: Subject, frame: pd.DataFrame) -> Samples:
+    """Where replicas cannot be told apart: the average of the ready ones, while their number does not change."""
     keys = ["workload", "version", "block", "time"]
     whole = frame.groupby(keys)[["concurrency", "throughput", "requests", "errors"]].sum().reset_index()
     whole["instance"] = ""
     ready = evidence.frames["replicas"]
-    ready = ready[place_mask(ready, subject)] if len(ready) else ready
+    ready = ready[namespace_mask(ready, subject)] if len(ready) else ready
     if ready.empty:
-        return Samples(whole, "service", local)
+        return Samples(table("points", whole), "service")
     block = (1000 * seconds(ready["time"]) - evidence.window.start_ms - 1) // (1000 * block_s(evidence))
     spans = ready.assign(block=block).groupby(["workload", "block"])["ready"].agg(["min", "max"]).reset_index()
     joined = whole.merge(spans, on=["workload", "block"], how="inner")
     joined = joined[(joined["min"] == joined["max"]) & (joined["min"] > 0)]
     for name in ("concurrency", "throughput"):
         joined[name] = joined[name] / joined["min"]
-    return Samples(joined.drop(columns=["min", "max"]).reset_index(drop=True), "replica", local)
+    return Samples(table("points", joined.reset_index(drop=True)), "average")

@@ -1,70 +1,58 @@
-"""What the scaling question takes for good: one table."""
+"""Settings of the scaling question."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from meshlab.core.settings import check_kinds
-from meshlab.errors import ParameterError
+from msgspec import Meta
 
-__all__ = ["Policy"]
+from meshlab.questions.base import QuestionSettings
+
+__all__ = ["ScalingSettings"]
+
+_MOST = 86_400_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """Settings and margins.
+class ScalingSettings(QuestionSettings):
+    """What is asked about, and the margins."""
 
-    Parameters
-    ----------
-    block_s : int
-        Length of a time block; 0: two scrapes, at least 10 s, at most a minute.
-    slo_ms : float
-        Objective for the p99 of request durations; 0: none.
-    sync_s : float
-        The autoscaler's sync period (the controller's ``--horizontal-pod-autoscaler-sync-period``); 0: found in the
-        history, where it tells, else 15.
-    hpa_file : str
-        The autoscaler's YAML; empty: bounds and target from kube-state-metrics, the behaviour found in the history.
-    short_warn, short_fail : float
-        Shares of the time with fewer ready replicas than the traffic needed.
-    beyond_warn, beyond_fail : float
-        Shares of the time beyond the knee.
-    explained : float
-        Share of the autoscaler's sync periods that the algorithm must explain.
-    reversals_fail : int
-        So many reversals (a scale-down that was undone soon) fail; one warns.
-    soon_s : float
-        How soon a scale-down must be undone to count; the stabilisation window where that is longer.
-    level : float
-        Of all intervals.
+    of_one_subject: ClassVar[tuple[str, ...]] = ("service", "hpa_file")
 
-    Raises
-    ------
-    ParameterError
-        A value is of the wrong type or out of its range.
-    """
-
-    block_s: int = 0
-    slo_ms: float = 0.0
-    sync_s: float = 0.0
-    hpa_file: str = ""
-    short_warn: float = 0.02
-    short_fail: float = 0.10
-    beyond_warn: float = 0.02
-    beyond_fail: float = 0.10
-    explained: float = 0.90
-    reversals_fail: int = 3
-    soon_s: float = 600.0
-    level: float = 0.95
-
-    def __post_init__(self) -> None:
-        check_kinds(self)
-        shares = ("short_warn", "short_fail", "beyond_warn", "beyond_fail", "explained", "level")
-        for name in shares:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ParameterError(f"{name} is {getattr(self, name)!r}, which is no share", "give 0 to 1")
-        if not 0 < self.level < 1:
-            raise ParameterError(f"level is {self.level!r}", "give a share between 0 and 1, such as 0.95")
-        for name, least in (("block_s", 0), ("slo_ms", 0), ("sync_s", 0), ("soon_s", 0), ("reversals_fail", 1)):
-            if not least <= getattr(self, name) <= 86_400_000:
-                raise ParameterError(f"{name} is {getattr(self, name)!r}", f"give {least} or more")
+    namespace: Annotated[str, Meta(description="of the service; empty: any")] = ""
+    service: Annotated[str, Meta(description="canonical service, host or workload")] = ""
+    version: Annotated[str, Meta(description="the one whose capacity is judged; empty: the busiest")] = ""
+    hpa_file: Annotated[
+        str,
+        Meta(description="the autoscaler's YAML (kubectl get hpa NAME -o yaml); empty: inferred from its history"),
+    ] = ""
+    sync_s: Annotated[
+        float,
+        Meta(
+            ge=0, le=_MOST, description="the autoscaler's sync period, seconds; 0: inferred from its history, else 15"
+        ),
+    ] = 0.0
+    slo_ms: Annotated[float, Meta(ge=0, le=_MOST, description="objective for the p99, milliseconds; 0: none")] = 0.0
+    block_s: Annotated[int, Meta(ge=0, le=86_400, description="length of an interval, seconds; 0: two scrapes")] = 0
+    short_warn: Annotated[
+        float, Meta(ge=0, le=1, description="share of the time with fewer replicas than needed that warns")
+    ] = 0.02
+    short_fail: Annotated[float, Meta(ge=0, le=1, description="and that fails")] = 0.10
+    beyond_warn: Annotated[
+        float, Meta(ge=0, le=1, description="share of the intervals past the saturation point that warns")
+    ] = 0.02
+    beyond_fail: Annotated[float, Meta(ge=0, le=1, description="and that fails")] = 0.10
+    reversals_fail: Annotated[
+        int, Meta(ge=1, le=_MOST, description="scale-downs that were soon reversed; so many fail, one warns")
+    ] = 3
+    soon_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=_MOST,
+            description="how soon is soon, seconds; a longer stabilization window counts instead",
+        ),
+    ] = 600.0
+    explained: Annotated[
+        float, Meta(ge=0, le=1, description="share of the sync periods that Kubernetes' algorithm must explain")
+    ] = 0.90
+    level: Annotated[float, Meta(gt=0, lt=1, description="confidence level of all intervals, 0 to 1")] = 0.95

@@ -1,4 +1,4 @@
-"""The largest concurrency whose tail latency still holds the objective: the knee that users ask for.
+"""The largest concurrency whose tail latency still meets the objective: the knee that users notice.
 
 The tail of each window must come from that window's own histogram; a mean of quantiles is no quantile. Tails only ever
 grow with load, so the curve is the closest rising one to the medians of the bins (isotonic regression; R. Barlow et
@@ -15,7 +15,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
 
 from meshlab.errors import ParameterError
-from meshlab.questions.scaling.usl import Answer, Estimate, Reason, Refusal, binned
+from meshlab.questions.scaling.usl import Answer, Estimate, Reason, binned, refuse
 from meshlab.questions.scaling.usl.points import checked
 
 __all__ = ["slo_knee"]
@@ -38,7 +38,7 @@ def slo_knee(
     block: int | None = None,
     seed: int = 0,
 ) -> Answer:
-    """Find the largest concurrency at which the tail latency holds the objective.
+    """Find the largest concurrency at which the tail latency meets the objective.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def slo_knee(
     Returns
     -------
     Answer
-        The interval's upper end is infinite when in some refits the objective holds as far as the data reach.
+        The interval's upper end is infinite when in some refits the objective is met as far as the data reach.
 
     Raises
     ------
@@ -72,15 +72,15 @@ def slo_knee(
     known = np.isfinite(n) & np.isfinite(y) & (n > 0)
     n, y = n[known], np.minimum(y[known], 1e6 * objective)
     if len(np.unique(n)) < _LEVELS:
-        return _no(Reason.FEW_LEVELS, f"{len(np.unique(n))} distinct concurrencies, {_LEVELS} are needed")
-    found = _crossing(n, y, objective, bins)
-    if found >= n.max():
-        return _no(Reason.OUT_OF_REACH, f"the objective holds as far as the data reach: it is at least {n.max():.3g}")
-    if found <= 0:
-        return _no(Reason.NEVER_HELD, f"the objective does not hold at the least load that was seen ({n.min():.3g})")
+        return refuse(Reason.FEW_LEVELS, f"{len(np.unique(n))} distinct concurrencies, {_LEVELS} are needed")
+    crossing = _crossing(n, y, objective, bins)
+    if crossing >= n.max():
+        return refuse(Reason.OUT_OF_REACH, f"the objective is met up to the largest load measured ({n.max():.3g})")
+    if crossing <= 0:
+        return refuse(Reason.NEVER_HELD, f"the objective is missed even at the lowest load measured ({n.min():.3g})")
     related = spearmanr(n, y)
     if not (related.statistic > 0 and related.pvalue < _RARE):
-        return _no(
+        return refuse(
             Reason.UNRELATED, f"the tail does not grow with concurrency (rank correlation {related.statistic:.2f})"
         )
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def slo_knee(
         crossed = _crossing(n[at], y[at], objective, bins)
         draws[i] = np.inf if crossed >= n[at].max() else crossed
     low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
-    return Answer(Estimate(found, min(low, found), max(high, found)))
+    return Answer(Estimate.around(crossing, low, high))
 
 
 def _crossing(n: Floats, y: Floats, objective: float, bins: int) -> float:
@@ -110,7 +110,3 @@ def _crossing(n: Floats, y: Floats, objective: float, bins: int) -> float:
     share = (np.log(objective) - below) / (above - below) if above > below else 0.0
     left, right = points.concurrency[k - 1], points.concurrency[k]
     return float(left + min(max(share, 0.0), 1.0) * (right - left))
-
-
-def _no(reason: Reason, sentence: str) -> Answer:
-    return Answer(refusal=Refusal(reason, sentence))

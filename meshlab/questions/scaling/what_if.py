@@ -1,4 +1,4 @@
-"""The smallest stabilisation window under which the same traffic would not have been flapped at."""
+"""The smallest scale-down stabilization window under which the same traffic causes no flapping."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.questions.scaling.autoscaler import Autoscaler
-from meshlab.questions.scaling.capacity import Capacity, carried
-from meshlab.questions.scaling.hpa import Behaviour, HpaSpec
-from meshlab.questions.scaling.hpa.closed_loop import Copy, Traffic, fitted, simulate, single_target
+from meshlab.questions.scaling.capacity import Capacity, sustainable_rate
+from meshlab.questions.scaling.hpa import Behaviour
+from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, Traffic, can_simulate, fit_replica, simulate
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import seconds
+from meshlab.questions.scaling.tables import empty, table
 
 __all__ = ["WhatIf", "what_if"]
 
 Floats = NDArray[np.float64]
 
-_COLUMNS: Final = ("window_s", "reversals", "flapping", "replicas", "short")
 _LONGEST_S: Final = 1800.0
 _PERIODS: Final = 10
 _RUNS: Final = 16
 _CALM: Final = 0.125
-"""Share of the runs that may flap where a window is called enough: noise alone now and then does."""
+"""Share of the runs that may flap under a sufficient window: noise alone causes it at times."""
 _FOLLOWS: Final = 0.7
 """Share of the metric's variance that the traffic must explain."""
 _APART: Final = 0.34
-_COPIES_APART: Final = 0.2
-"""Shares by which reversals and copies of the simulated autoscaler may differ from what was."""
+_REPLICAS_APART: Final = 0.2
+"""Shares by which reversals and replicas of the simulated autoscaler may differ from the observed ones."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,138 +40,146 @@ class WhatIf:
     Attributes
     ----------
     table : DataFrame
-        ``window_s, reversals`` (in the mean of the runs), ``flapping`` (share of the runs with one), ``replicas`` (in
-        the mean), ``short`` (share of the periods with requests waiting).
+        Table ``what_if``.
     window_s : float or None
-        The smallest under which next to no run flaps, whatever the phase of the sync periods and the metric's noise.
+        The smallest under which almost no run flaps, whatever the phase of the sync periods and the metric's noise.
     refusal : str
-        Why nothing is said; empty where it is.
+        Why nothing was simulated; empty where it was.
     run : DataFrame
         Of `hpa.closed_loop.simulate` under that window; empty where there is none.
     reproduced : str
-        What the simulation of the autoscaler in force comes to, beside what was.
+        The simulation of the current settings compared with the observation, a clause.
     """
 
-    table: pd.DataFrame
-    window_s: float | None
-    refusal: str
-    reproduced: str
+    table: pd.DataFrame = field(default_factory=lambda: empty("what_if"))
+    window_s: float | None = None
+    refusal: str = ""
+    reproduced: str = ""
     run: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def what_if(scaler: Autoscaler, one: Capacity, traffic: pd.DataFrame, *, start_s: float, soon_s: float) -> WhatIf:
-    """Simulate the autoscaler in force, and then with other windows on the way down.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """What all runs of one autoscaler have in common."""
+
+    scaler: Autoscaler
+    replica: ReplicaModel
+    arrivals: Floats
+    start_replicas: int
+    start_s: float
+    soon_s: float
+
+    def run(self, window_s: float, arrivals: Floats, rng: np.random.Generator | None = None) -> pd.DataFrame:
+        """Simulate with another scale-down window."""
+        spec = self.scaler.spec
+        behaviour = spec.behaviour or Behaviour()
+        spec = replace(spec, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
+        traffic = Traffic(self.scaler.ticks.time_s, arrivals)
+        begin, start_s = self.start_replicas, self.start_s
+        return simulate(
+            spec, self.scaler.targets, traffic, self.replica, start_replicas=begin, start_s=start_s, rng=rng
+        )
+
+    def tried(self, window_s: float) -> tuple[float, float, float, float, float]:
+        """A row of table ``what_if``: the means of runs that differ in the phase of sync periods and in noise."""
+        time_s, sync_s = self.scaler.ticks.time_s, self.scaler.ticks.sync_s
+        soon_s = max(self.soon_s, window_s)
+        outcomes = []
+        # The phase of the sync periods and the noise of the metric are chance: the answer must not depend on them.
+        for seed in range(_RUNS):
+            moved = np.interp(time_s + seed / _RUNS * sync_s, time_s, self.arrivals)
+            run = self.run(window_s, moved, np.random.default_rng(seed) if seed else None)
+            count = len(reversals(run, self.scaler.targets, sync_s=sync_s, soon_s=soon_s))
+            outcomes.append((count, count > 0, run["current"].mean(), (run["waiting"] > 1).mean()))
+        mean_count, flapping, replicas, short = (float(np.mean(column)) for column in zip(*outcomes, strict=True))
+        return window_s, mean_count, flapping, replicas, short
+
+
+def what_if(scaler: Autoscaler, capacity: Capacity, traffic: pd.DataFrame, *, start_s: float, soon_s: float) -> WhatIf:
+    """Simulate the current settings, and then other scale-down windows.
 
     Parameters
     ----------
     scaler : Autoscaler
-    one : Capacity
+    capacity : Capacity
     traffic : DataFrame
-        Of `samples.arrivals`.
+        Table ``arrivals``.
     start_s : float
-        From a decision to a ready copy, as measured.
+        From a decision to a ready replica, as measured.
     soon_s : float
-        How soon a scale-down must be undone to count.
+        How soon a scale-down must be reversed to count.
     """
-    refused = _refusal(scaler, one)
-    if refused:
-        return _nothing(refused)
-    ticks = scaler.ticks
-    flow = _on(ticks.time_s, ticks.sync_s, traffic)
-    top = carried(one, slo=False).estimate
+    refusal = _refusal(scaler, capacity)
+    if refusal:
+        return WhatIf(refusal=refusal)
+    ticks, fit = scaler.ticks, capacity.fit
+    arrivals = _per_period(ticks.time_s, ticks.sync_s, traffic)
+    top = sustainable_rate(capacity, slo=False).estimate
     assert top is not None
-    known = dict(one.fit.choice.candidate("capacity").parameters) if one.fit.choice else {}
-    lightly = one.fit.concurrency <= one.fit.concurrency[0] * 2
-    service_s = known.get("seconds") or float(np.median((one.fit.concurrency / one.fit.throughput)[lightly]))
-    ready = np.maximum(ticks.ready_before, 1.0)
-    copy, share = fitted(ticks.seen[0], flow / ready, service_s=float(service_s), carried_per_s=top.value)
-    if share < _FOLLOWS:
-        return _nothing(f"the autoscaler's metric does not follow the traffic (explained: {max(share, 0):.0%})")
-    # What is in flight, in the mean of a period, is so much a matter of chance (M/G/infinity; L. Takacs, 1962).
-    flying = max(float(np.nanmedian(flow)) * copy.service_s, 0.1)
-    copy = replace(copy, noise=min(float(np.sqrt(2 * copy.service_s / (flying * ticks.sync_s))), 0.5))
-    begin = int(ticks.current[np.isfinite(ticks.current)][0])
-    was = reversals(scaler.replayed, scaler.targets, sync_s=ticks.sync_s, soon_s=soon_s)
-    copies = float(np.nanmean(ticks.current))
-    same = _tried(scaler, copy, ticks.time_s, flow, begin, start_s, soon_s, scaler.spec_window_s)
-    reproduced = f"{same[0]:.1f} reversals and {same[2]:.1f} copies in the mean, against {len(was)} and {copies:.1f}"
-    apart = abs(same[0] - len(was)) > max(1.0, _APART * len(was)) or abs(same[2] - copies) > _COPIES_APART * copies
-    if apart:
-        return _nothing(f"the autoscaler in force is not reproduced: simulated it comes to {reproduced}", reproduced)
-    rows = []
+    lightly = fit.concurrency <= fit.concurrency[0] * 2
+    # The candidate of the capacity model is fitted whether or not it is the chosen one.
+    service_s = dict(fit.choice.candidate("capacity").parameters)["seconds"] if fit.choice else 0.0
+    service_s = service_s or float(np.median((fit.concurrency / fit.throughput)[lightly]))
+    replica, explained = fit_replica(
+        ticks.observed[0],
+        arrivals / np.maximum(ticks.ready_before, 1.0),
+        service_s=float(service_s),
+        carried_per_s=top.value,
+    )
+    if explained < _FOLLOWS:
+        return WhatIf(
+            refusal=f"the autoscaler's metric does not follow the traffic (explained: {max(explained, 0):.0%})"
+        )
+    # Concurrency, averaged over a period, has so much random variation (M/G/infinity; L. Takacs, 1962).
+    concurrency = max(float(np.nanmedian(arrivals)) * replica.service_s, 0.1)
+    noise = min(float(np.sqrt(2 * replica.service_s / (concurrency * ticks.sync_s))), 0.5)
+    start_replicas = int(ticks.current[np.isfinite(ticks.current)][0])
+    scene = _Scene(scaler, replace(replica, noise=noise), arrivals, start_replicas, start_s, soon_s)
+    observed = len(reversals(scaler.replayed, scaler.targets, sync_s=ticks.sync_s, soon_s=soon_s))
+    replicas = float(np.nanmean(ticks.current))
+    _, same, _, same_replicas, _ = scene.tried(scaler.down_window_s)
+    reproduced = (
+        f"{same:.1f} reversals and {same_replicas:.1f} replicas on average (observed: {observed} and {replicas:.1f})"
+    )
+    if abs(same - observed) > max(1.0, _APART * observed) or abs(same_replicas - replicas) > _REPLICAS_APART * replicas:
+        return WhatIf(refusal=f"the current settings are not reproduced: a simulation gives {reproduced}")
+    rows: list[tuple[float, ...]] = []
     for window_s in _windows(ticks.sync_s):
-        rows.append((window_s, *_tried(scaler, copy, ticks.time_s, flow, begin, start_s, soon_s, window_s)))
-        if window_s > scaler.spec_window_s and len(rows) > 2 and all(row[2] <= _CALM for row in rows[-3:]):
+        rows.append(scene.tried(window_s))
+        if window_s > scaler.down_window_s and len(rows) > 2 and all(row[2] <= _CALM for row in rows[-3:]):
             break
-    table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    calm = table.loc[table["flapping"] <= _CALM, "window_s"]
-    if calm.empty:
-        return WhatIf(table, None, "", reproduced)
-    window_s = float(calm.iloc[0])
-    flowing = Traffic(ticks.time_s, flow)
-    run = simulate(_with(scaler, window_s), scaler.targets, flowing, copy, begin=begin, start_s=start_s)
-    return WhatIf(table, window_s, "", reproduced, run)
-
-
-def _with(scaler: Autoscaler, window_s: float) -> HpaSpec:
-    behaviour = scaler.spec.behaviour or Behaviour()
-    return replace(scaler.spec, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
-
-
-def _tried(
-    scaler: Autoscaler,
-    copy: Copy,
-    time_s: Floats,
-    flow: Floats,
-    begin: int,
-    start_s: float,
-    soon_s: float,
-    window_s: float,
-) -> tuple[float, float, float, float]:
-    spec = _with(scaler, window_s)
-    counts, replicas, short = [], [], []
-    sync_s = scaler.ticks.sync_s
-    # The phase of the sync periods and the noise of the metric are luck: it must hold without.
-    for seed in range(_RUNS):
-        moved = np.interp(time_s + seed / _RUNS * sync_s, time_s, flow)
-        rng = np.random.default_rng(seed) if seed else None
-        run = simulate(spec, scaler.targets, Traffic(time_s, moved), copy, begin=begin, start_s=start_s, rng=rng)
-        counts.append(len(reversals(run, scaler.targets, sync_s=sync_s, soon_s=max(soon_s, window_s))))
-        replicas.append(float(run["current"].mean()))
-        short.append(float((run["waiting"] > 1).mean()))
-    flaps = float(np.mean(np.array(counts) > 0))
-    return float(np.mean(counts)), flaps, float(np.mean(replicas)), float(np.mean(short))
+    simulated = table("what_if", rows)
+    enough = simulated.loc[simulated["flapping"] <= _CALM, "window_s"]
+    if enough.empty:
+        return WhatIf(simulated, reproduced=reproduced)
+    window_s = float(enough.iloc[0])
+    return WhatIf(simulated, window_s, reproduced=reproduced, run=scene.run(window_s, arrivals))
 
 
 def _windows(sync_s: float) -> list[float]:
     near = np.arange(0, 40) * sync_s
     far = np.array([300.0, 420.0, 600.0, 900.0, 1200.0, _LONGEST_S])
-    return [float(one) for one in (*near[near < 300], *far)]
+    return [float(window_s) for window_s in (*near[near < 300], *far)]
 
 
-def _on(time_s: Floats, sync_s: float, traffic: pd.DataFrame) -> Floats:
-    """A rate in blocks, as the mean of each sync period."""
+def _per_period(time_s: Floats, sync_s: float, traffic: pd.DataFrame) -> Floats:
+    """A rate in blocks, averaged over each sync period."""
     ends = seconds(traffic["time"])
     length = float(np.median(np.diff(ends))) if len(ends) > 1 else sync_s
     total = np.r_[0.0, np.cumsum(traffic["arrivals_per_s"].to_numpy(np.float64) * length)]
     edges = np.r_[ends[0] - length, ends]
-    found = (np.interp(time_s, edges, total) - np.interp(time_s - sync_s, edges, total)) / sync_s
+    rate = (np.interp(time_s, edges, total) - np.interp(time_s - sync_s, edges, total)) / sync_s
     inside = (time_s - sync_s >= edges[0] - length) & (time_s <= edges[-1] + length)
-    return np.where(inside, found, np.nan)
+    return np.where(inside, rate, np.nan)
 
 
-def _refusal(scaler: Autoscaler, one: Capacity) -> str:
-    if not single_target(scaler.targets):
-        return "only one metric of the copies can be simulated"
-    if carried(one, slo=False).estimate is None:
-        return "what a copy carries is not known"
-    if np.count_nonzero(np.isfinite(scaler.ticks.seen[0])) < _PERIODS:
-        return "what the autoscaler saw of its metric is not exported"
+def _refusal(scaler: Autoscaler, capacity: Capacity) -> str:
+    if not can_simulate(scaler.targets):
+        return "only a single metric of the pods can be simulated"
+    if sustainable_rate(capacity, slo=False).estimate is None:
+        return "what a replica carries is unknown"
+    if np.count_nonzero(np.isfinite(scaler.ticks.observed[0])) < _PERIODS:
+        return "the autoscaler's metric is not exported"
     if len(scaler.ticks) < _PERIODS:
-        return f"{len(scaler.ticks)} sync periods, {_PERIODS} are needed"
+        return f"there are {len(scaler.ticks)} sync periods, {_PERIODS} are needed"
     return ""
-
-
-def _nothing(refusal: str, reproduced: str = "") -> WhatIf:
-    empty = pd.DataFrame(columns=list(_COLUMNS))
-    return WhatIf(empty, None, refusal, reproduced)

@@ -19,14 +19,14 @@ from meshlab.questions.scaling.hpa import (
     Event,
     History,
     HpaSpec,
-    Kind,
     NoMetrics,
     Pod,
-    Policy,
+    PolicyType,
     Reason,
-    Rules,
     Sample,
-    Select,
+    ScalingPolicy,
+    ScalingRules,
+    SelectPolicy,
     Tolerance,
     average_replicas,
     decide,
@@ -146,17 +146,17 @@ def test_an_average_over_pods_divides_the_total() -> None:
     assert per_pod_replicas(4, 40_500, 10_000, TENTH) == 4
 
 
-def spec(up: Rules | None = None, down: Rules | None = None, least: int = 1, most: int = 100) -> HpaSpec:
+def spec(up: ScalingRules | None = None, down: ScalingRules | None = None, least: int = 1, most: int = 100) -> HpaSpec:
     default = Behaviour()
     return HpaSpec(least, most, Behaviour(up or default.up, down or default.down))
 
 
-def percent(value: int, period_s: int = 60) -> Policy:
-    return Policy(Kind.PERCENT, value, period_s)
+def percent(value: int, period_s: int = 60) -> ScalingPolicy:
+    return ScalingPolicy(PolicyType.PERCENT, value, period_s)
 
 
-def some(value: int, period_s: int = 60) -> Policy:
-    return Policy(Kind.PODS, value, period_s)
+def some(value: int, period_s: int = 60) -> ScalingPolicy:
+    return ScalingPolicy(PolicyType.PODS, value, period_s)
 
 
 def ran(own: HpaSpec, start: int, wants: list[int], every_s: float = 60.0) -> list[int]:
@@ -172,32 +172,32 @@ def ran(own: HpaSpec, start: int, wants: list[int], every_s: float = 60.0) -> li
 @pytest.mark.parametrize(
     ("rules", "start", "wanted", "expected"),
     [
-        (Rules(0, (some(4), percent(100))), 1, 1000, [5, 10, 20, 40, 80]),
-        (Rules(0, (some(4), percent(100)), Select.MIN), 10, 1000, [14, 18, 22, 26, 30]),
-        (Rules(0, (some(4),)), 3, 1000, [7, 11, 15, 19, 23]),
-        (Rules(0, (percent(10),)), 10, 1000, [11, 13, 15, 17, 19]),
-        (Rules(0, (percent(100),), Select.DISABLED), 10, 1000, [10, 10]),
+        (ScalingRules(0, (some(4), percent(100))), 1, 1000, [5, 10, 20, 40, 80]),
+        (ScalingRules(0, (some(4), percent(100)), SelectPolicy.MIN), 10, 1000, [14, 18, 22, 26, 30]),
+        (ScalingRules(0, (some(4),)), 3, 1000, [7, 11, 15, 19, 23]),
+        (ScalingRules(0, (percent(10),)), 10, 1000, [11, 13, 15, 17, 19]),
+        (ScalingRules(0, (percent(100),), SelectPolicy.DISABLED), 10, 1000, [10, 10]),
     ],
 )
-def test_policies_bound_the_way_up(rules: Rules, start: int, wanted: int, expected: list[int]) -> None:
+def test_policies_bound_the_way_up(rules: ScalingRules, start: int, wanted: int, expected: list[int]) -> None:
     assert ran(spec(up=rules, most=1000), start, [wanted] * len(expected)) == expected
 
 
 @pytest.mark.parametrize(
     ("rules", "start", "expected"),
     [
-        (Rules(0, (percent(60),)), 100, [40, 16, 6, 2, 1]),
-        (Rules(0, (some(20), percent(10)), Select.MIN), 100, [90, 81, 72, 64, 57]),
-        (Rules(0, (some(20), percent(10))), 100, [80, 60, 40, 20, 1]),
-        (Rules(0, (percent(100),), Select.DISABLED), 100, [100, 100]),
+        (ScalingRules(0, (percent(60),)), 100, [40, 16, 6, 2, 1]),
+        (ScalingRules(0, (some(20), percent(10)), SelectPolicy.MIN), 100, [90, 81, 72, 64, 57]),
+        (ScalingRules(0, (some(20), percent(10))), 100, [80, 60, 40, 20, 1]),
+        (ScalingRules(0, (percent(100),), SelectPolicy.DISABLED), 100, [100, 100]),
     ],
 )
-def test_policies_bound_the_way_down(rules: Rules, start: int, expected: list[int]) -> None:
+def test_policies_bound_the_way_down(rules: ScalingRules, start: int, expected: list[int]) -> None:
     assert ran(spec(down=rules, most=1000), start, [1] * len(expected)) == expected
 
 
 def test_a_period_counts_what_was_changed_in_it() -> None:
-    own = spec(up=Rules(0, (some(4, period_s=60),)))
+    own = spec(up=ScalingRules(0, (some(4, period_s=60),)))
     history = History(changes=(Event(990.0, 3),))
     assert decide(own, history, 10, [50], 1000.0).replicas == 11
     assert decide(own, history, 10, [50], 1060.0).replicas == 14
@@ -211,7 +211,7 @@ def test_the_way_down_waits_for_the_window() -> None:
 
 
 def test_the_way_up_waits_for_its_own_window() -> None:
-    own = spec(up=Rules(120, (some(100),)))
+    own = spec(up=ScalingRules(120, (some(100),)))
     assert ran(own, 5, [5, 9, 12, 12, 12]) == [5, 5, 9, 12, 12]
 
 
@@ -224,16 +224,16 @@ def test_without_behaviour_a_step_at_most_doubles() -> None:
 def test_bounds_come_before_metrics() -> None:
     own = HpaSpec(2, 5)
     assert decide(own, History(), 9, [None], 0.0) == Decision(
-        5, None, Reason.MOST, History((Event(0.0, 9),), (Event(0.0, -4),))
+        5, None, Reason.MAX_REPLICAS, History((Event(0.0, 9),), (Event(0.0, -4),))
     )
     assert decide(own, History(), 1, [None], 0.0).replicas == 2
     assert decide(own, History(), 0, [7], 0.0).reason is Reason.DISABLED
-    assert decide(own, History(), 4, [9], 0.0).reason is Reason.MOST
+    assert decide(own, History(), 4, [9], 0.0).reason is Reason.MAX_REPLICAS
     assert decide(own, History((Event(-999.0, 3),)), 3, [1], 0.0).replicas == 2
 
 
 def test_a_missing_metric_never_shrinks() -> None:
-    own = spec(down=Rules(0, (percent(100),)))
+    own = spec(down=ScalingRules(0, (percent(100),)))
     assert decide(own, History(), 4, [None], 0.0).reason is Reason.NO_METRIC
     assert decide(own, History(), 4, [2, None], 0.0).replicas == 4
     assert decide(own, History(), 4, [6, None], 0.0).replicas == 6
@@ -286,11 +286,11 @@ def test_the_first_period_is_held_by_what_there_is() -> None:
 
 def test_what_holds_at_a_bound_is_named_rightly() -> None:
     """A rule that forbids a direction is no bound, although the number of replicas is the same."""
-    never = Rules(0.0, (Policy(Kind.PODS, 4, 15),), Select.DISABLED)
+    never = ScalingRules(0.0, (ScalingPolicy(PolicyType.PODS, 4, 15),), SelectPolicy.DISABLED)
     at_most = HpaSpec(1, 5, Behaviour(up=never))
     assert decide(at_most, History(), 1, [3], 0.0).reason is Reason.LIMITED_UP
     at_least = HpaSpec(1, 5, Behaviour(down=never))
     assert decide(at_least, History((Event(-400.0, 5),)), 5, [3], 0.0).reason is Reason.LIMITED_DOWN
-    free = HpaSpec(1, 5, Behaviour(down=Rules(0.0, (Policy(Kind.PERCENT, 100, 15),))))
-    assert decide(free, History((Event(-400.0, 5),)), 5, [0], 0.0).reason is Reason.LEAST
-    assert decide(free, History(), 4, [9], 0.0).reason is Reason.MOST
+    free = HpaSpec(1, 5, Behaviour(down=ScalingRules(0.0, (ScalingPolicy(PolicyType.PERCENT, 100, 15),))))
+    assert decide(free, History((Event(-400.0, 5),)), 5, [0], 0.0).reason is Reason.MIN_REPLICAS
+    assert decide(free, History(), 4, [9], 0.0).reason is Reason.MAX_REPLICAS

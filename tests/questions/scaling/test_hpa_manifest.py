@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from meshlab.errors import ParameterError
-from meshlab.questions.scaling.hpa import Behaviour, Kind, Manifest, Policy, Select, Target, TargetKind
+from meshlab.questions.scaling.hpa import (
+    Behaviour,
+    Manifest,
+    PolicyType,
+    ScalingPolicy,
+    SelectPolicy,
+    Target,
+    TargetKind,
+)
 
 WHOLE = """
 apiVersion: autoscaling/v2
@@ -43,7 +51,7 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "hpa.yaml").write_text(WHOLE)
     found = Manifest.read(tmp_path / "hpa.yaml")
     assert (found.name, found.namespace, found.workload) == ("catalog", "shop", "catalog-v1")
-    assert (found.spec.least, found.spec.most) == (2, 20)
+    assert (found.spec.min_replicas, found.spec.max_replicas) == (2, 20)
     assert found.targets == (
         Target("cpu", TargetKind.UTILISATION, 60.0),
         Target("in_flight", TargetKind.AVERAGE, 1.5),
@@ -54,9 +62,9 @@ def test_all_of_it_is_read(tmp_path: Path) -> None:
     behaviour = found.spec.behaviour
     assert behaviour is not None
     assert behaviour.up == Behaviour().up, "what is not said is as Kubernetes has it"
-    assert (behaviour.down.window_s, behaviour.down.select) == (60.0, Select.MIN)
+    assert (behaviour.down.window_s, behaviour.down.select) == (60.0, SelectPolicy.MIN)
     assert behaviour.down.tolerance == pytest.approx(0.05)
-    assert behaviour.down.policies == (Policy(Kind.PODS, 4, 60), Policy(Kind.PERCENT, 10, 30))
+    assert behaviour.down.policies == (ScalingPolicy(PolicyType.PODS, 4, 60), ScalingPolicy(PolicyType.PERCENT, 10, 30))
 
 
 def test_what_is_not_said_is_as_kubernetes_has_it() -> None:
@@ -64,7 +72,7 @@ def test_what_is_not_said_is_as_kubernetes_has_it() -> None:
         "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\n"
         "spec: {maxReplicas: 3, scaleTargetRef: {name: a}}\n"
     )
-    assert (found.spec.least, found.spec.behaviour) == (1, Behaviour())
+    assert (found.spec.min_replicas, found.spec.behaviour) == (1, Behaviour())
     assert found.targets == (Target("cpu", TargetKind.UTILISATION, 80.0),)
 
 
@@ -79,18 +87,18 @@ def test_the_first_of_a_list_or_of_several_documents_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("a: [", "no YAML"),
+        ("a: [", "is not valid"),
         ("a: 1", "holds no HorizontalPodAutoscaler"),
-        (WHOLE.replace("autoscaling/v2", "autoscaling/v1"), "autoscaling/v2 was wanted"),
-        (WHOLE.replace("maxReplicas: 20", "maxReplicas: many"), "whole number"),
-        (WHOLE.replace("maxReplicas: 20", "maxReplicas: 1"), "minReplicas may not be above"),
+        (WHOLE.replace("autoscaling/v2", "autoscaling/v1"), "instead of autoscaling/v2"),
+        (WHOLE.replace("maxReplicas: 20", "maxReplicas: many"), "maxReplicas"),
+        (WHOLE.replace("maxReplicas: 20", "maxReplicas: 1"), "minReplicas <= maxReplicas"),
         (WHOLE.replace("1500m", "a lot"), "quantity"),
-        (WHOLE.replace("type: Percent", "type: Half"), "policies in scaleDown"),
-        (WHOLE.replace("type: Pods\n", "type: Podz\n"), "not known"),
-        (WHOLE.replace("selectPolicy: Min", "selectPolicy: Median"), "policies in scaleDown"),
-        (WHOLE.replace("averageUtilization: 60", "note: 60"), "does not say what cpu shall be"),
+        (WHOLE.replace("type: Percent", "type: Half"), "behavior.scaleDown.policies"),
+        (WHOLE.replace("type: Pods\n", "type: Podz\n"), "metrics"),
+        (WHOLE.replace("selectPolicy: Min", "selectPolicy: Median"), "scaleDown.selectPolicy"),
+        (WHOLE.replace("averageUtilization: 60", "note: 60"), "no target value for metric cpu"),
         (WHOLE.replace("scaleTargetRef", "target"), "scaleTargetRef"),
-        ("!!python/object/apply:os.system ['true']", "no YAML"),
+        ("!!python/object/apply:os.system ['true']", "is not valid"),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(text: str, fault: str) -> None:

@@ -13,11 +13,12 @@ from meshlab.questions.scaling.hpa import (
     Behaviour,
     History,
     HpaSpec,
-    Kind,
-    Policy,
-    Rules,
+    PolicyType,
+    Reason,
     Sample,
-    Select,
+    ScalingPolicy,
+    ScalingRules,
+    SelectPolicy,
     Target,
     TargetKind,
     Ticks,
@@ -27,20 +28,23 @@ from meshlab.questions.scaling.hpa import (
     replay,
 )
 from meshlab.questions.scaling.hpa import Pod as HpaPod
-from meshlab.questions.scaling.hpa import ticks as periods
-from meshlab.questions.scaling.hpa.replay import CHANGED_BY_HAND, UNEXPLAINED, decided
+from meshlab.questions.scaling.hpa.replay import CHANGED_BY_HAND, UNEXPLAINED, decide_history
 from meshlab.questions.scaling.hpa.target import proposals
+from meshlab.questions.scaling.hpa.ticks import DEFAULT_SYNC_S, sync_period, sync_periods
 
 SYNC_S = 15.0
 
 policies = st.builds(
-    Policy, st.sampled_from(Kind), st.sampled_from([1, 2, 4, 10, 50, 100]), st.sampled_from([15, 20, 30, 60])
+    ScalingPolicy,
+    st.sampled_from(PolicyType),
+    st.sampled_from([1, 2, 4, 10, 50, 100]),
+    st.sampled_from([15, 20, 30, 60]),
 )
 rules = st.builds(
-    Rules,
+    ScalingRules,
     st.sampled_from([0.0, 15.0, 20.0, 30.0, 60.0, 300.0]),
     st.lists(policies, min_size=1, max_size=2).map(tuple),
-    st.sampled_from(Select),
+    st.sampled_from(SelectPolicy),
 )
 specs = st.builds(
     HpaSpec,
@@ -62,7 +66,7 @@ def test_arrays_decide_as_single_periods_do(spec: HpaSpec, begin: int, asked: li
         history, current = done.history, done.replicas
     was, became = (np.array([row[k] for row in rows], np.float64) for k in (0, 1))
     values = np.array([[np.nan if want is None else want for want in asked]], np.float64)
-    replicas, _, reasons = decided(spec, values, was, became - was, SYNC_S)
+    replicas, _, reasons = decide_history(spec, values, was, became - was, SYNC_S)
     assert replicas.tolist() == became.tolist()
     assert [str(reason) for reason in reasons] == [str(row[2]) for row in rows]
 
@@ -84,15 +88,15 @@ def ticks(current: list[float], desired: list[float], seen: list[float]) -> Tick
     return Ticks(times, own, np.array(desired, np.float64), own, own, np.array([seen], np.float64), SYNC_S)
 
 
-FREE = HpaSpec(1, 9, Behaviour(down=Rules(0.0, (Policy(Kind.PERCENT, 100, 15),))))
+FREE = HpaSpec(1, 9, Behaviour(down=ScalingRules(0.0, (ScalingPolicy(PolicyType.PERCENT, 100, 15),))))
 QUEUE = (Target("queue", TargetKind.AVERAGE, 2.0),)
 
 
 def test_each_period_has_a_cause() -> None:
     frame = replay(FREE, QUEUE, ticks([2, 2, 4, 4], [2, 4, 4, 1], [2.0, 4.0, 2.1, 0.5]))
     assert frame["explained"].all()
-    calm, wanted = "within tolerance", "as the metric wants"
-    assert frame["cause"].tolist() == [calm, wanted, calm, wanted]
+    causes = [Reason.NO_CHANGE, Reason.AS_WANTED] * 2
+    assert frame["cause"].tolist() == [str(cause) for cause in causes]
     assert frame["recommended"].tolist() == [2.0, 4.0, 4.0, 1.0]
 
 
@@ -104,7 +108,7 @@ def test_what_something_else_changed_is_told_from_what_nothing_explains() -> Non
 
 def test_a_missing_metric_leaves_the_replicas() -> None:
     frame = replay(FREE, QUEUE, ticks([3, 3], [3, 3], [float("nan"), 2.0]))
-    assert frame["cause"].tolist() == ["a metric is missing", "within tolerance"]
+    assert frame["cause"].tolist() == [str(Reason.NO_METRIC), str(Reason.NO_CHANGE)]
     assert np.isnan(frame["recommended"].iloc[0])
 
 
@@ -117,22 +121,22 @@ def test_sync_periods_are_found_in_scrapes(sync_s: float, scrape_s: float) -> No
     scrapes = begin + 1.1 + scrape_s * np.arange(int(count * sync_s / scrape_s) - 2)
     number = np.floor((scrapes - begin) / sync_s).astype(int)
     status = scrapes, current[number], current[number], seen[number][None]
-    assert (periods.period(*status) or periods.USUAL_S) == sync_s
-    found = periods.found(*status, scrapes, current[number], sync_s=sync_s)
+    assert (sync_period(*status) or DEFAULT_SYNC_S) == sync_s
+    found = sync_periods(*status, scrapes, current[number], sync_s=sync_s)
     known = found.known
-    assert found.seen[0][known].tolist() == seen[np.unique(number)].tolist()
+    assert found.observed[0][known].tolist() == seen[np.unique(number)].tolist()
     assert np.all(np.abs((found.time_s - begin + sync_s / 2) % sync_s - sync_s / 2) <= scrape_s)
 
 
 def test_a_status_that_hardly_changes_tells_no_period() -> None:
     times = 1e9 + 5.0 * np.arange(50)
-    assert periods.period(times, np.ones(50), np.ones(50), np.ones((1, 50))) is None
+    assert sync_period(times, np.ones(50), np.ones(50), np.ones((1, 50))) is None
 
 
 def test_scrapes_that_are_missing_are_no_periods() -> None:
     times = 1e9 + np.r_[np.arange(10) * 5.0, 200 + np.arange(10) * 5.0]
     status = np.arange(20.0)
-    found = periods.found(times, status, status, status[None], times, status, sync_s=10.0)
+    found = sync_periods(times, status, status, status[None], times, status, sync_s=10.0)
     assert np.count_nonzero(~found.known) >= 14
     assert len(replay(FREE, QUEUE, found)) == int(np.count_nonzero(found.known))
 
@@ -141,7 +145,9 @@ def test_scrapes_that_are_missing_are_no_periods() -> None:
 def test_only_the_right_window_explains(window_s: float) -> None:
     rng = np.random.default_rng(5)
     load = np.repeat(rng.uniform(1.0, 14.0, 40), 3)
-    spec = replace(FREE, behaviour=replace(Behaviour(), down=Rules(window_s, (Policy(Kind.PERCENT, 100, 15),))))
+    spec = replace(
+        FREE, behaviour=replace(Behaviour(), down=ScalingRules(window_s, (ScalingPolicy(PolicyType.PERCENT, 100, 15),)))
+    )
     history, current, rows = History(), 3, []
     for number, flying in enumerate(load):
         seen = flying / current
@@ -152,7 +158,7 @@ def test_only_the_right_window_explains(window_s: float) -> None:
     made = ticks(*(list(column) for column in zip(*rows, strict=True)))  # type: ignore[arg-type]
 
     def share(other_s: float) -> float:
-        down = Rules(other_s, (Policy(Kind.PERCENT, 100, 15),))
+        down = ScalingRules(other_s, (ScalingPolicy(PolicyType.PERCENT, 100, 15),))
         other = replace(spec, behaviour=replace(Behaviour(), down=down))
         return float(replay(other, QUEUE, made)["explained"].mean())
 

@@ -40,7 +40,6 @@ def test_candidates_that_disagree_are_no_knee():
     n = np.geomspace(1, 200, 30)
     found = knee.find(fit(n, n / (1 + 0.2 * (n - 1)) * (1 + 0.01 * np.random.default_rng(3).normal(size=30))))
     assert found.answer.refusal.reason is Reason.DISAGREEMENT
-    assert "no single knee" in found.answer.refusal.sentence
 
 
 def test_thin_data_have_no_knee_but_a_reason():

@@ -22,7 +22,6 @@ def test_a_version_that_carries_less_is_told_by_how_much(bootstrap):
     assert found.differs
     assert found.change.low < -0.12 < found.change.high
     assert found.change.high - found.change.low < 0.1
-    assert found.sentence.startswith("capacity a replica changed by -1")
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
@@ -50,10 +49,10 @@ def test_versions_without_a_common_concurrency_or_with_thin_data_are_not_compare
     found = compare(version(rng), fit([1, 2], [1, 2]))
     assert found.change is None
     assert found.refusal.reason is Reason.FEW_LEVELS
-    assert "after" in found.sentence
+    assert "after" in found.refusal.sentence
 
 
 def test_a_level_that_is_no_share_is_refused():
     rng = np.random.default_rng(5)
-    with pytest.raises(ParameterError, match="no share"):
+    with pytest.raises(ParameterError, match="level 95"):
         compare(version(rng), version(rng), level=95)

@@ -28,10 +28,10 @@ def test_each_model_is_chosen_for_its_own_data(name, shape):
     assert chosen.count(name) >= (40 if name == "linear" else 47)
 
 
-def test_a_capacity_limit_is_told_by_its_places_and_their_time():
+def test_a_capacity_limit_has_its_concurrency_and_service_time():
     choice = fit(LEVELS, np.minimum(LEVELS, 16) / 0.05).choice
     assert choice.clear
-    assert dict(choice.candidate("capacity").parameters) == pytest.approx({"places": 16.0, "seconds": 0.05}, rel=1e-6)
+    assert dict(choice.candidate("capacity").parameters) == pytest.approx({"limit": 16.0, "seconds": 0.05}, rel=1e-6)
 
 
 def test_the_closed_form_of_the_capacity_limit_is_the_least_squares_one():
@@ -55,7 +55,6 @@ def test_models_that_nobody_can_tell_apart_are_named():
     choice = fit(LEVELS, LEVELS / (1 + 0.002 * (LEVELS - 1)) * (1 + 0.05 * rng.normal(size=24))).choice
     assert choice.chosen == "linear"
     assert choice.rivals
-    assert "none of" in choice.sentence
     assert sum(one.weight for one in choice.candidates) == pytest.approx(1.0)
 
 

@@ -44,25 +44,25 @@ def test_an_autoscaler(cluster: dict[str, str]) -> None:
         line(f"{HPA}_status_target_metric", [60.0, 90.0, 61.0, 60.0, 60.0], **metric),
     )
     found = Autoscalers(given)
-    (told,) = found.told(window).frame.to_dict("records")
-    assert told == {
+    (bounds,) = found.bounds(window).frame.to_dict("records")
+    assert bounds == {
         "cluster": cluster.get("cluster", ""),
         "namespace": "shop",
         "autoscaler": "web",
         "workload": "web-v1",
-        "least": 1.0,
-        "most": 9.0,
+        "min_replicas": 1.0,
+        "max_replicas": 9.0,
     }
     assert found.targets(window).frame["target"].tolist() == [60.0]
-    assert found.decided(window).frame["desired"].tolist() == [2.0, 3.0, 3.0, 3.0, 3.0]
-    assert found.seen(window).frame["value"].tolist() == [60.0, 90.0, 61.0, 60.0, 60.0]
+    assert found.status(window).frame["desired"].tolist() == [2.0, 3.0, 3.0, 3.0, 3.0]
+    assert found.observed(window).frame["value"].tolist() == [60.0, 90.0, 61.0, 60.0, 60.0]
     assert found.scaled(window).frame["workload"].tolist() == ["web-v1"]
 
 
 def test_nothing_exported_is_no_rows() -> None:
     given, window = exporter(line("up", [1.0] * 5))
     autoscalers, workloads = Autoscalers(given), Workloads(given)
-    for answer in (autoscalers.told(window), autoscalers.decided(window), autoscalers.seen(window)):
+    for answer in (autoscalers.bounds(window), autoscalers.status(window), autoscalers.observed(window)):
         assert answer.frame.empty
     for answer in (workloads.replicas(window), workloads.pods(window), workloads.processor_time(window, 30_000)):
         assert answer.frame.empty

@@ -1,6 +1,6 @@
 """The algorithm of Kubernetes' HorizontalPodAutoscaler (autoscaling/v2), as functions without a clock.
 
-`decide` is one sync period: what was observed goes in, the replicas wanted and why come out. The lab's autoscaler, the
+`decide` is one sync period: observations go in, the desired replicas and the reason come out. The lab's autoscaler, the
 replay of a recorded history and every what-if use it.
 
 References
@@ -14,7 +14,6 @@ from meshlab.questions.scaling.hpa.calculator import (
     NoMetrics,
     Pod,
     Sample,
-    Tolerance,
     average_replicas,
     per_pod_replicas,
     resource_replicas,
@@ -24,7 +23,15 @@ from meshlab.questions.scaling.hpa.controller import Decision, decide
 from meshlab.questions.scaling.hpa.manifest import Manifest
 from meshlab.questions.scaling.hpa.reasons import Reason
 from meshlab.questions.scaling.hpa.replay import replay
-from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
+from meshlab.questions.scaling.hpa.spec import (
+    Behaviour,
+    HpaSpec,
+    PolicyType,
+    ScalingPolicy,
+    ScalingRules,
+    SelectPolicy,
+    Tolerance,
+)
 from meshlab.questions.scaling.hpa.target import Target, TargetKind
 from meshlab.questions.scaling.hpa.ticks import Ticks
 
@@ -34,15 +41,15 @@ __all__ = [
     "Event",
     "History",
     "HpaSpec",
-    "Kind",
     "Manifest",
     "NoMetrics",
     "Pod",
-    "Policy",
+    "PolicyType",
     "Reason",
-    "Rules",
     "Sample",
-    "Select",
+    "ScalingPolicy",
+    "ScalingRules",
+    "SelectPolicy",
     "Target",
     "TargetKind",
     "Ticks",

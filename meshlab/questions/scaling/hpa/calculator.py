@@ -1,6 +1,6 @@
-"""From metrics to replicas: ratios, and what is assumed of pods that are missing or not ready.
+"""From metrics to replicas: ratios, and what is assumed of pods that have no metric or are not ready.
 
-Every function gives the replicas that the metric alone asks for, before bounds, windows and policies.
+Every function returns the replicas that the metric alone asks for, before bounds, windows and policies.
 """
 
 from __future__ import annotations
@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshlab.errors import MeshlabError
+from meshlab.questions.scaling.hpa.spec import Tolerance
 
-__all__ = [
-    "NoMetrics",
-    "Pod",
-    "Sample",
-    "Tolerance",
-    "average_replicas",
-    "per_pod_replicas",
-    "resource_replicas",
-    "value_replicas",
-]
+__all__ = ["NoMetrics", "Pod", "Sample", "average_replicas", "per_pod_replicas", "resource_replicas", "value_replicas"]
 
 _CPU_INITIALISATION_S: Final = 300.0
 _INITIAL_READINESS_S: Final = 30.0
@@ -32,24 +24,12 @@ _Assumed = Callable[[str], int]
 
 
 class NoMetrics(MeshlabError):
-    """No pod that counts has a metric; the autoscaler leaves everything as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """Shares by which a ratio may miss 1: below it (down) and above it (up)."""
-
-    down: float = 0.1
-    up: float = 0.1
-
-    def holds(self, ratio: float) -> bool:
-        """Whether a ratio is near enough to 1."""
-        return 1.0 - self.down <= ratio <= 1.0 + self.up
+    """No pod that counts has a metric; the autoscaler changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What the controller knows of a pod.
+    """A pod as the controller sees it.
 
     Parameters
     ----------
@@ -61,9 +41,9 @@ class Pod:
     changed_s : float
         When its Ready condition last changed.
     pending, failed, deleted : bool
-        Pending pods count as not ready; failed and deleted ones do not count at all.
+        Pending pods count as not ready; failed and deleted ones do not count.
     request : int or None
-        What its containers request of the resource, in thousandths.
+        Its containers' request of the resource, in thousandths.
     """
 
     name: str
@@ -85,7 +65,7 @@ class Sample:
     value : int
         In thousandths, as Kubernetes computes: 250 is 0.25.
     at_s, window_s : float
-        When it was taken, and over how long.
+        When it was taken, and over which time.
     """
 
     value: int
@@ -118,7 +98,7 @@ def resource_replicas(
     tolerance : Tolerance
     now_s : float
     cpu : bool
-        Whether the resource is processor time: only then does readiness matter.
+        Whether the resource is CPU: only then does readiness matter.
     initialisation_s, readiness_s : float
         The controller's flags of these names.
 
@@ -128,19 +108,17 @@ def resource_replicas(
         No pod that counts has a sample, or a request is missing.
     """
     groups = _grouped(pods, samples, now_s, initialisation_s if cpu else None, readiness_s)
-    requests = {}
-    for pod in pods:
-        if pod.request is None:
-            raise NoMetrics(f"pod {pod.name} requests nothing of the resource")
-        requests[pod.name] = pod.request
+    requests = {pod.name: pod.request for pod in pods if pod.request is not None}
+    if lacking := [pod.name for pod in pods if pod.request is None]:
+        raise NoMetrics(f"pod {lacking[0]} requests nothing of the resource")
 
     def ratio(values: Mapping[str, int]) -> float:
         counted = [name for name in values if name in requests]
-        wanted = sum(requests[name] for name in counted)
-        if not wanted:
+        requested = sum(requests[name] for name in counted)
+        if not requested:
             raise NoMetrics("no metrics returned matched known pods")
         # Whole per cents, before they are divided: the controller computes with integers.
-        return (sum(values[name] for name in counted) * 100 // wanted) / target_percent
+        return (sum(values[name] for name in counted) * 100 // requested) / target_percent
 
     def assumed(pod: str) -> int:
         return requests[pod] * max(100, target_percent) // 100
@@ -211,11 +189,7 @@ class _Groups:
 
 
 def _grouped(
-    pods: Sequence[Pod],
-    samples: Mapping[str, Sample],
-    now_s: float,
-    initialisation_s: float | None,
-    readiness_s: float,
+    pods: Sequence[Pod], samples: Mapping[str, Sample], now_s: float, initialisation_s: float | None, readiness_s: float
 ) -> _Groups:
     if not pods:
         raise NoMetrics("no pods returned by selector while calculating replica count")
@@ -243,19 +217,13 @@ def _is_unready(pod: Pod, sample: Sample, now_s: float, initialisation_s: float,
     if pod.ready is None or pod.started_s is None:
         return True
     if pod.started_s + initialisation_s > now_s:
-        # Not before one whole window has passed since it became ready: start-up burns processor time.
+        # Not before one whole window has passed since it became ready: start-up uses CPU.
         return not pod.ready or sample.at_s < pod.changed_s + sample.window_s
     # Not ready, and it never was.
     return not pod.ready and pod.started_s + readiness_s > pod.changed_s
 
 
-def _replicas(
-    current: int,
-    groups: _Groups,
-    ratio_of: _Ratio,
-    assumed: _Assumed,
-    tolerance: Tolerance,
-) -> int:
+def _replicas(current: int, groups: _Groups, ratio_of: _Ratio, assumed: _Assumed, tolerance: Tolerance) -> int:
     ratio = ratio_of(groups.values)
     up_with_unready = bool(groups.unready) and ratio > 1.0
     if not up_with_unready and not groups.missing:

@@ -1,4 +1,4 @@
-"""One sync period of the controller: what the metrics ask for, and what comes of it."""
+"""One sync period of the controller: from the metrics' proposals to a decision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Decision", "decide"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one sync period decides.
+    """The decision of one sync period.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def decide(spec: HpaSpec, history: History, current: int, proposals: Sequence[in
     spec : HpaSpec
     history : History
     current : int
-        Replicas that there are.
+        Replicas now.
     proposals : sequence of int or None
         What each metric asks for, by the functions of `calculator`; None where a metric is missing.
     now_s : float
@@ -52,30 +52,25 @@ def decide(spec: HpaSpec, history: History, current: int, proposals: Sequence[in
     -------
     Decision
     """
-    # The controller begins with what there is: the first period is held by the window on the way down.
-    history = history.begun(current, now_s)
-    if current == 0 and spec.least > 0:
+    # The controller starts with the replicas it finds: the scale-down window holds them in the first period.
+    history = history.started(current, now_s)
+    if current == 0 and spec.min_replicas > 0:
         return Decision(0, None, Reason.DISABLED, history)
     # Bounds come before any metric is read.
-    if current > spec.most or current < spec.least:
-        bound = spec.most if current > spec.most else spec.least
-        reason = Reason.MOST if current > spec.most else Reason.LEAST
+    if current > spec.max_replicas or current < spec.min_replicas:
+        bound = spec.max_replicas if current > spec.max_replicas else spec.min_replicas
+        reason = Reason.MAX_REPLICAS if current > spec.max_replicas else Reason.MIN_REPLICAS
         return Decision(bound, None, reason, history.changed(bound - current, now_s))
     known = [proposal for proposal in proposals if proposal is not None]
     if not known or (len(known) < len(proposals) and max(known) < current):
         return Decision(current, None, Reason.NO_METRIC, history)
-    wanted = max(known)
-    calm = stabilised(spec, history, current, wanted, now_s)
-    replicas, held = limited(spec, history, current, calm, now_s)
-    return Decision(
-        replicas,
-        wanted,
-        held or _reason(current, wanted, calm),
-        history.remember(spec, now_s, wanted, replicas - current),
-    )
-
-
-def _reason(current: int, wanted: int, calm: int) -> Reason:
-    if calm != wanted:
-        return Reason.STABILISED_UP if calm < wanted else Reason.STABILISED_DOWN
-    return Reason.NO_CHANGE if wanted == current else Reason.AS_WANTED
+    recommended = max(known)
+    stable = stabilised(spec, history, current, recommended, now_s)
+    replicas, limit = limited(spec, history, current, stable, now_s)
+    if limit is not None:
+        reason = limit
+    elif stable != recommended:
+        reason = Reason.STABILISED_UP if stable < recommended else Reason.STABILISED_DOWN
+    else:
+        reason = Reason.NO_CHANGE if recommended == current else Reason.AS_WANTED
+    return Decision(replicas, recommended, reason, history.remember(spec, now_s, recommended, replicas - current))

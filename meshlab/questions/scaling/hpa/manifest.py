@@ -1,19 +1,27 @@
-"""A HorizontalPodAutoscaler (autoscaling/v2) as its YAML says it; kube-state-metrics does not export its behaviour."""
+"""A HorizontalPodAutoscaler (autoscaling/v2) from its YAML; kube-state-metrics does not export its behaviour."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
+import msgspec
 import yaml
 
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
-from meshlab.questions.scaling.hpa.spec import Behaviour, HpaSpec, Kind, Policy, Rules, Select
+from meshlab.questions.scaling.hpa.spec import (
+    Behaviour,
+    HpaSpec,
+    PolicyType,
+    ScalingPolicy,
+    ScalingRules,
+    SelectPolicy,
+)
 from meshlab.questions.scaling.hpa.target import Target, TargetKind
 from meshlab.telemetry.kubernetes.manifests import read_manifest
 
@@ -24,10 +32,69 @@ _SCALES: Final = {"n": "1e-9", "u": "1e-6", "m": "1e-3", "": "1", "k": "1e3", "M
 }
 _QUANTITY: Final = re.compile(r"([0-9.]+(?:[eE][-+]?[0-9]+)?)(n|u|m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 
+Quantity = str | int | float
+
+
+class _Policy(msgspec.Struct, rename="camel"):
+    type: PolicyType
+    value: int
+    period_seconds: int
+
+
+class _Rules(msgspec.Struct, rename="camel"):
+    stabilization_window_seconds: int | None = None
+    select_policy: SelectPolicy = SelectPolicy.MAX
+    policies: tuple[_Policy, ...] | None = None
+    tolerance: Quantity | None = None
+
+
+class _Behaviour(msgspec.Struct, rename="camel"):
+    scale_up: _Rules | None = None
+    scale_down: _Rules | None = None
+
+
+class _Named(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+
+
+class _MetricTarget(msgspec.Struct, rename="camel"):
+    average_utilization: Quantity | None = None
+    average_value: Quantity | None = None
+    value: Quantity | None = None
+
+
+class _Source(msgspec.Struct):
+    target: _MetricTarget
+    name: str = ""
+    metric: _Named | None = None
+
+
+class _Metric(msgspec.Struct, rename="camel"):
+    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"]
+    resource: _Source | None = None
+    container_resource: _Source | None = None
+    pods: _Source | None = None
+    object: _Source | None = None
+    external: _Source | None = None
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    max_replicas: int
+    scale_target_ref: _Named
+    min_replicas: int = 1
+    behavior: _Behaviour | None = None
+    metrics: tuple[_Metric, ...] | None = None
+
+
+class _Autoscaler(msgspec.Struct):
+    metadata: _Named
+    spec: _Spec
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the object says.
+    """The object's content.
 
     Parameters
     ----------
@@ -50,7 +117,7 @@ class Manifest:
         Raises
         ------
         ParameterError
-            There is no such file, it is no YAML, or it holds no autoscaling/v2 object that makes sense.
+            There is no such file, it is not YAML, or it holds no valid autoscaling/v2 object.
         """
         return cls.parse(read_manifest(path, "the autoscaler's", "kubectl get hpa NAME -o yaml"))
 
@@ -58,126 +125,76 @@ class Manifest:
     def parse(cls, text: str) -> Manifest:
         """Read YAML text; see `read`."""
         try:
-            documents = [one for one in yaml.safe_load_all(text) if isinstance(one, Mapping)]
+            documents = [item for item in yaml.safe_load_all(text) if isinstance(item, Mapping)]
         except yaml.YAMLError as error:
-            raise _bad(f"is no YAML: {plain(str(error).splitlines()[0])}") from None
-        for one in documents:
-            items = one.get("items") if one.get("kind") == "List" else None
+            raise _invalid(f"is not valid: {plain(str(error).splitlines()[0])}") from None
+        for document in documents:
+            items = document.get("items") if document.get("kind") == "List" else None
             documents += [item for item in items or () if isinstance(item, Mapping)]
-        found = [one for one in documents if one.get("kind") == "HorizontalPodAutoscaler"]
-        if not found:
-            raise _bad("holds no HorizontalPodAutoscaler")
-        if found[0].get("apiVersion") != "autoscaling/v2":
-            raise _bad(f"is of {plain(str(found[0].get('apiVersion')))}, and autoscaling/v2 was wanted")
-        return _manifest(found[0])
-
-
-def _manifest(one: Mapping[str, Any]) -> Manifest:
-    about, spec = _table(one, "metadata"), _table(one, "spec")
-    behaviour = spec.get("behavior")
-    known = HpaSpec(
-        least=_whole(spec.get("minReplicas", 1), "minReplicas"),
-        most=_whole(spec.get("maxReplicas"), "maxReplicas"),
-        # Where one direction is not said, the defaults of Kubernetes hold for it.
-        behaviour=_behaviour(behaviour) if isinstance(behaviour, Mapping) else Behaviour(),
-    )
-    metrics = spec.get("metrics") or [
-        {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}
-    ]
-    if not isinstance(metrics, list):
-        raise _bad("has metrics that are no list")
-    scaled = _table(spec, "scaleTargetRef")
-    return Manifest(
-        name=str(about.get("name", "")),
-        namespace=str(about.get("namespace", "")),
-        workload=str(scaled.get("name", "")),
-        spec=known,
-        targets=tuple(_target(metric) for metric in metrics),
-    )
-
-
-def _behaviour(table: Mapping[str, Any]) -> Behaviour:
-    usual = Behaviour()
-    return Behaviour(
-        up=_rules(table.get("scaleUp"), usual.up, "scaleUp"),
-        down=_rules(table.get("scaleDown"), usual.down, "scaleDown"),
-    )
-
-
-def _rules(table: object, usual: Rules, name: str) -> Rules:
-    if table is None:
-        return usual
-    if not isinstance(table, Mapping):
-        raise _bad(f"has a {name} that is no table")
-    policies = table.get("policies")
-    try:
-        select = Select(table.get("selectPolicy", "Max"))
-        found = (
-            tuple(
-                Policy(
-                    Kind(p["type"]), _whole(p["value"], "a policy's value"), _whole(p["periodSeconds"], "periodSeconds")
-                )
-                for p in policies
-            )
-            if policies
-            else usual.policies
+        chosen = next((item for item in documents if item.get("kind") == "HorizontalPodAutoscaler"), None)
+        if chosen is None:
+            raise _invalid("holds no HorizontalPodAutoscaler")
+        if chosen.get("apiVersion") != "autoscaling/v2":
+            raise _invalid(f"has apiVersion {plain(str(chosen.get('apiVersion')))} instead of autoscaling/v2")
+        try:
+            autoscaler = msgspec.convert(chosen, _Autoscaler)
+        except msgspec.ValidationError as error:
+            what, _, where = str(error).partition(" - at `$.")
+            raise _invalid(f"is not valid at {plain(where.rstrip('`') or 'its top')}: {plain(what)}") from None
+        about, spec, usual = autoscaler.metadata, autoscaler.spec, Behaviour()
+        given = spec.behavior or _Behaviour()
+        metrics = spec.metrics or (_Metric("Resource", _Source(_MetricTarget(average_utilization=80), "cpu")),)
+        return cls(
+            name=about.name,
+            namespace=about.namespace,
+            workload=spec.scale_target_ref.name,
+            spec=HpaSpec(
+                spec.min_replicas,
+                spec.max_replicas,
+                Behaviour(_rules(given.scale_up, usual.up), _rules(given.scale_down, usual.down)),
+            ),
+            targets=tuple(_target(metric) for metric in metrics),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _bad(f"has policies in {name} that are not understood ({plain(str(error))})") from None
-    window = table.get("stabilizationWindowSeconds")
-    return Rules(
-        window_s=usual.window_s if window is None else float(_whole(window, "stabilizationWindowSeconds")),
-        policies=found,
-        select=select,
-        tolerance=usual.tolerance if table.get("tolerance") is None else _quantity(table["tolerance"], "tolerance"),
+
+
+def _rules(given: _Rules | None, usual: ScalingRules) -> ScalingRules:
+    """One direction; Kubernetes' defaults stand for what is not given."""
+    if given is None:
+        return usual
+    window = given.stabilization_window_seconds
+    return ScalingRules(
+        window_s=usual.window_s if window is None else float(window),
+        policies=tuple(ScalingPolicy(p.type, p.value, p.period_seconds) for p in given.policies or ())
+        or usual.policies,
+        select=given.select_policy,
+        tolerance=usual.tolerance if given.tolerance is None else _quantity(given.tolerance, "tolerance"),
     )
 
 
-def _target(metric: object) -> Target:
-    if not isinstance(metric, Mapping):
-        raise _bad("has a metric that is no table")
-    kind = str(metric.get("type", ""))
-    key = {"ContainerResource": "containerResource"}.get(kind, kind.lower())
-    table = metric.get(key)
-    if kind not in ("Resource", "ContainerResource", "Pods", "Object", "External") or not isinstance(table, Mapping):
-        raise _bad(f"has a metric of the type {plain(kind)!r}, which is not known")
-    inner = table.get("metric")
-    name = str(table.get("name") or (inner.get("name", "") if isinstance(inner, Mapping) else ""))
-    target = _table(table, "target")
-    for field, what in (
-        ("averageUtilization", TargetKind.UTILISATION),
-        ("averageValue", TargetKind.AVERAGE),
-        ("value", TargetKind.VALUE),
+def _target(metric: _Metric) -> Target:
+    field = {"ContainerResource": "container_resource"}.get(metric.type, metric.type.lower())
+    source: _Source | None = getattr(metric, field)
+    if source is None:
+        raise _invalid(f"has a metric of type {metric.type} without its source")
+    name = source.name or (source.metric.name if source.metric else "")
+    shared = TargetKind.SHARED if metric.type in ("Object", "External") else TargetKind.AVERAGE
+    for value, kind in (
+        (source.target.average_utilization, TargetKind.UTILISATION),
+        (source.target.average_value, shared),
+        (source.target.value, TargetKind.VALUE),
     ):
-        if target.get(field) is not None:
-            value = _quantity(target[field], field)
-            whole = kind in ("Object", "External") and what is TargetKind.AVERAGE
-            return Target(name, TargetKind.SHARED if whole else what, value)
-    raise _bad(f"does not say what {plain(name)} shall be")
+        if value is not None:
+            return Target(name, kind, _quantity(value, "target"))
+    raise _invalid(f"has no target value for metric {plain(name)}")
 
 
-def _table(one: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = one.get(key)
-    if not isinstance(found, Mapping):
-        raise _bad(f"has no {key}")
-    return found
-
-
-def _whole(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _bad(f"has {plain(repr(value))} for {name}, and a whole number was wanted")
-    return value
-
-
-def _quantity(value: object, name: str) -> float:
+def _quantity(value: Quantity, name: str) -> float:
     written = _QUANTITY.fullmatch(str(value))
-    if written is None or isinstance(value, bool):
-        raise _bad(f"has {plain(repr(value))} for {name}, and a quantity such as 500m was wanted")
-    try:
-        return float(Decimal(written[1]) * Decimal(_SCALES[written[2] or ""]))
-    except InvalidOperation:
-        raise _bad(f"has {plain(repr(value))} for {name}, which is no number") from None
+    # "1.2.3" fits the pattern and is no number.
+    if written is None or written[1].count(".") > 1 or written[1] == ".":
+        raise _invalid(f"has {plain(repr(value))} as {name}, which is not a quantity such as 500m")
+    return float(Decimal(written[1]) * Decimal(_SCALES[written[2] or ""]))
 
 
-def _bad(fault: str) -> ParameterError:
-    return ParameterError(f"the autoscaler's YAML {fault}", "kubectl get hpa NAME -o yaml writes it as it is wanted")
+def _invalid(fault: str) -> ParameterError:
+    return ParameterError(f"the autoscaler's YAML {fault}", "kubectl get hpa NAME -o yaml writes a valid file")

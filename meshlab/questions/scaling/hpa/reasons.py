@@ -1,4 +1,4 @@
-"""Why an autoscaler left the replicas as they are, or changed them so."""
+"""What determined an autoscaler's decision."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ __all__ = ["Reason"]
 
 
 class Reason(StrEnum):
-    """Why the replicas are what they are: what had the last word."""
+    """What had the last word on the number of replicas."""
 
-    AS_WANTED = "as the metric wants"
+    AS_WANTED = "as the metric asks"
     NO_CHANGE = "within tolerance"
-    STABILISED_UP = "held back by the window on the way up"
-    STABILISED_DOWN = "held back by the window on the way down"
-    LIMITED_UP = "held back by the policies on the way up"
-    LIMITED_DOWN = "held back by the policies on the way down"
-    LEAST = "at the least replicas"
-    MOST = "at the most replicas"
-    NO_METRIC = "a metric is missing"
+    STABILISED_UP = "held by the scale-up stabilization window"
+    STABILISED_DOWN = "held by the scale-down stabilization window"
+    LIMITED_UP = "limited by the scale-up policies"
+    LIMITED_DOWN = "limited by the scale-down policies"
+    MIN_REPLICAS = "at minReplicas"
+    MAX_REPLICAS = "at maxReplicas"
+    NO_METRIC = "metric missing"
     DISABLED = "disabled at zero replicas"

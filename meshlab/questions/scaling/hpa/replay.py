@@ -1,7 +1,7 @@
-"""Replay a recorded history: what the algorithm would have decided at each sync period, and why.
+"""Replay a recorded history: what the algorithm decides in each sync period, and why.
 
-Each period is decided from what was recorded before it, not from what the replay itself decided: so one period that
-is not explained does not make all that follow unexplained, and a whole history is a handful of array operations.
+Each period is decided from the recorded history before it, not from earlier decisions of the replay: one unexplained
+period does not affect those that follow, and a whole history is a handful of array operations.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from meshlab.questions.scaling.hpa.reasons import Reason
-from meshlab.questions.scaling.hpa.spec import HpaSpec, Kind, Rules, Select
+from meshlab.questions.scaling.hpa.spec import HpaSpec, PolicyType, ScalingRules, SelectPolicy
 from meshlab.questions.scaling.hpa.target import Target, proposals
 from meshlab.questions.scaling.hpa.ticks import Ticks
+from meshlab.questions.scaling.tables import table
 
-__all__ = ["decided", "replay"]
+__all__ = ["decide_history", "replay"]
 
 Floats = NDArray[np.float64]
 Reasons = NDArray[np.object_]
@@ -29,31 +30,29 @@ CHANGED_BY_HAND: Final = "replicas changed by something else"
 
 
 def replay(spec: HpaSpec, targets: Sequence[Target], ticks: Ticks, *, loose: bool = True) -> pd.DataFrame:
-    """Decide each period anew.
+    """Decide each period again.
 
-    The ready replicas of a period are known to lie between two scrapes, and its moment to within one: a period counts
-    as explained when one of the possible readings gives what was decided.
+    The ready replicas of a period are known to lie between two scrapes, and its time to within one: a period counts as
+    explained when one of the possible readings gives the recorded decision.
 
     Parameters
     ----------
     spec : HpaSpec
     targets : sequence of Target
-        In the order of the rows of ``ticks.seen``.
+        In the order of the rows of ``ticks.observed``.
     ticks : Ticks
     loose : bool
-        Whether the doubt about moments extends the windows by a period.
+        Whether the uncertainty of times extends the windows by a period.
 
     Returns
     -------
     DataFrame
-        One row a period of which something was scraped: ``time`` (datetime64[ms, UTC]), ``current``, ``ready``,
-        ``seen`` (of the first metric), ``recommended`` (by the metrics alone), ``replayed``, ``desired``, ``explained``
-        (bool) and ``cause``.
+        Table ``replayed``, one row a period of which something was scraped.
     """
     best = _read(spec, targets, ticks, ticks.ready_before, 0)
     fits = best[0] == ticks.desired
-    doubts = [(ticks.ready_after, 0), *([(ticks.ready_before, 1), (ticks.ready_after, 1)] if loose else [])]
-    for ready, more in doubts:
+    readings = [(ticks.ready_after, 0), *([(ticks.ready_before, 1), (ticks.ready_after, 1)] if loose else [])]
+    for ready, more in readings:
         if np.all(fits | ~ticks.known):
             break
         other = _read(spec, targets, ticks, ready, more)
@@ -61,38 +60,36 @@ def replay(spec: HpaSpec, targets: Sequence[Target], ticks: Ticks, *, loose: boo
         best = tuple(np.where(better, new, old) for new, old in zip(other, best, strict=True))  # type: ignore[assignment]
         fits |= better
     replayed, recommended, reasons = best
-    known = ticks.known
-    # The last period may have been scraped before what it decided was applied.
+    # The last period may have been scraped before its decision was applied.
     by_hand = np.r_[False, np.abs(ticks.current[1:] - ticks.desired[:-1]) > 0] & ~fits
     cause = np.where(fits, reasons, np.where(by_hand, CHANGED_BY_HAND, UNEXPLAINED))
-    frame = pd.DataFrame(
-        {
-            "time": pd.DatetimeIndex((ticks.time_s * 1000).astype("datetime64[ms]")).tz_localize("UTC"),
-            "current": ticks.current,
-            "ready": ticks.ready_before,
-            "seen": ticks.seen[0] if len(ticks.seen) else np.full(len(ticks), np.nan),
-            "recommended": recommended.astype(np.float64),
-            "replayed": replayed.astype(np.float64),
-            "desired": ticks.desired,
-            "explained": fits,
-            "cause": cause.astype(str),
-        }
-    )
-    return frame[known].reset_index(drop=True)
+    columns = {
+        "time": pd.DatetimeIndex((ticks.time_s * 1000).astype("datetime64[ms]")).tz_localize("UTC"),
+        "current": ticks.current,
+        "ready": ticks.ready_before,
+        "observed": ticks.observed[0] if len(ticks.observed) else np.full(len(ticks), np.nan),
+        "recommended": recommended,
+        "replayed": replayed,
+        "desired": ticks.desired,
+        "explained": fits,
+        "cause": cause,
+    }
+    return table("replayed", pd.DataFrame(columns)[ticks.known].reset_index(drop=True))
 
 
 def _read(
     spec: HpaSpec, targets: Sequence[Target], ticks: Ticks, ready: Floats, more: int
 ) -> tuple[Floats, Floats, Reasons]:
-    found = [
-        proposals(spec, target, seen, ticks.current, ready) for target, seen in zip(targets, ticks.seen, strict=True)
+    proposed = [
+        proposals(spec, target, values, ticks.current, ready)
+        for target, values in zip(targets, ticks.observed, strict=True)
     ]
-    asked = np.vstack(found) if found else np.full((1, len(ticks)), np.nan)
+    asked = np.vstack(proposed) if proposed else np.full((1, len(ticks)), np.nan)
     changes = np.nan_to_num(ticks.desired - ticks.current)
-    return decided(spec, asked, ticks.current, changes, ticks.sync_s, more=more)
+    return decide_history(spec, asked, ticks.current, changes, ticks.sync_s, more=more)
 
 
-def decided(
+def decide_history(
     spec: HpaSpec, asked: Floats, current: Floats, changes: Floats, sync_s: float, *, more: int = 0
 ) -> tuple[Floats, Floats, Reasons]:
     """`controller.decide` for evenly spaced periods whose history is known.
@@ -103,10 +100,10 @@ def decided(
     asked : ndarray of float64, shape (metrics, periods)
         What each metric asks for; NaN where it is missing.
     current, changes : ndarray of float64, shape (periods,)
-        Replicas, and by how many each period changed them.
+        Replicas, and the change of each period.
     sync_s : float
     more : int
-        Periods by which the windows reach back farther: one, where the moments are known to within a scrape only.
+        Periods by which the windows reach back farther: one, where times are known to within a scrape only.
 
     Returns
     -------
@@ -118,23 +115,23 @@ def decided(
     with np.errstate(invalid="ignore"):
         wanted = np.max(np.where(lacking, -np.inf, asked), axis=0)
     blind = np.all(lacking, axis=0) | (np.any(lacking, axis=0) & (wanted < current))
-    outside = (current > spec.most) | (current < spec.least)
-    off = (current == 0) & (spec.least > 0)
+    outside = (current > spec.max_replicas) | (current < spec.min_replicas)
+    off = (current == 0) & (spec.min_replicas > 0)
     read = ~blind & ~outside & ~off & np.isfinite(current)
     recommended = np.where(read, wanted, np.nan)
-    # The controller begins with what there is, as of its first period.
+    # The controller starts with the replicas it finds in its first period.
     start = np.full(len(current), np.nan)
     start[np.flatnonzero(np.isfinite(current))[:1]] = current[np.isfinite(current)][:1]
-    calm = _calm(spec, recommended, start, current, sync_s, more)
-    replicas, held = _limited(spec, calm, current, changes, sync_s)
+    stable = _stabilised(spec, recommended, start, current, sync_s, more)
+    replicas, held = _limited(spec, stable, current, changes, sync_s)
     reasons = np.full(len(current), Reason.AS_WANTED, dtype=object)
-    reasons[calm == current] = Reason.NO_CHANGE
-    reasons[(calm == wanted) & (wanted != current)] = Reason.AS_WANTED
-    reasons[calm < wanted] = Reason.STABILISED_UP
-    reasons[calm > wanted] = Reason.STABILISED_DOWN
+    reasons[stable == current] = Reason.NO_CHANGE
+    reasons[(stable == wanted) & (wanted != current)] = Reason.AS_WANTED
+    reasons[stable < wanted] = Reason.STABILISED_UP
+    reasons[stable > wanted] = Reason.STABILISED_DOWN
     reasons = np.where(held == "", reasons, held)
-    bound = np.where(current > spec.most, float(spec.most), float(spec.least))
-    at_bound = np.where(current > spec.most, Reason.MOST, Reason.LEAST)
+    bound = np.where(current > spec.max_replicas, float(spec.max_replicas), float(spec.min_replicas))
+    at_bound = np.where(current > spec.max_replicas, Reason.MAX_REPLICAS, Reason.MIN_REPLICAS)
     replicas = np.where(outside & ~off, bound, np.where(blind | off, current, replicas))
     reasons = np.where(
         outside & ~off, at_bound, np.where(off, Reason.DISABLED, np.where(blind, Reason.NO_METRIC, reasons))
@@ -142,7 +139,7 @@ def decided(
     return replicas, recommended, reasons
 
 
-def _calm(spec: HpaSpec, recommended: Floats, start: Floats, current: Floats, sync_s: float, more: int) -> Floats:
+def _stabilised(spec: HpaSpec, recommended: Floats, start: Floats, current: Floats, sync_s: float, more: int) -> Floats:
     if spec.behaviour is None:
         # This older window is closed at its far end.
         width = int(np.floor(spec.down_window_s / sync_s + 1e-9)) + 1 + more
@@ -168,43 +165,43 @@ def _highest(values: Floats, width: int) -> Floats:
     return np.where(np.isfinite(found), found, np.nan)
 
 
-def _limited(spec: HpaSpec, calm: Floats, current: Floats, changes: Floats, sync_s: float) -> tuple[Floats, Reasons]:
-    nobody = np.full(len(current), "", dtype=object)
+def _limited(spec: HpaSpec, stable: Floats, current: Floats, changes: Floats, sync_s: float) -> tuple[Floats, Reasons]:
+    no_reason = np.full(len(current), "", dtype=object)
     if spec.behaviour is None:
-        return _within(spec, calm, np.full(len(current), -1.0), np.maximum(2 * current, 4.0))
+        return _within(spec, stable, np.full(len(current), -1.0), np.maximum(2 * current, 4.0))
     rules = spec.behaviour
     ceiling = np.maximum(current, _reach(rules.up, current, changes, sync_s, up=True))
     floor = np.minimum(current, _reach(rules.down, current, changes, sync_s, up=False))
-    rising = _within(spec, calm, np.full(len(current), -1.0), ceiling)
-    falling = _within(spec, calm, floor, np.full(len(current), spec.most + 1.0))
-    replicas = np.where(calm > current, rising[0], np.where(calm < current, falling[0], calm))
-    return replicas, np.where(calm > current, rising[1], np.where(calm < current, falling[1], nobody))
+    rising = _within(spec, stable, np.full(len(current), -1.0), ceiling)
+    falling = _within(spec, stable, floor, np.full(len(current), spec.max_replicas + 1.0))
+    replicas = np.where(stable > current, rising[0], np.where(stable < current, falling[0], stable))
+    return replicas, np.where(stable > current, rising[1], np.where(stable < current, falling[1], no_reason))
 
 
 def _within(spec: HpaSpec, desired: Floats, floor: Floats, ceiling: Floats) -> tuple[Floats, Reasons]:
-    lowest, highest = np.maximum(floor, spec.least), np.minimum(ceiling, spec.most)
-    below = np.where(floor > spec.least, Reason.LIMITED_DOWN, Reason.LEAST).astype(object)
-    above = np.where(ceiling < spec.most, Reason.LIMITED_UP, Reason.MOST).astype(object)
+    lowest, highest = np.maximum(floor, spec.min_replicas), np.minimum(ceiling, spec.max_replicas)
+    below = np.where(floor > spec.min_replicas, Reason.LIMITED_DOWN, Reason.MIN_REPLICAS).astype(object)
+    above = np.where(ceiling < spec.max_replicas, Reason.LIMITED_UP, Reason.MAX_REPLICAS).astype(object)
     held = np.where(desired < lowest, below, np.where(desired > highest, above, ""))
     return np.where(desired < lowest, lowest, np.where(desired > highest, highest, desired)), held.astype(object)
 
 
-def _reach(rules: Rules, current: Floats, changes: Floats, sync_s: float, *, up: bool) -> Floats:
-    if rules.select is Select.DISABLED:
+def _reach(rules: ScalingRules, current: Floats, changes: Floats, sync_s: float, *, up: bool) -> Floats:
+    if rules.select is SelectPolicy.DISABLED:
         return current
     proposed = []
     total = np.r_[0.0, np.cumsum(changes)]
     for policy in rules.policies:
         back = _periods(policy.period_s, sync_s) - 1
         at = np.arange(len(current))
-        begin = current - (total[at] - total[np.maximum(at - back, 0)])
+        start = current - (total[at] - total[np.maximum(at - back, 0)])
         step = float(policy.value)
-        if policy.kind is Kind.PODS:
-            proposed.append(begin + step if up else begin - step)
+        if policy.kind is PolicyType.PODS:
+            proposed.append(start + step if up else start - step)
         elif up:
-            proposed.append(np.ceil(begin * (1 + step / 100) - 1e-9))
+            proposed.append(np.ceil(start * (1 + step / 100) - 1e-9))
         else:
-            proposed.append(np.trunc(begin * (1 - step / 100) + 1e-9))
-    # The largest change is the most replicas on the way up, and the fewest on the way down.
-    largest = (rules.select is Select.MAX) == up
+            proposed.append(np.trunc(start * (1 - step / 100) + 1e-9))
+    # The largest change is the most replicas when scaling up, and the fewest when scaling down.
+    largest = (rules.select is SelectPolicy.MAX) == up
     return np.asarray(np.max(proposed, axis=0) if largest else np.min(proposed, axis=0), np.float64)

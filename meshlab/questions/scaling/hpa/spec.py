@@ -1,24 +1,28 @@
-"""What a HorizontalPodAutoscaler is told: bounds, and how fast it may go which way."""
+"""The spec of a HorizontalPodAutoscaler: its bounds, and how fast it may scale in each direction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from meshlab.errors import ParameterError
 
-__all__ = ["Behaviour", "HpaSpec", "Kind", "Policy", "Rules", "Select"]
+__all__ = ["Behaviour", "HpaSpec", "PolicyType", "ScalingPolicy", "ScalingRules", "SelectPolicy", "Tolerance"]
 
 
-class Kind(StrEnum):
-    """What a policy's value counts."""
+class PolicyType(StrEnum):
+    """The unit of a policy's value."""
 
     PODS = "Pods"
     PERCENT = "Percent"
 
 
-class Select(StrEnum):
-    """Which of several policies holds."""
+class SelectPolicy(StrEnum):
+    """Which of several policies applies."""
 
     MAX = "Max"
     MIN = "Min"
@@ -26,48 +30,72 @@ class Select(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class ScalingPolicy:
     """How much may change within a period.
 
     Parameters
     ----------
-    kind : Kind
+    kind : PolicyType
     value : int
-        Replicas, or per cent of those at the period's begin.
+        Replicas, or per cent of those at the period's start.
     period_s : int
     """
 
-    kind: Kind
+    kind: PolicyType
     value: int
     period_s: int
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ScalingRules:
     """One direction.
 
     Parameters
     ----------
     window_s : float
-        Stabilisation: the most careful recommendation of so many seconds holds.
-    policies : tuple of Policy
-    select : Select
+        Stabilization window: the most conservative recommendation of so many seconds applies.
+    policies : tuple of ScalingPolicy
+    select : SelectPolicy
     tolerance : float
         Share by which the metric may miss its target in this direction.
     """
 
     window_s: float
-    policies: tuple[Policy, ...]
-    select: Select = Select.MAX
+    policies: tuple[ScalingPolicy, ...]
+    select: SelectPolicy = SelectPolicy.MAX
     tolerance: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Shares by which the ratio of a metric to its target may miss 1: below it (down) and above it (up)."""
+
+    down: float = 0.1
+    up: float = 0.1
+
+    @overload
+    def holds(self, ratio: float) -> bool: ...
+
+    @overload
+    def holds(self, ratio: NDArray[np.float64]) -> NDArray[np.bool_]: ...
+
+    def holds(self, ratio: float | NDArray[np.float64]) -> bool | NDArray[np.bool_]:
+        """Whether a ratio is close enough to 1."""
+        return (ratio >= 1.0 - self.down) & (ratio <= 1.0 + self.up)
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """Both directions; the defaults are those of Kubernetes for an autoscaler that has a ``behavior``."""
 
-    up: Rules = field(default_factory=lambda: Rules(0.0, (Policy(Kind.PODS, 4, 15), Policy(Kind.PERCENT, 100, 15))))
-    down: Rules = field(default_factory=lambda: Rules(300.0, (Policy(Kind.PERCENT, 100, 15),)))
+    up: ScalingRules = field(
+        default_factory=lambda: ScalingRules(
+            0.0, (ScalingPolicy(PolicyType.PODS, 4, 15), ScalingPolicy(PolicyType.PERCENT, 100, 15))
+        )
+    )
+    down: ScalingRules = field(
+        default_factory=lambda: ScalingRules(300.0, (ScalingPolicy(PolicyType.PERCENT, 100, 15),))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +104,12 @@ class HpaSpec:
 
     Parameters
     ----------
-    least, most : int
-        Replicas.
+    min_replicas, max_replicas : int
     behaviour : Behaviour or None
-        None is the older way: recommendations are stabilised on the way down, and one step goes at most to twice the
-        replicas, or to four.
+        None is autoscaling/v1: recommendations are stabilized when scaling down, and one step goes at most to twice
+        the replicas, or to four.
     down_window_s : float
-        The controller's own stabilisation window, where there is no behaviour.
+        The controller's own stabilization window, where there is no behaviour.
     tolerance : float
         The controller's own tolerance, where there is no behaviour.
 
@@ -92,14 +119,22 @@ class HpaSpec:
         The bounds are not in order.
     """
 
-    least: int
-    most: int
+    min_replicas: int
+    max_replicas: int
     behaviour: Behaviour | None = field(default_factory=Behaviour)
     down_window_s: float = 300.0
     tolerance: float = 0.1
 
+    @property
+    def tolerances(self) -> Tolerance:
+        """Those of the behaviour, else the controller's own."""
+        if self.behaviour is None:
+            return Tolerance(self.tolerance, self.tolerance)
+        return Tolerance(self.behaviour.down.tolerance, self.behaviour.up.tolerance)
+
     def __post_init__(self) -> None:
-        if not 0 <= self.least <= self.most or self.most < 1:
+        low, high = self.min_replicas, self.max_replicas
+        if not 0 <= low <= high or high < 1:
             raise ParameterError(
-                f"an autoscaler from {self.least} to {self.most} replicas", "minReplicas may not be above maxReplicas"
+                f"minReplicas is {low} and maxReplicas {high}", "give 0 <= minReplicas <= maxReplicas, at least 1"
             )

@@ -1,4 +1,4 @@
-"""What one metric of an autoscaler shall be, and what it asks for, for whole histories at once."""
+"""Targets of an autoscaler's metrics, and the replicas they ask for, for whole histories at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.scaling.hpa.spec import HpaSpec
+from meshlab.questions.scaling.hpa.spec import HpaSpec, Tolerance
 
 __all__ = ["Target", "TargetKind", "proposals"]
 
@@ -20,12 +20,12 @@ _FUZZ: Final = 1e-9
 
 
 class TargetKind(StrEnum):
-    """In which way a metric is compared with its target; the first three as kube-state-metrics calls them."""
+    """How a metric is compared with its target; the first three as kube-state-metrics calls them."""
 
     UTILISATION = "utilization"
-    """Per cent of what the pods request."""
+    """Per cent of the pods' requests."""
     AVERAGE = "average"
-    """A mean over the pods, of a metric that each of them has."""
+    """An average over the pods, of a metric that each of them has."""
     VALUE = "value"
     """One number for all."""
     SHARED = "shared"
@@ -34,7 +34,7 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What one metric shall be.
+    """The target of one metric.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Target:
     value: float
 
 
-def proposals(spec: HpaSpec, target: Target, seen: Floats, current: Floats, ready: Floats) -> Floats:
+def proposals(spec: HpaSpec, target: Target, observed: Floats, current: Floats, ready: Floats) -> Floats:
     """Replicas that one metric asks for at each sync period, as the functions of `calculator` do for one.
 
     Parameters
@@ -57,50 +57,43 @@ def proposals(spec: HpaSpec, target: Target, seen: Floats, current: Floats, read
     spec : HpaSpec
         Its tolerances.
     target : Target
-    seen : ndarray of float64, shape (periods,)
-        As the autoscaler's status says it: a mean over the ready pods, or the value. NaN: not known.
+    observed : ndarray of float64, shape (periods,)
+        From the autoscaler's status: an average over the ready pods, or the value. NaN where unknown.
     current, ready : ndarray of float64, shape (periods,)
         Replicas, and those of them that were ready.
 
     Returns
     -------
     ndarray of float64, shape (periods,)
-        NaN where the metric is not known, or no pod was ready.
+        NaN where the metric is unknown, or no pod was ready.
     """
-    down, up = (spec.tolerance, spec.tolerance)
-    if spec.behaviour is not None:
-        down, up = spec.behaviour.down.tolerance, spec.behaviour.up.tolerance
-
-    def holds(ratio: Floats) -> NDArray[np.bool_]:
-        return np.asarray((ratio >= 1.0 - down) & (ratio <= 1.0 + up))
-
     # The controller computes with whole thousandths, and with whole per cents.
     grain = 1.0 if target.kind is TargetKind.UTILISATION else 1000.0
-    shall = target.value * grain
-    was = np.floor(seen * grain + _FUZZ)
-    ratio = was / shall
-    if target.kind is TargetKind.SHARED:
-        found = np.where(holds(ratio), current, np.ceil(ratio * current - _FUZZ))
-    elif target.kind is TargetKind.VALUE:
-        found = np.where(holds(ratio), current, np.ceil(ratio * ready - _FUZZ))
+    wanted = target.value * grain
+    actual = np.floor(observed * grain + _FUZZ)
+    if target.kind in (TargetKind.SHARED, TargetKind.VALUE):
+        ratio = actual / wanted
+        over = current if target.kind is TargetKind.SHARED else ready
+        replicas = np.where(spec.tolerances.holds(ratio), current, np.ceil(ratio * over - _FUZZ))
     else:
-        found = _of_pods(target.kind, was, shall, current, ready, holds)
-    return np.where(np.isfinite(seen) & ((ready > 0) | (target.kind is TargetKind.SHARED)), found, np.nan)
+        replicas = _of_pods(target.kind, actual, wanted, current, ready, spec.tolerances)
+    return np.where(np.isfinite(observed) & ((ready > 0) | (target.kind is TargetKind.SHARED)), replicas, np.nan)
 
 
-def _of_pods(kind: TargetKind, was: Floats, shall: float, current: Floats, ready: Floats, holds: object) -> Floats:
-    assert callable(holds)
-    ratio = was / shall
+def _of_pods(
+    kind: TargetKind, actual: Floats, target: float, current: Floats, ready: Floats, tolerance: Tolerance
+) -> Floats:
+    ratio = actual / target
     absent = np.maximum(current - ready, 0.0)
-    # A pod that is not ready has no metric: on the way down it counts as just right, on the way up as idle. One whose
-    # processor time is not believed yet is left out on the way down.
-    filled = np.where(ratio < 1.0, 0.0 if kind is TargetKind.UTILISATION else shall, 0.0)
+    # A pod that is not ready has no metric: when scaling down it counts as on target, when scaling up as idle. One
+    # whose CPU time does not count yet is left out when scaling down.
+    filled = np.where(ratio < 1.0, 0.0 if kind is TargetKind.UTILISATION else target, 0.0)
     counted = np.where((ratio == 1.0) | ((kind is TargetKind.UTILISATION) & (ratio < 1.0)), 0.0, absent)
     with np.errstate(divide="ignore", invalid="ignore"):
-        again = np.floor((was * ready + filled * counted) / (ready + counted) + _FUZZ) / shall
-    plain = np.where(holds(ratio), current, np.ceil(ratio * ready - _FUZZ))
+        again = np.floor((actual * ready + filled * counted) / (ready + counted) + _FUZZ) / target
+    plain = np.where(tolerance.holds(ratio), current, np.ceil(ratio * ready - _FUZZ))
     wanted = np.ceil(again * (ready + counted) - _FUZZ)
     turned = ((ratio < 1.0) & (again > 1.0)) | ((ratio > 1.0) & (again < 1.0))
     against = ((again < 1.0) & (wanted > current)) | ((again > 1.0) & (wanted < current))
-    kept = holds(again) | turned | against
+    kept = tolerance.holds(again) | turned | against
     return np.where(counted == 0.0, plain, np.where(kept, current, wanted))

@@ -1,26 +1,26 @@
-"""An autoscaler's history as its exporter shows it: sync periods found again in what was scraped."""
+"""An autoscaler's history as its exporter shows it: sync periods reconstructed from scrapes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["USUAL_S", "Ticks", "found", "period"]
+__all__ = ["DEFAULT_SYNC_S", "Ticks", "sync_period", "sync_periods"]
 
 Floats = NDArray[np.float64]
 
-USUAL_S: Final = 15.0
-"""The sync period of a controller whose flags nobody changed."""
+DEFAULT_SYNC_S: Final = 15.0
+"""The controller's default sync period."""
 
 _PERIODS_S: Final = (60.0, 30.0, 20.0, 15.0, 10.0, 5.0)
-# A status that changed less often tells no period.
+# A status that changed less often does not reveal the period.
 _CHANGES: Final = 6
 _FAULTS: Final = 0.02
 _PHASES: Final = 40
-# The controller's clock runs on by itself; over so many periods it can be taken for regular.
+# The controller's clock drifts; over so many periods it can be taken for regular.
 _STEADY: Final = 240
 
 
@@ -33,11 +33,11 @@ class Ticks:
     time_s : ndarray of float64, shape (periods,)
         Unix seconds, to within a scrape.
     current, desired : ndarray of float64, shape (periods,)
-        Replicas as the period found and left them; NaN where nothing was scraped of it.
+        Replicas before and after the decision; NaN where nothing was scraped of the period.
     ready_before, ready_after : ndarray of float64, shape (periods,)
-        Ready replicas at the last scrape before and at the first after it: what it found lies between them.
-    seen : ndarray of float64, shape (metrics, periods)
-        What each metric was; NaN where it was not known.
+        Ready replicas at the last scrape before and at the first after it: the real number is between them.
+    observed : ndarray of float64, shape (metrics, periods)
+        The value of each metric; NaN where unknown.
     sync_s : float
     """
 
@@ -46,7 +46,7 @@ class Ticks:
     desired: Floats
     ready_before: Floats
     ready_after: Floats
-    seen: Floats
+    observed: Floats
     sync_s: float
 
     def __len__(self) -> int:
@@ -54,15 +54,8 @@ class Ticks:
 
     def last(self, count: int) -> Ticks:
         """The last so many periods."""
-        return Ticks(
-            self.time_s[-count:],
-            self.current[-count:],
-            self.desired[-count:],
-            self.ready_before[-count:],
-            self.ready_after[-count:],
-            self.seen[:, -count:],
-            self.sync_s,
-        )
+        names = ("time_s", "current", "desired", "ready_before", "ready_after", "observed")
+        return replace(self, **{name: getattr(self, name)[..., -count:] for name in names})
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -70,21 +63,21 @@ class Ticks:
         return np.isfinite(self.current) & np.isfinite(self.desired)
 
 
-def period(time_s: Floats, current: Floats, desired: Floats, seen: Floats) -> float | None:
-    """The longest usual sync period within which a status never changes twice; None where nothing tells.
+def sync_period(time_s: Floats, current: Floats, desired: Floats, observed: Floats) -> float | None:
+    """The longest usual sync period within which a status never changes twice; None where it cannot be determined.
 
     Parameters
     ----------
     time_s, current, desired : ndarray of float64, shape (scrapes,)
-    seen : ndarray of float64, shape (metrics, scrapes)
+    observed : ndarray of float64, shape (metrics, scrapes)
     """
-    changed = _changed(current, desired, seen)
+    changed = _changed(current, desired, observed)
     if np.count_nonzero(changed) < _CHANGES:
         return None
     scrape_s = float(np.median(np.diff(time_s)))
     for length in _PERIODS_S:
         if length <= scrape_s * (1 + _FAULTS):
-            # Whatever happened between two scrapes is not seen.
+            # Whatever happened between two scrapes is not observed.
             return None
         faults = _faults(time_s[:_STEADY], changed[: len(time_s[:_STEADY]) - 1], length).min()
         if faults <= _FAULTS * np.count_nonzero(changed):
@@ -92,11 +85,11 @@ def period(time_s: Floats, current: Floats, desired: Floats, seen: Floats) -> fl
     return None
 
 
-def found(
+def sync_periods(
     time_s: Floats,
     current: Floats,
     desired: Floats,
-    seen: Floats,
+    observed: Floats,
     ready_time_s: Floats,
     ready: Floats,
     *,
@@ -104,23 +97,22 @@ def found(
 ) -> Ticks:
     """Find the sync periods in scrapes of an autoscaler's status.
 
-    A status stays as it is from one period to the next, so no two scrapes within one period may differ: the phase at
-    which the fewest do is that of the controller.
+    The status changes once a period at most, so no two scrapes within a period may differ: the phase at which the
+    fewest do is that of the controller.
 
     Parameters
     ----------
     time_s, current, desired : ndarray of float64, shape (scrapes,)
         In the order of time.
-    seen : ndarray of float64, shape (metrics, scrapes)
+    observed : ndarray of float64, shape (metrics, scrapes)
     ready_time_s, ready : ndarray of float64, shape (others,)
-        Ready replicas of what it scales.
+        Ready replicas of the scaled workload.
     sync_s : float
         The controller's sync period.
     """
     if not len(time_s):
-        none = np.empty(0)
-        return Ticks(none, none, none, none, none, np.empty((len(seen), 0)), sync_s)
-    changed = _changed(current, desired, seen)
+        return Ticks(time_s, current, desired, np.empty(0), np.empty(0), observed, sync_s)
+    changed = _changed(current, desired, observed)
     number = np.empty(len(time_s), np.int64)
     start, at = 0, 0.0
     while start < len(time_s):
@@ -137,24 +129,24 @@ def found(
         line[place] = values[first]
         return line
 
-    when = periods * sync_s + at
-    before = np.searchsorted(ready_time_s, when, side="right") - 1
+    moments = periods * sync_s + at
+    before = np.searchsorted(ready_time_s, moments, side="right") - 1
     after = np.minimum(before + 1, len(ready_time_s) - 1)
-    held = np.where(before >= 0, ready[np.maximum(before, 0)], np.nan) if len(ready) else np.full(len(when), np.nan)
+    unknown = np.full(len(moments), np.nan)
     return Ticks(
-        time_s=when,
+        time_s=moments,
         current=spread(current),
         desired=spread(desired),
-        ready_before=held,
-        ready_after=ready[after] if len(ready) else held,
-        seen=np.vstack([spread(one) for one in seen]) if len(seen) else np.empty((0, len(periods))),
+        ready_before=np.where(before >= 0, ready[np.maximum(before, 0)], np.nan) if len(ready) else unknown,
+        ready_after=ready[after] if len(ready) else unknown,
+        observed=np.vstack([spread(values) for values in observed]) if len(observed) else np.empty((0, len(periods))),
         sync_s=sync_s,
     )
 
 
-def _changed(current: Floats, desired: Floats, seen: Floats) -> NDArray[np.bool_]:
+def _changed(current: Floats, desired: Floats, observed: Floats) -> NDArray[np.bool_]:
     """Whether a status differs from the one before; shape (scrapes - 1,)."""
-    status = np.vstack([current, desired, np.nan_to_num(seen, nan=-1.0)])
+    status = np.vstack([current, desired, np.nan_to_num(observed, nan=-1.0)])
     return np.asarray(np.any(status[:, 1:] != status[:, :-1], axis=0))
 
 
@@ -166,7 +158,7 @@ def _faults(time_s: Floats, changed: NDArray[np.bool_], sync_s: float) -> NDArra
 
 
 def _phase(time_s: Floats, changed: NDArray[np.bool_], sync_s: float, usual: float) -> float:
-    """The phase with the fewest changes inside a period; the middle one where several are as good."""
+    """The phase with the fewest changes inside a period; the middle one where several are equal."""
     faults = _faults(time_s, changed, sync_s)
     good = faults == faults.min()
     if np.all(good):

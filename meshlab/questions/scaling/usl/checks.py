@@ -1,4 +1,4 @@
-"""When a curve may not be stated: each rule looks at the data and answers a refusal or nothing."""
+"""When a curve may not be stated: each rule yields a refusal or nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _EACH_WAY: Final = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditions:
-    """What else was measured, row by row beside concurrency and throughput; None where it was not.
+    """Other measurements, one a row of concurrency and throughput; None where there are none.
 
     Attributes
     ----------
@@ -88,33 +88,33 @@ def of_points(n: Floats) -> Iterator[Refusal]:
     if levels < LEVELS:
         yield Refusal(Reason.FEW_LEVELS, f"{levels} distinct concurrencies, {LEVELS} are needed")
     if n.max() < RANGE * n.min():
-        said = f"concurrency ranges from {n.min():.3g} to {n.max():.3g}, a factor of {RANGE:g} is needed"
-        yield Refusal(Reason.NARROW_RANGE, said)
+        sentence = f"concurrency ranges from {n.min():.3g} to {n.max():.3g}, a factor of {RANGE:g} is needed"
+        yield Refusal(Reason.NARROW_RANGE, sentence)
 
 
 def _spread_levels(n: Floats) -> int:
-    """Distinct levels of many rows: those that a hundredth apart tells apart, whatever lies between them."""
+    """Distinct levels of many rows: those a hundredth apart, whatever lies between them."""
     return len(np.unique(np.floor(np.log(n) / np.log1p(_SAME))))
 
 
 def of_fit(n: Floats, x: Floats, w: Floats, fitted: Floats, single: float, choice: Choice) -> Iterator[Refusal]:
     """Rules on how the curve lies among the points (sorted by concurrency)."""
-    rest = x - fitted
-    matters = float(np.sqrt(np.mean(rest**2))) > _MATTERS * float(x.max(initial=0.0))
+    residual = x - fitted
+    matters = float(np.sqrt(np.mean(residual**2))) > _MATTERS * float(x.max(initial=0.0))
     above = n >= 1
     efficiency = np.max(x[above] / (single * n[above]), initial=0.0) if single > 0 else 0.0
     if efficiency > _EFFICIENCY and (trend := _trend(n[above], x[above])) < _RARE:
-        said = (
-            f"throughput grows faster than concurrency (efficiency {efficiency:.2f}, p = {trend:.2g}): a cache or mix"
+        sentence = f"throughput grows faster than concurrency (efficiency {efficiency:.2f}, p = {trend:.2g})"
+        yield Refusal(Reason.SUPERLINEAR, f"{sentence}: a cache or a change of traffic mix")
+    if matters and (p := _runs(n, residual * np.sqrt(w))) < _RARE:
+        yield Refusal(
+            Reason.PATTERN, f"the law does not follow the data's shape: too few runs of residuals (p = {p:.2g})"
         )
-        yield Refusal(Reason.SUPERLINEAR, said)
-    if matters and (p := _runs(n, rest * np.sqrt(w))) < _RARE:
-        yield Refusal(Reason.PATTERN, f"the law bends otherwise than the data: too few runs of residuals (p = {p:.2g})")
     usl = choice.candidate("usl").aicc
     if choice.chosen != "usl" and np.isfinite(choice.candidate(choice.chosen).aicc):
         less = usl - choice.candidate(choice.chosen).aicc
         by = f"by {less:.1f} of AICc" if np.isfinite(less) and less > 0 else "with fewer unknowns"
-        yield Refusal(Reason.SMALLER_MODEL, f"the {choice.chosen} model describes the data as well or better, {by}")
+        yield Refusal(Reason.SMALLER_MODEL, f"the {choice.chosen} model fits as well or better, {by}")
 
 
 def _trend(n: Floats, x: Floats) -> float:
@@ -128,17 +128,17 @@ def _trend(n: Floats, x: Floats) -> float:
     if square <= 0:
         return 1.0
     slope = float(off @ lnx) / square
-    rest = lnx - lnx.mean() - slope * off
-    error = float(np.sqrt(rest @ rest / (len(off) - 2) / square))
+    residual = lnx - lnx.mean() - slope * off
+    error = float(np.sqrt(residual @ residual / (len(off) - 2) / square))
     if error <= 1e-12:
         return 0.0 if slope > 1e-6 else 1.0
     return float(student.sf(slope / error, len(off) - 2))
 
 
-def _runs(n: Floats, rest: Floats) -> float:
-    """One-sided p of so few runs of signs over concurrency (A. Wald and J. Wolfowitz, 1940); 1 when too few to say."""
+def _runs(n: Floats, residual: Floats) -> float:
+    """One-sided p of so few runs of signs over concurrency (A. Wald and J. Wolfowitz, 1940); 1 for too few points."""
     levels, at = np.unique(n, return_inverse=True)
-    mean = np.bincount(at, rest) / np.bincount(at) if len(levels) < len(n) else rest
+    mean = np.bincount(at, residual) / np.bincount(at) if len(levels) < len(n) else residual
     signs = mean[mean != 0] > 0
     plus, minus = int(np.sum(signs)), int(np.sum(~signs))
     if min(plus, minus) < 4:
@@ -151,7 +151,7 @@ def _runs(n: Floats, rest: Floats) -> float:
 
 
 def of_hysteresis(n: Floats, x: Floats, fitted: Floats, time: Floats) -> Iterator[Refusal]:
-    """Rising and falling load must tell the same: garbage and cold caches do not."""
+    """Rising and falling load must show the same curve: garbage collection and cold caches prevent it."""
     order = np.argsort(time, kind="stable")
     step = np.diff(n[order])
     relative = ((x - fitted) / np.maximum(fitted, 1e-300))[order][1:]
@@ -161,24 +161,21 @@ def of_hysteresis(n: Floats, x: Floats, fitted: Floats, time: Floats) -> Iterato
     apart = float(np.median(up) - np.median(down))
     p = float(mannwhitneyu(up, down, method="asymptotic").pvalue)
     if p < _RARE and abs(apart) > _DIFFERENCE:
-        said = f"throughput at the same concurrency is {apart:+.0%} while the load rises against while it falls"
-        yield Refusal(Reason.HYSTERESIS, said)
+        sentence = f"throughput at the same concurrency differs by {apart:+.0%} between rising and falling load"
+        yield Refusal(Reason.HYSTERESIS, sentence)
 
 
 def of_conditions(n: Floats, conditions: Conditions) -> Iterator[Refusal]:
-    """Rules on what else went on during the measurement."""
+    """Rules on the other measurements."""
     throttled = conditions.column("throttled", n.shape)
-    if (
-        throttled is not None
-        and np.any(np.isfinite(throttled))
-        and (share := float(np.nanmean(throttled))) > _THROTTLED
-    ):
-        said = f"{share:.0%} of CPU periods were throttled: the quota is what was measured"
-        yield Refusal(Reason.THROTTLED, said)
+    if throttled is not None and np.any(np.isfinite(throttled)):
+        share = float(np.nanmean(throttled))
+        if share > _THROTTLED:
+            yield Refusal(Reason.THROTTLED, f"{share:.0%} of CPU periods were throttled: this measures the quota")
     replicas = conditions.column("replicas", n.shape)
-    if replicas is not None and len(seen := np.unique(replicas[np.isfinite(replicas)])) > 1:
-        said = f"ready replicas went from {seen[0]:g} to {seen[-1]:g}: fit each count on its own"
-        yield Refusal(Reason.REPLICAS_CHANGED, said)
+    if replicas is not None and len(counts := np.unique(replicas[np.isfinite(replicas)])) > 1:
+        sentence = f"ready replicas ranged from {counts[0]:g} to {counts[-1]:g}: fit each number on its own"
+        yield Refusal(Reason.REPLICAS_CHANGED, sentence)
     errors = conditions.column("error_rate", n.shape)
     if errors is not None and np.any(known := np.isfinite(errors)):
         share = float(np.mean(errors[known] > _ERRORS))
@@ -188,7 +185,5 @@ def of_conditions(n: Floats, conditions: Conditions) -> Iterator[Refusal]:
     if gauge is not None and np.any(known := np.isfinite(gauge) & np.isfinite(n) & (gauge > 0)):
         apart = float(np.median(np.abs(gauge[known] - n[known]) / gauge[known]))
         if apart > _LITTLE:
-            said = (
-                f"requests in flight by the gauge and by Little's law differ by {apart:.0%}: retries or local replies"
-            )
-            yield Refusal(Reason.LITTLE_MISMATCH, said)
+            sentence = f"concurrency by gauge and by Little's law differs by {apart:.0%}: retries or local replies"
+            yield Refusal(Reason.LITTLE_MISMATCH, sentence)

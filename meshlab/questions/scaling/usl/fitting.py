@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,17 +20,33 @@ from meshlab.questions.scaling.usl.result import Answer, Bootstrap, Fit, Reason,
 __all__ = ["fit", "fit_many", "fit_samples"]
 
 Floats = NDArray[np.float64]
+Coefficients = tuple[float, float, float]
+_Draws = Callable[[Coefficients], tuple[Floats, Floats, Floats]]
 
 # Fewer points than this, or less than two concurrencies, cannot carry three coefficients at all.
 _LEAST: Final = 4
 
 
 class _Samples(NamedTuple):
-    """What was measured, in the order of its rows, beside the points that were made of it."""
+    """The measurements in the order of their rows."""
 
     concurrency: Floats
     throughput: Floats
     conditions: Conditions
+
+
+class _Row(NamedTuple):
+    """Points to fit, sorted by concurrency: N, X, weights, samples behind each."""
+
+    n: Floats
+    x: Floats
+    w: Floats
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, points: Points) -> _Row:
+        order = np.argsort(points.concurrency, kind="stable")
+        return cls(points.concurrency[order], points.throughput[order], points.weights[order], points.counts[order])
 
 
 def fit(
@@ -56,7 +72,7 @@ def fit(
     weights : array_like, optional
         Inverse variances up to a common factor; all equal by default.
     conditions : Conditions, optional
-        What else was measured in each row: it may forbid the fit.
+        Other measurements of each row: they may forbid the fit.
     level : float
         Of every interval.
     noise : {"auto", "any", "equal"}
@@ -80,7 +96,7 @@ def fit(
     ParameterError
         Shapes differ, values are negative or infinite, the level or the counts make no sense.
     """
-    _sane(level, bootstrap, block)
+    _check(level, bootstrap, block)
     n = checked("concurrency", concurrency)
     x = checked("throughput", throughput, n.shape)
     w = np.ones_like(n) if weights is None else checked("weights", weights, n.shape)
@@ -89,18 +105,20 @@ def fit(
     conditions = conditions or Conditions()
     known = np.flatnonzero(np.isfinite(n) & np.isfinite(x) & np.isfinite(w) & (n > 0) & (w > 0))
     order = known[np.lexsort((w[known], x[known], n[known]))]
-    # Summed in the sorted order: the last bit of a mean must not hang on the order of rows.
+    # Summed in the sorted order: the last bit of a mean must not depend on the order of rows.
     w = w / w[order].mean() if len(known) else w
     points = _Row(n[order], x[order], w[order], np.ones(len(order), np.int64))
     samples = _Samples(n, x, conditions)
-    done = _solve([points], [samples], level, noise)[0]
-    if bootstrap == 0 or done.coefficients is None:
-        return done
-    rest = (x[known] - curve.throughput(n[known], *done.coefficients)) * np.sqrt(w[known])
-    drawn = intervals.resampled(rest, bootstrap, block, np.random.default_rng(seed))
-    redrawn = curve.throughput(n[known], *done.coefficients) + drawn / np.sqrt(w[known])
-    found = intervals.summarised(n[known], redrawn, w[known], done.coefficients, level)
-    return _assemble(points, samples, done.coefficients, done.choice, level, noise, found)
+    draws: _Draws | None = None
+    if bootstrap:
+
+        def draws(coefficients: Coefficients) -> tuple[Floats, Floats, Floats]:
+            fitted, root = curve.throughput(n[known], *coefficients), np.sqrt(w[known])
+            residuals = (x[known] - fitted) * root
+            drawn = intervals.resampled(residuals, bootstrap, block, np.random.default_rng(seed))
+            return n[known], fitted + drawn / root, w[known]
+
+    return _solve([points], [samples], level, noise, draws)[0]
 
 
 def fit_samples(
@@ -116,24 +134,26 @@ def fit_samples(
 ) -> Fit:
     """Fit the law to samples over time: medians of bins of equal count over concurrency.
 
-    Parameters are those of `fit`; ``bins`` is that of `binned`. The bootstrap redraws the samples, in blocks of
-    time, and bins them anew: samples that follow one another are alike, which no formula for the error knows.
+    Parameters are those of `fit`; ``bins`` is that of `binned`. The bootstrap redraws the samples in blocks of time
+    and bins them again: successive samples are correlated, which no formula for the error accounts for.
 
     Returns
     -------
     Fit
     """
-    _sane(level, bootstrap, block)
+    _check(level, bootstrap, block)
     n = checked("concurrency", concurrency)
     x = checked("throughput", throughput, n.shape)
     points = binned(n, x, bins)
-    row, samples = _row(points), _Samples(n, x, conditions or Conditions())
-    done = _solve([row], [samples], level, "auto")[0]
-    if bootstrap == 0 or done.coefficients is None:
-        return done
-    redrawn = _redrawn(n, x, points, done.coefficients, bootstrap, block, np.random.default_rng(seed))
-    found = intervals.summarised(row.n, redrawn, row.w, done.coefficients, level)
-    return _assemble(row, samples, done.coefficients, done.choice, level, "auto", found)
+    row = _Row.of(points)
+    draws: _Draws | None = None
+    if bootstrap:
+
+        def draws(coefficients: Coefficients) -> tuple[Floats, Floats, Floats]:
+            rng = np.random.default_rng(seed)
+            return row.n, _redrawn(n, x, points, coefficients, bootstrap, block, rng), row.w
+
+    return _solve([row], [_Samples(n, x, conditions or Conditions())], level, "auto", draws)[0]
 
 
 def fit_many(
@@ -160,103 +180,71 @@ def fit_many(
     tuple of Fit
         In the order of the services.
     """
-    _sane(level, 0, None)
+    _check(level, 0, None)
     n = checked("concurrency", concurrency, axes=2)
     x = checked("throughput", throughput, n.shape, axes=2)
-    if conditions is not None and len(conditions) != len(n):
+    conditions = conditions if conditions is not None else [None] * len(n)
+    if len(conditions) != len(n):
         raise ParameterError(f"{len(conditions)} conditions for {len(n)} services", "give one for each, or None")
-    beside = [c or Conditions() for c in conditions] if conditions is not None else [Conditions()] * len(n)
-    rows = [_row(binned(one, other, bins)) for one, other in zip(n, x, strict=True)]
-    return _solve(rows, [_Samples(n[i], x[i], beside[i]) for i in range(len(n))], level, "auto")
+    rows = [_Row.of(binned(service_n, service_x, bins)) for service_n, service_x in zip(n, x, strict=True)]
+    samples = [_Samples(n[i], x[i], other or Conditions()) for i, other in enumerate(conditions)]
+    return _solve(rows, samples, level, "auto")
 
 
-class _Row(NamedTuple):
-    n: Floats
-    x: Floats
-    w: Floats
-    counts: NDArray[np.int64]
-
-
-def _row(points: Points) -> _Row:
-    order = np.argsort(points.concurrency, kind="stable")
-    return _Row(points.concurrency[order], points.throughput[order], points.weights[order], points.counts[order])
-
-
-def _sane(level: float, bootstrap: int, block: int | None) -> None:
+def _check(level: float, bootstrap: int, block: int | None) -> None:
     if not 0.0 < level < 1.0:
-        raise ParameterError(f"level {level} is no share between 0 and 1", "use 0.95")
+        raise ParameterError(f"level {level} is not between 0 and 1", "use 0.95")
     if bootstrap < 0 or (block is not None and block < 1):
-        raise ParameterError(
-            "bootstrap and block count refits and rows", "use 0 refits for none, and blocks of 1 or more"
-        )
+        raise ParameterError("bootstrap is below 0, or block below 1", "use 0 refits for none, and blocks of 1 or more")
 
 
-def _solve(rows: list[_Row], samples: list[_Samples], level: float, noise: Noise) -> tuple[Fit, ...]:
-    """Solve all rows that carry a curve in one go, then dress each."""
+def _solve(
+    rows: list[_Row], samples: list[_Samples], level: float, noise: Noise, draws: _Draws | None = None
+) -> tuple[Fit, ...]:
+    """Solve all rows that can carry a curve at once, then add intervals and refusals to each."""
     able = [i for i, row in enumerate(rows) if len(row.n) >= _LEAST and row.n[-1] > row.n[0] and np.any(row.x > 0)]
-    found: dict[int, tuple[tuple[float, float, float], Choice]] = {}
-    if able:
-        width = max(len(rows[i].n) for i in able)
-        n, x, w = np.ones((len(able), width)), np.zeros((len(able), width)), np.zeros((len(able), width))
-        scale = np.array([rows[i].x.max() for i in able])
-        for k, i in enumerate(able):
-            size = len(rows[i].n)
-            n[k, :size], x[k, :size], w[k, :size] = rows[i].n, rows[i].x / scale[k], rows[i].w
-        curves = solve.usl(n, x, w)
-        choices = choose(n, x, w, curves)
-        for k, i in enumerate(able):
-            three = float(curves.contention[k]), float(curves.coherency[k]), float(curves.single[k] * scale[k])
-            found[i] = three, choices[k].scaled(float(scale[k]))
-    return tuple(
-        _assemble(row, samples[i], *found[i], level, noise) if i in found else _empty(row, samples[i], level)
-        for i, row in enumerate(rows)
-    )
+    fits = [_empty(row, samples[i], level) for i, row in enumerate(rows)]
+    if not able:
+        return tuple(fits)
+    width = max(len(rows[i].n) for i in able)
+    n, x, w = np.ones((len(able), width)), np.zeros((len(able), width)), np.zeros((len(able), width))
+    scale = np.array([rows[i].x.max() for i in able])
+    for k, i in enumerate(able):
+        size = len(rows[i].n)
+        n[k, :size], x[k, :size], w[k, :size] = rows[i].n, rows[i].x / scale[k], rows[i].w
+    curves = solve.usl(n, x, w)
+    for k, (i, choice) in enumerate(zip(able, choose(n, x, w, curves), strict=True)):
+        coefficients = float(curves.contention[k]), float(curves.coherency[k]), float(curves.single[k] * scale[k])
+        bootstrap = intervals.summarised(*draws(coefficients), coefficients, level) if draws else None
+        fits[i] = _assemble(rows[i], samples[i], coefficients, choice.scaled(float(scale[k])), level, noise, bootstrap)
+    return tuple(fits)
 
 
 def _assemble(
     row: _Row,
     samples: _Samples,
-    coefficients: tuple[float, float, float],
-    choice: Choice | None,
+    coefficients: Coefficients,
+    choice: Choice,
     level: float,
     noise: Noise,
-    bootstrap: Bootstrap | None = None,
+    bootstrap: Bootstrap | None,
 ) -> Fit:
     freedom = len(row.n) - 3
     spread = intervals.covariance(row.n, row.x, row.w, coefficients, noise)
-    tops = (1.0, 1.0, np.inf)
-    three = [
-        intervals.bounded(value, float(spread[k, k]), freedom, level, tops[k]) for k, value in enumerate(coefficients)
-    ]
+    contention, coherency, single = (
+        intervals.bounded(value, float(spread[k, k]), freedom, level, (1.0, 1.0, np.inf)[k])
+        for k, value in enumerate(coefficients)
+    )
     fitted = curve.throughput(row.n, *coefficients)
     refusals = _of_data(row, samples)
-    if choice is not None:
-        refusals += checks.of_fit(row.n, row.x, row.w, fitted, coefficients[2], choice)
+    refusals += checks.of_fit(row.n, row.x, row.w, fitted, coefficients[2], choice)
     time = samples.conditions.column("time", samples.concurrency.shape)
     if time is not None:
         n, x = samples.concurrency, samples.throughput
         known = np.isfinite(n) & np.isfinite(x) & np.isfinite(time) & (n > 0)
         refusals += checks.of_hysteresis(n[known], x[known], curve.throughput(n[known], *coefficients), time[known])
     marks = landmarks(coefficients, spread, freedom, level, float(row.n[-1]), bootstrap)
-    return Fit(
-        contention=three[0],
-        coherency=three[1],
-        single=three[2],
-        refusals=tuple(refusals),
-        peak=marks[0],
-        peak_throughput=marks[1],
-        knee=marks[2],
-        limit=marks[3],
-        choice=choice,
-        covariance=spread,
-        freedom=freedom,
-        level=level,
-        concurrency=row.n,
-        throughput=row.x,
-        weights=row.w,
-        counts=row.counts,
-        bootstrap=bootstrap,
-    )
+    return Fit(contention, coherency, single, tuple(refusals), *marks, choice, spread, freedom, level, *row, bootstrap)
 
 
 def _of_data(row: _Row, samples: _Samples) -> list[Refusal]:
@@ -276,21 +264,21 @@ def _redrawn(
     n: Floats,
     x: Floats,
     points: Points,
-    coefficients: tuple[float, float, float],
+    coefficients: Coefficients,
     refits: int,
     block: int | None,
     rng: np.random.Generator,
 ) -> Floats:
     """Medians of each bin when the samples' residuals are drawn anew in blocks of time."""
     known = np.flatnonzero(points.bin >= 0)
-    place = points.bin[known]
+    bins = points.bin[known]
     base = curve.throughput(n[known], *coefficients)
     usual = float(np.median(points.spread)) or 1.0
-    size = np.where(points.spread > 0, points.spread, usual)[place]
-    rest = (x[known] - base) / size
-    inside = [np.flatnonzero(place == k) for k in range(len(points.concurrency))]
+    size = np.where(points.spread > 0, points.spread, usual)[bins]
+    residuals = (x[known] - base) / size
+    inside = [np.flatnonzero(bins == k) for k in range(len(points.concurrency))]
     medians = np.empty((refits, len(inside)))
     for i in range(refits):
-        drawn = base + size * intervals.resampled(rest, 1, block, rng)[0]
+        drawn = base + size * intervals.resampled(residuals, 1, block, rng)[0]
         medians[i] = [np.median(drawn[rows]) for rows in inside]
     return medians

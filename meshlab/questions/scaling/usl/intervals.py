@@ -1,4 +1,4 @@
-"""How sure the coefficients are.
+"""Uncertainty of the coefficients.
 
 With 12 points or more the covariance is the sandwich HC3 (J. MacKinnon and H. White, J. Econometrics 29, 1985) of the
 gradient matrix: it holds whether the noise is the same everywhere or grows with the throughput, as counts do. Fewer
@@ -29,7 +29,7 @@ _ENOUGH: Final = 12
 
 
 def covariance(n: Floats, x: Floats, w: Floats, coefficients: tuple[float, float, float], noise: Noise) -> Floats:
-    """Covariance of contention, coherency and single; infinite where the data do not tell them apart.
+    """Covariance of contention, coherency and single; infinite where the data cannot separate them.
 
     Returns
     -------
@@ -45,14 +45,14 @@ def covariance(n: Floats, x: Floats, w: Floats, coefficients: tuple[float, float
     if np.linalg.cond(normal) > 1e14:
         return np.diag(np.full(3, np.inf))
     bread = np.linalg.inv(normal)
-    rest = (x - curve.throughput(n, *coefficients)) * root[:, 0]
+    residual = (x - curve.throughput(n, *coefficients)) * root[:, 0]
     if noise == "equal" or (noise == "auto" and len(n) < _ENOUGH):
-        found = bread * float(rest @ rest) / (len(n) - 3)
+        spread = bread * float(residual @ residual) / (len(n) - 3)
     else:
         leverage = np.einsum("ij,jk,ik->i", unit, bread, unit)
-        scaled = unit * (rest / np.maximum(1.0 - leverage, 1e-3))[:, None]
-        found = bread @ (scaled.T @ scaled) @ bread
-    return np.asarray(found / np.outer(size, size))
+        scaled = unit * (residual / np.maximum(1.0 - leverage, 1e-3))[:, None]
+        spread = bread @ (scaled.T @ scaled) @ bread
+    return np.asarray(spread / np.outer(size, size))
 
 
 def bounded(value: float, variance: float, freedom: int, level: float, top: float) -> Estimate:
@@ -61,12 +61,12 @@ def bounded(value: float, variance: float, freedom: int, level: float, top: floa
     return Estimate(value, max(value - half, 0.0), min(value + half, top))
 
 
-def resampled(rest: Floats, refits: int, block: int | None, rng: np.random.Generator) -> Floats:
+def resampled(residuals: Floats, refits: int, block: int | None, rng: np.random.Generator) -> Floats:
     """Draw residuals anew in circular moving blocks of neighbours in time (D. Politis and J. Romano, 1992).
 
     Parameters
     ----------
-    rest : ndarray of float64, shape (rows,)
+    residuals : ndarray of float64, shape (rows,)
         Residuals in the order of time, in units of their own spread.
     block : int or None
         Length of a block in rows; None: the cube root of the rows.
@@ -75,12 +75,12 @@ def resampled(rest: Floats, refits: int, block: int | None, rng: np.random.Gener
     -------
     ndarray of float64, shape (refits, rows)
     """
-    rows = len(rest)
+    rows = len(residuals)
     length = min(block or max(1, round(rows ** (1 / 3))), rows)
     starts = rng.integers(0, rows, (refits, -(-rows // length)))
     at = (starts[:, :, None] + np.arange(length)).reshape(refits, -1)[:, :rows] % rows
     # Fitted residuals are smaller than the noise by the three unknowns.
-    inflated = (rest - rest.mean()) * np.sqrt(rows / max(rows - 3, 1))
+    inflated = (residuals - residuals.mean()) * np.sqrt(rows / max(rows - 3, 1))
     return np.asarray(inflated[at])
 
 
@@ -98,10 +98,10 @@ def summarised(
     chunk = max(1, _CELLS // len(n))
     for first in range(0, len(redrawn), chunk):
         x = np.maximum(redrawn[first : first + chunk], 0.0)
-        found = solve.usl(np.broadcast_to(n, x.shape), x, np.broadcast_to(w, x.shape))
-        draws.append(np.stack([found.contention, found.coherency, found.single], axis=1))
+        curves = solve.usl(np.broadcast_to(n, x.shape), x, np.broadcast_to(w, x.shape))
+        draws.append(np.stack([curves.contention, curves.coherency, curves.single], axis=1))
     drawn = np.concatenate(draws)
     tails = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-    named = [Estimate(coefficients[k], float(tails[0, k]), float(tails[1, k])) for k in range(3)]
-    lost = (1.0 - drawn[:, 0]) > drawn[:, 1] * (_FAR * n.max()) ** 2
-    return Bootstrap(drawn, float(np.mean(lost)), *named)
+    estimates = [Estimate(coefficients[k], float(tails[0, k]), float(tails[1, k])) for k in range(3)]
+    without_peak = (1.0 - drawn[:, 0]) > drawn[:, 1] * (_FAR * n.max()) ** 2
+    return Bootstrap(drawn, float(np.mean(without_peak)), *estimates)

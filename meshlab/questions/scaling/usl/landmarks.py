@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from meshlab.questions.scaling.usl import curve
-from meshlab.questions.scaling.usl.result import Answer, Bootstrap, Estimate, Reason, Refusal
+from meshlab.questions.scaling.usl.result import Answer, Bootstrap, Estimate, Reason, refuse
 
 __all__ = ["landmarks"]
 
@@ -43,7 +43,7 @@ def landmarks(
     bootstrap : Bootstrap or None
     """
     if freedom < 1 or not np.all(np.isfinite(covariance)):
-        none = Answer(refusal=Refusal(Reason.FEW_LEVELS, "the points do not tell the coefficients apart"))
+        none = refuse(Reason.FEW_LEVELS, "the points cannot separate the coefficients")
         return none, none, none, none
     quantile = float(student.ppf(0.5 + level / 2, freedom))
     peak = _peak(coefficients, covariance, quantile, level, largest, bootstrap)
@@ -69,7 +69,7 @@ def _peak(
     a, b, _ = coefficients
     at = curve.peak_concurrency(a, b)
     if at is None:
-        return _no(Reason.NONE_IN_RANGE, f"the curve does not fall: no peak up to {largest:.3g}")
+        return refuse(Reason.NONE_IN_RANGE, f"the curve does not fall: no peak up to {largest:.3g}")
     # 1 / peak^2 is close to linear in the coefficients, and 0 where there is no peak: its interval is an honest one.
     inverse = b / (1.0 - a)
     slope = np.array([inverse / (1.0 - a), 1.0 / (1.0 - a), 0.0])
@@ -79,19 +79,19 @@ def _peak(
     if bootstrap is not None:
         if bootstrap.without_peak >= _NO_PEAK:
             share = bootstrap.without_peak
-            return _no(Reason.OUT_OF_REACH, f"{share:.0%} of the refits have no peak: it is at least {largest:.3g}")
+            return refuse(Reason.OUT_OF_REACH, f"{share:.0%} of the refits have no peak: it is at least {largest:.3g}")
         with np.errstate(divide="ignore", invalid="ignore"):
             draws = np.sqrt((1.0 - bootstrap.draws[:, 0]) / bootstrap.draws[:, 1])
         # "nearest": between a finite and an infinite draw nothing can be interpolated.
         low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
     if largest < _REACH * at:
-        return _no(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest / at:.0%} of the way to a peak")
+        return refuse(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest / at:.0%} of the way to a peak")
     if high > _BEYOND * largest:
         end = "without end" if np.isinf(high) else f"up to {high:.3g}"
-        return _no(
+        return refuse(
             Reason.OUT_OF_REACH, f"the peak could lie {end}, the data end at {largest:.3g}: it is at least there"
         )
-    return Answer(Estimate(at, min(low, at), max(high, at)))
+    return Answer(Estimate.around(at, low, high))
 
 
 def _contended(
@@ -100,17 +100,13 @@ def _contended(
     a, _, g = coefficients
     half = quantile * float(np.sqrt(max(covariance[0, 0], 0.0)))
     if a <= half:
-        none = _no(Reason.NONE_IN_RANGE, "contention is not told apart from none: no knee and no limit in range")
+        none = refuse(Reason.NONE_IN_RANGE, "contention may be 0: no knee and no limit in range")
         return none, none
     if _REACH / a > largest:
-        none = _no(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest * a:.0%} of the way to the knee")
+        none = refuse(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest * a:.0%} of the way to the knee")
         return none, none
     knee = Answer(Estimate(1.0 / a, 1.0 / (a + half), 1.0 / (a - half)))
     slope = np.array([-1.0 / a, 0.0, 1.0 / g])
     spread = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
     limit = g / a
     return knee, Answer(Estimate(limit, limit * float(np.exp(-spread)), limit * float(np.exp(spread))))
-
-
-def _no(reason: Reason, sentence: str) -> Answer:
-    return Answer(refusal=Refusal(reason, sentence))

@@ -1,12 +1,12 @@
 """Four models of throughput against concurrency, and which one the data prefer.
 
 * ``linear``: X = single N; nothing limits.
-* ``capacity``: X = min(N, c) / S; c places that each take S seconds, as a concurrency limit or a pool of workers does.
+* ``capacity``: X = min(N, c) / S; at most c requests at once, S seconds each: a concurrency limit or worker pool.
 * ``amdahl``: the Universal Scalability Law without coherency.
 * ``usl``: the whole law.
 
 They are ranked by the corrected Akaike criterion (C. Hurvich and C.-L. Tsai, Biometrika 76, 1989) for normal errors
-with the spread estimated. Models within two units of the best are told apart by nobody (K. Burnham and D. Anderson,
+with the spread estimated. Models within two units of the best cannot be distinguished (K. Burnham and D. Anderson,
 "Model Selection and Multimodel Inference", 2002): the one with the fewest unknowns is then taken, and `Choice` says so.
 """
 
@@ -39,11 +39,11 @@ class Candidate:
     name : str
         One of `MODELS`.
     parameters : tuple of (str, float)
-        ``places`` and ``seconds`` (of one place, 1 / X a request) for capacity, else contention, coherency, single.
+        ``limit`` (requests at once) and ``seconds`` (each) for capacity, else contention, coherency, single.
     aicc : float
         Infinite when there are too few points for this model.
     weight : float
-        Akaike weight: the share of belief among the four.
+        Akaike weight: the relative support among the four.
     squares : float
         Weighted sum of squared residuals.
     """
@@ -63,7 +63,7 @@ class Choice:
     ----------
     chosen : str
     rivals : tuple of str
-        Models that describe the data as well (within two units of AICc); empty when the choice is clear.
+        Models that fit as well (within two units of AICc); empty when the choice is clear.
     sentence : str
     """
 
@@ -79,17 +79,17 @@ class Choice:
 
     def scaled(self, factor: float) -> Choice:
         """The same choice for throughputs this many times as large."""
-        return replace(self, candidates=tuple(_rescaled(one, factor) for one in self.candidates))
+        return replace(self, candidates=tuple(_rescaled(candidate, factor) for candidate in self.candidates))
 
     def candidate(self, name: str) -> Candidate:
         """The candidate of this name."""
         return self.candidates[MODELS.index(name)]
 
 
-def _rescaled(one: Candidate, factor: float) -> Candidate:
+def _rescaled(candidate: Candidate, factor: float) -> Candidate:
     change = {"single": factor, "seconds": 1.0 / factor}
-    parameters = tuple((name, value * change.get(name, 1.0)) for name, value in one.parameters)
-    return replace(one, parameters=parameters, squares=one.squares * factor**2)
+    parameters = tuple((name, value * change.get(name, 1.0)) for name, value in candidate.parameters)
+    return replace(candidate, parameters=parameters, squares=candidate.squares * factor**2)
 
 
 def aicc(squares: Floats, points: Floats, unknowns: int) -> Floats:
@@ -110,8 +110,8 @@ def capacity(n: Floats, x: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
 
     Returns
     -------
-    places, seconds, squares : ndarray of float64, shape (curves,)
-        c is never beyond the largest concurrency: more was not seen.
+    limit, seconds, squares : ndarray of float64, shape (curves,)
+        The limit is never above the largest concurrency measured.
     """
     far = np.where(w > 0, n, np.inf)
     order = np.argsort(far, axis=1, kind="stable")
@@ -124,11 +124,11 @@ def capacity(n: Floats, x: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
         best = above * square / (below * weight)
     low = np.where(w > 0, n, last)
     high = np.concatenate([low[:, 1:], last], axis=1)
-    places = np.clip(np.where(np.isfinite(best), best, high), low, high)
-    top, bottom = below + places * above, square + places**2 * weight
+    limit = np.clip(np.where(np.isfinite(best), best, high), low, high)
+    top, bottom = below + limit * above, square + limit**2 * weight
     gain = np.where(w > 0, top**2 / bottom, -1.0)
     at = np.argmax(gain, axis=1)[:, None]
-    c = np.take_along_axis(places, at, 1)
+    c = np.take_along_axis(limit, at, 1)
     rate = np.take_along_axis(top / bottom, at, 1)
     squares = np.sum(w * (x - rate * np.minimum(n, c)) ** 2, 1)
     with np.errstate(divide="ignore"):
@@ -150,42 +150,42 @@ def choose(n: Floats, x: Floats, w: Floats, whole: solve.Curves | None = None) -
     tuple of Choice
     """
     whole = whole or solve.usl(n, x, w)
-    line, bent = solve.linear(n, x, w), solve.amdahl(n, x, w)
-    places, seconds, kinked = capacity(n, x, w)
+    line, amdahl = solve.linear(n, x, w), solve.amdahl(n, x, w)
+    limit, seconds, kinked = capacity(n, x, w)
     points = np.sum(w > 0, axis=1).astype(np.float64)
     # Data without noise would send every logarithm to its own minus infinity: rounding is the least noise there is.
     floor = 1e-18 * np.sum(w * x * x, 1) + 1e-300
-    squares = np.stack([np.maximum(s, floor) for s in (line.squares, kinked, bent.squares, whole.squares)])
+    squares = np.stack([np.maximum(s, floor) for s in (line.squares, kinked, amdahl.squares, whole.squares)])
     score = np.stack([aicc(s, points, k) for s, k in zip(squares, _UNKNOWNS, strict=True)])
-    return tuple(_one(i, score[:, i], squares[:, i], line, bent, whole, places, seconds) for i in range(len(n)))
+    coefficients = [_columns(curves, "contention", "coherency", "single") for curves in (line, amdahl, whole)]
+    coefficients.insert(1, {"limit": limit, "seconds": seconds})
+    return tuple(
+        _ranked(
+            score[:, i],
+            squares[:, i],
+            [tuple((name, float(values[i])) for name, values in columns.items()) for columns in coefficients],
+        )
+        for i in range(len(n))
+    )
 
 
-def _one(
-    i: int,
-    score: Floats,
-    squares: Floats,
-    line: solve.Curves,
-    bent: solve.Curves,
-    whole: solve.Curves,
-    places: Floats,
-    seconds: Floats,
-) -> Choice:
+def _columns(curves: solve.Curves, *names: str) -> dict[str, Floats]:
+    return {name: getattr(curves, name) for name in names}
+
+
+def _ranked(score: Floats, squares: Floats, parameters: list[tuple[tuple[str, float], ...]]) -> Choice:
+    """One row's choice; the arguments are in the order of `MODELS`."""
     best = float(np.min(score))
     away = score - best if np.isfinite(best) else np.array([0.0, np.inf, np.inf, np.inf])
     weights = np.exp(-0.5 * away) / np.sum(np.exp(-0.5 * away))
     close = [k for k in range(len(MODELS)) if away[k] < _CLOSE]
     taken = min(close, key=lambda k: (_UNKNOWNS[k], away[k]))
     rivals = tuple(MODELS[k] for k in close if k != taken)
-    parameters = [
-        tuple((name, float(getattr(curves, name)[i])) for name in ("contention", "coherency", "single"))
-        for curves in (line, bent, whole)
-    ]
-    parameters.insert(1, (("places", float(places[i])), ("seconds", float(seconds[i]))))
     candidates = tuple(
-        Candidate(MODELS[k], parameters[k], float(score[k]), float(weights[k]), float(squares[k]))
-        for k in range(len(MODELS))
+        Candidate(name, parameters[k], float(score[k]), float(weights[k]), float(squares[k]))
+        for k, name in enumerate(MODELS)
     )
-    said = f"{MODELS[taken]} describes the data best (Akaike weight {weights[taken]:.2f})"
+    sentence = f"the {MODELS[taken]} model fits best (Akaike weight {weights[taken]:.2f})"
     if rivals:
-        said = f"none of {', '.join((MODELS[taken], *rivals))} is better than the other; the simplest is taken"
-    return Choice(candidates, MODELS[taken], rivals, said)
+        sentence = f"the models {', '.join((MODELS[taken], *rivals))} fit equally well; the simplest is used"
+    return Choice(candidates, MODELS[taken], rivals, sentence)

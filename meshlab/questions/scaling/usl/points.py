@@ -15,11 +15,11 @@ __all__ = ["Points", "binned", "checked"]
 Floats = NDArray[np.float64]
 
 _NORMAL: Final = 1.4826
-# A spread of fewer samples says more about luck than about the bin.
+# The spread of fewer samples is more chance than a property of the bin.
 _ENOUGH: Final = 8
-# A bin of equal count may reach from calm to saturation when saturation is rare: its median would stand for neither.
+# A bin of equal count may reach from idle to saturation when saturation is rare: its median would be neither.
 _WIDE: Final = 2.0
-# No bin counts for more than these many times the usual one at the same number of samples.
+# No bin may weigh more than this many times the usual one at the same number of samples.
 _TRUST: Final = 16.0
 
 
@@ -73,15 +73,15 @@ def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None, 
 
 
 def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Points:
-    """Gather samples in bins over concurrency: of equal count, and none wider than a factor of two.
+    """Group samples in bins over concurrency: of equal count, and none wider than a factor of two.
 
-    A median a bin keeps rollouts, restarts and single slow scrapes from bending the curve. The upper envelope would not
-    do: what lies above the median is mix, not capacity.
+    A median a bin keeps rollouts, restarts and single slow scrapes from distorting the curve. The upper envelope would
+    not do: what lies above the median is traffic mix, not capacity.
 
     Parameters
     ----------
     concurrency, throughput : array_like, shape (samples,)
-        In the order of time; NaN where missing. Samples with nothing in flight say nothing and are left out.
+        In the order of time; NaN where missing. Samples with nothing in flight carry no information and are left out.
     bins : int
         At most this many; 12 to 20 serve well.
 
@@ -99,10 +99,10 @@ def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Poi
     if bins < 3:
         raise ParameterError(f"{bins} bins cannot show a curve", "use 12 to 20")
     known = np.flatnonzero(np.isfinite(n) & np.isfinite(x) & (n > 0))
-    place = np.full(len(n), -1, dtype=np.int64)
+    assigned = np.full(len(n), -1, dtype=np.int64)
     if not len(known):
         none = np.empty(0)
-        return Points(none, none, none, np.empty(0, np.int64), place, none)
+        return Points(none, none, none, np.empty(0, np.int64), assigned, none)
     order = known[np.lexsort((x[known], n[known]))]
     ns = n[order]
     # Equal concurrencies stay together, so that the order of rows cannot matter.
@@ -110,13 +110,13 @@ def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Poi
     starts = _narrow(ns, np.unique(np.concatenate([[0], cuts])))
     pieces = np.split(order, starts[1:])
     for k, piece in enumerate(pieces):
-        place[piece] = k
+        assigned[piece] = k
     middle = np.array([np.median(n[p]) for p in pieces])
     height = np.array([np.median(x[p]) for p in pieces])
     counts = np.array([len(p) for p in pieces], dtype=np.int64)
     spread = np.array([_spread(n[p], x[p]) for p in pieces])
     weights = _weights(spread, counts)
-    return Points(middle, height, weights, counts, place, spread)
+    return Points(middle, height, weights, counts, assigned, spread)
 
 
 def _narrow(ns: Floats, starts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What a fit says: numbers with intervals, or a reason why there is none."""
+"""What a fit states: numbers with intervals, or the reason why not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl import curve
 from meshlab.questions.scaling.usl.models import Choice
 
-__all__ = ["Answer", "Band", "Bootstrap", "Estimate", "Fit", "Reason", "Refusal"]
+__all__ = ["Answer", "Band", "Bootstrap", "Estimate", "Fit", "Reason", "Refusal", "refuse"]
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Reason(StrEnum):
     LITTLE_MISMATCH = "gauge and Little's law differ"
     OUT_OF_REACH = "out of reach"
     NONE_IN_RANGE = "none in range"
-    NO_BEND = "no bend"
+    NO_KNEE = "no knee"
     DISAGREEMENT = "candidates disagree"
     NEVER_HELD = "never held"
     UNRELATED = "unrelated"
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reason, and one sentence with its numbers."""
+    """A reason, and a clause with its numbers."""
 
     reason: Reason
     sentence: str
@@ -57,6 +57,11 @@ class Estimate:
     low: float
     high: float
 
+    @classmethod
+    def around(cls, value: float, low: float, high: float) -> Estimate:
+        """With ends that never lie on the value's wrong side: rounding and few draws may put them there."""
+        return cls(value, min(low, value), max(high, value))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -69,6 +74,11 @@ class Answer:
     def stated(self) -> bool:
         """Whether there is an estimate."""
         return self.estimate is not None
+
+
+def refuse(reason: Reason, sentence: str) -> Answer:
+    """No estimate, and why."""
+    return Answer(refusal=Refusal(reason, sentence))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +130,7 @@ class Fit:
     peak, peak_throughput : Answer
         Largest throughput and its concurrency.
     knee : Answer
-        1 / contention: from here on most of an added request waits.
+        1 / contention: from here on added requests mostly queue.
     limit : Answer
         single / contention: Amdahl's asymptote.
     choice : Choice or None
@@ -165,6 +175,14 @@ class Fit:
         if self.contention is None or self.coherency is None or self.single is None:
             return None
         return self.contention.value, self.coherency.value, self.single.value
+
+    @property
+    def capacity_limit(self) -> tuple[float, float] | None:
+        """Concurrency limit and seconds a request, where that model fits best."""
+        if self.choice is None or self.choice.chosen != "capacity":
+            return None
+        known = dict(self.choice.candidate("capacity").parameters)
+        return known["limit"], known["seconds"]
 
     def reasons(self) -> tuple[Reason, ...]:
         """The reasons of `refusals`, in their order."""

@@ -1,5 +1,12 @@
 """Bounded least squares for many curves at once.
 
+Symbols
+-------
+As in `curve`: ``n`` concurrency N, ``x`` throughput X, ``w`` weight of a point; ``a`` contention, ``b`` coherency,
+``single`` the throughput of one request in flight. With ``slow = 1 + (n - 1) (a + b n)`` and ``shape = n / slow`` the
+law is ``x = single shape``; ``by_a`` and ``by_b`` are the derivatives of the projected fit, ``pull_a`` and ``pull_b``
+its descent directions (minus half the gradient of the squares), ``aa, ab, bb`` the normal matrix.
+
 Method
 ------
 Given contention and coherency the best ``single`` is a ratio of two sums, so it is projected out (G. Golub and
@@ -65,25 +72,24 @@ def usl(n: Floats, x: Floats, w: Floats) -> Curves:
     b = np.tile(grid, (1, len(_CONTENTIONS)))
     costs = np.stack([_project(n, x, w, a[:, k], b[:, k])[1] for k in range(a.shape[1])], axis=1)
     first = np.argsort(costs, axis=1, kind="stable")[:, :_STARTS]
-    small = amdahl(n, x, w)
-    best = small
+    best = smaller = amdahl(n, x, w)
     for k in range(first.shape[1]):
-        pick = np.take_along_axis(a, first[:, k : k + 1], 1)[:, 0], np.take_along_axis(b, first[:, k : k + 1], 1)[:, 0]
-        best = _better(best, _descend(n, x, w, *pick, bend=True))
+        start_a, start_b = (np.take_along_axis(grid, first[:, k : k + 1], 1)[:, 0] for grid in (a, b))
+        best = _better(best, _descend(n, x, w, start_a, start_b, free_b=True))
     # From the edge too, a little inside: the best of the smaller model is often next to the best of the larger.
-    return _better(best, _descend(n, x, w, small.contention, 1e-3 / reach**2, bend=True))
+    return _better(best, _descend(n, x, w, smaller.contention, 1e-3 / reach**2, free_b=True))
 
 
 def amdahl(n: Floats, x: Floats, w: Floats) -> Curves:
     """As `usl` without coherency: Amdahl's law."""
     best = linear(n, x, w)
     for start in (0.01, 0.2, 0.9):
-        best = _better(best, _descend(n, x, w, np.full(len(n), start), np.zeros(len(n)), bend=False))
+        best = _better(best, _descend(n, x, w, np.full(len(n), start), np.zeros(len(n)), free_b=False))
     return best
 
 
 def linear(n: Floats, x: Floats, w: Floats) -> Curves:
-    """As `usl` with neither contention nor coherency: a straight line through nothing."""
+    """As `usl` with neither contention nor coherency: a straight line through the origin."""
     none = np.zeros(len(n))
     single, squares = _project(n, x, w, none, none)
     return Curves(none, none, single, squares)
@@ -95,18 +101,23 @@ def _project(n: Floats, x: Floats, w: Floats, a: Floats, b: Floats) -> tuple[Flo
     return single, np.sum(w * (x - single[:, None] * shape) ** 2, 1)
 
 
-def _better(one: Curves, other: Curves) -> Curves:
-    swap = other.squares < one.squares
-    return Curves(
-        np.where(swap, other.contention, one.contention),
-        np.where(swap, other.coherency, one.coherency),
-        np.where(swap, other.single, one.single),
-        np.where(swap, other.squares, one.squares),
-    )
+def _better(left: Curves, right: Curves) -> Curves:
+    """Of each row the solution with fewer squares."""
+    names = ("contention", "coherency", "single", "squares")
+    return Curves(*(np.where(right.squares < left.squares, getattr(right, k), getattr(left, k)) for k in names))
 
 
-def _descend(n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, *, bend: bool) -> Curves:
-    """Projected Levenberg-Marquardt from one start a curve; rows leave as soon as they stand still."""
+def _descend(n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, *, free_b: bool) -> Curves:
+    """Projected Levenberg-Marquardt from one start a curve; rows that have converged are left out.
+
+    Parameters
+    ----------
+    n, x, w : ndarray of float64, shape (curves, points)
+    a, b : ndarray of float64, shape (curves,)
+        The starts.
+    free_b : bool
+        Whether coherency is fitted, or stays 0.
+    """
     a, b = a.copy(), b.copy()
     single, squares = _project(n, x, w, a, b)
     damping = np.full(len(n), 1e-3)
@@ -115,40 +126,49 @@ def _descend(n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, *, bend: boo
     for _ in range(_ROUNDS):
         if not len(row):
             break
-        step_a, step_b = _step(n[row], x[row], w[row], a[row], b[row], single[row], damping[row], bend)
+        step_a, step_b = _damped_step(n[row], x[row], w[row], a[row], b[row], single[row], damping[row], free_b)
         new_a, new_b = np.clip(a[row] + step_a, 0.0, 1.0), np.clip(b[row] + step_b, 0.0, 1.0)
         new_single, new_squares = _project(n[row], x[row], w[row], new_a, new_b)
-        down = new_squares < squares[row]
-        gain = np.where(down, squares[row] - new_squares, 0.0)
-        won = row[down]
-        a[won], b[won], single[won], squares[won] = new_a[down], new_b[down], new_single[down], new_squares[down]
-        damping[row] = np.where(down, damping[row] * 0.1, damping[row] * 7.0)
-        settled = (down & (gain <= _STILL * (squares[row] + 1e-18 * scale[row]))) | (damping[row] > 1e10)
+        lower = new_squares < squares[row]
+        gain = np.where(lower, squares[row] - new_squares, 0.0)
+        kept = row[lower]
+        a[kept], b[kept], single[kept], squares[kept] = (
+            new_a[lower],
+            new_b[lower],
+            new_single[lower],
+            new_squares[lower],
+        )
+        damping[row] = np.where(lower, damping[row] * 0.1, damping[row] * 7.0)
+        settled = (lower & (gain <= _STILL * (squares[row] + 1e-18 * scale[row]))) | (damping[row] > 1e10)
         row = row[~settled]
     return Curves(a, b, single, squares)
 
 
-def _step(
-    n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, single: Floats, damping: Floats, bend: bool
+def _damped_step(
+    n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, single: Floats, damping: Floats, free_b: bool
 ) -> tuple[Floats, Floats]:
+    """Changes of a and b that solve the damped normal equations; a bound that is pushed against is held.
+
+    Source: K. Levenberg (1944), D. Marquardt (1963), with Kaufman's derivatives of the projected residuals.
+    """
     slow = 1.0 + (n - 1.0) * (a[:, None] + b[:, None] * n)
     shape = n / slow
-    rest = x - single[:, None] * shape
+    residual = x - single[:, None] * shape
     by_a = -single[:, None] * shape * (n - 1.0) / slow
     by_b = by_a * n
     norm = np.sum(w * shape * shape, 1, keepdims=True)
     by_a = by_a - shape * np.sum(w * shape * by_a, 1, keepdims=True) / norm
     by_b = by_b - shape * np.sum(w * shape * by_b, 1, keepdims=True) / norm
-    down_a, down_b = np.sum(w * by_a * rest, 1), np.sum(w * by_b * rest, 1)
+    pull_a, pull_b = np.sum(w * by_a * residual, 1), np.sum(w * by_b * residual, 1)
     aa, bb, ab = np.sum(w * by_a * by_a, 1), np.sum(w * by_b * by_b, 1), np.sum(w * by_a * by_b, 1)
-    held_a = ((a <= 0.0) & (down_a < 0.0)) | ((a >= 1.0) & (down_a > 0.0)) | (aa <= 0.0)
-    held_b = ((b <= 0.0) & (down_b < 0.0)) | ((b >= 1.0) & (down_b > 0.0)) | (bb <= 0.0) | (not bend)
+    held_a = ((a <= 0.0) & (pull_a < 0.0)) | ((a >= 1.0) & (pull_a > 0.0)) | (aa <= 0.0)
+    held_b = ((b <= 0.0) & (pull_b < 0.0)) | ((b >= 1.0) & (pull_b > 0.0)) | (bb <= 0.0) | (not free_b)
     aa, bb = np.where(held_a, 1.0, aa * (1.0 + damping)), np.where(held_b, 1.0, bb * (1.0 + damping))
     ab = np.where(held_a | held_b, 0.0, ab)
-    down_a, down_b = np.where(held_a, 0.0, down_a), np.where(held_b, 0.0, down_b)
+    pull_a, pull_b = np.where(held_a, 0.0, pull_a), np.where(held_b, 0.0, pull_b)
     # Scaled to a unit diagonal before Cramer's rule: coherency is many orders smaller than contention.
     size_a, size_b = np.sqrt(aa), np.sqrt(bb)
-    mix = ab / (size_a * size_b)
-    det = np.maximum(1.0 - mix * mix, 1e-15)
-    one, two = down_a / size_a, down_b / size_b
-    return (one - mix * two) / det / size_a, (two - mix * one) / det / size_b
+    correlation = ab / (size_a * size_b)
+    det = np.maximum(1.0 - correlation * correlation, 1e-15)
+    unit_a, unit_b = pull_a / size_a, pull_b / size_b
+    return (unit_a - correlation * unit_b) / det / size_a, (unit_b - correlation * unit_a) / det / size_b
