@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+import meshlab.display  # noqa: F401 - results show themselves by it
 from meshlab.core.results import MIME_TYPE, SCHEMA, Action, Finding, Result, Verdict, overall, read_summary
 from meshlab.errors import ContractError
 
