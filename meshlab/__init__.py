@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from meshlab.core.results import Finding as Finding
     from meshlab.core.results import Result as Result
     from meshlab.core.results import Verdict as Verdict
+    from meshlab.core.window import Span as Span
     from meshlab.core.window import Window as Window
     from meshlab.questions.base import question as question
     from meshlab.recordings.engine import Recording as Recording
@@ -47,6 +48,7 @@ _HOMES = {
     "Recording": "meshlab.recordings.engine",
     "Reporter": "meshlab.telemetry.dialects.base",
     "Result": "meshlab.core.results",
+    "Span": "meshlab.core.window",
     "Verdict": "meshlab.core.results",
     "Window": "meshlab.core.window",
     "connect": "meshlab.telemetry.source",
@@ -73,6 +75,7 @@ __all__ = [
     "ReportError",
     "Reporter",
     "Result",
+    "Span",
     "TooManySeries",
     "TooMuch",
     "Unreachable",

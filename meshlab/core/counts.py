@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import Final, Self
 
 import numpy as np
@@ -128,7 +129,11 @@ class Counts:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"<Counts: {len(self)} groups by {', '.join(self.words)} in {self.grid.blocks} blocks>"
+        groups = f"{len(self)} group{'s' * (len(self) != 1)} by {', '.join(self.words)}"
+        return f"<Counts: {groups} in {self.grid.blocks} blocks>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self.totals().head(10).to_html(index=False)}"
 
     @property
     def words(self) -> list[str]:

@@ -57,6 +57,9 @@ class Mesh:
         )
         object.__setattr__(self, "_views", tuple(views))
 
+    def __repr__(self) -> str:
+        return f"<Mesh: {self.name} in {self.engine.description}>"
+
     @classmethod
     def detect(cls, engine: Engine, source: str, *, options: MeshOptions = PLAIN) -> Mesh:
         """Find out which meshes an engine's metrics speak of; `options` is what a profile says about the mesh.
@@ -167,10 +170,7 @@ class Mesh:
     def durations(
         self, window: Span, by: Sequence[str], where: Where = (), *, reporter: Reporter | str, block_ms: int
     ) -> Counts:
-        """How long requests took together, ``sum_ms``; a request counts where it ends.
-
-        Divided by a block's length this is how many were in flight in the mean, by Little's law, without any gauge.
-        """
+        """How long requests that ended took together, ``sum_ms``; over a block's length: in flight (Little's law)."""
         return counts.durations(self._side(reporter), window, by, where, block_ms)
 
     def restarts(self, window: Span, by: Sequence[str], where: Where = (), *, reporter: Reporter | str) -> Answer:

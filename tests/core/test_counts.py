@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshlab.core.counts import BlockGrid, Counts
@@ -34,6 +34,7 @@ def long(counts: Counts) -> pd.DataFrame:
     return counts.frame.drop(columns="time")
 
 
+@settings(max_examples=40)
 @given(numbers())
 def test_sums_equal_those_of_the_long_frame(given: tuple[pd.DataFrame, Counts]) -> None:
     frame, counts = given
@@ -49,6 +50,7 @@ def test_sums_equal_those_of_the_long_frame(given: tuple[pd.DataFrame, Counts]) 
     assert counts.totals(["code"]).set_index("code")["count"].to_dict() == totals.to_dict()
 
 
+@settings(max_examples=40)
 @given(numbers(), st.sampled_from("abc"))
 def test_narrowing_changes_nothing(given: tuple[pd.DataFrame, Counts], service: str) -> None:
     counts = given[1]
@@ -119,6 +121,15 @@ def test_nothing_at_all_keeps_its_columns() -> None:
     assert list(none.totals()) == ["code", "count", "first", "last"]
     assert none.split(["code"]) == {}
     assert Counts.joined([none, none], none.query).empty
+
+
+def test_notebooks_show_the_totals_and_no_markup_of_labels() -> None:
+    labels = pd.DataFrame({"<i>code": ["<b>200"]})
+    counts = Counts.of(labels, np.array([0]), np.array([0]), [3], GRID)
+    assert repr(counts) == "<Counts: 1 group by <i>code in 6 blocks>"
+    assert "<b>" not in counts._repr_html_()
+    assert "<i>" not in counts._repr_html_()
+    assert "<td>3</td>" in counts._repr_html_()
 
 
 def test_counts_travel_to_other_processes() -> None:

@@ -39,7 +39,7 @@ def by_hand(counters: list[tuple[str, int, dict[int, int]]], *, largest: bool) -
     return cells
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(COUNTER, max_size=6), st.booleans(), st.sampled_from([1, 5, 1000]))
 def test_sums_are_those_of_every_sample(
     monkeypatch: pytest.MonkeyPatch, counters: list[tuple[str, int, dict[int, int]]], largest: bool, chunk: int
