@@ -64,6 +64,10 @@ class Retries(Question):
     figures = (plot.timeline, plot.hysteresis, plot.edges)
     examples: ClassVar[Mapping[str, Any]] = {"source": "retry-storm"}
 
+    def subject(self, mesh: Mesh, window: Window, settings: RetriesSettings) -> Subject | None:
+        """A service in whichever clusters: requests are not counted by cluster here."""
+        return mesh.find(settings.service, window, settings.namespace, by_cluster=False) if settings.service else None
+
     def block_ms(self, asking: Asking) -> int:
         """Two scrapes, at least 10 s, and at least a 720th of the window."""
         return 1000 * asking.settings.block_s or block_ms(asking.mesh.scrape_ms(asking.window), asking.window)
@@ -80,7 +84,7 @@ class Retries(Question):
         """All services that were called, each with the edges on the paths to it.
 
         A storm is a matter of the edges above a service: of those below, the service is a source, and they are other
-        services' paths. Requests are not counted by cluster here, so subjects name none.
+        services' paths.
         """
         edges = read_edges(evidence)
         for namespace, service in edges.services.itertuples(index=False, name=None):
