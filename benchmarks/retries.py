@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import resource
 import time
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from meshlab.core.counts import BlockGrid, Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.window import Window
-from meshlab.questions import retries
-from meshlab.questions.retries.evidence import Grid
+from meshlab.questions.retries import Retries
+from meshlab.questions.retries.question import Facts
 
 SERVICES, EDGES, STEP_MS, HOURS = 1_000, 5_000, 15_000, 6
 # The finest grid there is, a block for each scrape: left to itself `collect` takes two.
@@ -20,22 +20,25 @@ BLOCK_MS = STEP_MS
 COUNTERS = ("retry", "retry_success", "retry_overflow", "retry_limit_exceeded", "per_try_timeout")
 
 
-def wide(words: pd.DataFrame, cells: np.ndarray) -> pd.DataFrame:
-    """Counts by words and block, as `collect` leaves them."""
-    return pd.DataFrame(cells, index=pd.MultiIndex.from_frame(words), columns=pd.RangeIndex(cells.shape[1]))
+def counted(words: pd.DataFrame, cells: np.ndarray, quantity: str = "count") -> Counts:
+    """Counts by dimensions and block, as `collect` leaves them: each group in every block."""
+    groups, blocks = cells.shape
+    starts = np.arange(groups + 1, dtype=np.int64) * blocks
+    block = np.tile(np.arange(blocks, dtype=np.int32), groups)
+    return Counts(words, starts, block, cells.ravel(), BlockGrid(0, BLOCK_MS, blocks), quantity=quantity)
 
 
-def frame(edge: pd.DataFrame, outcomes: list[tuple[str, float]], blocks: int, rng: np.random.Generator) -> pd.DataFrame:
+def frame(edge: pd.DataFrame, outcomes: list[tuple[str, float]], blocks: int, rng: np.random.Generator) -> Counts:
     """Counts of every edge by outcome in every block."""
     words = edge.loc[edge.index.repeat(len(outcomes))].reset_index(drop=True)
     words["code"] = [code for code, _ in outcomes] * len(edge)
     words["grpc_status"], words["flags"] = "", "-"
-    cells = np.empty((len(words), blocks), np.float32)
+    cells = np.empty((len(words), blocks))
     for at, (_, rate) in enumerate(outcomes):
         for low in range(0, len(edge), 256):
             rows = slice(low * len(outcomes) + at, (low + 256) * len(outcomes), len(outcomes))
             cells[rows] = rng.poisson(rate, cells[rows].shape)
-    return wide(words, cells)
+    return counted(words, cells)
 
 
 def main() -> None:
@@ -56,36 +59,44 @@ def main() -> None:
         }
     ).drop_duplicates()
     edge = edge.reset_index(drop=True)
-    callers, called = (frame(edge, [("200", 300.0), ("503", 1.0)], blocks, rng) for _ in range(2))
+    sources, destinations = (frame(edge, [("200", 300.0), ("503", 1.0)], blocks, rng) for _ in range(2))
     names = edge[["source_namespace", "source", "destination_namespace", "destination_service"]]
     words = names.loc[names.index.repeat(len(COUNTERS))].reset_index(drop=True)
     words["metric"] = list(COUNTERS) * len(names)
-    proxies = wide(words, rng.poisson(1.0, (len(words), blocks)).astype(np.float32))
+    proxies = counted(words, rng.poisson(1.0, (len(words), blocks)).astype(np.float64), "value")
     # One service fails for two hours, and all who call it, and who call these, try each request three times.
     failing = f"service-{SERVICES - 1}"
     into = edge["destination_service"] == failing
     into |= edge["destination_service"].isin(edge.loc[into, "source"])
-    for counts, rows, value in (
-        (callers, (into.to_numpy()[:, None] & [True, True]).ravel(), 0.0),
-        (callers, (into.to_numpy()[:, None] & [False, True]).ravel(), 300.0),
-        (called, (into.to_numpy()[:, None] & [True, True]).ravel(), 0.0),
-        (called, (into.to_numpy()[:, None] & [False, True]).ravel(), 900.0),
+    for part, rows, value in (
+        (sources, (into.to_numpy()[:, None] & [True, True]).ravel(), 0.0),
+        (sources, (into.to_numpy()[:, None] & [False, True]).ravel(), 300.0),
+        (destinations, (into.to_numpy()[:, None] & [True, True]).ravel(), 0.0),
+        (destinations, (into.to_numpy()[:, None] & [False, True]).ravel(), 900.0),
         (proxies, np.repeat(into.to_numpy(), len(COUNTERS)) & (words["metric"] == "retry").to_numpy(), 600.0),
     ):
-        counts.iloc[np.flatnonzero(rows), blocks // 3 : 2 * blocks // 3] = value
+        part.value.reshape(-1, blocks)[np.flatnonzero(rows), blocks // 3 : 2 * blocks // 3] = value
     breakers = pd.DataFrame(columns=[*names.columns, "gauge", "block", "blocks", "scrapes", "open", "most"])
-    lasting = wide(
+    durations = counted(
         pd.DataFrame(
             {"destination_namespace": "shop", "destination_service": edge["destination_service"].unique()}
         ).merge(pd.DataFrame({"code": ["200", "503"]}), how="cross"),
         rng.uniform(1.0, 60_000.0, (2 * edge["destination_service"].nunique(), blocks)),
+        "sum_ms",
     )
-    frames = {"callers": callers, "called": called, "proxies": proxies, "breakers": breakers, "lasting": lasting}
-    evidence = Evidence(frames=MappingProxyType(frames), window=window, source="benchmark", chosen=Grid(BLOCK_MS))
-    held = sum(f.size for f in frames.values())
+    counts = {"source": sources, "destination": destinations, "proxies": proxies, "durations": durations}
+    evidence = Evidence(
+        frames={"breakers": breakers},
+        counts=counts,
+        window=window,
+        source="benchmark",
+        block_ms=BLOCK_MS,
+        facts=Facts(),
+    )
+    held = sum(len(part.value) for part in counts.values())
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began, own = time.perf_counter(), time.process_time()
-    result = retries.judge(evidence)
+    result = Retries().answer(evidence)
     took, worked = time.perf_counter() - began, time.process_time() - own
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     said = result.findings[0].statement.split(":")[0]

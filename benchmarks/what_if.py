@@ -11,10 +11,10 @@ import time
 import numpy as np
 
 import meshlab
-from meshlab.questions import retries
-from meshlab.questions.retries.edges import edges
+from meshlab.questions.retries import Retries
+from meshlab.questions.retries.edges import read_edges
 from meshlab.questions.retries.simulate import Concurrency, Limit, Ratio, RetryPolicy, Tokens, simulate
-from meshlab.questions.retries.storm import storm
+from meshlab.questions.retries.storm import find_storm
 from meshlab.questions.retries.whatif import what_if
 
 
@@ -37,22 +37,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policies", type=int, default=300)
     parser.add_argument("--recording", default="data/retry-storm")
-    told = parser.parse_args()
-    mesh = meshlab.connect(told.recording)
-    evidence = retries.collect(mesh, mesh.window())
-    policy, known = retries.Policy(), edges(evidence)
-    found = storm(known, np.ones(len(known.names), np.bool_), evidence.window.start_ms, policy)
+    given = parser.parse_args()
+    mesh, question = meshlab.connect(given.recording), Retries()
+    evidence, settings = question.collect(mesh, mesh.window()), question.settings()
+    edges = read_edges(evidence)
+    judged = np.ones(len(edges.names), np.bool_)
+    storm = find_storm(edges, judged, start_ms=evidence.window.start_ms, settings=settings)
     began = time.process_time()
-    said = what_if(evidence, known, found, policy)
-    print(f"calibration, {len(said.policies)} policies and the cures: {time.process_time() - began:.2f} s")
-    assert said.known is not None
-    assert said.force is not None
-    policies = grid(said.force.chain, told.policies)
+    answer = what_if(evidence, edges, storm, settings)
+    print(f"calibration, {len(answer.policies)} policies and the mitigations: {time.process_time() - began:.2f} s")
+    assert answer.calibrated is not None
+    assert answer.effective is not None
+    known, policies = answer.calibrated, grid(answer.effective.chain, given.policies)
     began, own = time.perf_counter(), time.process_time()
-    runs = simulate(policies, said.known.service, said.known.load_per_s, said.known.slower, step_s=said.known.step_s)
-    table = runs.frame(said.known.end_s)
+    runs = simulate(policies, known.service, known.load_per_s, known.slower, step_s=known.step_s)
+    table = runs.frame(known.end_s)
     took, worked = time.perf_counter() - began, time.process_time() - own
-    span = len(said.known.load_per_s) * said.known.step_s
+    span = len(known.load_per_s) * known.step_s
     print(f"{len(table)} policies over {span:.0f} s: {took:.2f} s ({worked:.2f} s of processor time)")
     print(f"{int(table['recovered'].sum())} of them come back")
 

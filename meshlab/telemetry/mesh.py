@@ -115,12 +115,14 @@ class Mesh:
         """Conditions that select one subject, whatever the mesh."""
         return subjects.where(subject)
 
-    def find(self, service: str, window: Span, namespace: str = "") -> Subject:
+    def find(self, service: str, window: Span, namespace: str = "", *, by_cluster: bool = True) -> Subject:
         """The subject that a canonical service, a host (also shortened: ``catalog.shop``) or a workload stands for.
 
         A ParameterError says that the store has never known the name (and the nearest ones), or that several bear it.
+        Without `by_cluster` a service of several clusters is one, and its subject names none.
         """
-        return lookup.find(self._views, service, namespace, subjects.known_span(self.engine, window), self.source)
+        span = subjects.known_span(self.engine, window)
+        return lookup.find(self._views, service, namespace, span, self.source, by_cluster=by_cluster)
 
     def with_related_services(self, subject: Subject, names: Sequence[str], window: Span) -> Subject:
         """A subject with the services of its namespace that bear one of some names, or whose workload does."""

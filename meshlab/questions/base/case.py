@@ -64,6 +64,11 @@ class Case:
         """Counts of the evidence, by the need's name."""
         return self.evidence.counts[name]
 
+    def empty(self, name: str) -> bool:
+        """Whether a frame has no row, or counts no group."""
+        counts = self.evidence.counts.get(name)
+        return self.frame(name).empty if counts is None else counts.empty
+
     def query(self, name: str) -> str:
         """The PromQL behind a frame; empty where there is none."""
         query = self.evidence.queries.get(name)

@@ -337,7 +337,7 @@ class Question:
             return
         asked = {*case.evidence.frames, *case.evidence.counts}
         required = {name: need for name, need in self.needs.items() if need.required and name in asked}
-        for name in self._lacking(required, {name for name in required if case.frame(name).empty}):
+        for name in self._lacking(required, {name for name in required if case.empty(name)}):
             need, lack = required[name], case.missing(name)
             yield case.finding(
                 need.code,

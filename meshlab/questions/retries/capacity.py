@@ -1,4 +1,4 @@
-"""What a service serves when it is full, and whether its usual load would fill it if each request were tried again."""
+"""What a service takes in when it is saturated, and whether its usual load would saturate it with all retries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from meshlab.questions.retries.cube import CHUNK, Bools, Cube, Floats, Sorted, total
+from meshlab.questions.retries.cells import CHUNK, Bools, Floats, Sorted, total
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.settings import Policy
+from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.storm import Storm
 
-__all__ = ["OVERLOADED", "STABLE", "UNKNOWN", "VULNERABLE", "capacity"]
+__all__ = ["OVERLOADED", "STABLE", "UNKNOWN", "VULNERABLE", "find_capacity"]
 
 STABLE: Final = "stable"
 VULNERABLE: Final = "vulnerable"
@@ -25,101 +25,97 @@ LEVEL: Final = 0.95
 """Of the interval."""
 
 _MORE: Final = 1.5
-"""Attempts over the usual from which a service may be full."""
+"""Attempts over the usual from which a service may be saturated."""
 _TAKEN: Final = 0.8
-"""Share of the attempts that a full one takes in at most."""
+"""Share of the attempts that a saturated one takes in at most."""
 _WORKS: Final = 1.1
-"""What it takes in over the usual: less is a service in trouble, and no full one."""
+"""What it takes in over the usual: less is a service in trouble, and not a saturated one."""
 _ANSWERED: Final = 0.9
 """Share of its own calls that must be answered well."""
 _LEAST_BLOCKS: Final = 3
+_MEASURED: Final = ("load_per_s", "capacity_per_s", "low", "high", "blocks")
 
 
-def capacity(all_edges: Edges, among: Bools, found: Storm, ways: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """Tell what each service that was seen full takes in, and what its usual load comes to with all retries.
+def find_capacity(
+    edges: Edges, judged: Bools, storm: Storm, paths: pd.DataFrame, settings: RetriesSettings
+) -> pd.DataFrame:
+    """What each service that was seen saturated takes in, and what its usual load comes to with all retries.
 
-    A service is full in a block in which far more is tried than usual, it refuses a fifth and more at once, takes in
-    more than usual all the same, and its own calls are answered: what it takes in then is its capacity. Errors do not
-    look like this, because nobody takes in more than is asked while each request fails. With at most W attempts for a
-    request at the top, a load up to capacity / W comes back by itself; between that and the capacity every time-out can
-    tip it.
+    A service is saturated in a block in which far more is tried than usual, it refuses a fifth and more at once, takes
+    in more than usual all the same, and its own calls are answered: what it takes in then is its capacity. Errors do
+    not look like this, because nobody takes in more than is asked while each request fails. With at most W attempts per
+    request at the top, a load up to capacity / W comes back by itself; between that and the capacity a sufficiently
+    long timeout can push it into overload.
 
     Parameters
     ----------
-    all_edges : Edges
-    among : ndarray of bool, shape (edges,)
+    edges : Edges
+    judged : ndarray of bool, shape (edges,)
         The edges that are judged.
-    found : Storm
-    ways : DataFrame
-        Of `paths`.
-    policy : Policy
+    storm : Storm
+    paths : DataFrame
+        Of `find_paths`.
+    settings : RetriesSettings
 
     Returns
     -------
     DataFrame
-        One row a service that was seen full: ``namespace, service, load_per_s`` (usual, in calm blocks),
-        ``capacity_per_s``, ``low``, ``high`` (95 %), ``blocks``, ``worst`` (attempts for a request at the top),
-        ``worst_from``, ``safe_per_s`` (NaN where no retries are known) and ``state``.
+        As the result's table ``capacity``: one row a service that was seen saturated. The interval is of 95 %.
     """
-    columns = ["namespace", "service", "load_per_s", "capacity_per_s", "low", "high", "blocks"]
     rows: list[tuple[object, ...]] = []
-    calm = (found.timeline["phase"] == "calm").to_numpy(np.bool_)
-    seconds = all_edges.block_ms / 1000
-    for service, tried, taken in _by_service(all_edges, among) if calm.any() else ():
-        full = _full(tried, taken, calm, policy)
-        if full.sum() < _LEAST_BLOCKS or _fails_below(all_edges, service, full):
+    calm = (storm.timeline["phase"] == "calm").to_numpy(np.bool_)
+    for service, attempts, accepted in _by_service(edges, judged) if calm.any() else ():
+        full = _saturated(attempts, accepted, calm, settings)
+        if full.sum() < _LEAST_BLOCKS or _fails_below(edges, service, full):
             continue
-        low, middle, high = _middle(taken[full] / seconds)
-        name = all_edges.services.iloc[service]
-        usual = float(np.nanmedian(tried[calm])) / seconds
-        rows.append((name["namespace"], name["service"], usual, middle, low, high, int(full.sum())))
-    table = pd.DataFrame(rows, columns=columns)
-    worst = ways[["namespace", "service", "worst", "worst_from"]]
-    table = table.merge(worst, how="left", on=["namespace", "service"])
-    some = table["worst"] > 1
-    table["worst"] = table["worst"].where(some)
-    table["worst_from"] = table["worst_from"].where(some, "").astype(str)
+        low, middle, high = _middle(accepted[full] / edges.block_s)
+        usual = float(np.nanmedian(attempts[calm])) / edges.block_s
+        namespace, name = edges.services.iloc[service]
+        rows.append((namespace, name, usual, middle, low, high, int(full.sum())))
+    table = pd.DataFrame(rows, columns=["namespace", "service", *_MEASURED])
+    table = table.merge(paths[["namespace", "service", "worst", "worst_from"]], how="left", on=["namespace", "service"])
+    retried = table["worst"] > 1
+    table["worst"] = table["worst"].where(retried)
+    table["worst_from"] = table["worst_from"].where(retried, "").astype(str)
     table["safe_per_s"] = table["capacity_per_s"] / table["worst"]
-    load, most = table["load_per_s"], table["capacity_per_s"]
-    state = np.where(load > table["safe_per_s"], VULNERABLE, np.where(some, STABLE, UNKNOWN))
-    table["state"] = np.where(load > most, OVERLOADED, state).astype(object)
+    state = np.where(table["load_per_s"] > table["safe_per_s"], VULNERABLE, np.where(retried, STABLE, UNKNOWN))
+    table["state"] = np.where(table["load_per_s"] > table["capacity_per_s"], OVERLOADED, state).astype(object)
     return table.sort_values(["namespace", "service"]).reset_index(drop=True)
 
 
-def _by_service(all_edges: Edges, among: Bools) -> list[tuple[int, Floats, Floats]]:
-    """Attempts and what was taken in, of the services whose attempts rose at all, by block."""
-    count, blocks = len(all_edges.services), all_edges.blocks
-    place: NDArray[np.intp] = np.where(among & (all_edges.basis != ""), all_edges.callee, -1)
-    ends = [Sorted(Cube(pd.DataFrame(), cells), place) for cells in (all_edges.attempts, all_edges.accepted)]
-    found = []
+def _by_service(edges: Edges, judged: Bools) -> list[tuple[int, Floats, Floats]]:
+    """Attempts and what was taken in by block, of the services that refused enough to be saturated."""
+    count, blocks = len(edges.services), edges.blocks
+    place: NDArray[np.intp] = np.where(judged & edges.known, edges.destination, -1)
+    ends = [Sorted(cells, place) for cells in (edges.attempts, edges.counts.accepted)]
+    services = []
     for low in range(0, count, CHUNK):
-        tried, taken = (end.part(low, min(low + CHUNK, count), blocks) for end in ends)
-        scraped = tried.scraped()
-        tries, took = (np.where(scraped, part.sums(), np.nan) for part in (tried, taken))
-        # The cheapest of the conditions first: few services are ever full.
-        able = ((took < _TAKEN * tries).sum(axis=1) >= _LEAST_BLOCKS).nonzero()[0]
-        found += [(low + int(at), tries[at], took[at]) for at in able]
-    return found
+        parts = [end.chunk(low, min(low + CHUNK, count), blocks) for end in ends]
+        scraped = parts[0].scraped()
+        attempts, accepted = (np.where(scraped, part.sums(), np.nan) for part in parts)
+        # The cheapest of the conditions first: few services are ever saturated.
+        able = ((accepted < _TAKEN * attempts).sum(axis=1) >= _LEAST_BLOCKS).nonzero()[0]
+        services += [(low + int(at), attempts[at], accepted[at]) for at in able]
+    return services
 
 
-def _full(tried: Floats, taken: Floats, calm: Bools, policy: Policy) -> Bools:
-    nothing = np.zeros(len(tried), np.bool_)
-    if not np.isfinite(tried[calm]).any():
-        return nothing
-    usual, usually = float(np.nanmedian(tried[calm])), float(np.nanmedian(taken[calm]))
+def _saturated(attempts: Floats, accepted: Floats, calm: Bools, settings: RetriesSettings) -> Bools:
+    usual, usually_accepted = (
+        float(np.nanmedian(cells[calm])) if np.isfinite(cells[calm]).any() else 0.0 for cells in (attempts, accepted)
+    )
     # Of a service that is idle in the calm, or counted in a few blocks only, nothing is usual.
-    if usual <= 0 or usually <= 0:
-        return nothing
-    refused = (taken <= _TAKEN * tried) & (tried - taken >= policy.least)
-    full: Bools = refused & (tried >= _MORE * usual) & (taken >= _WORKS * usually)
+    if usual <= 0 or usually_accepted <= 0:
+        return np.zeros(len(attempts), np.bool_)
+    refused = (accepted <= _TAKEN * attempts) & (attempts - accepted >= settings.least)
+    full: Bools = refused & (attempts >= _MORE * usual) & (accepted >= _WORKS * usually_accepted)
     return full
 
 
-def _fails_below(all_edges: Edges, service: int, full: Bools) -> bool:
+def _fails_below(edges: Edges, service: int, full: Bools) -> bool:
     """Whether what a service calls fails: then its own refusals are not its own."""
-    calls = np.flatnonzero((all_edges.caller == service) & (all_edges.basis != ""))
-    asked, good = (float(total(cells[calls], full).sum()) for cells in (all_edges.logical, all_edges.good))
-    return good < _ANSWERED * asked
+    calls = np.flatnonzero((edges.source == service) & edges.known)
+    requests, good = (float(total(cells[calls], full).sum()) for cells in (edges.requests, edges.good))
+    return good < _ANSWERED * requests
 
 
 def _middle(values: Floats) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""Who stands below whom: ways through the observed graph."""
+"""Who stands below whom: paths through the observed graph."""
 
 from __future__ import annotations
 
@@ -7,61 +7,61 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from meshlab.questions.retries.cells import Bools
 from meshlab.questions.retries.edges import Edges
 
 __all__ = ["above", "below", "forward"]
 
 
-def below(all_edges: Edges, start: Iterable[int], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def below(edges: Edges, start: Iterable[int], among: Bools) -> Bools:
     """The edges of a set that lie at or below some edges, following called services to their own calls."""
-    return _spread(all_edges.callee, all_edges.caller, start, among)
+    return _spread(edges.destination, edges.source, start, among)
 
 
-def above(all_edges: Edges, start: Iterable[int], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def above(edges: Edges, start: Iterable[int], among: Bools) -> Bools:
     """The edges of a set that lie at or above some edges."""
-    return _spread(all_edges.caller, all_edges.callee, start, among)
+    return _spread(edges.source, edges.destination, start, among)
 
 
-def _spread(
-    out: NDArray[np.intp], into: NDArray[np.intp], start: Iterable[int], among: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    found = np.zeros(len(out), np.bool_)
-    found[list(start)] = True
+def _spread(out: NDArray[np.intp], into: NDArray[np.intp], start: Iterable[int], among: Bools) -> Bools:
+    reached = np.zeros(len(out), np.bool_)
+    reached[list(start)] = True
     while True:
-        next_services = np.unique(out[found])
-        more = found | (among & np.isin(into, next_services[next_services >= 0]))
-        if (more == found).all():
-            return found
-        found = more
+        following = np.unique(out[reached])
+        more = reached | (among & np.isin(into, following[following >= 0]))
+        if (more == reached).all():
+            return reached
+        reached = more
 
 
-def forward(all_edges: Edges) -> tuple[NDArray[np.bool_], list[int]]:
+def forward(edges: Edges) -> tuple[Bools, list[int]]:
     """The edges without those that close a circle, and the services in an order in which callers come first."""
-    count = len(all_edges.services)
+    count = len(edges.services)
     out: list[list[tuple[int, int]]] = [[] for _ in range(count)]
-    for edge, (caller, callee) in enumerate(zip(all_edges.caller.tolist(), all_edges.callee.tolist(), strict=True)):
-        if caller >= 0:
-            out[caller].append((edge, callee))
-    kept = np.ones(len(all_edges.caller), np.bool_)
-    state = [0] * count
+    pairs = zip(edges.source.tolist(), edges.destination.tolist(), strict=True)
+    for edge, (source, destination) in enumerate(pairs):
+        if source >= 0:
+            out[source].append((edge, destination))
+    kept = np.ones(len(edges.source), np.bool_)
+    visited, finished = [False] * count, [False] * count
     order: list[int] = []
-    roots = np.setdiff1d(all_edges.callee[all_edges.caller < 0], [])
+    roots = np.unique(edges.destination[edges.source < 0])
     for root in [*roots.tolist(), *range(count)]:
-        if state[root]:
+        if visited[root]:
             continue
-        state[root] = 1
+        visited[root] = True
         stack = [(root, iter(out[root]))]
         while stack:
-            at, calls = stack[-1]
-            for edge, callee in calls:
-                if state[callee] == 1:
-                    kept[edge] = False
-                elif state[callee] == 0:
-                    state[callee] = 1
-                    stack.append((callee, iter(out[callee])))
+            service, calls = stack[-1]
+            for edge, destination in calls:
+                if not visited[destination]:
+                    visited[destination] = True
+                    stack.append((destination, iter(out[destination])))
                     break
+                if not finished[destination]:
+                    kept[edge] = False
             else:
-                state[at] = 2
-                order.append(at)
+                finished[service] = True
+                order.append(service)
                 stack.pop()
     return kept, order[::-1]

@@ -8,7 +8,7 @@ import numpy as np
 
 from meshlab.core import sanitize
 from meshlab.core.results import Finding, Result
-from meshlab.display.figures import BASELINE, CANARY, Figure, figure, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +52,9 @@ def timeline(result: Result) -> Figure:
                     ha="center",
                     size=9,
                 )
-        ax.plot(line["time"], line["attempts_per_s"], color=CANARY, linewidth=2, label="attempts at the origin")
+        ax.plot(line["time"], line["attempts_per_s"], color=ORANGE, linewidth=2, label="attempts at the origin")
         ax.plot(line["time"], line["load_per_s"], color="#333333", linewidth=1.5, linestyle="--", label="load")
-        ax.plot(line["time"], line["goodput_per_s"], color=BASELINE, linewidth=2, linestyle="-.", label="goodput")
+        ax.plot(line["time"], line["goodput_per_s"], color=BLUE, linewidth=2, linestyle="-.", label="goodput")
         # Attempts are tens of times the load: both are to be seen.
         ax.set_yscale(
             "symlog", linthresh=max(1.0, float(np.nanmax(line["load_per_s"].to_numpy(np.float64), initial=1)))
@@ -78,7 +78,7 @@ def hysteresis(result: Result) -> Figure:
         ax.plot(line["load_per_s"], line["goodput_per_s"], color="#999999", linewidth=0.8)
         marks = {"calm": "o", "triggered": "^", "storm": "X", "metastable": "X", "recovering": "s"}
         inks = {
-            "calm": BASELINE,
+            "calm": BLUE,
             "triggered": "#B07700",
             "storm": "#9c2a00",
             "metastable": "#9c2a00",
@@ -110,8 +110,8 @@ def edges(result: Result) -> Figure:
         if _empty(ax, shown):
             return fig
         at = np.arange(len(shown))
-        ax.barh(at + 0.2, shown["attempts"], 0.38, color=CANARY, label="attempts")
-        ax.barh(at - 0.2, shown["logical"], 0.38, color=BASELINE, label="requests")
+        ax.barh(at + 0.2, shown["attempts"], 0.38, color=ORANGE, label="attempts")
+        ax.barh(at - 0.2, shown["requests"], 0.38, color=BLUE, label="requests")
         pairs = zip(shown["source"], shown["destination_service"], strict=True)
         ax.set_yticks(at, [sanitize.mathtext(f"{a} > {b}") for a, b in pairs])
         for y, row in zip(at, shown.itertuples(index=False), strict=True):
@@ -133,7 +133,7 @@ def policies(result: Result) -> Figure:
         shown = table.iloc[::-1]
         back = shown["recovered"].to_numpy(np.bool_)
         at = np.arange(len(shown))
-        for part, ink, word in ((back, BASELINE, "comes back"), (~back, CANARY, "does not come back")):
+        for part, ink, word in ((back, BLUE, "comes back"), (~back, ORANGE, "does not come back")):
             ax.barh(at[part], shown["peak_per_s"].to_numpy(np.float64)[part], 0.7, color=ink, label=word)
         ax.set_yticks(at, [sanitize.mathtext(str(name)) for name in shown["policy"]])
         for y, row in zip(at, shown.itertuples(index=False), strict=True):

@@ -11,27 +11,27 @@ import numpy as np
 import pandas as pd
 
 from meshlab.core.evidence import Evidence
-from meshlab.questions.retries.cube import Floats, long
+from meshlab.display.numbers import percent
+from meshlab.questions.retries.cells import by_block
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.effective_policy import InForce, in_force
-from meshlab.questions.retries.lint import EdgePolicy
+from meshlab.questions.retries.effective_policy import EffectivePolicy, effective_policy
 from meshlab.questions.retries.outcomes import failed
-from meshlab.questions.retries.settings import Policy
+from meshlab.questions.retries.routes import EdgePolicy
+from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.simulate import (
     Blocks,
     Calibrated,
-    Concurrency,
-    Cure,
+    Mitigation,
     NotCalibrated,
-    Ratio,
     RetryPolicy,
-    Tokens,
+    alternatives,
     calibrate,
     cuts,
     recover,
     simulate,
 )
 from meshlab.questions.retries.storm import State, Storm
+from meshlab.questions.retries.tables import TABLES
 
 __all__ = ["WhatIf", "what_if"]
 
@@ -40,109 +40,103 @@ _AFTER_S: Final = 90
 _CALM_S: Final = 20
 _HELP_AFTER_S: Final = 30
 _WITHIN_S: Final = 60
-_TIMES: Final = {"doubled": 2.0, "halved": 0.5}
 _CUTS: Final = (0.75, 0.5, 0.25, 0.1, 0.05)
-
-_POLICIES: Final = ("policy", "recovered", "recovery_s", "answered", "attempts", "peak_per_s", "wasted")
-
-_CURES: Final = ("help", "probability", "recovery_s", "low_s", "high_s")
 
 # The gentlest first: what keeps most retries in good times.
 _ADVISED: Final = ("budget of 20 %", "budget of 20 %, at the last hop only", "at the last hop only", "no retries")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class WhatIf:
     """What the simulator says, or why it does not.
 
     Attributes
     ----------
-    force : InForce or None
+    effective : EffectivePolicy or None
         None where no edge is amplified.
     refused : NotCalibrated or None
         Why there is no answer; then all that follows is empty.
     idle : bool
         There is no answer because there is nothing to stop.
-    known : Calibrated or None
+    calibrated : Calibrated or None
     policies : DataFrame
         `Runs.frame`, the policy in force first.
-    cure : Cure or None
-    cures : DataFrame
-        ``help, probability, recovery_s, low_s, high_s``: of draws of arrivals, those that recover within a minute, and
-        the seconds that the median and eight of ten of them take.
-    advised : simulate.Policy or None
+    mitigation : Mitigation or None
+    mitigations : DataFrame
+        As the result's table: of draws of arrivals, those that recover within a minute, and the seconds that the median
+        and eight of ten of them take.
+    advised : RetryPolicy or None
         The gentlest policy that recovers.
     """
 
-    force: InForce | None
-    refused: NotCalibrated | None
+    effective: EffectivePolicy | None = None
+    refused: NotCalibrated | None = None
     idle: bool = False
-    known: Calibrated | None = None
-    policies: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_POLICIES)))
-    cure: Cure | None = None
-    cures: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(_CURES)))
+    calibrated: Calibrated | None = None
+    policies: pd.DataFrame = field(default_factory=TABLES["policies"].empty)
+    mitigation: Mitigation | None = None
+    mitigations: pd.DataFrame = field(default_factory=TABLES["mitigations"].empty)
     advised: RetryPolicy | None = None
 
 
 def what_if(
-    evidence: Evidence, all_edges: Edges, found: Storm, policy: Policy, routes: Sequence[EdgePolicy] = ()
+    evidence: Evidence, edges: Edges, storm: Storm, settings: RetriesSettings, routes: Sequence[EdgePolicy] = ()
 ) -> WhatIf:
     """Calibrate on calm and trigger, then run other policies against the same load and the same trigger.
 
     Parameters
     ----------
     evidence : Evidence
-    all_edges : Edges
-    found : Storm
-    policy : Policy
+    edges : Edges
+    storm : Storm
+    settings : RetriesSettings
     routes : sequence of EdgePolicy, optional
         What is configured.
     """
-    if found.state is State.UNKNOWN:
-        return WhatIf(None, NotCalibrated("attempts are not known", "what the first finding asks for"))
-    if found.origin is None:
-        return WhatIf(None, NotCalibrated("no edge is amplified, so there is nothing to stop", "nothing"), idle=True)
-    force = in_force(evidence, all_edges, found, policy, routes)
-    if found.trigger is None:
-        return WhatIf(
-            force,
-            NotCalibrated("no trigger begins and ends", "a window that holds it, and a minute of calm"),
-        )
-    length = all_edges.block_ms / 1000
+    if storm.state is State.UNKNOWN:
+        return WhatIf(refused=NotCalibrated("attempts are not known", "what the first finding asks for"))
+    if storm.origin is None:
+        return WhatIf(refused=NotCalibrated("no edge is amplified, so there is nothing to stop", "nothing"), idle=True)
+    effective = effective_policy(evidence, edges, storm, settings, routes)
+    calibrated = _calibrated(evidence, edges, storm, effective)
+    if isinstance(calibrated, NotCalibrated):
+        return WhatIf(effective=effective, refused=calibrated)
+    tried = alternatives(effective.chain)
+    known = _from(calibrated, calibrated.begin_s - _CALM_S)
+    policies = simulate(tried, known.service, known.load_per_s, known.slower, step_s=known.step_s).frame(known.end_s)
+    recovered = {policy.name: policy for policy, back in zip(tried, policies["recovered"], strict=True) if back}
+    at_s = known.end_s + _HELP_AFTER_S
+    mitigation = recover(known, effective.chain, at_s, within_s=_WITHIN_S)
+    rng = np.random.default_rng(settings.seed)
+    return WhatIf(
+        effective=effective,
+        calibrated=calibrated,
+        policies=policies,
+        mitigation=mitigation,
+        mitigations=_mitigations(mitigation, cuts(known, effective.chain, at_s, _CUTS, rng=rng, within_s=_WITHIN_S)),
+        advised=next((recovered[name] for name in _ADVISED if name in recovered), None),
+    )
+
+
+def _calibrated(evidence: Evidence, edges: Edges, storm: Storm, effective: EffectivePolicy) -> Calibrated | NotCalibrated:
+    """The service at the storm's origin, from the calm minute before the trigger on."""
+    if storm.trigger is None:
+        return NotCalibrated("no trigger was seen to begin and to end", "a window that holds it, and a minute of calm")
+    length = edges.block_s
     # What is amplified or lost before the first bad block belongs to the trigger, not to the calm.
-    first = int(np.argmax(found.timeline["phase"].to_numpy() != "calm"))
-    begin, end = min(first, found.trigger[0]) * length, found.trigger[1] * length
+    first = int(np.argmax(storm.timeline["phase"].to_numpy() != "calm"))
+    begin, end = min(first, storm.trigger.begin) * length, storm.trigger.end * length
     near = slice(max(0, round((begin - _BEFORE_S) / length)), round((end + _AFTER_S) / length))
-    blocks = _blocks(evidence, all_edges, found, near)
+    blocks = _blocks(evidence, edges, storm, near)
     if len(blocks.time_s) < 3 or not blocks.time_s[0] <= begin:
-        return WhatIf(force, NotCalibrated("there is no calm before the trigger", "a window that begins earlier"))
-    tried = _alternatives(force.chain)
-    known = calibrate(
+        return NotCalibrated("there is no calm before the trigger", "a window that begins earlier")
+    return calibrate(
         blocks,
-        force.chain,
+        effective.chain,
         begin_s=begin,
         end_s=end,
-        deadline_s=min(force.deadline_s, max(map(_longest_s, tried))),
-        step_s=_step_s(force.chain, length),
-    )
-    if isinstance(known, NotCalibrated):
-        return WhatIf(force, known)
-    near_it = _from(known, known.begin_s - _CALM_S)
-    runs = simulate(tried, near_it.service, near_it.load_per_s, near_it.slower, step_s=near_it.step_s)
-    table = runs.frame(near_it.end_s)
-    recovered = dict(zip(table["policy"], table["recovered"], strict=True))
-    chosen = next((name for name in _ADVISED if recovered.get(name)), "")
-    at_s = near_it.end_s + _HELP_AFTER_S
-    cure = recover(near_it, force.chain, at_s, within_s=_WITHIN_S)
-    drawn = cuts(near_it, force.chain, at_s, _CUTS, rng=np.random.default_rng(policy.seed), within_s=_WITHIN_S)
-    return WhatIf(
-        force,
-        None,
-        known=known,
-        policies=table,
-        cure=cure,
-        cures=_cures(cure, drawn),
-        advised=next((one for one in tried if one.name == chosen), None),
+        deadline_s=min(effective.deadline_s, max(map(_longest_s, alternatives(effective.chain)))),
+        step_s=_step_s(effective.chain, length),
     )
 
 
@@ -164,88 +158,50 @@ def _longest_s(chain: RetryPolicy) -> float:
 def _from(known: Calibrated, begin_s: float) -> Calibrated:
     """The same without most of the calm, in which all policies are alike."""
     first = max(round(begin_s / known.step_s), 0)
-    gone_s = first * known.step_s
+    skipped_s = first * known.step_s
     return replace(
         known,
         load_per_s=known.load_per_s[first:],
         slower=known.slower[first:],
-        begin_s=known.begin_s - gone_s,
-        end_s=known.end_s - gone_s,
+        begin_s=known.begin_s - skipped_s,
+        end_s=known.end_s - skipped_s,
     )
 
 
-def _blocks(evidence: Evidence, all_edges: Edges, found: Storm, near: slice) -> Blocks:
-    assert found.origin is not None
-    row = all_edges.names.iloc[found.origin]
-    count, seconds = all_edges.blocks, all_edges.block_ms / 1000
-
-    def summed(frame: pd.DataFrame, value: str) -> Floats:
-        """A block without a row was not scraped."""
-        sums = frame.groupby("block")[value].sum() if len(frame) else pd.Series(dtype=np.float64)
-        return sums.reindex(range(count)).to_numpy(np.float64)
-
-    here = {word: str(row[word]) for word in ("destination_namespace", "destination_service")}
-    called = long(evidence.frames["called"], "count", **here)
-    arrived = summed(called, "count")
+def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice) -> Blocks:
+    """What was measured at the origin's service, and at the top."""
+    count, length, line = edges.blocks, edges.block_s, storm.timeline
+    assert storm.origin is not None
+    row = edges.names.iloc[storm.origin]
+    place = {name: str(row[name]) for name in ("destination_namespace", "destination_service")}
+    requests = evidence.counts["destination"].select(None, **place)
+    arrived = by_block(requests)
     # Both are counted by the same proxies: two ends are scraped at two moments, and would differ by a request or two.
-    at_once = called[failed(called).to_numpy(np.bool_) & (called["code"].astype(str) != "0").to_numpy(np.bool_)]
-    refused = np.where(np.isfinite(arrived), np.nan_to_num(summed(at_once, "count")), np.nan)
-    took = summed(long(evidence.frames["lasting"], "sum_ms", **here), "sum_ms")
-    latency = np.divide(took / 1000, arrived, out=np.full(count, np.nan), where=arrived > 0)
-    line = found.timeline
+    at_once = requests.select(failed(requests.labels) & (requests.labels["code"] != "0"))
+    refused = np.where(np.isfinite(arrived), np.nan_to_num(by_block(at_once)), np.nan)
+    took_s = by_block(evidence.counts["durations"].select(None, **place)) / 1000
+    latency_s = np.divide(took_s, arrived, out=np.full(count, np.nan), where=arrived > 0)
     return Blocks(
-        time_s=np.asarray((np.arange(count) + 1.0) * seconds, np.float64)[near],
+        time_s=np.asarray((np.arange(count) + 1.0) * length, np.float64)[near],
         offered_per_s=line["load_per_s"].to_numpy(np.float64)[near],
-        attempts_per_s=(arrived / seconds)[near],
-        refused_per_s=(refused / seconds)[near],
+        attempts_per_s=(arrived / length)[near],
+        refused_per_s=(refused / length)[near],
         good_per_s=line["goodput_per_s"].to_numpy(np.float64)[near],
-        latency_s=latency[near],
+        latency_s=latency_s[near],
     )
 
 
-def _alternatives(force: RetryPolicy) -> list[RetryPolicy]:
-    """What people reach for, in the words of those who configure it."""
-    budget = Concurrency(least=3, percent=20)
-    one = [force.each("1 retry", retries=1)] if max(hop.retries for hop in force.hops) > 1 else []
-    layers = (
-        [
-            force.only("at the last hop only", -1),
-            force.only("at the first hop only", 0),
-            force.only("", -1).each("budget of 20 %, at the last hop only", limit=budget),
-        ]
-        if len(force.hops) > 1
-        else []
+def _mitigations(mitigation: Mitigation, drawn: pd.DataFrame) -> pd.DataFrame:
+    alone_s = mitigation.load_share_s if mitigation.by_itself else np.nan
+    certain = [
+        {"mitigation": "nothing", "probability": float(mitigation.by_itself), "recovery_s": alone_s},
+        {
+            "mitigation": "retries off",
+            "probability": float(mitigation.retries_off),
+            "recovery_s": mitigation.retries_off_s,
+        },
+    ]
+    cut = drawn.assign(mitigation=[f"load cut to {percent(share, 0)}" for share in drawn["share"]]).drop(
+        columns="share"
     )
-    every: list[RetryPolicy] = []
-    if any(hop.per_try_s for hop in force.hops):
-        every = [_with(force, f"time-outs of tries {word}", per_try_s=by) for word, by in _TIMES.items()]
-    return [
-        force,
-        force.each("no retries", retries=0),
-        *one,
-        *layers,
-        force.each("budget of 20 %", limit=budget),
-        force.each("budget of 10 %", limit=Concurrency(least=1, percent=10)),
-        force.each("max_retries 3", limit=Concurrency(least=3)),
-        force.each("Linkerd's budget of 20 %", limit=Ratio(0.2)),
-        force.each("bucket of 10 tokens", limit=Tokens()),
-        *every,
-        _with(force, "back-off ten times as long", back_off_s=10.0),
-    ]
-
-
-def _with(force: RetryPolicy, name: str, **times: float) -> RetryPolicy:
-    """The same with times multiplied at every hop."""
-    hops = (replace(hop, **{at: getattr(hop, at) * by for at, by in times.items()}) for hop in force.hops)
-    return RetryPolicy(name, tuple(hops))
-
-
-def _cures(cure: Cure, drawn: pd.DataFrame) -> pd.DataFrame:
-    still = [
-        ("nothing", float(cure.by_itself), cure.load_share_s if cure.by_itself else np.nan),
-        ("retries off", float(cure.retries_off), cure.retries_off_s),
-    ]
-    table = pd.DataFrame(still, columns=["help", "probability", "recovery_s"])
-    cut = drawn.rename(columns={"share": "help"})
-    cut["help"] = cut["help"].map("load cut to {:.0%}".format)
-    return pd.concat([table, cut], ignore_index=True)[list(_CURES)]
+    return pd.concat([pd.DataFrame(certain), cut], ignore_index=True)

@@ -21,7 +21,9 @@ from meshlab.telemetry.dialects.counter_view import CounterView
 __all__ = ["find", "unknown", "with_related_services"]
 
 
-def find(parts: Sequence[CounterView], name: str, namespace: str, window: Span, source: str) -> Subject:
+def find(
+    parts: Sequence[CounterView], name: str, namespace: str, window: Span, source: str, *, by_cluster: bool = True
+) -> Subject:
     """The one subject that a name stands for.
 
     Parameters
@@ -37,6 +39,8 @@ def find(parts: Sequence[CounterView], name: str, namespace: str, window: Span, 
         Where a name counts as seen.
     source : str
         For the error.
+    by_cluster : bool
+        Whether a service of several clusters is several; else it is one, without a cluster.
 
     Raises
     ------
@@ -50,6 +54,8 @@ def find(parts: Sequence[CounterView], name: str, namespace: str, window: Span, 
         found = [s for s in found if [s.cluster or "-", s.namespace or "-"] == whose]
         if not found:
             raise unknown("service", "/".join((*whose, name)), candidates, source)
+    if not by_cluster:
+        found = list(dict.fromkeys(replace(subject, cluster="") for subject in found))
     if len(found) > 1:
         raise ParameterError(
             f"service {plain(name)!r} is ambiguous in {plain(source)}: {', '.join(plain(s) for s in found[:8])}",

@@ -13,10 +13,11 @@ from istio_labels import istio_labels
 
 import meshlab
 from meshlab.core.results import Finding, Result, Verdict
-from meshlab.questions import retries as question
+from meshlab.questions.retries import Retries
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.mesh import Mesh
 
+question = Retries()
 DATA = Path(__file__).parents[3] / "data"
 START, EVERY, BLOCK, BLOCKS = 1_700_000_000, 5, 10, 30
 TIMES = np.arange(START, START + BLOCK * BLOCKS + 1, EVERY, dtype=np.float64)
@@ -43,7 +44,7 @@ def retries(parts: Levels) -> Series:
 
 def judged(series: list[Series], **policy: int) -> Result:
     mesh = Mesh.detect(Recording.from_series(series), "memory")
-    return question.judge(question.collect(mesh, mesh.window()), policy=question.Policy(**policy))
+    return question.answer(question.collect(mesh, mesh.window()), question.settings(**policy))
 
 
 def finding(result: Result) -> Finding:
@@ -120,8 +121,8 @@ def test_two_full_blocks_measure_nothing() -> None:
 @pytest.mark.parametrize("block_s", [1, 2, 300])
 def test_blocks_that_hold_no_scrape_or_all_of_them_measure_nothing_false(block_s: int) -> None:
     mesh = Mesh.detect(Recording.from_series(full(100, 400, 300)), "memory")
-    policy = question.Policy(block_s=block_s)
-    result = question.judge(question.collect(mesh, mesh.window(), policy=policy), policy=policy)
+    settings = question.settings(block_s=block_s)
+    result = question.answer(question.collect(mesh, mesh.window(), settings), settings)
     table = result.tables["capacity"]
     assert (table["capacity_per_s"] > 0).all()
     assert (table["load_per_s"] > 0).all()
@@ -145,7 +146,7 @@ def test_who_calls_a_full_service_is_not_full_itself() -> None:
 @cache
 def lab(name: str, attempts: int = 0) -> Result:
     mesh = meshlab.connect(str(DATA / name))
-    return question.judge(question.collect(mesh, mesh.window()), policy=question.Policy(attempts=attempts))
+    return question.answer(question.collect(mesh, mesh.window()), question.settings(attempts=attempts))
 
 
 @pytest.mark.parametrize("name", ["retry-storm", "overload"])

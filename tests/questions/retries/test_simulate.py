@@ -15,7 +15,7 @@ from meshlab.questions.retries.simulate import Concurrency, Hop, Limit, Ratio, R
 from meshlab.questions.retries.simulate.limits import blocking, expected_limit
 from meshlab.questions.retries.simulate.run import reach
 
-SERVICE = Service(places=3, service_s=0.1, queue=150, deadline_s=3.5)
+SERVICE = Service(concurrency=3, service_s=0.1, queue=150, deadline_s=3.5)
 HOP = Hop(retries=2, per_try_s=1.0, route_s=15.0)
 LIMITS = [None, Concurrency(3, 20), Concurrency(3), Ratio(0.2), Tokens()]
 
@@ -122,7 +122,7 @@ def test_requests_beyond_capacity_are_not_answered() -> None:
 
 def test_the_toy_of_the_books() -> None:
     """700 a second, capacity 1,000 and 30 % of it for 10 s: three tries never recover, a budget does."""
-    service = Service(places=100, service_s=0.1, queue=3000, deadline_s=3.0)
+    service = Service(concurrency=100, service_s=0.1, queue=3000, deadline_s=3.0)
     load, slower = np.full(600, 700.0), np.ones(600)
     slower[100:200] = 1 / 0.3
     hop = Hop(retries=2, per_try_s=1.0)
@@ -238,7 +238,7 @@ def test_the_limit_is_cut_to_whole_retries_at_a_high() -> None:
         lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.ones((2, 5))),
         lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.ones(5), np.ones(4)),
         lambda: simulate([RetryPolicy("1", (HOP,))], SERVICE, np.ones(5), np.zeros(5)),
-        lambda: simulate([RetryPolicy("1", (HOP,))], replace(SERVICE, places=0), np.ones(5)),
+        lambda: simulate([RetryPolicy("1", (HOP,))], replace(SERVICE, concurrency=0), np.ones(5)),
         lambda: simulate([RetryPolicy("1", (replace(HOP, retries=-1),))], SERVICE, np.ones(5)),
     ],
 )

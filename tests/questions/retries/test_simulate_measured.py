@@ -13,8 +13,8 @@ import pytest
 
 from meshlab.questions.retries.simulate import Concurrency, Hop, RetryPolicy, Runs, Service, simulate
 
-HALF = Service(places=3, service_s=0.1, queue=150, deadline_s=3.5)
-FULL = Service(places=3, service_s=0.05, queue=300, deadline_s=3.5)
+HALF = Service(concurrency=3, service_s=0.1, queue=150, deadline_s=3.5)
+FULL = Service(concurrency=3, service_s=0.05, queue=300, deadline_s=3.5)
 NONE = RetryPolicy("no limit", (Hop(retries=2, per_try_s=1.0, route_s=15.0),) * 3)
 BUDGET = NONE.each("budget 20 %, at least 3", limit=Concurrency(least=3, percent=20))
 DEFAULT = NONE.each("max_retries 3", limit=Concurrency(least=3))

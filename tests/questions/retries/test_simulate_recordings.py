@@ -17,8 +17,8 @@ from meshlab.questions.retries.simulate import (
     Blocks,
     Calibrated,
     Concurrency,
-    Cure,
     Hop,
+    Mitigation,
     NotCalibrated,
     RetryPolicy,
     calibrate,
@@ -90,7 +90,7 @@ def storm() -> Calibrated:
 
 
 @cache
-def cure() -> Cure:
+def cure() -> Mitigation:
     return recover(storm(), STORM, at_s=120.0, within_s=40.0)
 
 

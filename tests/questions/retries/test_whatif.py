@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -17,8 +16,9 @@ import meshlab
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Result, Verdict
 from meshlab.errors import ParameterError
-from meshlab.questions import retries as question
+from meshlab.questions.retries import Retries
 
+question = Retries()
 DATA = Path(__file__).parents[3] / "data"
 
 ROUTES = """
@@ -51,13 +51,19 @@ def asked(name: str) -> Evidence:
 
 
 def without(evidence: Evidence, *names: str) -> Evidence:
-    frames = {name: f.iloc[:0] if name in names else f for name, f in evidence.frames.items()}
-    return replace(evidence, frames=MappingProxyType(frames))
+    frames = {name: frame.iloc[:0] if name in names else frame for name, frame in evidence.frames.items()}
+    counts = {name: part.nothing() if name in names else part for name, part in evidence.counts.items()}
+    return replace(evidence, frames=frames, counts=counts)
 
 
 @cache
 def judged(name: str, own: bool = True) -> Result:
-    return question.judge(asked(name) if own else without(asked(name), "proxies", "breakers"))
+    return question.answer(asked(name) if own else without(asked(name), "proxies", "breakers"))
+
+
+def with_routes(file: Path) -> Result:
+    settings = question.settings(routes_file=str(file))
+    return question.answer(replace(asked("retry-storm"), documents=question.documents(settings)), settings)
 
 
 def findings(result: Result) -> Mapping[str, Finding]:
@@ -66,7 +72,7 @@ def findings(result: Result) -> Mapping[str, Finding]:
 
 @pytest.mark.parametrize("own", [True, False], ids=["proxies", "both ends"])
 def test_the_policy_in_force_is_measured(own: bool) -> None:
-    table = judged("retry-storm", own).tables["in_force"]
+    table = judged("retry-storm", own).tables["effective_policy"]
     assert list(table["destination_service"]) == ["checkout", "payments", "ledger"]
     assert list(table["retries"]) == [2, 2, 2]
     # The lab's time-out of a try; the called side sees its caller go a little later.
@@ -94,23 +100,23 @@ def test_the_policies_say_what_the_lab_has_shown(own: bool) -> None:
     assert peak / 1.25 <= table.loc["as it is", "peak_per_s"] <= peak * 1.25
     found = findings(result)["ML-RET-011"]
     assert found.verdict is Verdict.WARN
-    assert "as it is it does not come back" in found.statement
+    assert found.key == "retries.policies.stuck"
     assert result.verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["proxies", "both ends"])
 def test_what_ends_it_now(own: bool) -> None:
     result = judged("retry-storm", own)
-    table = result.tables["cures"].set_index("help")
+    table = result.tables["mitigations"].set_index("mitigation")
     assert table.loc["nothing", "probability"] == 0.0
     assert table.loc["retries off", "probability"] == 1.0
     # Retries were switched off 270 s after the start: 90 % of the load was answered 8 s later.
     assert 4.0 <= table.loc["retries off", "recovery_s"] <= 16.0
     # Measured: a half and a quarter of the load keep it alive, a tenth does not.
-    assert table.loc["load cut to 50%", "probability"] < 0.1
-    assert table.loc["load cut to 25%", "probability"] < 0.1
-    assert table.loc["load cut to 10%", "probability"] > 0.5
-    assert "switching retries off ends it" in findings(result)["ML-RET-012"].statement
+    assert table.loc["load cut to 50\N{NARROW NO-BREAK SPACE}%", "probability"] < 0.1
+    assert table.loc["load cut to 25\N{NARROW NO-BREAK SPACE}%", "probability"] < 0.1
+    assert table.loc["load cut to 10\N{NARROW NO-BREAK SPACE}%", "probability"] > 0.5
+    assert findings(result)["ML-RET-012"].key == "retries.mitigation.retries_off"
 
 
 def test_a_storm_that_a_budget_ended_is_not_simulated() -> None:
@@ -124,14 +130,16 @@ def test_a_storm_that_a_budget_ended_is_not_simulated() -> None:
 def test_nothing_to_stop_and_nothing_known_are_told_apart() -> None:
     calm = findings(judged("canary-healthy"))["ML-RET-011"]
     assert calm.verdict is Verdict.PASS
-    unknown = findings(question.judge(without(asked("retry-storm"), "callers", "called", "proxies")))
+    unknown = findings(question.answer(without(asked("retry-storm"), "destination", "proxies")))
     assert unknown["ML-RET-011"].verdict is None
     assert unknown["ML-RET-012"].verdict is None
+    nothing = findings(question.answer(without(asked("retry-storm"), "source", "destination", "proxies")))
+    assert nothing["ML-RET-001"].key == "retries.source.missing"
 
 
 def test_without_durations_it_is_not_known() -> None:
     # The time that a request takes is part of the calibration.
-    found = findings(question.judge(without(asked("retry-storm"), "lasting")))
+    found = findings(question.answer(without(asked("retry-storm"), "durations")))
     assert found["ML-RET-011"].verdict is None
     assert found["ML-RET-001"].verdict is Verdict.FAIL
 
@@ -139,11 +147,11 @@ def test_without_durations_it_is_not_known() -> None:
 def test_routes_are_linted_and_taken_for_the_policy_in_force(tmp_path: Path) -> None:
     file = tmp_path / "routes.yaml"
     file.write_text(ROUTES)
-    result = question.judge(asked("retry-storm"), policy=question.Policy(routes_file=str(file)))
-    table = result.tables["in_force"].set_index("destination_service")
-    assert table.loc["ledger", "told_by"] == "its YAML"
+    result = with_routes(file)
+    table = result.tables["effective_policy"].set_index("destination_service")
+    assert table.loc["ledger", "basis"] == "its YAML"
     assert table.loc["ledger", "per_try_s"] == 1.0
-    assert table.loc["checkout", "told_by"] != "its YAML"
+    assert table.loc["checkout", "basis"] != "its YAML"
     faults = result.tables["flaws"].set_index("fault")
     assert "may become 9 attempts" in faults.loc["RETRIES_AT_SEVERAL_LAYERS", "statement"]
     assert findings(result)["ML-RET-013"].verdict is Verdict.WARN
@@ -152,7 +160,7 @@ def test_routes_are_linted_and_taken_for_the_policy_in_force(tmp_path: Path) -> 
 
 def test_routes_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="routes"):
-        question.judge(asked("canary-healthy"), policy=question.Policy(routes_file=str(tmp_path / "none.yaml")))
+        with_routes(tmp_path / "none.yaml")
 
 
 def test_a_budget_that_is_configured_in_a_way_that_does_not_work_is_no_limit(tmp_path: Path) -> None:
@@ -172,8 +180,8 @@ spec:
     ):
         file = tmp_path / "routes.yaml"
         file.write_text(text)
-        result = question.judge(asked("retry-storm"), policy=question.Policy(routes_file=str(file)))
-        limits.append(result.tables["in_force"].set_index("destination_service").loc["ledger", "limit"])
+        result = with_routes(file)
+        limits.append(result.tables["effective_policy"].set_index("destination_service").loc["ledger", "limit"])
     assert limits == ["none known", "budget of 20 %, 3 at least"]
 
 

@@ -1,8 +1,9 @@
 """What other retry policies would have done with the same load and the same trigger."""
 
+from meshlab.questions.retries.simulate.alternatives import alternatives
 from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, NotCalibrated, calibrate
 from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens
-from meshlab.questions.retries.simulate.recovery import Cure, chance, cuts, recover
+from meshlab.questions.retries.simulate.recovery import Mitigation, chance, cuts, recover
 from meshlab.questions.retries.simulate.run import Runs, simulate
 from meshlab.questions.retries.simulate.service import Service
 
@@ -11,15 +12,15 @@ __all__ = [
     "Blocks",
     "Calibrated",
     "Concurrency",
-    "Cure",
     "Hop",
     "Limit",
-    "NotCalibrated",
+    "Mitigation",
     "Ratio",
     "RetryPolicy",
     "Runs",
     "Service",
     "Tokens",
+    "alternatives",
     "calibrate",
     "chance",
     "cuts",

@@ -34,8 +34,8 @@ def allowed(state: State, tables: Tables) -> Floats:
 def _held(state: State, tables: Tables) -> Floats:
     """Places that retries hold, in flight or pausing, shape (policies, hops)."""
     pairs = zip(state.in_flight, tables.is_retry, strict=True)
-    held = np.stack([tries.reshape(len(tries), -1) @ which for tries, which in pairs]).T
-    held = held + np.stack([pausing.sum(axis=(1, 2)) for pausing in state.pausing], axis=1)
+    occupied = np.stack([tries.reshape(len(tries), -1) @ which for tries, which in pairs]).T
+    held: Floats = occupied + np.stack([pausing.sum(axis=(1, 2)) for pausing in state.pausing], axis=1)
     # Those that time out in this step give their places back before others ask for them.
     ends = [(state.step - waits) % ring for waits, ring in zip(tables.waits[1:], tables.rings[1:], strict=True)]
     pairs_ending = zip(state.in_flight, ends, strict=True)

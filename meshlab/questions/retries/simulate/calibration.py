@@ -99,7 +99,7 @@ def calibrate(
     cancels: bool = False,
     step_s: float = 0.1,
 ) -> Calibrated | NotCalibrated:
-    """Find the service's places, time and queue, and check them on calm and trigger.
+    """Find the service's concurrency, time and queue, and check them on calm and trigger.
 
     What a service takes in is what it was asked less what it refused. Where its queue stays full it takes in what it
     gets done: that is its capacity, whether anybody waits for the answers or not. What it took in beyond that when the

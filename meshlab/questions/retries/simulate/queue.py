@@ -52,7 +52,7 @@ def serve(state: State, tables: Tables, capacity: float, slower: float) -> None:
     served = np.clip((capacity - wasted)[:, None] - (ahead - backlog), 0.0, backlog)
     state.backlog[:, slots] = backlog - served
     # Within a step an attempt is half a step older than its age in whole ones, on average.
-    left_s = (tables.waits[hops][:, None] - ages - 0.5) * tables.step_s
+    left_s = np.asarray((tables.waits[hops][:, None] - ages - 0.5) * tables.step_s, np.float64)
     in_time = np.zeros_like(backlog)
     in_time[:, slots] = served * service.in_time(left_s, slower)
     work = max(round(service.service_s * slower / tables.step_s) - 1, 0)

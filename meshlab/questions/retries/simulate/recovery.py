@@ -14,16 +14,16 @@ from meshlab.questions.retries.simulate.calibration import Calibrated
 from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import Runs, reach, simulate
 
-__all__ = ["Cure", "chance", "cuts", "recover"]
+__all__ = ["Mitigation", "chance", "cuts", "recover"]
 
 Floats = NDArray[np.float64]
 
-# With the two cures beside them as many as are simulated together.
+# With the two others as many as are simulated together.
 _SHARES: Final = 62
 
 
 @dataclass(frozen=True, slots=True)
-class Cure:
+class Mitigation:
     """What would end it.
 
     Attributes
@@ -47,7 +47,7 @@ class Cure:
     load_share_s: float
 
 
-def recover(known: Calibrated, policy: RetryPolicy, at_s: float, *, within_s: float = 60.0) -> Cure:
+def recover(known: Calibrated, policy: RetryPolicy, at_s: float, *, within_s: float = 60.0) -> Mitigation:
     """Find what would end a storm within a time, were arrivals even.
 
     Parameters
@@ -58,7 +58,7 @@ def recover(known: Calibrated, policy: RetryPolicy, at_s: float, *, within_s: fl
     at_s : float
         When help comes, seconds from the first step: after the trigger.
     within_s : float
-        What takes longer is no cure.
+        What takes longer is no mitigation.
     """
     off = replace(policy, name="retries off", off_from_s=at_s)
     shares = np.linspace(0.0, 1.0, _SHARES + 1)[1:]
@@ -66,9 +66,9 @@ def recover(known: Calibrated, policy: RetryPolicy, at_s: float, *, within_s: fl
     load = np.repeat(np.append(shares, 1.0)[:, None] * usual, round(within_s / known.step_s), axis=1)
     took = _after(known, [policy] * len(shares) + [off], load, at_s).recovery_s(0.0)
     retries_off_s, itself = float(took[-1]), float(took[-2])
-    # Less load cures whatever more load cures: the first that does not is the border.
+    # Less load ends whatever more load ends: the first that does not is the border.
     count = int(np.argmin(np.append(np.isfinite(took[:-1]), False)))
-    return Cure(
+    return Mitigation(
         by_itself=bool(np.isfinite(itself)),
         retries_off=bool(np.isfinite(retries_off_s)),
         retries_off_s=retries_off_s if np.isfinite(retries_off_s) else float("nan"),
@@ -87,14 +87,14 @@ def chance(
     within_s: float = 60.0,
     draws: int = 32,
 ) -> Floats:
-    """Seconds until a cut of the load has cured, for many draws of arrivals by chance.
+    """Seconds until a cut of the load has ended it, for many draws of arrivals by chance.
 
-    A few requests a second come in bunches: near the border the same cut cures one day and not another.
+    A few requests a second come in bunches: near the border the same cut is enough one day and not another.
 
     Returns
     -------
     ndarray of float64, shape (draws,)
-        Sorted; infinite where it does not cure in time.
+        Sorted; infinite where it does not end in time.
     """
     return np.sort(_drawn(known, policy, at_s, [share], rng, within_s, draws)[0])
 
@@ -111,17 +111,17 @@ def cuts(
 ) -> pd.DataFrame:
     """What each cut of the load comes to: ``share, probability, recovery_s, low_s, high_s``, a row a cut.
 
-    The probability is the share of draws of arrivals in which it cures in time, `recovery_s` the median of those and
+    The probability is the share of draws of arrivals in which it ends in time, `recovery_s` the median of those and
     `low_s` to `high_s` hold eight of ten draws; NaN where that is not in time.
     """
     took = _drawn(known, policy, at_s, shares, rng, within_s, draws)
-    cured = np.isfinite(took)
-    medians = [float(np.median(row[ok])) if ok.any() else float("nan") for row, ok in zip(took, cured, strict=True)]
+    ended = np.isfinite(took)
+    medians = [float(np.median(row[ok])) if ok.any() else float("nan") for row, ok in zip(took, ended, strict=True)]
     low, high = (np.sort(took, axis=1)[:, round(at * (draws - 1))] for at in (0.1, 0.9))
     return pd.DataFrame(
         {
             "share": list(shares),
-            "probability": cured.mean(axis=1),
+            "probability": ended.mean(axis=1),
             "recovery_s": medians,
             "low_s": np.where(np.isfinite(low), low, np.nan),
             "high_s": np.where(np.isfinite(high), high, np.nan),

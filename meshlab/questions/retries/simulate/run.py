@@ -151,8 +151,12 @@ def simulate(
     factor = np.asarray(slower, dtype=np.float64)
     if factor.ndim and factor.shape != load.shape[1:]:
         raise ParameterError("the service's slowness and the load differ in length", "give one number a step for each")
-    if not np.all(factor > 0) or min(service.places, service.service_s, service.deadline_s) <= 0 or service.queue < 0:
-        raise ParameterError("a service without places, time or deadline answers nothing", "give positive numbers")
+    if (
+        not np.all(factor > 0)
+        or min(service.concurrency, service.service_s, service.deadline_s) <= 0
+        or service.queue < 0
+    ):
+        raise ParameterError("a service without concurrency, time or deadline answers nothing", "give positive numbers")
     factor = np.broadcast_to(factor, load.shape[1:])
     attempts, good, waiting = (np.empty(load.shape) for _ in range(3))
     for first in range(0, len(policies), _TOGETHER):

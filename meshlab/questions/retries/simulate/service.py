@@ -13,14 +13,14 @@ __all__ = ["Service"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """So many places, a line before them, first come first served.
+    """A number of requests served at once, and a queue before them, first come first served.
 
     Parameters
     ----------
-    places : float
-        Requests at work at once.
+    concurrency : float
+        Requests that it serves at once.
     service_s : float
-        Mean time of one in its place.
+        Mean time of one.
     queue : float
         Requests that may wait; one more is refused at once.
     deadline_s : float
@@ -33,7 +33,7 @@ class Service:
         Whether work is dropped when its caller has gone. Most servers do it still.
     """
 
-    places: float
+    concurrency: float
     service_s: float
     queue: float
     deadline_s: float
@@ -44,10 +44,10 @@ class Service:
     @property
     def capacity_per_s(self) -> float:
         """Requests a second that it gets done at most."""
-        return self.places / self.service_s
+        return self.concurrency / self.service_s
 
     def in_time(self, left_s: NDArray[np.float64], slower: float) -> NDArray[np.float64]:
-        """Share of attempts that are done in the time that is left for them when they get their place."""
+        """Share of attempts that are done in the time that is left for them when they are begun."""
         mean_s = self.service_s * slower
         if self.spread <= 0:
             return (left_s >= mean_s).astype(np.float64)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class State:
 
     def _each(self, change: Callable[[Floats], Floats]) -> State:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        masses = {
+        masses: dict[str, Any] = {
             name: tuple(map(change, value)) if isinstance(value, tuple) else change(value)
             for name, value in values.items()
             if name != "step"

@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshlab.questions.retries.advice import propose
-from meshlab.questions.retries.lint import Fault, lint, parse
+from meshlab.questions.retries.lint import Fault, lint
+from meshlab.questions.retries.proposal import propose
+from meshlab.questions.retries.routes import parse
 from meshlab.questions.retries.simulate import Concurrency, Hop, Ratio
 
 ADVISED = Hop(retries=1, per_try_s=1.5, route_s=4.0, limit=Concurrency(least=3, percent=20))
@@ -120,7 +121,7 @@ def test_hostile_names_are_left_out(service: str, namespace: str) -> None:
 def test_some_hostile_names(name: str) -> None:
     for found in (propose(name, "shop", ADVISED), propose("ledger", name, ADVISED)):
         assert (found.istio, found.gateway) == ("", "")
-        assert "is no name of Kubernetes" in found.notes[0]
+        assert "is not a valid Kubernetes name" in found.notes[0]
         assert found.notes[0].isprintable()
 
 

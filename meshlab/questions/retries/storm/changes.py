@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cube import Floats, quantile
+from meshlab.questions.retries.cells import Floats, quantile
 
 __all__ = ["Rise", "rise", "usual"]
 

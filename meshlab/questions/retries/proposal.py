@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pandas as pd
 import yaml
 
+from meshlab.core.results import Result
 from meshlab.core.sanitize import plain
+from meshlab.display.preformatted import Text
 from meshlab.questions.retries.simulate.policy import Concurrency, Hop
+from meshlab.questions.retries.whatif import WhatIf
 
-__all__ = ["Proposal", "propose"]
+__all__ = ["Proposal", "proposals", "propose", "proposed"]
 
 # RFC 1123 labels, as Kubernetes takes them for Services and namespaces.
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
@@ -29,7 +33,7 @@ class Proposal:
     istio, gateway : str
         YAML of a DestinationRule and a VirtualService, and of an HTTPRoute; empty where none can be written.
     notes : tuple of str
-        What was left out, and why; what the YAML cannot say. Harmless to print.
+        What was left out, and why; what the YAML cannot express. Harmless to print.
     """
 
     istio: str
@@ -53,12 +57,12 @@ def propose(service: str, namespace: str, hop: Hop, *, port: int = 80) -> Propos
     Proposal
     """
     wrong = [
-        f"{what} {plain(name)[:80]!r} is no name of Kubernetes, so no YAML is proposed"
-        for what, name in (("the service", service), ("the namespace", namespace))
+        f"The {what} {plain(name)[:80]!r} is not a valid Kubernetes name, so no YAML is proposed."
+        for what, name in (("service", service), ("namespace", namespace))
         if not _LABEL.fullmatch(name)
     ]
     if not 0 < port < 65536:
-        wrong.append(f"the port {port} does not exist, so no YAML is proposed")
+        wrong.append(f"The port {port} is not valid, so no YAML is proposed.")
     if wrong:
         return Proposal("", "", tuple(wrong))
     notes = []
@@ -72,9 +76,9 @@ def propose(service: str, namespace: str, hop: Hop, *, port: int = 80) -> Propos
                 "percent": hop.limit.percent,
                 "minRetryConcurrency": max(round(hop.limit.least), 0),
             }
-            notes.append("retryBudget needs a release of Istio that knows it: look for retry_budget in the proxy")
+            notes.append("`retryBudget` needs a release of Istio that has it: look for `retry_budget` in the proxy.")
     elif hop.limit is not None:
-        notes.append(f"{type(hop.limit).__name__} limits cannot be said in Istio's or Gateway API's words: left out")
+        notes.append(f"Istio and Gateway API have no {type(hop.limit).__name__} limits: left out.")
     host = f"{service}.{namespace}.svc.cluster.local"
     about = {"name": service, "namespace": namespace, "annotations": dict(_MARK)}
     objects = []
@@ -84,27 +88,54 @@ def propose(service: str, namespace: str, hop: Hop, *, port: int = 80) -> Propos
     route: dict[str, Any] = {"route": [{"destination": {"host": host, "port": {"number": port}}}]}
     if hop.route_s:
         route["timeout"] = _duration(hop.route_s)
-    # Zero is said: silence would be Istio's two retries.
+    # Zero is written: without an entry Istio makes two retries.
     route["retries"] = {"attempts": hop.retries}
     if hop.retries:
         route["retries"] |= {"retryOn": "connect-failure,refused-stream,unavailable,cancelled,503"}
         if hop.per_try_s:
             route["retries"]["perTryTimeout"] = _duration(hop.per_try_s)
     objects.append(_object("networking.istio.io/v1", "VirtualService", about, {"hosts": [host], "http": [route]}))
-    notes.append(
-        "where a VirtualService or DestinationRule of that host exists, put this into it: two of them conflict"
-    )
+    notes.append("Merge this into an existing VirtualService or DestinationRule of that host: two of them conflict.")
     parent = {"group": "", "kind": "Service", "name": service, "port": port}
     times = {"request": hop.route_s, "backendRequest": hop.per_try_s}
     inner: dict[str, Any] = {"backendRefs": [{"name": service, "port": port}]}
-    said = {name: _duration(seconds) for name, seconds in times.items() if seconds}
-    if said:
-        inner["timeouts"] = said
+    if timeouts := {name: _duration(seconds) for name, seconds in times.items() if seconds}:
+        inner["timeouts"] = timeouts
     if hop.retries:
         inner["retry"] = {"attempts": hop.retries, "codes": [503], "backoff": _duration(hop.back_off_s or 0.025)}
-        notes.append("HTTPRoute.rules.retry is experimental in Gateway API, and has no budget of its own")
+        notes.append("`HTTPRoute.rules.retry` is experimental in Gateway API, and has no budget of its own.")
     gateway = _object("gateway.networking.k8s.io/v1", "HTTPRoute", about, {"parentRefs": [parent], "rules": [inner]})
     return Proposal(_written(*objects), _written(gateway), tuple(notes))
+
+
+def proposals(found: WhatIf) -> pd.DataFrame:
+    """The advised policy as YAML, a row a hop: the result's table ``proposal``."""
+    if found.advised is None or found.effective is None:
+        return pd.DataFrame()
+    rows = []
+    for hop, row in zip(found.advised.hops, found.effective.table.itertuples(index=False), strict=True):
+        proposal = propose(str(row.destination_service), str(row.destination_namespace), hop)
+        rows.append(
+            {
+                "destination_service": plain(str(row.destination_service)),
+                "policy": found.advised.name,
+                "istio": proposal.istio,
+                "gateway": proposal.gateway,
+                "notes": " ".join(proposal.notes),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def proposed(result: Result) -> Text:
+    """The proposal for all hops as one text of YAML, for Istio; empty where there is none.
+
+    Parameters
+    ----------
+    result : Result
+        Of the retry question.
+    """
+    return Text("".join(result.tables["proposal"]["istio"]))
 
 
 def _object(version: str, kind: str, about: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +143,7 @@ def _object(version: str, kind: str, about: Mapping[str, Any], spec: Mapping[str
 
 
 def _written(*objects: dict[str, Any]) -> str:
-    # safe_dump marks what stands twice by an anchor; nobody wants to read those.
+    # safe_dump marks repeated values by an anchor, which nobody wants to read.
     dumper = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
     return _HEAD + yaml.dump_all(objects, Dumper=dumper, sort_keys=False, explicit_start=True)
 

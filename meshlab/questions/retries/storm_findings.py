@@ -1,0 +1,240 @@
+"""Findings ML-RET-001 to 006: the state, what it is known from, where it began, and what the hops come to."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.core.results import Finding, Verdict
+from meshlab.core.sanitize import plain
+from meshlab.display.numbers import duration, number, percent, plural
+from meshlab.questions.base import Case
+from meshlab.questions.retries.cells import Bools, total
+from meshlab.questions.retries.edges import Edges
+from meshlab.questions.retries.storm import State, Storm
+
+__all__ = ["amplifiers", "consistency", "coverage", "origin", "path", "state"]
+
+_TOLERATED: Final = 0.05
+_MOST: Final = 8
+
+_VERDICTS: Final = {
+    State.STABLE: Verdict.PASS,
+    State.VULNERABLE: Verdict.WARN,
+    State.STORM: Verdict.FAIL,
+    State.METASTABLE: Verdict.FAIL,
+}
+_LEADS: Final = {
+    State.VULNERABLE: "Risky retries",
+    State.STORM: "Retry storm",
+    State.METASTABLE: "Metastable retry storm",
+}
+_BOUND: Final = "Set a retry budget on every hop, and retry at one hop only."
+_CUT: Final = "Cut the retries now: set `attempts` to 0, or a retry budget of 20 %, before anything else is changed."
+_STOP: Final = (
+    "Switch the retries off on all hops until goodput is back, or shed load: it does not end by itself. "
+    "Then set a retry budget on every hop."
+)
+
+
+def state(case: Case, storm: Storm, edges: Edges) -> Finding:
+    """ML-RET-001: stable, vulnerable, storm or metastable."""
+    queries = case.evidence.queries
+    partial = [name for name in ("source", "destination", "proxies") if name in queries and queries[name].failed]
+    if partial or storm.state is State.UNKNOWN:
+        key, statement, action = _unknown(case, partial)
+        return case.finding(
+            "001", f"state.{key}", Verdict.INCONCLUSIVE, statement, required=True, query="source", action=action
+        )
+    return case.finding(
+        "001",
+        f"state.{'degraded' if storm.overloaded else storm.state.value}",
+        _VERDICTS[storm.state],
+        _statement(storm, edges),
+        required=True,
+        value=storm.probability,
+        unit="probability of a storm",
+        action=_action(storm),
+        query="source",
+    )
+
+
+def _unknown(case: Case, partial: list[str]) -> tuple[str, str, str]:
+    """Key, statement and action."""
+    if partial:
+        statement = f"The queries for {', '.join(partial)} returned a partial result."
+        return "partial", statement, "Ask again later, or about a shorter window."
+    if lack := next(filter(None, map(case.missing, ("source", "proxies", "destination"))), None):
+        return "unknown", f"Attempts are not known: {lack.what} are not exported.", lack.remedy
+    statement = f"No edge had {plural(case.settings.least, 'request')} in the window."
+    return "idle", statement, "Move the window to where there was traffic."
+
+
+def _action(storm: Storm) -> str:
+    if storm.state is State.STABLE:
+        return ""
+    if storm.state is State.VULNERABLE or storm.recovered:
+        return _BOUND
+    return _STOP if storm.state is State.METASTABLE else _CUT
+
+
+def _statement(storm: Storm, edges: Edges) -> str:
+    """The headline, and then what is known of its trigger."""
+    line = storm.timeline
+    if storm.state is State.STABLE:
+        lost = " Goodput was lost for another reason: overload, or errors that nobody retries."
+        steady = f"No retry storm: {number(storm.amplified)}x amplification on the busiest retrying edge."
+        return steady + (lost if storm.overloaded else "")
+    head = f"{_LEADS[storm.state]} at {_name(edges, storm.origin)}: {number(storm.amplified)}x amplification"
+    bad = storm.incident
+    if not bad.any():
+        hot = int((line["phase"] != "calm").sum())
+        return f"{head} in {hot} of {plural(len(line), 'block')}, goodput held."
+    good = float(line.loc[bad, "goodput_per_s"].sum() / line.loc[bad, "load_per_s"].sum())
+    now = "now over" if storm.recovered else "ongoing"
+    head = f"{head}, {percent(good, 0)} goodput, {now}."
+    lasted = duration(storm.lasted_s)
+    if storm.trigger is None:
+        return f"{head} It lasted {lasted}; the end of its trigger was not seen."
+    cleared = f"after its trigger cleared ({storm.trigger.kind})"
+    if storm.state is State.METASTABLE:
+        return f"{head} It lasted {lasted} {cleared}{', then subsided' if storm.recovered else ''}."
+    return f"{head} {'It recovered by itself' if storm.recovered else 'It goes on'} {lasted} {cleared}."
+
+
+def coverage(case: Case, edges: Edges, judged: Bools) -> Finding:
+    """ML-RET-002: what attempts are known from, and what is not exported."""
+    table = edges.table[judged]
+    own, both = (int((table["basis"] == basis).sum()) for basis in ("proxies", "arrivals"))
+    known = f"Attempts come from source proxies' counters on {plural(own, 'edge')}, inferred from both sides on {both}."
+    stuck = table[table["stuck_counters"]]
+    if len(stuck):
+        return case.finding(
+            "002",
+            "coverage.stuck",
+            Verdict.WARN,
+            f"{known} Retry counters of {plural(len(stuck), 'edge')} ({_name(edges, int(stuck.index[0]))} first) stand "
+            "at zero while more arrives than was requested: they are registered and not included.",
+            value=float(len(stuck)),
+            unit="edges",
+            action="Include `.*upstream_rq_retry.*` in the proxies' stats as a regular expression, not as a prefix.",
+            query="proxies",
+        )
+    one_end = int((table["basis"] == "").sum() - table["only_destination"].sum())
+    known += f" {plural(one_end, 'edge')} reported at one end only: not judged." if one_end else ""
+    numbers: dict[str, Any] = {"value": float(own), "unit": "edges", "query": "proxies"}
+    if lack := case.missing("proxies"):
+        return case.not_measured("002", "coverage", f"{known} Not exported: {lack.what}.", need="proxies", **numbers)
+    return case.finding("002", "coverage.pass", Verdict.PASS, known, **numbers)
+
+
+def consistency(case: Case, edges: Edges, judged: Bools) -> Finding:
+    """ML-RET-003: successes sent and successes received must be as many."""
+    known = np.isfinite(edges.table["consistency"].to_numpy(np.float64))
+    table = edges.table[judged & known]
+    table = table[table["requests"] >= 10 * case.settings.least]
+    if table.empty:
+        statement = "No edge is reported at both ends, so the counts cannot be checked against each other."
+        return case.not_measured("003", "consistency", statement, need="destination", query="destination")
+    off = (table["consistency"] - 1).abs()
+    mirrored = table["unexplained"] > _TOLERATED * table["requests"]
+    worst = int(off[~mirrored].idxmax()) if (~mirrored).any() else int(off.idxmax())
+    bad, extra = int(((off > _TOLERATED) & ~mirrored).sum()), int(mirrored.sum())
+    also = f" {plural(extra, 'more edge')} carry mirrored or unmeshed requests, which count as no retries."
+    return case.finding(
+        "003",
+        f"consistency.{'warn' if bad else 'pass'}",
+        Verdict.WARN if bad else Verdict.PASS,
+        f"Source- and destination-side success counts differ by {percent(off[worst])} on {_name(edges, worst)}, by "
+        f"more than {percent(_TOLERATED)} on {bad} of {plural(len(table), 'edge')}.{also if extra else ''}",
+        value=float(edges.table["consistency"].to_numpy(np.float64)[worst]),
+        threshold=1 + _TOLERATED,
+        unit="good answers given for one received",
+        action="Trust other edges: a scrape is missing, a source is outside the mesh, or requests are mirrored."
+        if bad
+        else "",
+        query="destination",
+    )
+
+
+def origin(case: Case, storm: Storm, edges: Edges) -> Finding:
+    """ML-RET-004: where it began."""
+    if storm.origin is None:
+        return _none(case, "004", "origin", "No edge's attempts rose beyond its load.", storm, "destination")
+    row, onset = edges.table.loc[storm.origin], int(storm.onset[storm.origin])
+    success = float(edges.table["success_rate"].to_numpy(np.float64)[storm.origin])
+    since = f" since {storm.timeline['time'].iloc[onset]:%H:%M:%S} UTC" if onset >= 0 else ""
+    name = _name(edges, storm.origin)
+    why = storm.trigger.kind if storm.trigger else "nothing below it fails"
+    return case.finding(
+        "004",
+        "origin.warn",
+        Verdict.WARN,
+        f"It started at {name}, the deepest edge that fails{since}: {percent(success, 0)} success rate.",
+        subject=name,
+        value=success,
+        unit="share",
+        action=f"Look at {plain(row['destination_service'])}: {why}.",
+        query="destination",
+    )
+
+
+def amplifiers(case: Case, storm: Storm, edges: Edges) -> Finding:
+    """ML-RET-005: which edges amplify, from the origin upwards."""
+    if not storm.amplifiers:
+        return _none(case, "005", "amplifiers", "No edge amplifies its requests.", storm, "proxies")
+    blocks = storm.incident if storm.incident.any() else (storm.timeline["phase"] != "calm").to_numpy(np.bool_)
+    requests, attempts = total(edges.requests, blocks), total(edges.attempts, blocks)
+    each = [f"{_name(edges, e)} {attempts[e] / requests[e]:.2f}" for e in storm.amplifiers if requests[e] > 0]
+    return case.finding(
+        "005",
+        "amplifiers.warn",
+        Verdict.WARN,
+        f"Attempts per request, from the origin upwards: {', '.join(each[:_MOST])}.",
+        value=float(len(storm.amplifiers)),
+        unit="edges",
+        action="Retry at one of these hops only." if len(storm.amplifiers) > 1 else "",
+        query="proxies",
+    )
+
+
+def path(case: Case, storm: Storm, paths: pd.DataFrame) -> Finding:
+    """ML-RET-006: what the hops come to together."""
+    known = paths[np.isfinite(paths["amplification"].to_numpy(np.float64))]
+    if known.empty:
+        return case.not_measured("006", "path", "No path from the ingress is known.", query="source")
+    column, when = ("in_incident", " in the incident") if storm.incident.any() else ("amplification", "")
+    row = known.loc[known[column].idxmax()]
+    configured = bool(np.isfinite(row["configured"]))
+    worst = ""
+    if configured:
+        worst = f" The configured worst case is {number(row['configured'])}."
+    elif row["worst"] > 1:
+        worst = (
+            f" The most attempts seen at each hop multiply to {number(row['worst'])}; the configuration is not known."
+        )
+    calm = storm.origin is None
+    return case.finding(
+        "006",
+        f"path.{'pass' if calm else 'warn'}",
+        Verdict.PASS if calm else Verdict.WARN,
+        f"{plain(row['path'])}: {number(row[column])}x amplification end to end{when}, over "
+        f"{plural(int(row['retrying_hops']), 'hop')} that retry.{worst}",
+        value=float(row[column]),
+        threshold=float(row["configured"]) if configured else None,
+        unit="attempts",
+        query="source",
+    )
+
+
+def _name(edges: Edges, edge: int | None) -> str:
+    return edges.label(edge) if edge is not None else ""
+
+
+def _none(case: Case, code: str, topic: str, statement: str, storm: Storm, query: str) -> Finding:
+    """There is none, or it could not be seen."""
+    if storm.state is State.UNKNOWN:
+        return case.not_measured(code, topic, statement, query=query)
+    return case.finding(code, f"{topic}.pass", Verdict.PASS, statement, query=query)
