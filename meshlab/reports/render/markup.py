@@ -124,7 +124,8 @@ def _cleaner(*, ids: bool) -> nh3.Cleaner:
 
 
 def _finished(safe: str) -> str:
-    """Links that lead nowhere become their words; tables scroll, and their heads have a scope. Tags are spelt alike here."""
+    """Links that lead nowhere become their words; tables scroll, and their heads have a scope."""
+    # What was cleaned spells every tag in one way.
     safe = _NOWHERE.sub(r"\1", safe)
     safe = _HEAD.sub(lambda head: _NO_SCOPE.sub('<th scope="col"', head[0]), safe)
     safe = _NO_SCOPE.sub('<th scope="row"', safe)
