@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["render", "source"]
 
 _LONGEST: Final = 1_000
-_CODE: Final = re.compile(r"`([^`<>]+)`")
+# Nothing that a hostile name would put between two of its own backticks.
+_CODE: Final = re.compile(r"`([\w.:/= -]{1,80})`")
 
 
 def render(name: str, /, *, package: str = __package__, **values: Any) -> str:

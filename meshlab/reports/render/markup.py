@@ -31,6 +31,8 @@ _ATTRIBUTES: Final = {
     "th": {"colspan", "rowspan", "style", "scope"},
 }
 _CLASSES: Final = {"table": {"dataframe"}, "td": {"n"}, "th": {"n"}}
+_HEAD: Final = re.compile(r"<thead>.*?</thead>", re.S)
+_NO_SCOPE: Final = re.compile(r"<th(?=[ >])(?![^>]* scope=)")
 _NOWHERE: Final = re.compile(r'<a rel="noreferrer noopener">(.*?)</a>', re.S)
 
 
@@ -122,8 +124,11 @@ def _cleaner(*, ids: bool) -> nh3.Cleaner:
 
 
 def _finished(safe: str) -> str:
-    """Links that lead nowhere become their words, and tables scroll in a box. Here, every tag is spelt in one way."""
+    """Links that lead nowhere become their words; tables scroll, and their heads have a scope."""
+    # What was cleaned spells every tag in one way.
     safe = _NOWHERE.sub(r"\1", safe)
+    safe = _HEAD.sub(lambda head: _NO_SCOPE.sub('<th scope="col"', head[0]), safe)
+    safe = _NO_SCOPE.sub('<th scope="row"', safe)
     safe = re.sub(r"(?=<table\b)", '<div class="scroll" tabindex="0" role="region" aria-label="Table">', safe)
     return safe.replace("</table>", "</table></div>")
 
