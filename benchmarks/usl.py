@@ -18,7 +18,7 @@ from measure import resident_peak_mb
 from scipy.optimize import curve_fit
 
 from meshlab.questions.scaling import knee
-from meshlab.questions.scaling.usl import binned, fit_many, fit_samples
+from meshlab.questions.scaling.usl import binned, fit_many
 
 MINUTES = 7 * 24 * 60
 DAY = 24 * 60
@@ -69,9 +69,6 @@ def main() -> None:
             except RuntimeError:
                 failed += 1
     peer = time.perf_counter() - begin
-    begin = time.perf_counter()
-    fit_samples(n[0], x[0], bootstrap=1000)
-    once = time.perf_counter() - begin
     stated = sum(one.peak.stated for one in fits)
     covered = [
         np.mean([e.low <= t <= e.high for e, t in zip((f.contention, f.coherency, f.single), row, strict=True)])
@@ -82,7 +79,6 @@ def main() -> None:
     print(f"fit_many, all in          {ours:7.2f} s, of which binning {bins:.2f} s")
     print(f"curve_fit on the bins     {peer:7.2f} s, {failed} failed; with binning {peer + bins:.2f} s")
     print(f"knees of every tenth      {knees:7.2f} s")
-    print(f"bootstrap of one, 1000    {once:7.2f} s")
     print(f"memory: {resident_peak_mb():.0f} MB, of which the samples {before:.0f} MB")
 
 

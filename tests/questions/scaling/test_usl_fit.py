@@ -58,19 +58,6 @@ def test_a_peak_is_withheld_when_the_data_stop_at_a_third_of_it():
     assert sum(fit(long, drawn(long, rng)).peak.stated for _ in range(100)) >= 95
 
 
-def test_the_bootstrap_is_seeded_and_says_how_many_refits_have_no_peak():
-    rng = np.random.default_rng(2)
-    x = drawn(LEVELS, rng)
-    one, two, other = (fit(LEVELS, x, bootstrap=200, seed=seed) for seed in (1, 1, 2))
-    assert np.array_equal(one.bootstrap.draws, two.bootstrap.draws)
-    assert not np.array_equal(one.bootstrap.draws, other.bootstrap.draws)
-    assert one.bootstrap.without_peak == 0.0
-    assert one.bootstrap.contention.low < LAW[0] < one.bootstrap.contention.high
-    assert one.peak.estimate.low < 35.57 < one.peak.estimate.high
-    n = np.linspace(1, 8, 20)
-    assert fit(n, drawn(n, rng, (0.03, 0.0, 100.0)), bootstrap=200).bootstrap.without_peak > 0.05
-
-
 @pytest.mark.parametrize(
     ("n", "x", "reason"),
     [
@@ -187,9 +174,8 @@ def test_medians_of_bins_shrug_off_outliers():
     n = rng.uniform(1, 40, 2000)
     x = drawn(n, rng)
     x[rng.integers(0, 2000, 60)] *= 0.1
-    found = fit_samples(n, x, bootstrap=100)
+    found = fit_samples(n, x)
     assert found.peak.estimate.value == pytest.approx(35.57, rel=0.1)
-    assert found.bootstrap.draws.shape == (100, 3)
 
 
 def test_equal_concurrencies_share_a_bin():

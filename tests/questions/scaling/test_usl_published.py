@@ -58,7 +58,7 @@ def test_published_fitted_values_come_out():
 def test_the_first_ten_points_give_the_published_latencies():
     first = fit(CISCO[0][:10], CISCO[1][:10]).coefficients
     for latency, concurrency in ((0.0012, 7.230628979), (0.0016, 20.25106409), (0.0020, 29.88889360)):
-        assert curve.concurrency_at_latency(latency, *first) == pytest.approx(concurrency, rel=1e-4)
+        assert concurrency / curve.throughput(concurrency, *first) == pytest.approx(latency, rel=1e-4)
 
 
 def test_a_curve_that_does_not_fall_has_no_peak():

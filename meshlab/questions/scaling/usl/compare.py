@@ -42,7 +42,7 @@ def compare(before: Fit, after: Fit, *, level: float = 0.95) -> Comparison:
     """Compare the largest throughput of two versions, up to the largest concurrency measured of both.
 
     Fit both per ready replica, so that the answer is capacity a replica. The interval is that of a difference of logs
-    with Welch's degrees of freedom; where both fits carry a bootstrap, it comes from their refits instead.
+    with Welch's degrees of freedom.
 
     Parameters
     ----------
@@ -71,12 +71,9 @@ def compare(before: Fit, after: Fit, *, level: float = 0.95) -> Comparison:
     if reach < start:
         return _refused(Reason.OUT_OF_REACH, "they have no concurrency in common")
     (old, old_error), (new, new_error) = (_height(fit, reach) for fit in (before, after))
-    if before.bootstrap is not None and after.bootstrap is not None:
-        low, high = _between_refits(before, after, reach, level)
-    else:
-        error = float(np.hypot(old_error, new_error))
-        half = float(student.ppf(0.5 + level / 2, _welch(old_error, before.freedom, new_error, after.freedom))) * error
-        low, high = new / old * float(np.exp(-half)) - 1.0, new / old * float(np.exp(half)) - 1.0
+    error = float(np.hypot(old_error, new_error))
+    half = float(student.ppf(0.5 + level / 2, _welch(old_error, before.freedom, new_error, after.freedom))) * error
+    low, high = new / old * float(np.exp(-half)) - 1.0, new / old * float(np.exp(half)) - 1.0
     change = Estimate.around(new / old - 1.0, low, high)
     differs = not change.low <= 0.0 <= change.high
     return Comparison(change, reach, differs, None)
@@ -95,21 +92,6 @@ def _height(fit: Fit, reach: float) -> tuple[float, float]:
     x = float(curve.throughput(at, *three))
     slope = curve.gradient([at], *three)[0]
     return x, float(np.sqrt(max(slope @ fit.covariance @ slope, 0.0))) / x
-
-
-def _between_refits(before: Fit, after: Fit, reach: float, level: float) -> tuple[float, float]:
-    heights = []
-    for fit in (before, after):
-        assert fit.bootstrap is not None
-        a, b, single = fit.bootstrap.draws.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            at = np.minimum(np.sqrt((1.0 - a) / b), reach)
-        heights.append(curve.throughput(np.where(at > 0, at, reach), a, b, single))
-    # Refits of the two sides have nothing to do with each other: any pairing is as good, so take several.
-    size = min(len(heights[0]), len(heights[1]))
-    ratios = [heights[1][:size] / np.roll(heights[0][:size], k) for k in range(0, size, max(1, size // 20))]
-    low, high = np.quantile(np.concatenate(ratios) - 1.0, [0.5 - level / 2, 0.5 + level / 2])
-    return float(low), float(high)
 
 
 def _welch(error_1: float, freedom_1: int, error_2: float, freedom_2: int) -> float:

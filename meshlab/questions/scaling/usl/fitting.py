@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,38 +15,33 @@ from meshlab.questions.scaling.usl.intervals import Noise
 from meshlab.questions.scaling.usl.landmarks import landmarks
 from meshlab.questions.scaling.usl.models import Choice, choose
 from meshlab.questions.scaling.usl.points import Points, binned, checked
-from meshlab.questions.scaling.usl.result import Answer, Bootstrap, Fit, Reason, Refusal
+from meshlab.questions.scaling.usl.result import Answer, Fit, Reason, Refusal
 
 __all__ = ["fit", "fit_many", "fit_samples"]
 
 Floats = NDArray[np.float64]
 Coefficients = tuple[float, float, float]
-_Draws = Callable[[Coefficients], tuple[Floats, Floats, Floats]]
 
 # Fewer points than this, or less than two concurrencies, cannot carry three coefficients at all.
 _LEAST: Final = 4
 
 
-class _Samples(NamedTuple):
-    """The measurements in the order of their rows."""
-
-    concurrency: Floats
-    throughput: Floats
-    conditions: Conditions
-
-
 class _Row(NamedTuple):
-    """Points to fit, sorted by concurrency: N, X, weights, samples behind each."""
+    """Points to fit, sorted by concurrency (N, X, weights, samples behind each), and the samples they were made of."""
 
     n: Floats
     x: Floats
     w: Floats
     counts: NDArray[np.int64]
+    all_n: Floats
+    all_x: Floats
+    conditions: Conditions
 
     @classmethod
-    def of(cls, points: Points) -> _Row:
+    def of(cls, points: Points, n: Floats, x: Floats, conditions: Conditions | None) -> _Row:
         order = np.argsort(points.concurrency, kind="stable")
-        return cls(points.concurrency[order], points.throughput[order], points.weights[order], points.counts[order])
+        fitted = points.concurrency[order], points.throughput[order], points.weights[order], points.counts[order]
+        return cls(*fitted, n, x, conditions or Conditions())
 
 
 def fit(
@@ -57,9 +52,6 @@ def fit(
     conditions: Conditions | None = None,
     level: float = 0.95,
     noise: Noise = "auto",
-    bootstrap: int = 0,
-    block: int | None = None,
-    seed: int = 0,
 ) -> Fit:
     """Fit the law to the points as they are.
 
@@ -78,13 +70,6 @@ def fit(
     noise : {"auto", "any", "equal"}
         "any": intervals hold also when noise grows with throughput (HC3). "equal": the textbook covariance. "auto":
         the first from 12 points on, the second below.
-    bootstrap : int
-        Refits of residuals redrawn in blocks of neighbouring rows; 0 for none. Rows are then taken to be in the order
-        of time. 1000 serve well.
-    block : int, optional
-        Rows of a block; the cube root of the rows by default.
-    seed : int
-        Of the bootstrap.
 
     Returns
     -------
@@ -94,31 +79,20 @@ def fit(
     Raises
     ------
     ParameterError
-        Shapes differ, values are negative or infinite, the level or the counts make no sense.
+        Shapes differ, values are negative or infinite, or the level makes no sense.
     """
-    _check(level, bootstrap, block)
     n = checked("concurrency", concurrency)
     x = checked("throughput", throughput, n.shape)
     w = np.ones_like(n) if weights is None else checked("weights", weights, n.shape)
     if weights is not None and len(w) and not np.any(w > 0):
         raise ParameterError("all weights are 0", "leave weights out to trust every row alike")
-    conditions = conditions or Conditions()
     known = np.flatnonzero(np.isfinite(n) & np.isfinite(x) & np.isfinite(w) & (n > 0) & (w > 0))
     order = known[np.lexsort((w[known], x[known], n[known]))]
     # Summed in the sorted order: the last bit of a mean must not depend on the order of rows.
     w = w / w[order].mean() if len(known) else w
-    points = _Row(n[order], x[order], w[order], np.ones(len(order), np.int64))
-    samples = _Samples(n, x, conditions)
-    draws: _Draws | None = None
-    if bootstrap:
-
-        def draws(coefficients: Coefficients) -> tuple[Floats, Floats, Floats]:
-            fitted, root = curve.throughput(n[known], *coefficients), np.sqrt(w[known])
-            residuals = (x[known] - fitted) * root
-            drawn = intervals.resampled(residuals, bootstrap, block, np.random.default_rng(seed))
-            return n[known], fitted + drawn / root, w[known]
-
-    return _solve([points], [samples], level, noise, draws)[0]
+    ones = np.ones(len(order), np.int64)
+    row = _Row(n[order], x[order], w[order], ones, n, x, conditions or Conditions())
+    return _solve([row], level, noise)[0]
 
 
 def fit_samples(
@@ -128,32 +102,14 @@ def fit_samples(
     bins: int = 16,
     conditions: Conditions | None = None,
     level: float = 0.95,
-    bootstrap: int = 0,
-    block: int | None = None,
-    seed: int = 0,
 ) -> Fit:
     """Fit the law to samples over time: medians of bins of equal count over concurrency.
 
-    Parameters are those of `fit`; ``bins`` is that of `binned`. The bootstrap redraws the samples in blocks of time
-    and bins them again: successive samples are correlated, which no formula for the error accounts for.
-
-    Returns
-    -------
-    Fit
+    Parameters are those of `fit`; ``bins`` is that of `binned`.
     """
-    _check(level, bootstrap, block)
     n = checked("concurrency", concurrency)
     x = checked("throughput", throughput, n.shape)
-    points = binned(n, x, bins)
-    row = _Row.of(points)
-    draws: _Draws | None = None
-    if bootstrap:
-
-        def draws(coefficients: Coefficients) -> tuple[Floats, Floats, Floats]:
-            rng = np.random.default_rng(seed)
-            return row.n, _redrawn(n, x, points, coefficients, bootstrap, block, rng), row.w
-
-    return _solve([row], [_Samples(n, x, conditions or Conditions())], level, "auto", draws)[0]
+    return _solve([_Row.of(binned(n, x, bins), n, x, conditions)], level)[0]
 
 
 def fit_many(
@@ -180,30 +136,20 @@ def fit_many(
     tuple of Fit
         In the order of the services.
     """
-    _check(level, 0, None)
     n = checked("concurrency", concurrency, axes=2)
     x = checked("throughput", throughput, n.shape, axes=2)
     conditions = conditions if conditions is not None else [None] * len(n)
     if len(conditions) != len(n):
         raise ParameterError(f"{len(conditions)} conditions for {len(n)} services", "give one for each, or None")
-    rows = [_Row.of(binned(service_n, service_x, bins)) for service_n, service_x in zip(n, x, strict=True)]
-    samples = [_Samples(n[i], x[i], other or Conditions()) for i, other in enumerate(conditions)]
-    return _solve(rows, samples, level, "auto")
+    return _solve([_Row.of(binned(*rows[:2], bins), *rows) for rows in zip(n, x, conditions, strict=True)], level)
 
 
-def _check(level: float, bootstrap: int, block: int | None) -> None:
+def _solve(rows: Sequence[_Row], level: float, noise: Noise = "auto") -> tuple[Fit, ...]:
+    """Solve all rows that can carry a curve at once, then add intervals and refusals to each."""
     if not 0.0 < level < 1.0:
         raise ParameterError(f"level {level} is not between 0 and 1", "use 0.95")
-    if bootstrap < 0 or (block is not None and block < 1):
-        raise ParameterError("bootstrap is below 0, or block below 1", "use 0 refits for none, and blocks of 1 or more")
-
-
-def _solve(
-    rows: list[_Row], samples: list[_Samples], level: float, noise: Noise, draws: _Draws | None = None
-) -> tuple[Fit, ...]:
-    """Solve all rows that can carry a curve at once, then add intervals and refusals to each."""
     able = [i for i, row in enumerate(rows) if len(row.n) >= _LEAST and row.n[-1] > row.n[0] and np.any(row.x > 0)]
-    fits = [_empty(row, samples[i], level) for i, row in enumerate(rows)]
+    fits = [_empty(row, level) for row in rows]
     if not able:
         return tuple(fits)
     width = max(len(rows[i].n) for i in able)
@@ -215,20 +161,11 @@ def _solve(
     curves = solve.usl(n, x, w)
     for k, (i, choice) in enumerate(zip(able, choose(n, x, w, curves), strict=True)):
         coefficients = float(curves.contention[k]), float(curves.coherency[k]), float(curves.single[k] * scale[k])
-        bootstrap = intervals.summarised(*draws(coefficients), coefficients, level) if draws else None
-        fits[i] = _assemble(rows[i], samples[i], coefficients, choice.scaled(float(scale[k])), level, noise, bootstrap)
+        fits[i] = _assemble(rows[i], coefficients, choice.scaled(float(scale[k])), level, noise)
     return tuple(fits)
 
 
-def _assemble(
-    row: _Row,
-    samples: _Samples,
-    coefficients: Coefficients,
-    choice: Choice,
-    level: float,
-    noise: Noise,
-    bootstrap: Bootstrap | None,
-) -> Fit:
+def _assemble(row: _Row, coefficients: Coefficients, choice: Choice, level: float, noise: Noise) -> Fit:
     freedom = len(row.n) - 3
     spread = intervals.covariance(row.n, row.x, row.w, coefficients, noise)
     contention, coherency, single = (
@@ -236,49 +173,21 @@ def _assemble(
         for k, value in enumerate(coefficients)
     )
     fitted = curve.throughput(row.n, *coefficients)
-    refusals = _of_data(row, samples)
+    refusals = _of_data(row)
     refusals += checks.of_fit(row.n, row.x, row.w, fitted, coefficients[2], choice)
-    time = samples.conditions.column("time", samples.concurrency.shape)
+    n, x, time = row.all_n, row.all_x, row.conditions.column("time", row.all_n.shape)
     if time is not None:
-        n, x = samples.concurrency, samples.throughput
         known = np.isfinite(n) & np.isfinite(x) & np.isfinite(time) & (n > 0)
         refusals += checks.of_hysteresis(n[known], x[known], curve.throughput(n[known], *coefficients), time[known])
-    marks = landmarks(coefficients, spread, freedom, level, float(row.n[-1]), bootstrap)
-    return Fit(contention, coherency, single, tuple(refusals), *marks, choice, spread, freedom, level, *row, bootstrap)
+    marks = landmarks(coefficients, spread, freedom, level, float(row.n[-1]))
+    return Fit(contention, coherency, single, tuple(refusals), *marks, choice, spread, freedom, level, *row[:4])
 
 
-def _of_data(row: _Row, samples: _Samples) -> list[Refusal]:
-    return [*checks.of_points(row.n), *checks.of_conditions(samples.concurrency, samples.conditions)]
+def _of_data(row: _Row) -> list[Refusal]:
+    return [*checks.of_points(row.n), *checks.of_conditions(row.all_n, row.conditions)]
 
 
-def _empty(row: _Row, samples: _Samples, level: float) -> Fit:
-    refusals = _of_data(row, samples)
-    if not refusals:
-        refusals = [Refusal(Reason.NO_DATA, "no row has a throughput above 0")]
-    none = Answer(refusal=refusals[0])
-    unknown = np.full((3, 3), np.inf)
-    return Fit(None, None, None, tuple(refusals), none, none, none, none, None, unknown, 0, level, *row)
-
-
-def _redrawn(
-    n: Floats,
-    x: Floats,
-    points: Points,
-    coefficients: Coefficients,
-    refits: int,
-    block: int | None,
-    rng: np.random.Generator,
-) -> Floats:
-    """Medians of each bin when the samples' residuals are drawn anew in blocks of time."""
-    known = np.flatnonzero(points.bin >= 0)
-    bins = points.bin[known]
-    base = curve.throughput(n[known], *coefficients)
-    usual = float(np.median(points.spread)) or 1.0
-    size = np.where(points.spread > 0, points.spread, usual)[bins]
-    residuals = (x[known] - base) / size
-    inside = [np.flatnonzero(bins == k) for k in range(len(points.concurrency))]
-    medians = np.empty((refits, len(inside)))
-    for i in range(refits):
-        drawn = base + size * intervals.resampled(residuals, 1, block, rng)[0]
-        medians[i] = [np.median(drawn[rows]) for rows in inside]
-    return medians
+def _empty(row: _Row, level: float) -> Fit:
+    refusals = _of_data(row) or [Refusal(Reason.NO_DATA, "no row has a throughput above 0")]
+    none, unknown = Answer(refusal=refusals[0]), np.full((3, 3), np.inf)
+    return Fit(None, None, None, tuple(refusals), none, none, none, none, None, unknown, 0, level, *row[:4])

@@ -14,17 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from meshlab.questions.scaling.usl import curve, solve
-from meshlab.questions.scaling.usl.result import Bootstrap, Estimate
+from meshlab.questions.scaling.usl import curve
+from meshlab.questions.scaling.usl.result import Estimate
 
-__all__ = ["Noise", "bounded", "covariance", "resampled", "summarised"]
+__all__ = ["Noise", "bounded", "covariance"]
 
 Floats = NDArray[np.float64]
 Noise = Literal["auto", "any", "equal"]
 
-# Rows of refits side by side: bounds memory.
-_CELLS: Final = 400_000
-_FAR: Final = 10.0
 _ENOUGH: Final = 12
 
 
@@ -59,49 +56,3 @@ def bounded(value: float, variance: float, freedom: int, level: float, top: floa
     """The t interval, cut at what the coefficient can be."""
     half = float(student.ppf(0.5 + level / 2, freedom)) * float(np.sqrt(max(variance, 0.0))) if freedom > 0 else np.inf
     return Estimate(value, max(value - half, 0.0), min(value + half, top))
-
-
-def resampled(residuals: Floats, refits: int, block: int | None, rng: np.random.Generator) -> Floats:
-    """Draw residuals anew in circular moving blocks of neighbours in time (D. Politis and J. Romano, 1992).
-
-    Parameters
-    ----------
-    residuals : ndarray of float64, shape (rows,)
-        Residuals in the order of time, in units of their own spread.
-    block : int or None
-        Length of a block in rows; None: the cube root of the rows.
-
-    Returns
-    -------
-    ndarray of float64, shape (refits, rows)
-    """
-    rows = len(residuals)
-    length = min(block or max(1, round(rows ** (1 / 3))), rows)
-    starts = rng.integers(0, rows, (refits, -(-rows // length)))
-    at = (starts[:, :, None] + np.arange(length)).reshape(refits, -1)[:, :rows] % rows
-    # Fitted residuals are smaller than the noise by the three unknowns.
-    inflated = (residuals - residuals.mean()) * np.sqrt(rows / max(rows - 3, 1))
-    return np.asarray(inflated[at])
-
-
-def summarised(
-    n: Floats, redrawn: Floats, w: Floats, coefficients: tuple[float, float, float], level: float
-) -> Bootstrap:
-    """Refit each redrawn row of throughputs.
-
-    Parameters
-    ----------
-    n, w : ndarray of float64, shape (points,)
-    redrawn : ndarray of float64, shape (refits, points)
-    """
-    draws = []
-    chunk = max(1, _CELLS // len(n))
-    for first in range(0, len(redrawn), chunk):
-        x = np.maximum(redrawn[first : first + chunk], 0.0)
-        curves = solve.usl(np.broadcast_to(n, x.shape), x, np.broadcast_to(w, x.shape))
-        draws.append(np.stack([curves.contention, curves.coherency, curves.single], axis=1))
-    drawn = np.concatenate(draws)
-    tails = np.quantile(drawn, [0.5 - level / 2, 0.5 + level / 2], axis=0)
-    estimates = [Estimate(coefficients[k], float(tails[0, k]), float(tails[1, k])) for k in range(3)]
-    without_peak = (1.0 - drawn[:, 0]) > drawn[:, 1] * (_FAR * n.max()) ** 2
-    return Bootstrap(drawn, float(np.mean(without_peak)), *estimates)

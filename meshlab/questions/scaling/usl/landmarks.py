@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from meshlab.questions.scaling.usl import curve
-from meshlab.questions.scaling.usl.result import Answer, Bootstrap, Estimate, Reason, refuse
+from meshlab.questions.scaling.usl.result import Answer, Estimate, Reason, refuse
 
 __all__ = ["landmarks"]
 
@@ -19,7 +19,6 @@ Floats = NDArray[np.float64]
 _REACH: Final = 0.6
 # The far end of the peak's interval may lie this many times beyond the data, no more.
 _BEYOND: Final = 2.0
-_NO_PEAK: Final = 0.05
 
 
 def landmarks(
@@ -28,7 +27,6 @@ def landmarks(
     freedom: int,
     level: float,
     largest: float,
-    bootstrap: Bootstrap | None,
 ) -> tuple[Answer, Answer, Answer, Answer]:
     """Peak concurrency, peak throughput, knee (1 / contention) and limit (single / contention).
 
@@ -40,13 +38,12 @@ def landmarks(
     level : float
     largest : float
         Largest concurrency that was measured.
-    bootstrap : Bootstrap or None
     """
     if freedom < 1 or not np.all(np.isfinite(covariance)):
         none = refuse(Reason.FEW_LEVELS, "the points cannot separate the coefficients")
         return none, none, none, none
     quantile = float(student.ppf(0.5 + level / 2, freedom))
-    peak = _peak(coefficients, covariance, quantile, level, largest, bootstrap)
+    peak = _peak(coefficients, covariance, quantile, largest)
     height = Answer(refusal=peak.refusal)
     if peak.estimate is not None:
         # At the top the slope along concurrency is nil, so the error of where the peak is adds nothing.
@@ -62,9 +59,7 @@ def _peak(
     coefficients: tuple[float, float, float],
     covariance: Floats,
     quantile: float,
-    level: float,
     largest: float,
-    bootstrap: Bootstrap | None,
 ) -> Answer:
     a, b, _ = coefficients
     at = curve.peak_concurrency(a, b)
@@ -76,14 +71,6 @@ def _peak(
     half = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
     low = (inverse + half) ** -0.5
     high = (inverse - half) ** -0.5 if inverse > half else np.inf
-    if bootstrap is not None:
-        if bootstrap.without_peak >= _NO_PEAK:
-            share = bootstrap.without_peak
-            return refuse(Reason.OUT_OF_REACH, f"{share:.0%} of the refits have no peak: it is at least {largest:.3g}")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            draws = np.sqrt((1.0 - bootstrap.draws[:, 0]) / bootstrap.draws[:, 1])
-        # "nearest": between a finite and an infinite draw nothing can be interpolated.
-        low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
     if largest < _REACH * at:
         return refuse(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest / at:.0%} of the way to a peak")
     if high > _BEYOND * largest:

@@ -13,7 +13,7 @@ from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl import curve
 from meshlab.questions.scaling.usl.models import Choice
 
-__all__ = ["Answer", "Band", "Bootstrap", "Estimate", "Fit", "Reason", "Refusal", "refuse"]
+__all__ = ["Answer", "Band", "Estimate", "Fit", "Reason", "Refusal", "refuse"]
 
 Floats = NDArray[np.float64]
 
@@ -97,27 +97,6 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bootstrap:
-    """Refits of data that the same service could have given.
-
-    Attributes
-    ----------
-    draws : ndarray of float64, shape (refits, 3)
-        Contention, coherency, single.
-    without_peak : float
-        Share of refits whose curve has no peak below ten times the largest concurrency seen.
-    contention, coherency, single : Estimate
-        The fit's value with the percentile interval.
-    """
-
-    draws: Floats = field(repr=False)
-    without_peak: float
-    contention: Estimate
-    coherency: Estimate
-    single: Estimate
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Fit:
     """The Universal Scalability Law of one service, version or replica.
 
@@ -143,7 +122,6 @@ class Fit:
         What was fitted, by concurrency.
     counts : ndarray of int64, shape (points,)
         Samples behind each point.
-    bootstrap : Bootstrap or None
     """
 
     contention: Estimate | None
@@ -162,7 +140,6 @@ class Fit:
     throughput: Floats = field(repr=False)
     weights: Floats = field(repr=False)
     counts: NDArray[np.int64] = field(repr=False)
-    bootstrap: Bootstrap | None = None
 
     @property
     def holds(self) -> bool:
