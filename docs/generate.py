@@ -81,8 +81,6 @@ def generated() -> dict[Path, str]:
     paths = {listed.question: listed.path for listed in available(DOCS.parent)}
     for name in installed():
         asked, path = question(name), paths[name]
-        if not asked.codes:
-            continue
         text = DOCS / f"{path.stem}.md"
         made[text] = page(text, {"codes": codes_table(asked), "settings": settings_table(asked.Settings)})
         made[path] = notebook(path.read_text(encoding="utf-8"), asked)

@@ -73,7 +73,6 @@ class Evidence:
     facts: Any = None
     documents: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, Counts] = field(default_factory=dict)
-    chosen: object = None
 
     @property
     def doubts(self) -> tuple[str, ...]:

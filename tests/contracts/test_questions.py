@@ -20,12 +20,11 @@ import meshlab
 from meshlab.core.results import Result
 from meshlab.errors import ParameterError
 from meshlab.questions.base import check_question, installed, question
-from meshlab.questions.base.legacy import Legacy
 from meshlab.reports.run.notebooks import available
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = sorted(path.parent.name for path in ROOT.glob("data/*/manifest.json"))
-QUESTIONS = [name for name in installed() if not isinstance(question(name), Legacy)]
+QUESTIONS = installed()
 NOTEBOOKS = {listed.question: listed.path for listed in available(ROOT) if listed.question}
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from types import ModuleType
 from typing import Final
 
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError
 from meshlab.questions.base.contract import Question
-from meshlab.questions.base.legacy import Legacy
 
 __all__ = ["GROUP", "installed", "question"]
 
@@ -38,5 +36,5 @@ def question(name: str) -> Question:
     if not found:
         raise ParameterError(f"there is no question {name!r}", suggest(name, installed()))
     loaded = found[0].load()
-    made: Question = Legacy(name, loaded) if isinstance(loaded, ModuleType) else loaded()
+    made: Question = loaded()
     return made
