@@ -52,8 +52,6 @@ class Evidence:
         The query behind each frame, with its completeness.
     missing : mapping of str to Missing
         What could not be asked, by the name of the frame it would have made.
-    notes : mapping of str to str
-        What a reader must know of a frame, by its name, such as where it was measured instead.
     block_ms : int
         Length of a block, milliseconds; 0 where nothing is counted in blocks.
     facts : object or None
@@ -68,7 +66,6 @@ class Evidence:
     subjects: tuple[Subject, ...] = ()
     queries: Mapping[str, Query] = field(default_factory=dict)
     missing: Mapping[str, Missing] = field(default_factory=dict)
-    notes: Mapping[str, str] = field(default_factory=dict)
     block_ms: int = 0
     facts: Any = None
     documents: Mapping[str, Any] = field(default_factory=dict)
