@@ -12,6 +12,7 @@ from meshlab.core.counts import BlockGrid, Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result, Verdict
 from meshlab.core.window import Window
+from meshlab.display.result import to_html
 from meshlab.questions.security.certificate_steps import steps
 from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.denials import changes, rbac
@@ -238,7 +239,7 @@ def test_hostile_labels_neither_break_out_nor_break_the_limit(name: str, edges_o
     same = {"source_principal": "spiffe://" + name, "destination_namespace": name}
     result = answer(evidence(requests(made, code=["403", "200"] * edges_of_each, **same)))
     assert result.to_dict()["question"] == "security"
-    assert "<script" not in result.to_html()
+    assert "<script" not in to_html(result.to_dict())
     assert all("\n" not in f.statement and "\x1b" not in f.statement for f in result.findings)
     # Cut where people read, and whole in the tables.
     assert set(result.tables["edges"]["destination_namespace"]) == {name}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from istio_series import Series, canary, engine
 from mesh_series import rising
+from stored import Stored, write_folder
 
 import meshlab
 from meshlab.config import load
@@ -18,7 +19,6 @@ from meshlab.core.subject import Subject
 from meshlab.doctor.examination import examine
 from meshlab.errors import ParameterError
 from meshlab.questions.canary import Canary
-from meshlab.recordings.writer import Stored, write_folder
 from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.mesh import Mesh
 
@@ -82,7 +82,8 @@ def test_a_service_that_cannot_be_asked_for_is_found_all_the_same(mesh: Mesh) ->
     window = mesh.window()
     subject = mesh.find("catalog", window)
     assert subject == Subject("", "shop", "catalog")
-    assert mesh.versions(subject, window) == ["v1", "v2"]
+    versions = mesh.combinations(subject, window, ["destination_version"])
+    assert versions["destination_version"].tolist() == ["v1", "v2"]
     with pytest.raises(ParameterError, match="did you mean catalog"):
         mesh.find("catalogue", window)
 
