@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
-from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Chunk, Floats, Sorted, is_single
+from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, is_single
 from meshlab.questions.retries.outcomes import failed, flagged, never_arrived
 
 __all__ = ["Counted", "counted", "ratio"]
@@ -22,8 +22,6 @@ _UNEXPLAINED: Final = 0.05
 _STUCK: Final = 1.05
 """Arrivals for a request from which on retry counters that stand at zero are not believed."""
 
-_OF_CHUNK: Final = ("offered", "offered_good", "never", "injected", "overflow", "arrived_good")
-_TOTALS: Final = ("requests", "attempts", "refused", "unexplained", *_OF_CHUNK)
 _CUBES: Final = ("requests", "good", "attempts", "accepted", "injected", "offered", "overflow")
 
 
@@ -81,48 +79,44 @@ def counted(
     edges, blocks = len(retries), counts[0].grid.blocks
     numbers = np.arange(edges)
     at_source, at_destination = np.isin(numbers, edge[0]), np.isin(numbers, edge[1])
-    single = all(map(is_single, counts))
-    cells = {name: np.empty((edges, blocks), np.float32 if single else np.float64) for name in _CUBES}
-    totals: list[pd.DataFrame] = []
+    kind = np.float32 if all(map(is_single, counts)) else np.float64
+    cells = {name: np.empty((edges, blocks), kind) for name in _CUBES}
+    totals: dict[str, Floats] = {}
     own, stuck = np.zeros(edges, np.bool_), np.zeros(edges, np.bool_)
     ends = [Sorted(part, numbers) for part, numbers in zip(counts, edge, strict=True)]
-    rules = _Rules.of(*counts)
+    rules = _rules(*counts)
     both = at_source & at_destination & (not counts_attempts)
     lone = ~at_source & at_destination
-    for low in range(0, edges, CHUNK):
+    for low in range(0, max(edges, 1), CHUNK):
         part = slice(low, min(low + CHUNK, edges))
-        chunk = _Sums.of([end.chunk(low, part.stop, blocks) for end in ends], rules)
-        arrivals = _from_arrivals(chunk)
+        chunks = [end.chunk(low, part.stop, blocks) for end in ends]
+        of = {name: chunks[end].sums(keep) for name, (end, keep) in rules.items()}
+        reached, arriving = _from_arrivals(of)
         exported = np.isfinite(retries[part]) & at_source[part]
         silent = exported & (retries[part] == 0) & at_destination[part]
-        stuck[part] = silent & (ratio(arrivals.attempts.sum(axis=1), arrivals.reached.sum(axis=1)) > _STUCK)
+        stuck[part] = silent & (ratio(arriving.sum(axis=1), reached.sum(axis=1)) > _STUCK)
         own[part] = exported & ~stuck[part]
-        by_proxy, by_one_end = own[part, None], lone[part, None]
+        by_proxy, by_one_end, scraped = own[part, None], lone[part, None], chunks[0].scraped()
         if counts_attempts:
-            requests, attempts = np.maximum(chunk.offered - chunk.retries, 0), chunk.offered
+            requests, attempts = np.maximum(of["offered"] - of["retries"], 0), of["offered"]
         else:
             # What a fault filter aborted was never tried, and not by any retry's fault.
-            tried = chunk.offered - chunk.aborted
-            requests = np.where(by_proxy, tried, arrivals.reached)
-            attempts = np.where(by_proxy, tried + chunk.retries, arrivals.attempts)
-        sums = {
-            "requests": requests,
-            "attempts": attempts,
-            "refused": arrivals.refused,
-            "unexplained": arrivals.unexplained,
-            **{name: getattr(chunk, name) for name in _OF_CHUNK},
-        }
-        totals.append(pd.DataFrame({name: values.sum(axis=1) for name, values in sums.items()}))
+            tried = of["offered"] - of["aborted"]
+            requests = np.where(by_proxy, tried, reached)
+            attempts = np.where(by_proxy, tried + of["retries"], arriving)
+        for name, values in {**of, "requests": requests, "attempts": attempts}.items():
+            totals.setdefault(name, np.zeros(edges))[part] = values.sum(axis=1)
         # A whole that nobody counted is not zero.
-        hide = (~(by_proxy | both[part, None]) | ~chunk.scraped) & ~by_one_end
+        hide = (~(by_proxy | both[part, None]) | ~scraped) & ~by_one_end
+        accepted = np.where(at_destination[part, None], of["admitted"], of["offered_good"] + of["per_try"])
         for name, values in {
-            "requests": np.where(by_one_end, chunk.arrived, np.where(hide, np.nan, requests)),
-            "good": np.where(by_one_end, chunk.arrived_good, np.where(hide, np.nan, chunk.offered_good)),
+            "requests": np.where(by_one_end, of["arrived"], np.where(hide, np.nan, requests)),
+            "good": np.where(by_one_end, of["arrived_good"], np.where(hide, np.nan, of["offered_good"])),
             "attempts": np.where(hide | by_one_end, np.nan, attempts),
-            "accepted": np.where(at_destination[part, None], chunk.admitted, chunk.offered_good + chunk.per_try),
-            "injected": chunk.injected,
-            "offered": np.where(chunk.scraped, requests if counts_attempts else chunk.offered, np.nan),
-            "overflow": chunk.overflow,
+            "accepted": accepted,
+            "injected": of["injected"],
+            "offered": np.where(scraped, requests if counts_attempts else of["offered"], np.nan),
+            "overflow": of["overflow"],
         }.items():
             cells[name][part] = values
     return Counted(
@@ -131,7 +125,7 @@ def counted(
         stuck_counters=stuck,
         at_source=at_source,
         at_destination=at_destination,
-        totals=pd.concat(totals, ignore_index=True) if totals else pd.DataFrame(columns=list(_TOTALS), dtype=float),
+        totals=pd.DataFrame(totals),
     )
 
 
@@ -141,106 +135,48 @@ def ratio(part: Floats, whole: Floats) -> Floats:
     return quotient
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class _Rules:
-    """Which groups count as what, shape (groups,) of the end that is named."""
+def _rules(source: Counts, destination: Counts, proxies: Counts) -> dict[str, tuple[int, Bools | None]]:
+    """Of which end each sum is, and of which of its groups; None for all of them."""
 
-    good: Bools
-    never: Bools
-    overflow: Bools
-    injected: Bools
-    aborted: Bools
-    arrived_good: Bools
-    admitted: Bools
-    retry: Bools
-    per_try: Bools
+    def mask(chosen: pd.Series[bool]) -> Bools:
+        return chosen.to_numpy(np.bool_)
 
-    @classmethod
-    def of(cls, source: Counts, destination: Counts, proxies: Counts) -> _Rules:
-        never = never_arrived(source.labels).to_numpy(np.bool_)
-        refused = flagged(source.labels["flags"], "UO").to_numpy(np.bool_)
-        bad = failed(destination.labels).to_numpy(np.bool_)
+    flags, metric = source.labels["flags"], proxies.labels["metric"]
+    never, bad = mask(never_arrived(source.labels)), mask(failed(destination.labels))
+    return {
+        "offered": (0, None),
+        "offered_good": (0, ~mask(failed(source.labels))),
+        "never": (0, never),
+        "overflow": (0, mask(flagged(flags, "UO")) & ~never),
+        "injected": (0, mask(flagged(flags, "DI", "FI"))),
+        "aborted": (0, mask(flagged(flags, "FI"))),
+        "arrived": (1, None),
+        "arrived_good": (1, ~bad),
         # An attempt whose caller gave up has no code: it was admitted. What is refused at once has one.
-        broken = bad & (destination.labels["code"] == "0").to_numpy(np.bool_)
-        metric = proxies.labels["metric"]
-        return cls(
-            good=~failed(source.labels).to_numpy(np.bool_),
-            never=never,
-            overflow=refused & ~never,
-            injected=flagged(source.labels["flags"], "DI", "FI").to_numpy(np.bool_),
-            aborted=flagged(source.labels["flags"], "FI").to_numpy(np.bool_),
-            arrived_good=~bad,
-            admitted=~bad | broken,
-            retry=(metric == "retry").to_numpy(np.bool_),
-            per_try=(metric == "per_try_timeout").to_numpy(np.bool_),
-        )
+        "admitted": (1, ~bad | mask(destination.labels["code"] == "0")),
+        "retries": (2, mask(metric == "retry")),
+        "per_try": (2, mask(metric == "per_try_timeout")),
+    }
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class _Sums:
-    """Sums of a few edges, shape (edges, blocks)."""
-
-    offered: Floats
-    offered_good: Floats
-    never: Floats
-    overflow: Floats
-    injected: Floats
-    aborted: Floats
-    scraped: Bools
-    arrived: Floats
-    arrived_good: Floats
-    admitted: Floats
-    retries: Floats
-    per_try: Floats
-
-    @classmethod
-    def of(cls, parts: list[Chunk], rules: _Rules) -> _Sums:
-        source, destination, proxies = parts
-        return cls(
-            offered=source.sums(),
-            offered_good=source.sums(rules.good),
-            never=source.sums(rules.never),
-            overflow=source.sums(rules.overflow),
-            injected=source.sums(rules.injected),
-            aborted=source.sums(rules.aborted),
-            scraped=source.scraped(),
-            arrived=destination.sums(),
-            arrived_good=destination.sums(rules.arrived_good),
-            admitted=destination.sums(rules.admitted),
-            retries=proxies.sums(rules.retry),
-            per_try=proxies.sums(rules.per_try),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Arrivals:
-    """What both ends of an edge say without any retry counter, shape (edges, blocks)."""
-
-    reached: Floats
-    attempts: Floats
-    unexplained: Floats
-    refused: Floats
-
-
-def _from_arrivals(chunk: _Sums) -> _Arrivals:
-    """Requests that reached a server, and their attempts, from both ends of an edge.
+def _from_arrivals(of: dict[str, Floats]) -> tuple[Floats, Floats]:
+    """Requests that reached a server, and their attempts, from both ends of an edge, shape (edges, blocks) each.
 
     UO is two things: a breaker that refused the request itself (it never arrived), and one that refused a retry of a
     request that did. Only as many are taken for the former as must be: those for which there is no arrival, and those
-    for which there is no failure that a retry could have followed.
+    for which there is no failure that a retry could have followed. Added are ``refused``, and what is ``unexplained``.
     """
-    offered, never, overflow, arrived, good = (
-        cells.sum(axis=1) for cells in (chunk.offered, chunk.never, chunk.overflow, chunk.arrived, chunk.arrived_good)
-    )
+    names = ("offered", "never", "overflow", "arrived", "arrived_good")
+    offered, never, overflow, arrived, good = (of[name].sum(axis=1) for name in names)
     bad = arrived - good
     must = np.maximum(offered - never - arrived, overflow - bad)
     # Counts of two ends are scraped at two moments: less than a hundredth is no difference.
     must = np.where(must > 0.01 * offered + 1, np.clip(must, 0, overflow), 0.0)
-    refused = chunk.overflow * np.nan_to_num(ratio(must, overflow))[:, None]
-    reached = np.maximum(chunk.offered - chunk.never - refused, 0)
+    of["refused"] = of["overflow"] * np.nan_to_num(ratio(must, overflow))[:, None]
+    reached = np.maximum(of["offered"] - of["never"] - of["refused"], 0)
     # A retry follows a failure: what arrives beyond requests and failures is mirrored, or comes from outside the mesh.
     beyond = arrived - reached.sum(axis=1) - bad
     odd = beyond > _UNEXPLAINED * arrived + 1
     share = np.where(odd, np.nan_to_num(ratio(beyond, arrived)), 0.0)
-    unexplained = chunk.arrived * share[:, None]
-    return _Arrivals(reached, np.maximum(chunk.arrived - unexplained, 0), unexplained, refused)
+    of["unexplained"] = of["arrived"] * share[:, None]
+    return reached, np.maximum(of["arrived"] - of["unexplained"], 0)
