@@ -82,13 +82,8 @@ def test_a_service_that_cannot_be_asked_for_is_found_all_the_same(mesh: Mesh) ->
     window = mesh.window()
     subject = mesh.find("catalog", window)
     assert subject == Subject("", "shop", "catalog")
-<<<<<<< HEAD
     known = mesh.combinations(subject, window, ["destination_version"])
     assert known["destination_version"].tolist() == ["v1", "v2"]
-=======
-    versions = mesh.combinations(subject, window, ["destination_version"])
-    assert versions["destination_version"].tolist() == ["v1", "v2"]
->>>>>>> 24b5ed3661268de4cfe90eeedbe0d01ffe70cb33
     with pytest.raises(ParameterError, match="did you mean catalog"):
         mesh.find("catalogue", window)
 
