@@ -1,4 +1,4 @@
-"""A page with controls: source, question, service, arms and window, over the calls that a sweep makes."""
+"""A page with controls: source, question, service, window and settings, over the calls that a sweep makes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshlab.core import sanitize
+from meshlab.core.declarations import Setting, describe
 from meshlab.core.results import NOT_MEASURED, SHAPES, Result, Verdict
+from meshlab.core.suggest import suggest
 from meshlab.display.figures import picture
 from meshlab.display.result import to_html
 from meshlab.errors import MeshlabError, ParameterError
 from meshlab.questions.base import Case, installed
 from meshlab.questions.base import question as named
-from meshlab.reports.run.notebooks import available
 from meshlab.telemetry.source import connect, list_sources
 
 if TYPE_CHECKING:
@@ -22,19 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Explorer", "explore"]
 
-_ARMS = ("baseline", "canary")
-
 
 def explore(
     source: str,
     *,
     question: str = "canary",
     service: str = "",
-    baseline: str = "",
-    canary: str = "",
     start: str = "",
     end: str = "",
     cwd: Path | None = None,
+    **settings: Any,
 ) -> Explorer:
     """Look at one service after the other, in JupyterLab.
 
@@ -45,15 +43,15 @@ def explore(
     source : str
         As in `meshlab.connect`.
     question : str
-        One that can be asked of every service: ``canary`` or ``scaling``.
+        One of those that are installed.
     service : str
         Which one to begin with; the first when empty.
-    baseline, canary : str
-        Versions to compare; empty: found by themselves where they can be. For questions about a canary.
     start, end : str
         RFC 3339, unix seconds or ``-30m``; as in the notebooks.
     cwd : Path, optional
-        Where profiles, recordings and notebooks are looked for.
+        Where profiles and recordings are looked for.
+    **settings
+        Of the question, such as ``baseline="v1"``; each has a control.
 
     Returns
     -------
@@ -63,11 +61,11 @@ def explore(
     Raises
     ------
     ParameterError
-        The package ipywidgets is missing, or no such question can be asked of every service. What is wrong with the
-        other choices is said on the page: they can be made again.
+        The package ipywidgets is missing, or there is no such question or setting. What is wrong with the other choices
+        is said on the page: they can be made again.
     """
     asked = {"source": source, "question": question, "service": service, "start": start, "end": end}
-    return Explorer({**asked, "baseline": baseline, "canary": canary}, (cwd or Path.cwd()).resolve())
+    return Explorer(asked, settings, (cwd or Path.cwd()).resolve())
 
 
 class Explorer:
@@ -75,8 +73,10 @@ class Explorer:
 
     Attributes
     ----------
-    source, question, service, baseline, canary, start, end : ipywidgets.Widget
+    source, question, service, start, end : ipywidgets.Widget
         Each has a ``value``; another value is judged at once.
+    settings : dict of str to ipywidgets.Widget
+        A control for each setting of the question; also an attribute by its name.
     result : Result or None
         What is shown; None where there is nothing to judge.
     word : str
@@ -85,7 +85,7 @@ class Explorer:
         The same as text, with the reason where there is no result.
     """
 
-    def __init__(self, asked: Mapping[str, str], cwd: Path) -> None:
+    def __init__(self, asked: Mapping[str, str], given: Mapping[str, Any], cwd: Path) -> None:
         try:
             widgets = import_module("ipywidgets")
         except ModuleNotFoundError:
@@ -98,6 +98,8 @@ class Explorer:
         self._cases: dict[str, Case] = {}
         self._filling = False
 
+        self._widgets = widgets
+
         def text(name: str, hint: str) -> Any:
             return widgets.Text(asked[name], description=name, placeholder=hint, continuous_update=False)
 
@@ -106,15 +108,46 @@ class Explorer:
         )
         self.question = widgets.Dropdown(options=installed(), value=asked["question"], description="question")
         self.service = widgets.Dropdown(options=[], description="service")
-        self.baseline, self.canary = text("baseline", "found by itself"), text("canary", "found by itself")
         self.start, self.end = text("start", "-30m, or all"), text("end", "now, or the end")
         self._verdict, self._figures = widgets.HTML(), widgets.HTML()
-        rows = [(self.source, self.question, self.service), (self.baseline, self.canary), (self.start, self.end)]
-        self._page = widgets.VBox([*map(widgets.HBox, rows), self._verdict, self._figures])
+        self.settings: dict[str, Any] = {}
+        self._first, self._more = widgets.HBox(), widgets.Accordion(titles=("More settings",))
+        rows = map(widgets.HBox, ((self.source, self.question, self.service), (self.start, self.end)))
+        self._page = widgets.VBox([*rows, self._first, self._more, self._verdict, self._figures])
+        self._make_settings(given)
         self._ask_anew(asked["service"])
-        for control in (self.source, self.question, self.baseline, self.canary, self.start, self.end):
+        for control in (self.source, self.start, self.end):
             control.observe(lambda _: None if self._filling else self._ask_anew(), "value")
+        self.question.observe(lambda _: self._ask_another(), "value")
         self.service.observe(lambda _: None if self._filling else self._show(), "value")
+
+    def __getattr__(self, name: str) -> Any:
+        """The control of a setting, by the setting's name."""
+        if name != "settings" and name in self.settings:
+            return self.settings[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _make_settings(self, given: Mapping[str, Any]) -> None:
+        """A control for each setting of the question; those that its notebook gives an example of stand in the open."""
+        question = named(self.question.value)
+        self.settings = {
+            setting.name: _control(self._widgets, setting, given.get(setting.name, setting.default))
+            for setting in describe(question.Settings)
+            if not setting.in_file_only and setting.name not in question.Settings.of_one_subject
+        }
+        unknown = sorted(set(given) - set(self.settings))
+        if unknown and given:
+            raise ParameterError(f"{question.name} has no setting {unknown[0]!r}", suggest(unknown[0], self.settings))
+        for control in self.settings.values():
+            control.observe(lambda _: None if self._filling else self._ask_anew(), "value")
+        self._first.children = [w for name, w in self.settings.items() if name in question.examples]
+        rest = [w for name, w in self.settings.items() if name not in question.examples]
+        self._more.children = (self._widgets.VBox(rest),)
+
+    def _ask_another(self) -> None:
+        """Another question has other settings; their values are the defaults."""
+        self._make_settings({})
+        self._ask_anew()
 
     def __repr__(self) -> str:
         return self.text
@@ -128,12 +161,10 @@ class Explorer:
         """The frames behind what is shown; none where there is no result."""
         return self.result.tables if self.result else {}
 
-    def _given(self) -> dict[str, str]:
-        """The parameters that were typed, of those that the question's notebook has."""
-        listed = [info for info in available(self._cwd) if info.question == self.question.value]
-        names = {p.name for p in listed[0].parameters} if listed else set()
-        arms: dict[str, str] = {name: getattr(self, name).value for name in _ARMS}
-        return {name: value for name, value in arms.items() if value.strip() and name in names}
+    def _given(self) -> dict[str, Any]:
+        """The settings that are not as they are by default."""
+        usual = {setting.name: setting.default for setting in describe(named(self.question.value).Settings)}
+        return {name: control.value for name, control in self.settings.items() if control.value != usual[name]}
 
     def _ask_anew(self, service: str = "") -> None:
         """Ask the mesh, unless only what the judge takes has changed; then judge the same service again."""
@@ -192,3 +223,17 @@ class Explorer:
             f'<p role="status"><strong>{shape} {word.replace("_", " ")}</strong><br>{sanitize.html(why)}</p>'
         )
         self._figures.value = ""
+
+
+def _control(widgets: Any, setting: Setting, value: Any) -> Any:
+    """The control that fits a setting's kind; its meaning is its tooltip."""
+    about = {"description": setting.name, "tooltip": setting.meaning, "style": {"description_width": "initial"}}
+    if setting.choices:
+        empty = () if setting.default else ("",)
+        return widgets.Dropdown(options=[*empty, *setting.choices], value=str(value or ""), **about)
+    if isinstance(setting.default, bool):
+        return widgets.Checkbox(value=bool(value), **about)
+    if isinstance(setting.default, int | float):
+        make = widgets.FloatText if isinstance(setting.default, float) else widgets.IntText
+        return make(value=value, continuous_update=False, **about)
+    return widgets.Text(value=str(value or ""), placeholder=setting.meaning, continuous_update=False, **about)
