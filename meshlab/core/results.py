@@ -308,6 +308,10 @@ class Result:
         """Verdict, headline and a line a finding, for a terminal."""
         return self._rendered().get("text/plain", repr(self))
 
+    def to_html(self) -> str:
+        """The same as HTML, readable without a style sheet; empty where `meshlab.display` was not imported."""
+        return self._rendered().get("text/html", "")
+
     def _rendered(self) -> Mapping[str, str]:
         render = type(self).renderer
         return render(self._summary()) if render else {}
