@@ -30,7 +30,7 @@ def test_the_verdict_changes_with_the_service(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(explorer, "connect", lambda *a, **k: times.append(1) or real(*a, **k))
     page = asked()
     assert (page.word, page.result.verdict.value) == ("FAIL", "FAIL")
-    assert page.text.startswith("✖ FAIL  Roll back v2: 3.06 % of requests fail")
+    assert page.text.startswith("✖ FAIL  Roll back v2: 3.06\u202f% of requests fail")
     assert "Roll back v2" in page._verdict.value
     assert page._figures.value.count("<img") == 4
     assert page._figures.value.count('alt="') == 4
