@@ -37,7 +37,7 @@ def asked(cwd: Path, *words: str, notebook: str = "canary-verdict") -> tuple[int
             2,
             "'catalogue' was never seen in canary-regression; did you mean catalog?",
         ),
-        (["-p", "canary=v3"], 2, "version of Kubernetes/shop/catalog 'v3' was never seen in canary-regression"),
+        (["-p", "canary=v3"], 2, "canary-regression has no version 'v3' of Kubernetes/shop/catalog"),
         (["-p", "namespace=shopp"], 2, "namespace 'shopp' was never seen"),
         (["-p", "start=2020-01-01T00:00:00Z", "-p", "end=2020-01-01T01:00:00Z"], 2, "lies outside canary-regression"),
         (["-p", "start=2020-01-01T00:00:00"], 2, "has no time zone"),

@@ -25,7 +25,8 @@ __all__ = ["LINES", "RULES", "Broken", "check", "check_folder"]
 
 LINES: Final = 8
 """Of a code cell, blank ones and the parameters not counted."""
-PARAMETERS: Final = 20
+PARAMETERS: Final = 30
+"""Of the parameters cell: every setting of a question stands in it."""
 BYTES: Final = 300_000
 """Of a notebook with its outputs."""
 _RESULTS: Final = frozenset({"execute_result", "display_data"})
