@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.display.numbers import duration, number, percent
+from meshlab.display.numbers import difference, duration, number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.scaling.analysis import Analysis
 from meshlab.questions.scaling.autoscaler import Autoscaler
@@ -70,7 +70,7 @@ def flapping(case: Case, about: Analysis) -> Finding:
     soon = duration(max(settings.soon_s, scaler.down_window_s))
     verdict = Verdict.FAIL if count >= settings.reversals_fail else Verdict.WARN if count else Verdict.PASS
     which = "No scale-down was" if not count else "1 scale-down was" if count == 1 else f"{count} scale-downs were"
-    statement = f"{which} reversed within {soon} ({moved:.0f} pod starts and stops, net change {net:+.0f})."
+    statement = f"{which} reversed within {soon} ({moved:.0f} pod starts and stops, net change {difference(net)})."
     if about.what_if.window_s is not None:
         statement += f" Simulated, the current settings give {about.what_if.reproduced}."
     return case.finding(

@@ -211,3 +211,18 @@ def test_figures_say_what_they_show(flapping: Result) -> None:
         drawn = draw(flapping)
         assert drawn.png.startswith(b"\x89PNG")
         assert len(drawn.alt) > 40
+
+
+def test_a_service_without_an_autoscaler_has_all_tables_and_figures() -> None:
+    result = question.answer(asked("canary-healthy"), CATALOG)
+    assert {name: table.dtypes.astype(str).to_dict() for name, table in result.tables.items()} == {
+        name: dict(table.dtypes) for name, table in question.tables.items()
+    }
+    assert result.tables["replayed"]["cause"].value_counts().empty
+    assert all(drawn.png for drawn in question.draw(result))
+
+
+def test_a_headline_is_short(out: tuple[Evidence, Result], flapping: Result) -> None:
+    for result in (out[1], flapping):
+        assert len(result.headline.split()) <= 16, "a number and its sign of per cent are two"
+        assert len(re.findall(r"(?<![a-z])\d[\d.,]*", result.headline)) <= 3
