@@ -118,7 +118,9 @@ def what_if(
     )
 
 
-def _calibrated(evidence: Evidence, edges: Edges, storm: Storm, effective: EffectivePolicy) -> Calibrated | NotCalibrated:
+def _calibrated(
+    evidence: Evidence, edges: Edges, storm: Storm, effective: EffectivePolicy
+) -> Calibrated | NotCalibrated:
     """The service at the storm's origin, from the calm minute before the trigger on."""
     if storm.trigger is None:
         return NotCalibrated("no trigger was seen to begin and to end", "a window that holds it, and a minute of calm")
