@@ -15,6 +15,7 @@ __all__ = [
     "Hop",
     "Limit",
     "Mitigation",
+    "NotCalibrated",
     "Ratio",
     "RetryPolicy",
     "Runs",
