@@ -20,11 +20,11 @@ _LIKELY: Final = 0.5
 _KUBECTL: Final = "kubectl get virtualservices,destinationrules,httproutes -A -o yaml"
 
 
-def stopped(case: Case, found: WhatIf) -> Finding:
+def stopped(case: Case, answer: WhatIf) -> Finding:
     """ML-RET-011: whether the policy in force recovers, and the gentlest that does."""
-    if found.calibrated is None:
-        return _refused(case, "011", "policies", found, "What would have stopped it")
-    policies: list[Any] = list(found.policies.itertuples(index=False))
+    if answer.calibrated is None:
+        return _refused(case, "011", "policies", answer, "What would have stopped it")
+    policies: list[Any] = list(answer.policies.itertuples(index=False))
     now, others = policies[0], policies[1:]
     count = sum(policy.recovered for policy in others)
     statement = (
@@ -32,13 +32,13 @@ def stopped(case: Case, found: WhatIf) -> Finding:
         if now.recovered
         else "The current policy does not recover"
     ) + f"; {count} of {plural(len(others), 'alternative')} do."
-    if found.advised is not None:
-        best = next(policy for policy in others if policy.policy == found.advised.name)
+    if answer.advised is not None:
+        best = next(policy for policy in others if policy.policy == answer.advised.name)
         statement += (
-            f" The gentlest is {found.advised.name}: {duration(best.recovery_s)}, with at most "
+            f" The gentlest is {answer.advised.name}: {duration(best.recovery_s)}, with at most "
             f"{number(best.peak_per_s)} attempts per second instead of {number(now.peak_per_s)}."
         )
-    statement += f" The simulator reproduces the recording within {percent(found.calibrated.missed)}."
+    statement += f" The simulator reproduces the recording within {percent(answer.calibrated.missed)}."
     return case.finding(
         "011",
         f"policies.{'recovers' if now.recovered else 'stuck'}",
@@ -46,17 +46,17 @@ def stopped(case: Case, found: WhatIf) -> Finding:
         statement,
         value=float(count),
         unit="policies that recover",
-        action=f"Apply {found.advised.name} to the hops of the proposal."
-        if found.advised is not None and not now.recovered
+        action=f"Apply {answer.advised.name} to the hops of the proposal."
+        if answer.advised is not None and not now.recovered
         else "",
     )
 
 
-def ends(case: Case, found: WhatIf) -> Finding:
+def ends(case: Case, answer: WhatIf) -> Finding:
     """ML-RET-012: whether retries off are enough, and how much of the load may stay."""
-    best = found.mitigation
+    best = answer.mitigation
     if best is None:
-        return _refused(case, "012", "mitigation", found, "What ends it")
+        return _refused(case, "012", "mitigation", answer, "What ends it")
     if best.by_itself:
         statement, action = f"It ends by itself after {duration(best.load_share_s)}.", ""
     elif best.retries_off:
@@ -65,7 +65,7 @@ def ends(case: Case, found: WhatIf) -> Finding:
     else:
         statement, action = "Switching retries off does not end it within a minute.", "Stop the load."
     if not best.by_itself:
-        table = found.mitigations
+        table = answer.mitigations
         cut = table[table["mitigation"].str.startswith("load cut") & (table["probability"] >= _LIKELY)]
         statement += f" With retries on, {_cut(cut.iloc[0]) if len(cut) else 'no cut of the load is enough'}."
     return case.finding(
@@ -105,9 +105,9 @@ def configuration(case: Case, flaws: Sequence[Flaw]) -> Finding:
     return case.finding("013", "configuration.warn", Verdict.WARN, statement, action=first.remedy, **numbers)
 
 
-def _refused(case: Case, code: str, topic: str, found: WhatIf, what: str) -> Finding:
-    assert found.refused is not None
-    reason = found.refused.reason
-    if found.idle:
+def _refused(case: Case, code: str, topic: str, answer: WhatIf, what: str) -> Finding:
+    assert answer.refused is not None
+    reason = answer.refused.reason
+    if answer.idle:
         return case.finding(code, f"{topic}.pass", Verdict.PASS, f"{reason[0].upper()}{reason[1:]}.")
-    return case.not_measured(code, topic, f"{what} is not known: {reason}.", action=f"Give {found.refused.remedy}.")
+    return case.not_measured(code, topic, f"{what} is not known: {reason}.", action=f"Give {answer.refused.remedy}.")

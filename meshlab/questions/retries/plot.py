@@ -33,8 +33,8 @@ def timeline(result: Result) -> Figure:
     """Load, goodput and attempts over time, and the phases."""
     line, phases = result.tables["timeline"], result.tables["incident"]
     state = _finding(result, "ML-RET-001")
-    said = f"Load, goodput and attempts a second in {len(line)} blocks of time. {state.statement}."
-    with figure(said) as (fig, ax):
+    alt = f"Load, goodput and attempts per second in {len(line)} blocks of time. {state.statement}"
+    with figure(alt) as (fig, ax):
         if _empty(ax, line):
             return fig
         for row in phases.itertuples(index=False):
@@ -61,7 +61,7 @@ def timeline(result: Result) -> Figure:
         )
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_formatter("{x:g}")
-        ax.set_ylabel("requests a second")
+        ax.set_ylabel("requests per second")
         ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         show_time(ax)
     return fig
@@ -71,8 +71,8 @@ def hysteresis(result: Result) -> Figure:
     """Goodput against load, block by block: a way back that is another one than the way there."""
     line = result.tables["timeline"]
     state = _finding(result, "ML-RET-001")
-    said = f"Goodput against load in {len(line)} blocks, joined in the order of time. {state.statement}."
-    with figure(said) as (fig, ax):
+    alt = f"Goodput against load in {len(line)} blocks, joined in the order of time. {state.statement}"
+    with figure(alt) as (fig, ax):
         if _empty(ax, line):
             return fig
         ax.plot(line["load_per_s"], line["goodput_per_s"], color="#999999", linewidth=0.8)
@@ -92,8 +92,8 @@ def hysteresis(result: Result) -> Figure:
         ax.plot([0, top], [0, top], color="#333333", linestyle=":", linewidth=1)
         ax.set_xlim(0, top)
         ax.set_ylim(0, top)
-        ax.set_xlabel("load (requests a second)")
-        ax.set_ylabel("goodput (good answers a second)")
+        ax.set_xlabel("load (requests per second)")
+        ax.set_ylabel("goodput (successes per second)")
         ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return fig
 
@@ -103,10 +103,8 @@ def edges(result: Result) -> Figure:
     table = result.tables["edges"]
     shown = table[np.isfinite(table["amplification"].to_numpy(np.float64))].head(_MOST_EDGES).iloc[::-1]
     most = f"{shown['amplification'].iloc[-1]:.3g}" if len(shown) else "0"
-    said = (
-        f"Requests and attempts of the {len(shown)} most amplified edges; the first has {most} attempts for a request."
-    )
-    with figure(said) as (fig, ax):
+    alt = f"Requests and attempts of the {len(shown)} most amplified edges; the first has {most} attempts per request."
+    with figure(alt) as (fig, ax):
         if _empty(ax, shown):
             return fig
         at = np.arange(len(shown))
@@ -124,23 +122,23 @@ def edges(result: Result) -> Figure:
 
 
 def policies(result: Result) -> Figure:
-    """The most attempts a second under each policy, and whether the system comes back."""
+    """The most attempts a second under each policy, and whether the system recovers."""
     table = result.tables["policies"]
-    said = f"Most attempts a second under {len(table)} policies. {_finding(result, 'ML-RET-011').statement}."
-    with figure(said) as (fig, ax):
+    alt = f"Most attempts per second under {len(table)} policies. {_finding(result, 'ML-RET-011').statement}"
+    with figure(alt) as (fig, ax):
         if _empty(ax, table):
             return fig
         shown = table.iloc[::-1]
         back = shown["recovered"].to_numpy(np.bool_)
         at = np.arange(len(shown))
-        for part, ink, word in ((back, BLUE, "comes back"), (~back, ORANGE, "does not come back")):
+        for part, ink, word in ((back, BLUE, "recovers"), (~back, ORANGE, "does not recover")):
             ax.barh(at[part], shown["peak_per_s"].to_numpy(np.float64)[part], 0.7, color=ink, label=word)
         ax.set_yticks(at, [sanitize.mathtext(str(name)) for name in shown["policy"]])
         for y, row in zip(at, shown.itertuples(index=False), strict=True):
             after = f" after {row.recovery_s:.0f} s" if row.recovered else " does not"
             ax.annotate(after, (float(row.peak_per_s), y), va="center", size=9)  # type: ignore[arg-type]
         ax.margins(x=0.15)
-        ax.set_xlabel("attempts a second at most, over 5 s")
+        ax.set_xlabel("most attempts per second, over 5 s")
         ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return fig
 

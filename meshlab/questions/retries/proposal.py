@@ -108,17 +108,17 @@ def propose(service: str, namespace: str, hop: Hop, *, port: int = 80) -> Propos
     return Proposal(_written(*objects), _written(gateway), tuple(notes))
 
 
-def proposals(found: WhatIf) -> pd.DataFrame:
+def proposals(answer: WhatIf) -> pd.DataFrame:
     """The advised policy as YAML, a row a hop: the result's table ``proposal``."""
-    if found.advised is None or found.effective is None:
+    if answer.advised is None or answer.effective is None:
         return pd.DataFrame()
     rows = []
-    for hop, row in zip(found.advised.hops, found.effective.table.itertuples(index=False), strict=True):
+    for hop, row in zip(answer.advised.hops, answer.effective.table.itertuples(index=False), strict=True):
         proposal = propose(str(row.destination_service), str(row.destination_namespace), hop)
         rows.append(
             {
                 "destination_service": plain(str(row.destination_service)),
-                "policy": found.advised.name,
+                "policy": answer.advised.name,
                 "istio": proposal.istio,
                 "gateway": proposal.gateway,
                 "notes": " ".join(proposal.notes),

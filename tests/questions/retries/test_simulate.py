@@ -42,7 +42,7 @@ def test_going_on_from_a_state_is_going_on(limit: Limit | None) -> None:
 def test_a_state_of_other_time_outs_cannot_be_gone_on_with() -> None:
     policy = RetryPolicy("as it is", (HOP,) * 3)
     past = reach(policy, SERVICE, np.full(5, 10.0), np.ones(5), step_s=0.1)
-    with pytest.raises(ContractError, match="time-outs"):
+    with pytest.raises(ContractError, match="timeouts"):
         simulate([policy.each("longer", per_try_s=2.0)], SERVICE, np.full(5, 10.0), past=past)
 
 
@@ -115,7 +115,7 @@ def test_retries_off_at_run_time() -> None:
 
 def test_requests_beyond_capacity_are_not_answered() -> None:
     runs = simulate([RetryPolicy("none", (Hop(route_s=3.0),))], replace(SERVICE, queue=30), np.full(600, 40.0))
-    # 30 a second are done, the queue of a second is no hindrance to a time-out of three.
+    # 30 a second are done, the queue of a second is no hindrance to a timeout of three.
     assert runs.good[0, 300:].mean() == pytest.approx(30.0, rel=0.01)
     assert runs.waiting.max() <= 31
 
@@ -221,7 +221,7 @@ def test_erlang_between_and_beyond() -> None:
 
 
 def test_the_limit_is_cut_to_whole_retries_at_a_high() -> None:
-    # The highest of 20 +- 4.5 in a time-out is about 24: a fifth of it, cut, is 4 rather than 4.8.
+    # The highest of 20 +- 4.5 in a timeout is about 24: a fifth of it, cut, is 4 rather than 4.8.
     found = expected_limit(np.array([20.0, 2.0]), np.array([20.0, 20.0]), np.array([3.0, 3.0]))
     assert 4.0 <= found[0] < 4.8
     assert found[1] == 3.0

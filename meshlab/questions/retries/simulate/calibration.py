@@ -214,7 +214,7 @@ def _checked(
 def _even(blocks: Blocks) -> tuple[Floats, float]:
     time = np.asarray(blocks.time_s, dtype=np.float64)
     others = (blocks.offered_per_s, blocks.attempts_per_s, blocks.refused_per_s, blocks.good_per_s, blocks.latency_s)
-    if len(time) < 3 or any(np.shape(one) != time.shape for one in others):
+    if len(time) < 3 or any(np.shape(values) != time.shape for values in others):
         raise ParameterError("the measured blocks are fewer than three, or differ in number", "one value a block")
     gaps = np.diff(time)
     if np.ptp(gaps) > 1e-6 * abs(float(gaps.mean())) or gaps[0] <= 0:

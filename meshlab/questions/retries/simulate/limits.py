@@ -63,14 +63,14 @@ def blocking(places: Floats, erlangs: Floats) -> Floats:
     known = np.where(finite, places, 0.0)
     whole, part = np.floor(known), known - np.floor(known)
     # Beyond so many places chance no longer matters beside the mean.
-    found = np.maximum(1.0 - known / load, 0.0)
+    chance = np.maximum(1.0 - known / load, 0.0)
     inverse = np.ones_like(load)
     for n in range(int(min(whole.max(), _COUNTED)) + 1):
         # An unloaded limit makes this grow without bound; it is no chance at all then.
         above = np.minimum(1.0 + (n + 1) / load * inverse, 1e15)
-        found = np.where(whole == n, (1.0 - part) / inverse + part / above, found)
+        chance = np.where(whole == n, (1.0 - part) / inverse + part / above, chance)
         inverse = above
-    return np.where(finite, found, 0.0)
+    return np.where(finite, chance, 0.0)
 
 
 def expected_limit(active: Floats, percent: Floats, least: Floats) -> Floats:
@@ -84,5 +84,5 @@ def expected_limit(active: Floats, percent: Floats, least: Floats) -> Floats:
     active, percent, least : ndarray of float64
         `active` on average.
     """
-    seen = np.maximum(active[..., None] + np.sqrt(active)[..., None] * _HIGHEST, 0.0)
-    return np.asarray(np.maximum(least[..., None], np.floor(seen * percent[..., None] / 100)).mean(axis=-1))
+    highest = np.maximum(active[..., None] + np.sqrt(active)[..., None] * _HIGHEST, 0.0)
+    return np.asarray(np.maximum(least[..., None], np.floor(highest * percent[..., None] / 100)).mean(axis=-1))

@@ -16,7 +16,7 @@ class Concurrency:
     """Envoy's: so many retries at once. `max_retries` is this with no percentage.
 
     A place is taken from the decision to retry until that try has ended: a retry that times out holds it for the
-    time-out, one that is refused at once for milliseconds. That is why it bounds time-outs and hardly refusals.
+    timeout, one that is refused at once for milliseconds. That is why it bounds timeouts and hardly refusals.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ class Hop:
     retries : int
         After the first try.
     per_try_s : float
-        How long a try may last; 0 for no such time-out.
+        How long a try may last; 0 for no such timeout.
     route_s : float
-        How long all tries together may last; 0 for no such time-out.
+        How long all tries together may last; 0 for no such timeout.
     back_off_s : float
         Base of the pause before a retry: uniform below ``(2^k - 1) x base`` before the k-th.
     limit : Concurrency, Ratio, Tokens or None

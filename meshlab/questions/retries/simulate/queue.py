@@ -1,4 +1,4 @@
-"""The queue and the time-outs: who gives up, who is served, and how far up the chain that is felt."""
+"""The queue and the timeouts: who gives up, who is served, and how far up the chain that is felt."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ class Runs:
         """Means over the last so many seconds, at each step that has so many before it; NaN before."""
         width = max(round(seconds / self.step_s), 1)
         sums = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
-        found = np.full(values.shape, np.nan)
-        found[:, width - 1 :] = (sums[:, width:] - sums[:, :-width]) / width
-        return found
+        means = np.full(values.shape, np.nan)
+        means[:, width - 1 :] = (sums[:, width:] - sums[:, :-width]) / width
+        return means
 
     def recovery_s(self, after_s: float, *, stays: bool = True) -> Floats:
         """Seconds from `after_s` to the end of the first 5 s with 90 % of the load answered.
@@ -73,8 +73,8 @@ class Runs:
         answered = self.over(self.good, OVER_S) >= RECOVERED * offered
         begin = round(after_s / self.step_s)
         if not stays:
-            seen = (answered & (offered > 0))[:, begin:]
-            return np.where(seen.any(axis=1), np.argmax(seen, axis=1) * self.step_s, np.inf)
+            back = (answered & (offered > 0))[:, begin:]
+            return np.where(back.any(axis=1), np.argmax(back, axis=1) * self.step_s, np.inf)
         bad = ~answered[:, begin:]
         steps = bad.shape[1]
         last = np.where(bad.any(axis=1), steps - np.argmax(bad[:, ::-1], axis=1), 0)
@@ -139,7 +139,7 @@ def simulate(
     ParameterError
         The shapes do not fit, or the load or the service is impossible.
     ContractError
-        The past is of several policies, or of one with other hops, tries or time-outs.
+        The past is of several policies, or of one with other hops, tries or timeouts.
     """
     load = np.asarray(load_per_s, dtype=np.float64)
     if not len(policies):
@@ -163,7 +163,7 @@ def simulate(
         rows = slice(first, first + _TOGETHER)
         tables = Tables.of(policies[rows], service, step_s)
         if past is not None and not past.fits(tables):
-            raise ContractError("a state can be resumed only by policies with the same hops, tries and time-outs")
+            raise ContractError("a state can be resumed only by policies with the same hops, tries and timeouts")
         state = begin(tables) if past is None else past.repeat(len(tables.rows))
         for at in range(load.shape[1]):
             state = step(state, tables, load[rows, at], float(factor[at]))

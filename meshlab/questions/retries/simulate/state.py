@@ -84,7 +84,7 @@ class State:
         return self._each(lambda masses: np.repeat(masses, rows, axis=0))
 
     def fits(self, tables: Tables) -> bool:
-        """Whether it is of one policy with the hops, the number of tries and the time-outs of these."""
+        """Whether it is of one policy with the hops, the number of tries and the timeouts of these."""
         other = begin(tables)
         return len(self.refusal) == 1 and all(
             [mass.shape[1:] for mass in getattr(self, name)] == [mass.shape[1:] for mass in getattr(other, name)]

@@ -1,6 +1,6 @@
-"""One step of the chain: time-outs, the queue, retries from the service up, and fresh requests from the client down.
+"""One step of the chain: timeouts, the queue, retries from the service up, and fresh requests from the client down.
 
-Refusals take milliseconds and are over within the step, all retries after them included. Time-outs, the queue and
+Refusals take milliseconds and are over within the step, all retries after them included. Timeouts, the queue and
 pauses take steps.
 """
 
@@ -49,7 +49,7 @@ def step(before: State, tables: Tables, load_per_s: Floats, slower: float) -> St
 
 
 def _upward(state: State, tables: Tables, allowance: Floats) -> list[Floats]:
-    """Time-outs, and failures of calls that had waited; returns the tries issued for them at each hop."""
+    """Timeouts, and failures of calls that had waited; returns the tries issued for them at each hop."""
     issued: list[Floats] = []
     failures: Floats | None = None
     for hop in range(len(state.in_flight) - 1, -1, -1):
