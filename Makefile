@@ -4,9 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# Notebook and recording, the ones that take longest first: two run at a time.
-REPORTS := canary-verdict:canary-regression scaling-behaviour:scale-out canary-verdict:canary-healthy \
-	retry-storm:retry-storm security-posture:mtls-migration
+# Every notebook on the recording that it names, and one more canary; two run at a time.
+REPORTS := $(patsubst notebooks/%.ipynb,%:,$(wildcard notebooks/*.ipynb)) canary-verdict:canary-healthy
 # Those whose names begin with an underscore are only extended by others.
 SCENARIOS := $(notdir $(basename $(wildcard meshlab/lab/scenarios/[a-z]*.toml)))
 
@@ -26,8 +25,8 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@ $(VENV)/.core
 
 report: $(VENV)/.core ## every notebook on a recording of a real mesh: a line each, their pages in out/
-	@printf '%s\n' $(REPORTS) | tr : ' ' | xargs -P 2 -n 2 \
-	  sh -c '$(BIN)/meshlab report "$$0" --source "$$1" --fail-on never'
+	@printf '%s\n' $(REPORTS) | xargs -P 2 -n 1 \
+	  sh -c 'source=$${0#*:}; $(BIN)/meshlab report "$${0%%:*}" $${source:+--source "$$source"} --fail-on never'
 	@printf 'all of them: '; $(BIN)/meshlab index out
 
 test: lint unit notebooks live ## every check; CI runs this
@@ -39,7 +38,7 @@ lint: $(VENV)/.dev ## style, types, and that arrows point down
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev ## arrays, frames, properties
-	$(BIN)/python -m pytest -q -n 2 -m "not live and not browser"
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not live and not browser"
 
 notebooks: $(VENV)/.dev ## every committed notebook gives its committed output
 	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout 120 -o filterwarnings=default notebooks

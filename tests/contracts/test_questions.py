@@ -28,6 +28,13 @@ QUESTIONS = installed()
 NOTEBOOKS = {listed.question: listed.path for listed in available(ROOT) if listed.question}
 
 
+EVERYWHERE = [
+    pytest.param(name, recording, marks=pytest.mark.xdist_group(f"{name} on {recording}"))
+    for name in QUESTIONS
+    for recording in RECORDINGS
+]
+
+
 @functools.cache
 def before(name: str) -> Any:
     return json.loads((Path(__file__).parent / "answers" / f"{name}.json").read_text(encoding="utf-8"))
@@ -65,8 +72,7 @@ def test_the_recordings_and_questions_are_there() -> None:
     assert set(installed()) == set(NOTEBOOKS)
 
 
-@pytest.mark.parametrize("recording", RECORDINGS)
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize(("name", "recording"), EVERYWHERE)
 def test_a_question_keeps_to_the_contract_and_to_its_answers(name: str, recording: str) -> None:
     results, old = checked(name, recording), before(name)[recording]["sweep"]
     assert set(results) == {subject for subject, row in old.items() if row["findings"]}
@@ -75,8 +81,7 @@ def test_a_question_keeps_to_the_contract_and_to_its_answers(name: str, recordin
     }
 
 
-@pytest.mark.parametrize("recording", RECORDINGS)
-@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize(("name", "recording"), EVERYWHERE)
 def test_the_page_with_controls_says_the_same(name: str, recording: str) -> None:
     page = meshlab.explore(f"data/{recording}", question=name, cwd=ROOT)
     if page.result is None:
@@ -86,8 +91,7 @@ def test_the_page_with_controls_says_the_same(name: str, recording: str) -> None
         assert [f.to_dict() for f in page.result.findings] == [f.to_dict() for f in swept.findings]
 
 
-@pytest.mark.parametrize("recording", RECORDINGS)
-@pytest.mark.parametrize("name", sorted(NOTEBOOKS))
+@pytest.mark.parametrize(("name", "recording"), EVERYWHERE)
 def test_every_notebook_runs_on_every_recording(name: str, recording: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     old = before(name)[recording]["report"]
