@@ -43,7 +43,8 @@ def _in_flight(asking: Asking) -> Answer:
     # A plain Envoy's cluster may have the service's own name.
     named = services.assign(destination_host=services["destination_service"])
     hosts = pd.concat([services, named]).drop_duplicates()
-    hosts = hosts[hosts["destination_host"] != ""]
+    # A host of services in several clusters is one gauge at its sources, and nobody's own.
+    hosts = hosts[(hosts["destination_host"] != "") & ~hosts["destination_host"].duplicated(keep=False)]
     where = [Condition("destination_host", tuple(sorted(set(hosts["destination_host"]))))] if asking.subject else []
     columns = ("instance", "upstream", "destination_host")
     answer = gauges(asking.mesh, "in_flight", columns, asking.window, where=where)
