@@ -66,58 +66,52 @@ def lint(policies: Iterable[EdgePolicy], paths: Sequence[Sequence[str]] = ()) ->
         In the order of the policies, what concerns several of them last.
     """
     known = list(policies)
-    flaws = [flaw for policy in known if policy.retries for flaw in _of_one(policy)]
+    flaws = [Flaw(f, plain(p.service), *texts) for p in known if p.retries for f, *texts in _of_one(p)]
     return (*flaws, *_layers(known, paths))
 
 
-def _of_one(policy: EdgePolicy) -> Iterator[Flaw]:
-    name = plain(policy.service)
+def _of_one(policy: EdgePolicy) -> Iterator[tuple[Fault, str, str]]:
+    """Fault, statement and remedy of what is wrong with one policy."""
     needed = duration(policy.needed_s)
     if policy.per_try_s and policy.route_s and policy.needed_s > policy.route_s:
         fitting = max(int(policy.route_s // policy.per_try_s), 1) - 1
-        yield Flaw(
+        yield (
             Fault.DOES_NOT_FIT,
-            name,
             f"{policy.retries + 1} tries of {duration(policy.per_try_s)} and their pauses take {needed}, "
             f"and the route ends after {duration(policy.route_s)}.",
             f"Set the route's `timeout` to {needed}, or `attempts` to {fitting}.",
         )
     budget = policy.budget_percent
     if budget is not None and policy.budget_alone:
-        yield Flaw(
+        yield (
             Fault.BUDGET_ALONE,
-            name,
             "The retry budget is the only entry of the traffic policy, and Istio refuses or ignores it then.",
             "Add `connectionPool.http.maxRetries` to the traffic policy.",
         )
     if budget is not None and policy.budget_in_subset:
-        yield Flaw(
+        yield (
             Fault.BUDGET_DROPPED,
-            name,
             "Subsets have a traffic policy of their own, and the service's retry budget is dropped for them.",
             "Repeat the budget in each subset's `trafficPolicy`, and check the proxy's configuration.",
         )
     if budget is not None and 0 < budget < 1:
-        yield Flaw(
+        yield (
             Fault.BUDGET_TINY,
-            name,
             f"The retry budget is {number(budget)} % of the requests, so only its minimum counts.",
             "Set `percent` to 20 for 20 %, and check the proxy: some releases of Istio took the default for 0.2 %.",
         )
     effective = budget is not None and not (policy.budget_alone or policy.budget_in_subset)
     if not effective and (policy.max_retries is None or policy.max_retries >= _UNLIMITED):
-        yield Flaw(
+        yield (
             Fault.UNBOUNDED,
-            name,
             f"Nothing bounds how many retries are in flight: Istio's default limit is {_UNLIMITED}.",
             "Set a retry budget of 20 %, or `connectionPool.http.maxRetries`.",
         )
     unsafe = {method.upper() for method in policy.methods} - _SAFE
     conditions = set(policy.on) - _NEVER_ARRIVED
     if unsafe and conditions:
-        yield Flaw(
+        yield (
             Fault.NOT_IDEMPOTENT,
-            name,
             f"{_listed(unsafe)} is retried after {_listed(conditions)}: what was done once may be done again.",
             f"Set `retryOn` to {','.join(sorted(_NEVER_ARRIVED))}, or make the method idempotent.",
         )

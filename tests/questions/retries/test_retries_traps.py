@@ -12,6 +12,7 @@ from istio_labels import istio_labels
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.results import Finding, Verdict
+from meshlab.display.result import to_html
 from meshlab.questions.retries import Retries
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.mesh import Mesh
@@ -245,7 +246,7 @@ def test_hostile_names_stay_on_one_line() -> None:
         asked([istio("source", 1000, service=evil), istio("destination", 3000, service=evil, code="503")])
     )
     assert "\n<" not in result.to_text()
-    assert "<script>" not in result.to_html()
+    assert "<script>" not in to_html(result.to_dict())
 
 
 def test_one_request_that_two_retries_saved_is_saved_once() -> None:

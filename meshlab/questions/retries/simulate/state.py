@@ -105,32 +105,18 @@ def begin(tables: Tables) -> State:
     """An idle chain with full buckets."""
     rows, hops = tables.retries.shape
     rings, tries = tables.rings, tables.soon.shape[2]
-
-    def by_hop() -> Floats:
-        return np.zeros((rows, hops))
-
-    def by_policy() -> Floats:
-        return np.zeros(rows)
-
+    by_hop = ("asked_per_s", "rejected", "repeats", "asked", "granted", "fresh", "succeeded")
+    by_policy = ("abandoned", "refusal", "attempts", "good", "waiting")
+    nothing: dict[str, Any] = {name: np.zeros((rows, hops)) for name in by_hop}
+    nothing |= {name: np.zeros(rows) for name in by_policy}
     return State(
         step=0,
         in_flight=tuple(np.zeros((rows, rings[hop + 1], rings[hop] + 1, tries)) for hop in range(hops)),
         calls=tuple(np.zeros((rows, ring)) for ring in rings),
         pausing=tuple(np.zeros((rows, rings[hop] + 1, tries)) for hop in range(hops)),
         backlog=np.zeros((rows, rings[hops])),
-        abandoned=by_policy(),
-        refusal=by_policy(),
-        asked_per_s=by_hop(),
         tokens=np.where(np.isfinite(tables.most), tables.most, tables.per_s * np.minimum(tables.ttl_s, 1e9)),
-        rejected=by_hop(),
-        repeats=by_hop(),
-        asked=by_hop(),
-        granted=by_hop(),
-        fresh=by_hop(),
-        succeeded=by_hop(),
-        attempts=by_policy(),
-        good=by_policy(),
-        waiting=by_policy(),
+        **nothing,
     )
 
 
