@@ -151,7 +151,7 @@ BAD: list[tuple[str, Change]] = [
     ("parameters", _tagged("injected-parameters")),
     ("parameters", lambda nb: setattr(nb.cells[1], "source", f"{nb.cells[1].source}\nlimit = 3")),
     ("parameters", lambda nb: setattr(nb.cells[1], "source", f"{nb.cells[1].source}\nlimit = int('3')  # requests")),
-    ("parameters", lambda nb: setattr(nb.cells[1], "source", "\n".join(f"p{n} = {n}  # a number" for n in range(21)))),
+    ("parameters", lambda nb: setattr(nb.cells[1], "source", "\n".join(f"p{n} = {n}  # a number" for n in range(31)))),
     ("short cells", added("\n".join(f"x{n} = {n}" for n in range(9)))),
     *(
         ("no logic", added(text))

@@ -59,8 +59,8 @@ def power_finding(case: Case, table: pd.DataFrame) -> Finding:
         statement = "These data could not have shown a regression of any size."
         action = f"Send more traffic, or look at a longer window: all metrics share alpha = {case.settings.alpha:g}."
         return case.finding("012", "power.none", None, statement, action=action)
-    smallest = ", or ".join(shown)
-    statement = f"The smallest regression that these data would have shown with {percent(_CHANCE)} power is {smallest}."
+    power = f"with {percent(_CHANCE)} power"
+    statement = f"The smallest regression that these data would have shown {power} is {', or '.join(shown)}."
     numbers: dict[str, Any] = {"value": times, "unit": "times"} if math.isfinite(times) else {}
     return case.finding("012", "power.shown", Verdict.PASS, statement, **numbers)
 

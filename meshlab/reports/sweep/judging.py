@@ -8,7 +8,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, Final
 
 from meshlab.core.results import NOT_MEASURED, Result, Verdict
@@ -80,7 +79,7 @@ class Done:
     """
 
     record: Mapping[str, Any]
-    files: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def judged(task: Task) -> Done:
