@@ -48,7 +48,8 @@ live: $(VENV)/.dev ## real Prometheus, Envoy and Chromium over loopback
 
 execute: $(VENV)/.dev ## run the notebooks in place, to commit them with their outputs
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/interactive/*.ipynb
+	  --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.store_widget_state=False \
+	  notebooks/*.ipynb notebooks/interactive/*.ipynb
 
 jupyter: $(VENV)/.dev ## JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
