@@ -31,7 +31,7 @@ _TAKEN: Final = 0.8
 _WORKS: Final = 1.1
 """What it takes in over the usual: less is a service in trouble, and not a saturated one."""
 _ANSWERED: Final = 0.9
-"""Share of its own calls that must be answered well."""
+"""Share of its own calls that must be answered with success."""
 _LEAST_BLOCKS: Final = 3
 _MEASURED: Final = ("load_per_s", "capacity_per_s", "low", "high", "blocks")
 

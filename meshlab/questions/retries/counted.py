@@ -32,7 +32,7 @@ class Counted:
     Parameters
     ----------
     requests, good, attempts, accepted : ndarray, shape (edges, blocks)
-        Requests (each once, whatever its tries), those that were answered well, attempts, and attempts that were not
+        Requests (each once), those that succeeded, attempts, and attempts that were not
         refused at once. NaN in a block where it was not measured.
     injected : ndarray, shape (edges, blocks)
         Requests that a fault filter delayed or aborted.

@@ -58,7 +58,7 @@ class Edges:
 
     @property
     def good(self) -> Cells:
-        """Requests that were answered well, shape (edges, blocks); NaN where they were not measured."""
+        """Requests that were answered with success, shape (edges, blocks); NaN where they were not measured."""
         return self.counts.good
 
     @property

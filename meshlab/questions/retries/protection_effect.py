@@ -114,7 +114,7 @@ def _compared(
     wanted = np.unique(services)
     known = judged & edges.known & np.isin(edges.destination, wanted)
     place = np.where(known, np.searchsorted(wanted, edges.destination), -1)
-    # A request that a breaker refused is one that was not answered well, whatever else it counts as.
+    # A request that a breaker refused is one that was not answered with success, whatever else it counts as.
     ends = [Sorted(cells, place) for cells in (edges.counts.offered, edges.good)]
     order = np.argsort(services, kind="stable")
     tables = []

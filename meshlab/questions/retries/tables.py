@@ -18,7 +18,7 @@ _EDGE: Final = {
 }
 _RATES: Final = {
     "load_per_s": "float: 1/s, requests at the top of the paths",
-    "goodput_per_s": "float: 1/s, of these answered well",
+    "goodput_per_s": "float: 1/s, of these answered with success",
     "attempts_per_s": "float: 1/s, at the origin's service",
     "amplification": "float: attempts per request on the amplified edges",
 }

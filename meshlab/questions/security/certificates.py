@@ -83,8 +83,8 @@ def certificates(
     table["overdue_s"] = late.where(late > 0, 0.0)
     # An authority is renewed by hand, years apart: no rule of the mesh speaks of it.
     table.loc[(table["kind"] != "leaf") & (table["state"] == "unknown"), "state"] = "fine"
-    for told, seconds in (("renew_by", "due"), ("ends", "not_after")):
-        table[told] = pd.to_datetime(table[seconds].round(), unit="s", utc=True)
+    for column, seconds in (("renew_by", "due"), ("ends", "not_after")):
+        table[column] = pd.to_datetime(table[seconds].round(), unit="s", utc=True)
     # What has to be looked at stands first.
     table = table.sort_values("state", key=lambda states: states.map(_WORST.index), kind="stable")
     return table[columns].reset_index(drop=True), life
@@ -107,6 +107,6 @@ def _trusted(found: pd.DataFrame) -> pd.DataFrame:
     """Without what an agent tells of a leaf of which a proxy tells as well: its clock may be off."""
     place = ["cluster", "namespace", "pod"]
     leaf = found["kind"] == "leaf"
-    told = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), place])
-    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[place]).isin(told)
+    by_proxy = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), place])
+    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[place]).isin(by_proxy)
     return found[~twice]

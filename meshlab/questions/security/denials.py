@@ -53,11 +53,11 @@ def denials(table: Traffic, refused: Traffic, level: float) -> pd.DataFrame:
     # A mesh's own counter of allowed and denied is whole by itself; all else is looked up among what was counted.
     own, other = flow["own"].astype(bool), found["by"].eq("mesh")
     whole = flow[~own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
-    told = flow[own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
-    times = wide.columns.union(whole.columns).union(told.columns)
+    own_counts = flow[own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
+    times = wide.columns.union(whole.columns).union(own_counts.columns)
     place = pd.MultiIndex.from_frame(found[_EDGE])
     total = whole.reindex(index=place, columns=times).to_numpy(np.float64)
-    mine = told.reindex(index=place, columns=times).to_numpy(np.float64)
+    mine = own_counts.reindex(index=place, columns=times).to_numpy(np.float64)
     total = np.where(other.to_numpy()[:, None], np.fmax(total, mine), total)
     k = wide.reindex(columns=times).fillna(0.0).to_numpy(np.float64)
     there = ~np.isnan(total)
@@ -106,8 +106,8 @@ def _twice(found: pd.DataFrame) -> pd.Series[bool]:
     """Rows of code 403 that the mesh's own counter of refusals tells as well."""
     key = [word for word in _EDGE if word not in ("protocol", "destination_service")]
     mesh = found[found["by"] == "mesh"].groupby(key)["denied"].sum()
-    told = mesh.reindex(pd.MultiIndex.from_frame(found[key])).to_numpy()
-    double: pd.Series[bool] = found["by"].eq("policy") & (np.nan_to_num(told) >= found["denied"])
+    denied = mesh.reindex(pd.MultiIndex.from_frame(found[key])).to_numpy()
+    double: pd.Series[bool] = found["by"].eq("policy") & (np.nan_to_num(denied) >= found["denied"])
     return double
 
 

@@ -1,4 +1,4 @@
-"""Which traffic was encrypted: four states an edge, shares that never round up, and when plain text was seen."""
+"""Which traffic was encrypted: four states an edge, shares that never round up, and when plaintext was seen."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ STATES: Final = ("mtls", "plaintext", "unverified")
 
 
 def edges(table: Traffic, recent: pd.Timestamp) -> pd.DataFrame:
-    """One row an edge: how much was in which state, when plain text was first and last seen, and whether it goes on.
+    """One row an edge: how much was in which state, when plaintext was first and last seen, and whether it goes on.
 
     Parameters
     ----------
     table : Traffic
     recent : Timestamp
-        Plain text after this still goes on.
+        Plaintext after this still goes on.
 
     Returns
     -------
     DataFrame
         `EDGE`, ``unit``, ``mtls``, ``plaintext``, ``unverified``, ``state`` (mtls, plaintext, mixed, unverified),
-        ``first_plaintext``, ``last_plaintext``, ``last_seen``, ``now`` (whether plain text goes on).
+        ``first_plaintext``, ``last_plaintext``, ``last_seen``, ``now`` (whether plaintext goes on).
     """
     mesh = table.labels[~table.labels["exposed"].astype(bool)]
     keys = [*EDGE, "unit"]
@@ -103,7 +103,7 @@ def timeline(table: Traffic) -> pd.DataFrame:
 
 
 def percent(encrypted: float, plaintext: float) -> str:
-    """A share as text that is never rounded up: 100 % only where plain text is exactly nothing."""
+    """A share as text that is never rounded up: 100 % only where plaintext is exactly nothing."""
     total = encrypted + plaintext
     if not total > 0:
         return "not measured"

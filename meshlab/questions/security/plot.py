@@ -19,7 +19,7 @@ _GREY: Final = "#888888"
 _INKS: Final = {"mtls": (BLUE, "s"), "plaintext": (ORANGE, "X"), "unverified": (_GREY, "o")}
 _LONGEST: Final = 160
 _MOST: Final = 16
-"""Edges in a figure: the ones with plain text first."""
+"""Edges in a figure: the ones with plaintext first."""
 
 
 def encryption(result: Result) -> Figure:

@@ -45,7 +45,7 @@ def breaks(found: pd.DataFrame, table: Traffic, seconds: float) -> pd.DataFrame:
 
 
 def _ports(broken: pd.DataFrame, labels: pd.DataFrame) -> list[str]:
-    """The ports that plain text came to, of each edge."""
+    """The ports that plaintext came to, of each edge."""
     if broken.empty:
         return []
     keys = [*EDGE, "unit"]
@@ -76,7 +76,7 @@ def workloads(found: pd.DataFrame) -> pd.DataFrame:
     table["now"] = groups["now"].any()
     table["last_plaintext"] = groups["last_plaintext"].max()
     table["strict"] = np.select([table["now"], table["unverified"] > 0], ["unsafe", "unknown"], "safe")
-    # Nothing but plain text, and none of late: nobody has shown that its callers can do better.
+    # Nothing but plaintext, and none of late: nobody has shown that its callers can do better.
     table.loc[(table["strict"] == "safe") & (table["mtls"] == 0), "strict"] = "unknown"
     return table.reset_index()[[*keys, "callers", "strict", "last_plaintext"]]
 
@@ -86,7 +86,7 @@ def blind_spots(table: Traffic) -> str:
     labels = table.labels
     more = [_BLIND]
     if labels.empty or not (labels["destination_port"] != "").any():
-        more.append("ports are not exported, so a port that must stay open cannot be told from the others")
+        more.append("ports are not exported, so a port that must stay open cannot be distinguished from the others")
     if labels.empty or not labels["unit"].isin(["connections", "bytes"]).any():
         more.append("TCP without requests is not exported, or there was none")
     return "; ".join(more)

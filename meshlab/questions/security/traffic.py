@@ -1,4 +1,4 @@
-"""All that went over the mesh, each told once by whoever knows, and how it was protected."""
+"""All that went over the mesh, each counted once, by the reporter that knows, and how it was protected."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Traffic:
 
 
 def traffic(evidence: Evidence, ingresses: str) -> Traffic:
-    """All requests and connections, each told once by the reporter that knows, with how it was protected.
+    """All requests and connections, each counted once by the reporter that knows, with how it was protected.
 
     Notes
     -----
@@ -87,7 +87,7 @@ def refusals(evidence: Evidence) -> Traffic:
     Returns
     -------
     Traffic
-        ``denied`` is ``mesh`` or empty; all of it is ``own``: told by counters of its own, beside the traffic.
+        ``denied`` is ``mesh`` or empty; all of it is ``own``: from counters of its own, beside the traffic.
     """
     counts = _connections(evidence, "refused", ("unit", "denied"))
     if counts.empty:

@@ -38,7 +38,7 @@ class Blocks:
     attempts_per_s, refused_per_s : ndarray of float64, shape (blocks,)
         At the service that saturates, and those of them that it refused at once (503 of its own).
     good_per_s : ndarray of float64, shape (blocks,)
-        Requests that clients saw answered well.
+        Requests that clients saw answered with success.
     latency_s : ndarray of float64, shape (blocks,)
         Mean duration at the service.
     """

@@ -26,7 +26,7 @@ class Course:
     Parameters
     ----------
     load, goodput : ndarray of float64
-        Requests that enter the paths, and those of them that were answered well.
+        Requests that enter the paths, and those of them that were answered with success.
     amplified, degraded, calm : ndarray of bool
         Blocks with amplification beyond the limit, with lost goodput, and before the first rise.
     """

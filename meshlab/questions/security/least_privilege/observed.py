@@ -85,7 +85,7 @@ def edges(rows: pd.DataFrame) -> pd.DataFrame:
 
     Notes
     -----
-    A caller that spoke plain text has no identity, whatever its labels claim: they come from headers it sent itself.
+    A caller that spoke plaintext has no identity, whatever its labels claim: they come from headers it sent itself.
     A 403 may be the application's own answer. It is taken for a denial, since the cautious error is one rule too few:
     a caller that also got other answers keeps its rule.
     """

@@ -20,7 +20,7 @@ __all__ = ["Grant", "Leftover", "Proposal", "Traffic", "Why", "propose"]
 class Why(StrEnum):
     """Why traffic that was seen has no rule."""
 
-    UNIDENTIFIED = "no identity: plain text, or a caller that the server could not name"
+    UNIDENTIFIED = "no identity: plaintext, or a caller that the server could not name"
     DENIED = "denied: every request was answered with 403"
     MALFORMED = "the names are not those that Kubernetes and SPIFFE allow"
 
