@@ -221,7 +221,7 @@ def test_a_spreadsheet_computes_nothing(said: Said) -> None:
 
 def test_rules_are_proposed_for_names_that_can_be_named_alone(place: Path) -> None:
     mesh = meshlab.connect(f"{hostile_copy('mtls-migration', place)}")
-    proposal = least.propose(least.collect(mesh, mesh.window()).frame)
+    proposal = least.propose(least.collect(mesh, mesh.window()))
     text = least.policies(proposal)
     assert not FORBIDDEN.search(text)
     documents = [document for document in yaml.safe_load_all(text) if document]

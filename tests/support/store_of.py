@@ -11,7 +11,7 @@ import fault_server as fault
 from fault_server import Exchange, Fault
 
 from meshlab.core.series import SeriesSet
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.errors import MeshlabError
 from meshlab.recordings.engine import Recording
 
@@ -60,7 +60,7 @@ def _found(recording: Recording, exchange: Exchange) -> object:
     if path == "/api/v1/query_range":
         return _matrix(recording.query_range(form["query"], Window(*_ms(form, "start", "end", "step"))))
     if path == "/api/v1/series":
-        return _labels(recording.series(form["match[]"], Window(*_ms(form, "start", "end"), 15_000)))
+        return _labels(recording.series(form["match[]"], Span(*_ms(form, "start", "end"))))
     if path == "/api/v1/query":
         at = datetime.fromtimestamp(float(form["time"]), UTC) if "time" in form else recording.now()
         answers: dict[str, Callable[[SeriesSet], object]] = {"matrix": _matrix, "vector": _vector, "scalar": _scalar}
