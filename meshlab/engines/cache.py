@@ -44,7 +44,7 @@ class Cache:
     """
 
     folder: Path
-    identity: tuple[str, ...]
+    identity: tuple[str, ...] = field(repr=False)
     _written: int = field(default=0, init=False)
 
     def get(self, *question: str) -> SeriesSet | None:

@@ -171,8 +171,8 @@ ISTIO: Final = Dialect(
         "destination": "give the service's pods a sidecar, or its namespace a waypoint",
         "latency": "export istio_request_duration_milliseconds and scrape the pods",
         "requests": "ztunnel counts no requests: give its namespace a waypoint",
-        "retries": "let the callers' proxies export them with the annotation proxy.istio.io/config, proxyStatsMatcher, "
-        'inclusionRegexps [".*upstream_rq_.*", ".*circuit_breakers.*", ".*outlier_detection.*"]',
+        "retries": "annotate the callers with proxy.istio.io/config: proxyStatsMatcher.inclusionRegexps "
+        '[".*upstream_rq_.*", ".*circuit_breakers.*", ".*outlier_detection.*"]',
         "certificates": "let Prometheus scrape the agents (istio_agent_cert_expiry_seconds), or export "
         "*.ssl.certificate.* with proxyStatsMatcher",
         "signing": "let Prometheus scrape istiod (port 15014)",
