@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar, get_args, get_origin
@@ -28,7 +27,7 @@ from meshlab.core.sanitize import plain
 from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
 
-__all__ = ["Settings", "check_kinds", "check_texts", "convert", "named", "read"]
+__all__ = ["Settings", "convert", "named", "read"]
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 _LONGEST_SHOWN: Final = 80
@@ -260,30 +259,3 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
         hint = f"with papermill write -r {fault.path} {value}: -p turns 1.10 into a number"
         return f"{of_what} is the {type(value).__name__} {shown}, not text", hint
     return f"{of_what} is {shown}{'' if setting.is_kind(value) else f', not {setting.kind}'}", setting.remedy
-
-
-_KINDS: Final[dict[type, tuple[tuple[type, ...], str]]] = {
-    float: ((int, float), "a number"),
-    int: ((int,), "a whole number"),
-    str: ((str,), "text"),
-}
-
-
-def check_kinds(settings: Any) -> None:
-    """Check that every field of a dataclass is of its default's kind; `convert` replaces it."""
-    for field in fields(settings):
-        value, usual = getattr(settings, field.name), field.default
-        kinds, wanted = _KINDS[type(usual)]
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise ParameterError(f"{field.name} is {value!r}, and {wanted} was wanted", f"such as {usual!r}")
-
-
-def check_texts(settings: Any) -> None:
-    """Check that every field of a dataclass is text; `convert` replaces it."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if not isinstance(value, str):
-            raise ParameterError(
-                f"{field.name} is the {type(value).__name__} {value!r}, not text",
-                f"with papermill write -r {field.name} {value}: -p turns 1.10 into a number",
-            )
