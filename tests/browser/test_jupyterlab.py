@@ -151,9 +151,9 @@ def test_the_page_with_controls_changes_its_verdict_with_the_service(browser: An
     assert "FAIL" in verdict.inner_text()
     assert "Roll back v2" in verdict.inner_text()
     assert opened.page.locator(".jp-Notebook .widget-html img[alt]").count() == 4
-    service = opened.page.locator(".jp-Notebook .widget-dropdown", has_text="service").locator("select")
+    service = opened.page.locator(".jp-Notebook").get_by_label("service", exact=True)
     service.select_option("Kubernetes/shop/storefront")
-    opened.page.locator(".jp-Notebook .widget-html", has_text="has no version v2").wait_for(timeout=LONGEST_MS)
+    opened.page.locator(".jp-Notebook .widget-html", has_text="no version v2").wait_for(timeout=LONGEST_MS)
     assert "NOT MEASURED" in verdict.inner_text()
     assert opened.page.locator(".jp-Notebook .widget-html img").count() == 0
     service.select_option("Kubernetes/shop/catalog")

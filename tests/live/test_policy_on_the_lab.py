@@ -36,7 +36,7 @@ def test_the_proposal_denies_probes_and_nobody_else(prometheus_binary: str, tmp_
     assert len(legitimate) == 9
     assert all(answers.get("200", 0) > 0 and "403" not in answers for answers in legitimate.values()), legitimate
     # The servers' own counters say the same: whoever was answered with 403 is a probe, and a probe with nothing else.
-    seen = policy_proof.observed(record)
+    seen = policy_proof.observed(record).frame
     probes = policy_proof.nameless(policy_proof.PROBES)
     edges = pd.Series(list(zip(seen["source"], seen["destination_workload"], strict=True)), index=seen.index)
     assert set(seen.loc[edges.isin(probes) & (seen["count"] > 0), "code"]) == {"403"}

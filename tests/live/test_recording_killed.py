@@ -97,7 +97,7 @@ def test_wherever_it_is_killed_the_same_command_ends_with_the_same_files(url: st
             with pytest.raises(RecordingError, match="there is no recording at"):
                 read_folder(out)
         if work.exists():
-            with pytest.raises(RecordingError, match="not finished; run its command again"):
+            with pytest.raises(RecordingError, match="is an unfinished recording; run its command again"):
                 read_folder(work)
         said = finish(start(url, out))
         assert sums(out) == wanted
@@ -116,9 +116,9 @@ def test_who_stops_it_is_told_how_it_goes_on(url: str, tmp_path: Path) -> None:
     process.terminate()
     said, complained = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "")
-    assert complained.splitlines()[0] == f"meshlab: kept in {work} what is there: the same command goes on"
+    assert complained.splitlines()[0] == f"meshlab: kept in {work} what is there: run the same command again to resume"
     assert "Traceback" not in complained
     again = finish(start(url, out))
-    assert "went on with what was begun at " in again
+    assert "resumed the recording begun at " in again
     assert len(read_folder(out).series) == 81
     assert not work.exists()
