@@ -57,13 +57,15 @@ def told(name: str, pod: str, *settings: str, down: tuple[str, ...] = ()) -> Sna
     """What a scenario tells one sidecar, with every replica up but those that are down."""
     scenario = Scenario.named(name, settings)
     with placed(scenario) as topology:
-        workload = next(replica for replica in topology.replicas if replica.pod == pod)
-        up = [
-            replica
-            for replica in topology.replicas
-            if replica.number < replica.spec.replicas and replica.pod not in down
-        ]
-        return snapshot(scenario, topology, workload, up, CREDENTIALS)
+        return at_pod(scenario, topology, pod, down)
+
+
+def at_pod(scenario: Scenario, topology: Topology, pod: str, down: tuple[str, ...] = ()) -> Snapshot:
+    workload = next(replica for replica in topology.replicas if replica.pod == pod)
+    up = [
+        replica for replica in topology.replicas if replica.number < replica.spec.replicas and replica.pod not in down
+    ]
+    return snapshot(scenario, topology, workload, up, CREDENTIALS)
 
 
 def find(tree: Any, key: str) -> list[Any]:
@@ -133,7 +135,13 @@ def test_a_workload_that_calls_nobody_has_no_routes_out() -> None:
     ],
 )
 def test_a_policy_changes_its_own_part_alone(setting: str, kind: str, key: str, value: object) -> None:
-    before, after = told("canary-regression", "storefront-0"), told("canary-regression", "storefront-0", setting)
+    plain, changed = (Scenario.named("canary-regression", settings) for settings in ((), (setting,)))
+    # One block of addresses for both: another process may hold the first free one only for a while.
+    block = AddressBlock.reserve(len(places(plain)))
+    try:
+        before, after = (at_pod(s, Topology.place(s, block), "storefront-0") for s in (plain, changed))
+    finally:
+        block.close()
     assert value in find(after[kind], key)
     assert value not in find(before[kind], key)
     same = [name for name in before if name != kind and before[name] != after[name]]
