@@ -70,7 +70,7 @@ DURATIONS: Final[Mapping[str, Need]] = {
 
 
 def by_arm(counts: Counts, dimension: str) -> pd.DataFrame:
-    """Counts by service and ``arm``, without the other dimensions that might have told arms apart."""
+    """Counts by service and ``arm``, without the other dimensions that might have distinguished arms."""
     kept = (*IDENTITY, dimension)
     frame = counts.by([word for word in counts.words if word in kept or word not in DIMENSIONS]).frame
     return frame.assign(arm=frame[dimension])

@@ -23,7 +23,7 @@ _NAMED: Final = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Points of a service, one a replica and block (or one a block, where replicas cannot be told apart).
+    """Points of a service, one a replica and block (or one a block, where replicas cannot be distinguished).
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ def _whole(frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
 
 
 def _averaged(evidence: Evidence, subject: Subject, frame: pd.DataFrame) -> Samples:
-    """Where replicas cannot be told apart: the average of the ready ones, while their number does not change."""
+    """Where replicas cannot be distinguished: the average of the ready ones, while their number does not change."""
     keys = ["workload", "version", "block", "time"]
     whole = frame.groupby(keys)[["concurrency", "throughput", "requests", "errors"]].sum().reset_index()
     whole["instance"] = ""

@@ -17,7 +17,7 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
         "points": Table(
             workload="text: deployment",
             version="text: version",
-            instance="text: pod; empty where replicas cannot be told apart",
+            instance="text: pod; empty where replicas cannot be distinguished",
             block="int: interval, counted from the window's start",
             time="time: end of the interval",
             requests="float: requests answered",

@@ -1,4 +1,4 @@
-"""Which meshes a store's metrics speak of: told by metric and label names, never by versions."""
+"""Which meshes a store's metrics speak of: recognised by metric and label names, never by versions."""
 
 from __future__ import annotations
 
