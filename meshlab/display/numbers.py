@@ -7,7 +7,6 @@ from typing import Final
 
 __all__ = ["difference", "duration", "interval", "measure", "number", "percent", "plural"]
 
-_NARROW: Final = "\N{NARROW NO-BREAK SPACE}"
 _MINUS: Final = "\N{MINUS SIGN}"
 _RAISED: Final = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _SMALLEST: Final = 1e-6
@@ -66,19 +65,19 @@ def percent(share: float, decimals: int = 1) -> str:
     Returns
     -------
     str
-        With a narrow space that breaks no line; ``< 0.1 %`` and ``> 99.9 %`` next to the ends.
+        Pages put a narrow space that breaks no line before the sign; ``< 0.1 %`` and ``> 99.9 %`` next to the ends.
     """
     if not math.isfinite(share):
         return NOT_BOUNDED
     step = 10.0**-decimals
     value = round(100 * share, decimals)
     if share and not value:
-        return f"< {number(step)}{_NARROW}%"
+        return f"< {number(step)} %"
     if share < 1 and value == 100:
-        return f"> {number(100 - step, decimals + 2)}{_NARROW}%"
+        return f"> {number(100 - step, decimals + 2)} %"
     text = f"{abs(value):,.{decimals}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return f"{_MINUS if value < 0 else ''}{text}{_NARROW}%"
+    return f"{_MINUS if value < 0 else ''}{text} %"
 
 
 def duration(seconds: float, digits: int = 3) -> str:
@@ -121,8 +120,6 @@ def measure(value: float, unit: str = "", digits: int = 3) -> str:
     elif unit == "s" and value and abs(value) < 1:
         unit, value = "ms", 1_000 * value
     text = number(value, digits)
-    if unit.startswith("%"):
-        return f"{text}{_NARROW}{unit}"
     return text if unit in _BARE else f"{text} {unit}".rstrip()
 
 

@@ -17,6 +17,7 @@ __all__ = ["render", "source"]
 _LONGEST: Final = 1_000
 # Nothing that a hostile name would put between two of its own backticks.
 _CODE: Final = re.compile(r"`([\w.:/= -]{1,80})`")
+_PERCENT: Final = re.compile(r"(?<=\d) %")
 
 
 def render(name: str, /, *, package: str = __package__, **values: Any) -> str:
@@ -59,8 +60,13 @@ def _coded(text: object) -> Markup:
     """Text whose parts between backticks are code."""
     from markupsafe import Markup
 
-    return Markup(_CODE.sub(r"<code>\1</code>", sanitize.html(text)))
+    return Markup(_CODE.sub(r"<code>\1</code>", _joined(sanitize.html(text))))
 
 
 def _printable(value: object) -> object:
-    return value if hasattr(value, "__html__") else sanitize.plain(value)
+    return value if hasattr(value, "__html__") else _joined(sanitize.plain(value))
+
+
+def _joined(text: str) -> str:
+    """No line breaks between a number and its per cent sign."""
+    return _PERCENT.sub("\N{NARROW NO-BREAK SPACE}%", text)

@@ -39,18 +39,18 @@ def test_numbers(value: float, shown: str) -> None:
     ],
 )
 def test_percentages_add_up_and_never_hide_a_rest(share: float, shown: str) -> None:
-    assert percent(share) == shown.replace(" %", "\u202f%")
+    assert percent(share) == shown
 
 
 def test_units_and_signs() -> None:
     assert (difference(1.25), difference(-1.25), difference(0)) == ("+1.25", "−1.25", "0")
     assert (measure(850, "ms"), measure(1850, "ms"), measure(0.25, "s")) == ("850 ms", "1.85 s", "250 ms")
-    assert (measure(0.25, "share"), measure(0.54, "probability")) == ("25\u202f%", "0.54")
-    assert (measure(12.5, "% of time"), measure(2, "")) == ("12.5\u202f% of time", "2")
+    assert (measure(0.25, "share"), measure(0.54, "probability")) == ("25 %", "0.54")
+    assert (measure(12.5, "% of time"), measure(2, "")) == ("12.5 % of time", "2")
     assert interval(-0.5, math.inf, "points") == "−0.5 points to not bounded"
     assert interval(0.5, 1.5, "points") == "0.5 to 1.5 points"
     assert interval(850, 1200, "ms") == "850 ms to 1.2 s"
-    assert interval(0.1, 0.2, "share") == "10\u202f% to 20\u202f%"
+    assert interval(0.1, 0.2, "share") == "10 to 20 %"
 
 
 def test_durations_and_plurals() -> None:
