@@ -58,6 +58,10 @@ class Evidence:
         What the question found out while it asked, as its own type.
     documents : mapping of str to object
         The files that were given, read.
+    store : mapping of str to str
+        What was found out about the store, for people: a few words by name.
+    store_doubts : tuple of str
+        Why the store's answers may not be whole, whatever it is asked.
     """
 
     frames: Mapping[str, pd.DataFrame]
@@ -70,9 +74,11 @@ class Evidence:
     facts: Any = None
     documents: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, Counts] = field(default_factory=dict)
+    store: Mapping[str, str] = field(default_factory=dict)
+    store_doubts: tuple[str, ...] = ()
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """What speaks against the evidence being whole: the store's own warnings, and answers that came in part."""
-        partial = [f"{name}: {text}" for name, query in self.queries.items() for text in query.failed]
-        return tuple(dict.fromkeys(partial))
+        asked = (text for query in self.queries.values() for text in query.doubts)
+        return tuple(dict.fromkeys((*self.store_doubts, *asked)))

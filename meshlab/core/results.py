@@ -197,7 +197,7 @@ def read_summary(stored: Mapping[str, Any]) -> dict[str, Any]:
     findings = stored.get("findings", [])
     if isinstance(findings, list):
         findings = [_read_finding(f) if isinstance(f, Mapping) else f for f in findings]
-    added: dict[str, Any] = {"action": None, "state": "", "since": "", "doubts": []}
+    added: dict[str, Any] = {"action": None, "state": "", "since": "", "doubts": [], "store": {}}
     return {**added, **stored, "schema": SCHEMA, "findings": findings}
 
 
@@ -235,6 +235,8 @@ class Result:
         The window, in words (UTC).
     source : str
         What the evidence was read from, free of secrets and paths.
+    store : mapping of str to str
+        What was found out about the store, for people: a few words by name.
     tables : mapping of str to DataFrame
         The frames behind the findings and figures.
     """
@@ -250,6 +252,7 @@ class Result:
     doubts: Sequence[str] = ()
     window: str = ""
     source: str = ""
+    store: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     tables: Mapping[str, pd.DataFrame] = field(default_factory=lambda: MappingProxyType({}))
 
     renderer: ClassVar[Callable[[Mapping[str, Any]], Mapping[str, str]] | None] = None
@@ -294,6 +297,7 @@ class Result:
             "doubts": list(self.doubts),
             "window": self.window,
             "source": self.source,
+            "store": dict(self.store),
             "findings": [f.to_dict() for f in self.findings],
         }
 

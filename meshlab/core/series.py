@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from meshlab.core.window import Span
 from meshlab.errors import ContractError
 
 __all__ = ["Query", "SeriesSet", "utc_index"]
+
+_REMARKS: Final = ("PromQL warning:", "PromQL info:")
+"""How Prometheus begins what it says of the expression, and not of its data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,15 @@ class Query:
     def complete(self) -> bool:
         """Whether the engine answered every part of the question."""
         return not self.failed
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the answer may not be whole: parts that stayed missing, and what the store warned of.
+
+        Prometheus's remarks on an expression (``PromQL warning: ...``) say nothing about what is missing.
+        """
+        warned = (text for text in self.warnings if not text.startswith(_REMARKS))
+        return (*self.failed, *(f"the store warns: {text}" for text in warned))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 import pandas as pd
 
 from meshlab.core.counts import Counts
 from meshlab.core.subject import Subject
-from meshlab.core.times import Moment
+from meshlab.core.times import Moment, to_ms
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import Engine
 from meshlab.telemetry import counts, queries, retries, subjects
@@ -21,8 +22,12 @@ from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect, Where
 from meshlab.telemetry.dialects.lookup import unknown
+from meshlab.telemetry.probe import UNKNOWN, Probe, probe
 
 __all__ = ["Answer", "Mesh", "unknown"]
+
+_AFTER_MS: Final = 3_600_000
+"""So long after it was looked at, a live store still has the meshes that it had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +46,17 @@ class Mesh:
         Know the meshes' metric and label names.
     source : str
         What the user called it: a URL, a profile, a recording's name.
+    probe : Probe
+        What was found out about the store.
+    options : MeshOptions
+        What a profile says about the mesh.
     """
 
     engine: Engine
     dialects: tuple[Dialect, ...]
     source: str
+    probe: Probe = UNKNOWN
+    options: MeshOptions = PLAIN
     _views: tuple[CounterView, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -61,21 +72,71 @@ class Mesh:
         return f"<Mesh: {self.name} in {self.engine.description}>"
 
     @classmethod
-    def detect(cls, engine: Engine, source: str, *, options: MeshOptions = PLAIN) -> Mesh:
-        """Find out which meshes an engine's metrics speak of; `options` is what a profile says about the mesh.
+    def detect(
+        cls,
+        engine: Engine,
+        source: str,
+        *,
+        options: MeshOptions = PLAIN,
+        span: Span | None = None,
+        required: bool = True,
+    ) -> Mesh:
+        """Find out what a store is and which meshes its metrics speak of.
 
-        A ParameterError says that there are none, or only those of outdated releases.
+        Parameters
+        ----------
+        engine : Engine
+        source : str
+            What the user called it.
+        options : MeshOptions
+            What a profile says about the mesh.
+        span : Span, optional
+            What is looked at; all of a recording, or a live engine's last hour.
+        required : bool
+            Whether a store without a mesh is refused; it still answers PromQL.
+
+        Raises
+        ------
+        ParameterError
+            There is no mesh, or only one of an outdated release.
         """
-        first, last = engine.span() or (engine.now() - timedelta(hours=1), engine.now())
-        span = Span.between(first - timedelta(minutes=1), last + timedelta(minutes=1))
+        now_ms, margin = 0, timedelta(minutes=1)
+        if span is None:
+            first, last = engine.span() or (None, engine.now())
+            now_ms = 0 if first else to_ms(last)
+            span = Span.between(
+                (first or last - timedelta(hours=1)) - margin, last + (margin if first else timedelta())
+            )
         dialects = detection.detect(engine, span, options)
-        if not dialects:
+        if not dialects and required:
             raise detection.none_found(source, span, options.mesh)
-        return cls(engine, dialects, source)
+        found = probe(engine, dialects, span, now_ms=now_ms)
+        return cls(engine, tuple(found.adapted(dialect) for dialect in dialects), source, found, options)
+
+    def at(self, span: Span) -> Mesh:
+        """The meshes that there were in a span: on a live store, what was there an hour ago may be gone.
+
+        Raises
+        ------
+        ParameterError
+            There was none.
+        """
+        known = self.probe.span
+        if self.dialects and (not self.engine.is_live or known.start_ms <= span.end_ms <= known.end_ms + _AFTER_MS):
+            return self
+        return Mesh.detect(self.engine, self.source, options=self.options, span=span)
 
     @property
     def dialect(self) -> Dialect:
-        """The first of the meshes."""
+        """The first of the meshes.
+
+        Raises
+        ------
+        ParameterError
+            There is none.
+        """
+        if not self.dialects:
+            raise detection.none_found(self.source, self.probe.span, self.options.mesh)
         return self.dialects[0]
 
     @property
@@ -103,7 +164,7 @@ class Mesh:
 
         A ParameterError says that there is no such time, or that nothing of a recording lies in the window.
         """
-        return queries.window(self.engine, self.source, start, end, step)
+        return queries.window(self.engine, self.source, start, end, step, lag_ms=self.probe.lag_ms)
 
     def query(
         self, promql: str, start: Moment = "", end: Moment = "", step: str | timedelta = "", *, wide: bool = False
@@ -193,10 +254,6 @@ class Mesh:
     def breaker_gauges(self, window: Span, *, block_ms: int) -> Answer:
         """How often and when breakers stood open and hosts were ejected: the columns of `dialects.proxies.summary`."""
         return retries.breaker_gauges(self._views, window, block_ms)
-
-    def scrape_ms(self, window: Span) -> int:
-        """How often request counters are scraped, milliseconds: the median of the last five minutes; 0: not known."""
-        return retries.scrape_ms(self._views, window)
 
     def _side(self, reporter: Reporter | str) -> list[CounterView]:
         return [view for view in self._views if view.reporter is Reporter(reporter)]

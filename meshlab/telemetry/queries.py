@@ -19,9 +19,11 @@ __all__ = ["frame", "window"]
 _DEFAULT_SPAN: Final = "-1h"
 
 
-def window(engine: Engine, source: str, start: Moment, end: Moment, step: str | timedelta) -> Window:
-    """The window to ask about: see `Mesh.window`."""
-    now, span = engine.now(), engine.span()
+def window(
+    engine: Engine, source: str, start: Moment, end: Moment, step: str | timedelta, *, lag_ms: int = 0
+) -> Window:
+    """The window to ask about: see `Mesh.window`. The present is where a store that is behind has its newest sample."""
+    now, span = engine.now() - timedelta(milliseconds=lag_ms), engine.span()
     if isinstance(start, str) and not start:
         start = span[0] if span else _DEFAULT_SPAN
     asked = Window.parse(start, end, step, now=now)

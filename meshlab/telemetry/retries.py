@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
@@ -18,7 +17,7 @@ from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect
 
-__all__ = ["breaker_gauges", "counts_attempts", "retry_counts", "scrape_ms"]
+__all__ = ["breaker_gauges", "counts_attempts", "retry_counts"]
 
 Views = Sequence[CounterView]
 
@@ -38,16 +37,6 @@ def breaker_gauges(views: Views, span: Span, block_ms: int) -> Answer:
     frames = [proxies.summary(raw, dialect, workloads, grid) for dialect, raw in answers]
     held = [frame for frame in frames if len(frame)] or frames[:1]
     return Answer(pd.concat(held, ignore_index=True), joined_query([raw.query for _, raw in answers], span))
-
-
-def scrape_ms(views: Views, span: Span) -> int:
-    """How often request counters are scraped, milliseconds: the median of the last five minutes; 0: not known."""
-    for view in views:
-        raw = view.engine.samples(view.dialect.counts(view.family, ()), span.last(LOOKBACK_MS))
-        gaps = np.diff(raw.time.astype(np.int64))[raw.sid[1:] == raw.sid[:-1]]
-        if len(gaps):
-            return int(np.median(gaps))
-    return 0
 
 
 def counts_attempts(views: Views) -> bool:

@@ -19,7 +19,9 @@ __all__ = ["connect", "list_sources", "open_engine", "open_source"]
 
 
 def connect(source: str | Path, *, cwd: Path | None = None) -> Mesh:
-    """Open a telemetry store or a recording, and find out which mesh it speaks of.
+    """Open a telemetry store or a recording, and find out what it is and which mesh it speaks of.
+
+    A store without a mesh still answers PromQL (`Mesh.query`).
 
     Parameters
     ----------
@@ -32,14 +34,14 @@ def connect(source: str | Path, *, cwd: Path | None = None) -> Mesh:
     Raises
     ------
     ParameterError
-        No such source, or no mesh in it.
+        No such source, or a mesh of an outdated release in it.
     ConfigError
         meshlab.toml is wrong, or the name is both a profile and a recording.
     RecordingError, Unreachable, Refused
         The recording is damaged, or the store does not answer.
     """
     engine, options = open_source(source, cwd=cwd)
-    return Mesh.detect(engine, str(source), options=options)
+    return Mesh.detect(engine, str(source), options=options, required=False)
 
 
 def open_engine(source: str | Path, *, cwd: Path | None = None) -> Engine:

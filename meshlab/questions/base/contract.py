@@ -96,9 +96,10 @@ class Question:
         return mesh.find(service, window, getattr(settings, "namespace", "")) if service else None
 
     def block_ms(self, asking: Asking) -> int:
-        """The length of a block, milliseconds."""
+        """The length of a block, milliseconds: a hundredth of the window, and at least two scrapes."""
         given = 1000 * int(getattr(asking.settings, "block_s", 0))
-        return given or 1000 * min(max((asking.window.end_ms - asking.window.start_ms) // 100_000, 10), 900)
+        least = max(10_000, 2 * asking.mesh.probe.scrape_ms)
+        return given or max(least, 1000 * min(asking.window.duration_ms // 100_000, 900))
 
     def stages(self, asking: Asking) -> Iterator[Mapping[str, Need]]:
         """What to ask, and what to ask after that: `asking.answers` holds what came of the earlier stages."""
@@ -228,6 +229,7 @@ class Question:
         """
         settings = self.settings() if settings is None else settings
         documents = self.documents(settings)
+        mesh = mesh.at(window)
         subject = self.subject(mesh, window, settings)
         asking = Asking(mesh=mesh, window=window, settings=settings, subject=subject)
         asking = asking.with_block(self.block_ms(asking))
@@ -251,6 +253,8 @@ class Question:
             missing={n: need.missing(mesh) for n, need in asked.items() if need.what and n in empty},
             facts=self.facts(asking),
             documents=documents,
+            store=mesh.probe.facts,
+            store_doubts=mesh.probe.doubts,
         )
 
     def case(self, evidence: Evidence, settings: Any, **more: Any) -> Case:
@@ -297,23 +301,25 @@ class Question:
         """Judge a case; where required evidence is missing or partial, the verdict is INCONCLUSIVE."""
         findings = [*self._unanswered(case)]
         if not findings:
-            findings = [*self.judge(case), *_partial(case, self.needs)]
+            findings = [*self.judge(case)]
+        whole = self.verdict(findings, case)
+        findings += _doubtful(case)
         verdict = self.verdict(findings, case)
-        if case.evidence.doubts and verdict is Verdict.PASS:
-            verdict = Verdict.INCONCLUSIVE
+        doubtful = verdict is not whole
         state, since = self.state(findings, case)
         return Result(
             question=self.name,
             subject=case.about,
             verdict=verdict,
-            headline=self.headline(verdict, findings, case),
+            headline=findings[-1].statement if doubtful else self.headline(verdict, findings, case),
             findings=findings,
             window=str(case.evidence.window),
             source=case.evidence.source,
-            action=self.action(verdict, findings, case),
+            action=findings[-1].action if doubtful else self.action(verdict, findings, case),
             state=state,
             since=since,
             doubts=case.evidence.doubts,
+            store=case.evidence.store,
             tables=self._tables(case),
         )
 
@@ -362,17 +368,14 @@ def _worst(findings: Sequence[Finding]) -> Finding | None:
     return next((finding for verdict in order for finding in required if finding.verdict is verdict), None)
 
 
-def _partial(case: Case, needs: Mapping[str, Need]) -> Iterator[Finding]:
-    """What came back in part only of what the verdict rests on: it may have looked otherwise as a whole."""
-    for name, query in case.evidence.queries.items():
-        need = needs.get(name)
-        if query.failed and need is not None and need.required:
-            yield case.finding(
-                UNANSWERED,
-                f"{name}.partial",
-                Verdict.INCONCLUSIVE,
-                f"The query for {need.what or name} returned a partial result: {'; '.join(query.failed)}.",
-                required=True,
-                query=name,
-                action="Ask again later, or about a shorter window.",
-            )
+def _doubtful(case: Case) -> Iterator[Finding]:
+    """Why the evidence may not be whole: the verdict may have been another one, so that it cannot be a PASS."""
+    if case.evidence.doubts:
+        yield case.finding(
+            UNANSWERED,
+            "incomplete",
+            Verdict.INCONCLUSIVE,
+            f"The evidence may not be complete: {'; '.join(case.evidence.doubts)}.",
+            required=True,
+            action="Repair the store, or ask again about a shorter window.",
+        )

@@ -70,7 +70,7 @@ class Retries(Question):
 
     def block_ms(self, asking: Asking) -> int:
         """Two scrapes, at least 10 s, and at least a 720th of the window."""
-        return 1000 * asking.settings.block_s or block_ms(asking.mesh.scrape_ms(asking.window), asking.window)
+        return 1000 * asking.settings.block_s or block_ms(asking.mesh.probe.scrape_ms, asking.window)
 
     def facts(self, asking: Asking) -> Facts:
         """What the sources' counters count."""

@@ -1,0 +1,159 @@
+"""What a store is, looked at before anything is asked of it: what is found sets windows, blocks and identity."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.core.selector import equal, selector
+from meshlab.core.series import SeriesSet
+from meshlab.core.times import format_duration
+from meshlab.core.window import Span
+from meshlab.engines.base import Engine
+from meshlab.telemetry.clusters import CLUSTERS, ClusterLabel, cluster_label
+from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.dialect import Dialect, Family
+
+__all__ = ["UNKNOWN", "Probe", "probe"]
+
+_SAMPLE: Final = 40
+"""Series that are looked at; whatever is the same in a whole store is the same in these."""
+_FOLLOWED: Final = 2
+_GLANCE_MS: Final = 3_600_000
+_LATE_SCRAPES: Final = 3
+_LATE_MS: Final = 60_000
+_SCRAPES_A_RANGE: Final = 4
+_NO_SPAN: Final = Span(0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What was found out about a store.
+
+    Parameters
+    ----------
+    store : str
+        Kind, version and address or name.
+    span : Span
+        What was looked at: its end, and the hour before.
+    scrape_ms : int
+        The middle distance of two scrapes, milliseconds; 0 where it is not known.
+    longest_gap_ms : int
+        The longest distance, milliseconds.
+    lag_ms : int
+        By how much the newest sample is older than the store's clock, where that is more than scrapes explain.
+    clusters : ClusterLabel or None
+        The label that tells clusters apart which the mesh itself calls by one name.
+    doubts : tuple of str
+        Why the store's answers may not be whole.
+    """
+
+    store: str = ""
+    span: Span = _NO_SPAN
+    scrape_ms: int = 0
+    longest_gap_ms: int = 0
+    lag_ms: int = 0
+    clusters: ClusterLabel | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What was found, for people: a few words by name."""
+        found = {}
+        if self.scrape_ms:
+            gap = f", longest gap {_words(self.longest_gap_ms)}" if self.longest_gap_ms > 2 * self.scrape_ms else ""
+            found["Scrape interval"] = f"{_words(self.scrape_ms)}{gap}"
+        if self.lag_ms:
+            found["Lag"] = f"{_words(self.lag_ms)}: windows end at the newest sample"
+        if self.clusters is not None:
+            found["Clusters"] = str(self.clusters)
+        return found
+
+    def adapted(self, dialect: Dialect) -> Dialect:
+        """A dialect as this store needs it: clusters are told by the label that tells them apart here."""
+        if self.clusters is None:
+            return dialect
+        labels = {**dict.fromkeys(CLUSTERS, self.clusters.label), **dialect.options.labels}
+        return dialect.with_options(dataclasses.replace(dialect.options, labels=labels))
+
+    @property
+    def range_text(self) -> str:
+        """The shortest range that a rate should have: it stands when one scrape is late and one is lost."""
+        return _words(_SCRAPES_A_RANGE * self.scrape_ms) if self.scrape_ms else ""
+
+
+UNKNOWN: Final = Probe()
+"""Nobody looked."""
+
+
+def probe(engine: Engine, dialects: Sequence[Dialect], span: Span, *, now_ms: int = 0) -> Probe:
+    """Look at a few of the counters that were scraped last: at most six small queries.
+
+    Parameters
+    ----------
+    engine : Engine
+    dialects : sequence of Dialect
+        Those that were found in it.
+    span : Span
+    now_ms : int
+        The store's clock, where the span ends there: how far it is behind is looked at, too.
+    """
+    for dialect, family, newest in _newest(engine, dialects, span):
+        if not len(newest):
+            continue
+        followed = [_followed(engine, dialect, family, row, span) for row in _of_several_jobs(newest.labels)]
+        times = [raw.time[raw.sid == 0].astype(np.int64) for raw in followed]
+        apart = np.concatenate([np.diff(each) for each in times])
+        scrape_ms = int(np.median(apart)) if len(apart) else 0
+        last = max((int(each[-1]) for each in times if len(each)), default=0)
+        lag_ms = now_ms - last if now_ms and last else 0
+        return Probe(
+            store=engine.description,
+            span=span,
+            scrape_ms=scrape_ms,
+            longest_gap_ms=int(apart.max()) if len(apart) else 0,
+            lag_ms=lag_ms if lag_ms > _LATE_SCRAPES * scrape_ms + _LATE_MS else 0,
+            clusters=cluster_label(engine, dialect, family, newest.labels, span),
+            doubts=_doubts([newest, *followed]),
+        )
+    return Probe(store=engine.description, span=span)
+
+
+def _newest(engine: Engine, dialects: Sequence[Dialect], span: Span) -> Iterator[tuple[Dialect, Family, SeriesSet]]:
+    """Some of the request counters that were scraped last, by mesh and family."""
+    length = format_duration(min(span.duration_ms, _GLANCE_MS))
+    counters = {
+        dialect.counts(family, ()): (dialect, family)
+        for dialect in dialects
+        for reporter in Reporter
+        for family in dialect.families(reporter)
+    }
+    for inner in ("timestamp({})", f"last_over_time({{}}[{length}])"):
+        for selected, (dialect, family) in counters.items():
+            yield dialect, family, engine.query(f"topk({_SAMPLE}, {inner.format(selected)})", span.end)
+
+
+def _of_several_jobs(labels: pd.DataFrame) -> list[dict[str, str]]:
+    """A few of the series, of different scrape jobs where there are some."""
+    first = labels.drop_duplicates("job") if "job" in labels else labels
+    rows = pd.concat([first, labels]).drop_duplicates().head(_FOLLOWED)
+    return [{str(name): str(value) for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _followed(engine: Engine, dialect: Dialect, family: Family, row: dict[str, str], span: Span) -> SeriesSet:
+    """The samples of one counter in the last hour of the span."""
+    matchers = [equal(name, value) for name, value in row.items() if name != "__name__"]
+    return engine.samples(selector(family.requests, *matchers, forced=dialect.options.forced), span.last(_GLANCE_MS))
+
+
+def _doubts(answers: Sequence[SeriesSet]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(doubt for answer in answers for doubt in answer.query.doubts))
+
+
+def _words(milliseconds: int) -> str:
+    return format_duration(max(round(milliseconds / 1_000), 1) * 1_000)

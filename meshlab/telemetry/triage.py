@@ -1,0 +1,88 @@
+"""A first look at everything at once: what goes on in a mesh, from a handful of summed queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from meshlab.core.subject import IDENTITY, Subject
+from meshlab.core.window import Window
+from meshlab.telemetry.dialects.base import DIMENSIONS, Reporter
+from meshlab.telemetry.mesh import Mesh
+
+__all__ = ["NAMED", "Triage"]
+
+NAMED: Final = tuple(name for name in DIMENSIONS if name.startswith("destination_") and name != "destination_instance")
+"""What tells called services and their arms apart."""
+
+_OUTCOME: Final = ("code", "grpc_status", "flags", "tls")
+
+
+@dataclass(frozen=True)
+class Triage:
+    """What goes on in a mesh within a window.
+
+    Every frame is asked once, however many questions look at it, and no query depends on how many services there are.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    window : Window
+    """
+
+    mesh: Mesh
+    window: Window
+
+    @cached_property
+    def sides(self) -> dict[Reporter, pd.DataFrame]:
+        """Requests of each side: `NAMED`, ``code``, ``grpc_status``, ``flags``, ``tls`` and ``requests``."""
+        return self.mesh.both_totals(self.window, (*NAMED, *_OUTCOME))
+
+    @property
+    def requests(self) -> pd.DataFrame:
+        """Requests of the side that counted more, by `NAMED` and ``requests``; the busiest first."""
+        return _larger(list(self.sides.values()), NAMED)
+
+    @property
+    def services(self) -> pd.DataFrame:
+        """Called services: `IDENTITY`, ``destination_workload``, ``destination_host`` and ``requests``.
+
+        One row a service, with its busiest workload and host, the busiest first. What has no service's name is none.
+        """
+        every = pd.concat(list(self.sides.values()))
+        table = _larger(list(self.sides.values()), IDENTITY)
+        for name in ("destination_workload", "destination_host"):
+            best = every[every[name] != ""].groupby([*IDENTITY, name])["requests"].sum().reset_index()
+            best = best.sort_values("requests").drop_duplicates(list(IDENTITY), keep="last").drop(columns="requests")
+            table = table.merge(best, on=list(IDENTITY), how="left").fillna({name: ""})
+        return table[table["destination_service"] != ""].reset_index(drop=True)
+
+    @property
+    def nameless(self) -> float:
+        """Requests whose called service has no name: outside the mesh, or a label is missing."""
+        table = _larger(list(self.sides.values()), IDENTITY)
+        return float(table.loc[table["destination_service"] == "", "requests"].sum())
+
+    @cached_property
+    def with_durations(self) -> frozenset[tuple[str, str, str]]:
+        """Services whose requests have durations, by `IDENTITY`."""
+        return frozenset(self.mesh.known_durations(self.window, IDENTITY))
+
+    def has_durations(self, subject: Subject) -> bool:
+        """Whether a service's requests have durations."""
+        return any(
+            (subject.cluster, subject.namespace, service) in self.with_durations for service in subject.services
+        )
+
+
+def _larger(sides: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
+    """The larger of the sides' sums, the largest first: the keys and ``requests``."""
+    sums = [side.groupby(list(keys))["requests"].sum().reset_index() for side in sides]
+    table = pd.concat(sums).groupby(list(keys))["requests"].max().reset_index()
+    table = table[np.isfinite(table["requests"]) & (table["requests"] > 0)]
+    return table.sort_values(["requests", *keys], ascending=[False] + [True] * len(keys)).reset_index(drop=True)
