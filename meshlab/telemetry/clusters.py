@@ -97,7 +97,7 @@ def cluster_label(
         names = set(every[list(CLUSTERS)].to_numpy().ravel()) - {""}
         if not 2 <= len(values) <= _MOST_VALUES or "" in values or len(names) > 1:
             continue
-        if _splits_workloads(every, label) and not _crossed(sides, label):
+        if _splits_workloads(every, label) and not _alike(every, label) and not _crossed(sides, label):
             return ClusterLabel(label, tuple(values), next(iter(names), ""))
     return None
 
@@ -132,6 +132,13 @@ def _splits_workloads(edges: pd.DataFrame, label: str) -> bool:
     workloads = apart.groupby(label)["destination_workload"].nunique()
     several = min(2, apart["destination_workload"].nunique())
     return bool(apart.duplicated(list(_EDGE)).any() and (workloads >= several).all())
+
+
+def _alike(edges: pd.DataFrame, label: str) -> bool:
+    """Whether each value counts the same: replicas of one Prometheus do, clusters with loads of their own do not."""
+    counted = edges.groupby([*_EDGE, label])["requests"].sum().unstack(label).fillna(0.0)
+    least, most = counted.min(axis=1), counted.max(axis=1)
+    return bool((most - least).sum() <= _CROSSING * most.sum())
 
 
 def _crossed(sides: Sequence[pd.DataFrame], label: str) -> bool:

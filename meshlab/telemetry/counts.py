@@ -18,7 +18,7 @@ from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Where
 from meshlab.telemetry.dialects.identity import NAMES
 
-__all__ = ["durations", "latency_buckets", "rates", "request_counts", "restarts", "services", "totals"]
+__all__ = ["both_totals", "durations", "latency_buckets", "rates", "request_counts", "restarts", "services", "totals"]
 
 _HOST: Final = "destination_host"
 
@@ -67,6 +67,14 @@ def totals(views: Views, span: Span, words: Sequence[str], where: Where) -> Answ
     """Requests over a span, of the side that counted more: the words and ``requests``, the busiest first."""
     sides, query = _sides(views, span, words, where)
     return Answer(_larger(sides, list(words)), query)
+
+
+def both_totals(views: Views, span: Span, words: Sequence[str]) -> dict[Reporter, pd.DataFrame]:
+    """Requests over a span, of each side: the words and ``requests``."""
+    sides, _ = _sides(views, span, words, ())
+    return {
+        reporter: side.rename(columns={"value": "requests"}) for reporter, side in zip(Reporter, sides, strict=True)
+    }
 
 
 def services(views: Views, span: Span) -> Answer:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from meshlab.core.counts import Counts
 from meshlab.core.subject import Subject
-from meshlab.core.times import Moment, to_ms
+from meshlab.core.times import Moment
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import Engine
 from meshlab.telemetry import counts, queries, retries, subjects
@@ -22,7 +22,7 @@ from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect, Where
 from meshlab.telemetry.dialects.lookup import unknown
-from meshlab.telemetry.probe import UNKNOWN, Probe, probe
+from meshlab.telemetry.probe import UNKNOWN, Probe, detected
 
 __all__ = ["Answer", "Mesh", "unknown"]
 
@@ -57,7 +57,7 @@ class Mesh:
     source: str
     probe: Probe = UNKNOWN
     options: MeshOptions = PLAIN
-    _views: tuple[CounterView, ...] = field(init=False, repr=False, compare=False)
+    views: tuple[CounterView, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         views = (
@@ -66,7 +66,7 @@ class Mesh:
             for dialect in self.dialects
             for family in dialect.families(reporter)
         )
-        object.__setattr__(self, "_views", tuple(views))
+        object.__setattr__(self, "views", tuple(views))
 
     def __repr__(self) -> str:
         return f"<Mesh: {self.name} in {self.engine.description}>"
@@ -100,18 +100,10 @@ class Mesh:
         ParameterError
             There is no mesh, or only one of an outdated release.
         """
-        now_ms, margin = 0, timedelta(minutes=1)
-        if span is None:
-            first, last = engine.span() or (None, engine.now())
-            now_ms = 0 if first else to_ms(last)
-            span = Span.between(
-                (first or last - timedelta(hours=1)) - margin, last + (margin if first else timedelta())
-            )
-        dialects = detection.detect(engine, span, options)
+        dialects, found = detected(engine, options, span)
         if not dialects and required:
-            raise detection.none_found(source, span, options.mesh)
-        found = probe(engine, dialects, span, now_ms=now_ms)
-        return cls(engine, tuple(found.adapted(dialect) for dialect in dialects), source, found, options)
+            raise detection.none_found(source, found.span, options.mesh)
+        return cls(engine, dialects, source, found, options)
 
     def at(self, span: Span) -> Mesh:
         """The meshes that there were in a span: on a live store, what was there an hour ago may be gone.
@@ -157,7 +149,7 @@ class Mesh:
     @property
     def counts_attempts(self) -> bool:
         """Whether the source's request counters count every attempt, and not every request once."""
-        return retries.counts_attempts(self._views)
+        return retries.counts_attempts(self.views)
 
     def window(self, start: Moment = "", end: Moment = "", step: str | timedelta = "") -> Window:
         """The window to ask about, as `Window.parse` reads it; all of a recording, or a live engine's last hour.
@@ -183,23 +175,23 @@ class Mesh:
         Without `by_cluster` a service of several clusters is one, and its subject names none.
         """
         span = subjects.known_span(self.engine, window)
-        return lookup.find(self._views, service, namespace, span, self.source, by_cluster=by_cluster)
+        return lookup.find(self.views, service, namespace, span, self.source, by_cluster=by_cluster)
 
     def with_related_services(self, subject: Subject, names: Sequence[str], window: Span) -> Subject:
         """A subject with the services of its namespace that bear one of some names, or whose workload does."""
-        return lookup.with_related_services(self._views, subject, names, subjects.known_span(self.engine, window))
+        return lookup.with_related_services(self.views, subject, names, subjects.known_span(self.engine, window))
 
     def combinations(self, subject: Subject, window: Span, words: Sequence[str]) -> pd.DataFrame:
         """All combinations of some words that the store has ever known of a service (a live store: the day before)."""
-        return subjects.combinations(self._views, subject, subjects.known_span(self.engine, window), words)
+        return subjects.combinations(self.views, subject, subjects.known_span(self.engine, window), words)
 
     def services(self, window: Span) -> Answer:
         """The called services, workloads and hosts, and ``requests`` as in `totals`."""
-        return counts.services(self._views, window)
+        return counts.services(self.views, window)
 
     def totals(self, window: Span, words: Sequence[str], where: Where = ()) -> Answer:
         """The words and ``requests`` by PromQL's increase, of the side that counted more; the busiest first."""
-        return counts.totals(self._views, window, words, where)
+        return counts.totals(self.views, window, words, where)
 
     def arms(self, window: Span, subject: Subject, by: str = "destination_version") -> Answer:
         """The versions of a service, or what else tells its arms apart, and their ``requests`` as in `totals`."""
@@ -207,7 +199,7 @@ class Mesh:
 
     def has_durations(self, window: Span, subject: Subject) -> bool:
         """Whether durations of a service's requests are there at the window's end; a small query a counter at most."""
-        return any(view.has_durations(self.where(subject), window) for view in reversed(self._views))
+        return any(view.has_durations(self.where(subject), window) for view in reversed(self.views))
 
     def request_rates(
         self, window: Window, by: Sequence[str], where: Where = (), *, reporter: Reporter | str = Reporter.SOURCE
@@ -249,11 +241,11 @@ class Mesh:
         By `dialects.proxies.PLACE` and ``metric`` (one of `dialects.proxies.COUNTERS`). What is not exported has no
         row, what was exported and stood still has zeros.
         """
-        return retries.retry_counts(self._views, window, block_ms)
+        return retries.retry_counts(self.views, window, block_ms)
 
     def breaker_gauges(self, window: Span, *, block_ms: int) -> Answer:
         """How often and when breakers stood open and hosts were ejected: the columns of `dialects.proxies.summary`."""
-        return retries.breaker_gauges(self._views, window, block_ms)
+        return retries.breaker_gauges(self.views, window, block_ms)
 
     def _side(self, reporter: Reporter | str) -> list[CounterView]:
-        return [view for view in self._views if view.reporter is Reporter(reporter)]
+        return [view for view in self.views if view.reporter is Reporter(reporter)]

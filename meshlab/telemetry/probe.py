@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -12,14 +13,15 @@ import pandas as pd
 
 from meshlab.core.selector import equal, selector
 from meshlab.core.series import SeriesSet
-from meshlab.core.times import format_duration
+from meshlab.core.times import format_duration, to_ms
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.telemetry.clusters import CLUSTERS, ClusterLabel, cluster_label
-from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.base import MeshOptions, Reporter
+from meshlab.telemetry.dialects.detection import detect
 from meshlab.telemetry.dialects.dialect import Dialect, Family
 
-__all__ = ["UNKNOWN", "Probe", "probe"]
+__all__ = ["UNKNOWN", "Probe", "detected", "probe"]
 
 _SAMPLE: Final = 40
 """Series that are looked at; whatever is the same in a whole store is the same in these."""
@@ -28,6 +30,8 @@ _GLANCE_MS: Final = 3_600_000
 _LATE_SCRAPES: Final = 3
 _LATE_MS: Final = 60_000
 _SCRAPES_A_RANGE: Final = 4
+_BEFORE: Final = timedelta(hours=1)
+_MARGIN: Final = timedelta(minutes=1)
 _NO_SPAN: Final = Span(0, 1)
 
 
@@ -89,6 +93,18 @@ class Probe:
 
 UNKNOWN: Final = Probe()
 """Nobody looked."""
+
+
+def detected(engine: Engine, options: MeshOptions, span: Span | None = None) -> tuple[tuple[Dialect, ...], Probe]:
+    """The meshes of a store, as it needs them, and what was found out about it; see `Mesh.detect`."""
+    now_ms = 0
+    if span is None:
+        first, last = engine.span() or (engine.now() - _BEFORE, engine.now())
+        now_ms = to_ms(last) if engine.is_live else 0
+        span = Span.between(first - _MARGIN, last + _MARGIN)
+    dialects = detect(engine, span, options)
+    found = probe(engine, dialects, span, now_ms=now_ms)
+    return tuple(found.adapted(dialect) for dialect in dialects), found
 
 
 def probe(engine: Engine, dialects: Sequence[Dialect], span: Span, *, now_ms: int = 0) -> Probe:

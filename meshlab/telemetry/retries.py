@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
 from meshlab.core.series import Query, SeriesSet
+from meshlab.core.times import format_duration
 from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.telemetry.answer import Answer, joined_query
@@ -17,7 +19,7 @@ from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect
 
-__all__ = ["breaker_gauges", "counts_attempts", "retry_counts"]
+__all__ = ["breaker_gauges", "counts_attempts", "retry_counts", "retry_totals"]
 
 Views = Sequence[CounterView]
 
@@ -37,6 +39,21 @@ def breaker_gauges(views: Views, span: Span, block_ms: int) -> Answer:
     frames = [proxies.summary(raw, dialect, workloads, grid) for dialect, raw in answers]
     held = [frame for frame in frames if len(frame)] or frames[:1]
     return Answer(pd.concat(held, ignore_index=True), joined_query([raw.query for _, raw in answers], span))
+
+
+def retry_totals(views: Views, span: Span) -> pd.DataFrame:
+    """See `Mesh.retry_totals`."""
+    length = format_duration(span.duration_ms)
+    found = [
+        pd.DataFrame({**dict.fromkeys(proxies.PLACE[2:], pd.Series(dtype=str)), "retries": pd.Series(dtype=float)})
+    ]
+    for view in {view.dialect.name: view for view in views}.values():
+        for metric, sign in (("retry", 1), ("tried", 1), ("asked", -1)):
+            for signal, promql in proxies.summed(view.dialect, metric, length):
+                answer = view.engine.query(promql, span.end)
+                values = np.bincount(answer.sid, np.nan_to_num(answer.value), len(answer))
+                found.append(proxies.called(signal, answer.labels).assign(retries=sign * values))
+    return pd.concat(found).groupby(list(proxies.PLACE[2:]))["retries"].sum().clip(lower=0).reset_index()
 
 
 def counts_attempts(views: Views) -> bool:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
+from meshlab.telemetry import counts, retries
 from meshlab.telemetry.dialects.base import DIMENSIONS, Reporter
 from meshlab.telemetry.mesh import Mesh
 
@@ -41,7 +42,7 @@ class Triage:
     @cached_property
     def sides(self) -> dict[Reporter, pd.DataFrame]:
         """Requests of each side: `NAMED`, ``code``, ``grpc_status``, ``flags``, ``tls`` and ``requests``."""
-        return self.mesh.both_totals(self.window, (*NAMED, *_OUTCOME))
+        return counts.both_totals(self.mesh.views, self.window, (*NAMED, *_OUTCOME))
 
     @property
     def requests(self) -> pd.DataFrame:
@@ -69,20 +70,25 @@ class Triage:
         return float(table.loc[table["destination_service"] == "", "requests"].sum())
 
     @cached_property
-    def with_durations(self) -> frozenset[tuple[str, str, str]]:
+    def with_durations(self) -> frozenset[tuple[str, ...]]:
         """Services whose requests have durations, by `IDENTITY`."""
-        return frozenset(self.mesh.known_durations(self.window, IDENTITY))
+        return frozenset(key for view in self.mesh.views for key in view.with_durations(IDENTITY, self.window))
+
+    @cached_property
+    def retries(self) -> pd.DataFrame:
+        """What proxies retried: ``destination_namespace``, ``destination_service`` and ``retries``."""
+        return retries.retry_totals(self.mesh.views, self.window)
 
     def has_durations(self, subject: Subject) -> bool:
         """Whether a service's requests have durations."""
-        return any(
-            (subject.cluster, subject.namespace, service) in self.with_durations for service in subject.services
-        )
+        return any((subject.cluster, subject.namespace, service) in self.with_durations for service in subject.services)
 
 
 def _larger(sides: Sequence[pd.DataFrame], keys: Sequence[str]) -> pd.DataFrame:
     """The larger of the sides' sums, the largest first: the keys and ``requests``."""
-    sums = [side.groupby(list(keys))["requests"].sum().reset_index() for side in sides]
-    table = pd.concat(sums).groupby(list(keys))["requests"].max().reset_index()
+    sums: list[pd.DataFrame] = [side.groupby(list(keys))["requests"].sum().reset_index() for side in sides]
+    table: pd.DataFrame = pd.concat(sums).groupby(list(keys))["requests"].max().reset_index()
     table = table[np.isfinite(table["requests"]) & (table["requests"] > 0)]
-    return table.sort_values(["requests", *keys], ascending=[False] + [True] * len(keys)).reset_index(drop=True)
+    order = [False] + [True] * len(keys)
+    table = table.sort_values(["requests", *keys], ascending=order)
+    return table.reset_index(drop=True)

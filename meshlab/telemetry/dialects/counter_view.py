@@ -99,6 +99,14 @@ class CounterView:
         buckets = self.dialect.buckets(self.family, self.asked(where, span))
         return len(self.engine.query(f"count({buckets})", span.end)) > 0
 
+    def with_durations(self, dimensions: Sequence[str], span: Span) -> set[tuple[str, ...]]:
+        """For which values of some dimensions there are durations at the span's end."""
+        if not self.family.durations:
+            return set()
+        labels = ", ".join(self.family.labels(self._needed(dimensions, ())))
+        answer = self.engine.query(f"count by ({labels}) ({self.dialect.sums(self.family, ())})", span.end)
+        return set(self.named(answer.labels, dimensions, span).itertuples(index=False, name=None))
+
     def request_counts(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
         """Requests by dimensions and block."""
         raw = self._samples(self.dialect.counts(self.family, self.asked(where, span)), span)

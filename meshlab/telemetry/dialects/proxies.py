@@ -16,8 +16,9 @@ from meshlab.telemetry.dialects.base import ABSENT
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect
 from meshlab.telemetry.dialects.registry import owned_by_any
+from meshlab.telemetry.dialects.signal import Signal
 
-__all__ = ["COUNTERS", "GAUGES", "PLACE", "increase_by_block", "proxies", "selected", "summary"]
+__all__ = ["COUNTERS", "GAUGES", "PLACE", "called", "increase_by_block", "proxies", "selected", "summary", "summed"]
 
 COUNTERS: Final = (
     "sent",
@@ -46,6 +47,9 @@ GAUGES: Final = ("cx_open", "cx_pool_open", "rq_open", "rq_pending_open", "rq_re
 PLACE: Final = ("source_namespace", "source", "destination_namespace", "destination_service")
 """Who calls whom: the dimensions of the frames."""
 
+_CALLED: Final = (*PLACE[2:], "destination_host")
+"""The dimensions that say who is called."""
+
 _PROXY: Final = Column(("pod", "pod_name", "kubernetes_pod_name", "instance"))
 _KUBERNETES: Final = r"(?s)^(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc(?:\..*)?$"
 
@@ -56,6 +60,26 @@ def selected(dialect: Dialect, name: str) -> str:
     names = [m.value for signal in signals for m in signal.matchers if m.name == "__name__"]
     names += [signal.metric for signal in signals if signal.metric]
     return selector("", matches("__name__", "|".join(names)), forced=dialect.options.forced)
+
+
+def summed(dialect: Dialect, metric: str, length: str) -> list[tuple[Signal, str]]:
+    """Expressions: how much a counter (one of `COUNTERS`, ``asked`` or ``tried``) rose in a time, by who is called."""
+    found = []
+    for signal in dialect.signals.get("retries", ()):
+        spelling = signal.columns["metric"].spelling if "metric" in signal.columns else {}
+        names = [name for name, what in spelling.items() if what == metric]
+        names += [signal.metric] if signal.constants.get("metric") == metric else []
+        labels = dict.fromkeys(label for c in _CALLED if c in signal.columns for label in signal.columns[c].reads)
+        for name in names:
+            matchers = [m for m in signal.matchers if not (name and m.name == "__name__")]
+            counters = selector(name, *matchers, forced=dialect.options.forced)
+            found.append((signal, f"sum by ({', '.join(labels)}) (increase({counters}[{length}]))"))
+    return found
+
+
+def called(signal: Signal, labels: pd.DataFrame) -> pd.DataFrame:
+    """Who is called, of the labels that `summed` keeps: ``destination_namespace`` and ``destination_service``."""
+    return _by_host(signal.named(labels, _CALLED))[list(PLACE[2:])]
 
 
 def increase_by_block(raw: SeriesSet, dialect: Dialect, workloads: pd.Series[str], grid: BlockGrid) -> Counts:
@@ -153,12 +177,16 @@ def _named(labels: pd.DataFrame, dialect: Dialect, name: str, what: str, workloa
     proxy = proxies(labels)
     kind = named["source"]
     source = proxy.map(workloads).astype(object).where(proxy.isin(workloads.index), kind.where(kind != "", proxy))
+    return _by_host(named).assign(source=source.astype(str).replace(list(ABSENT), ""))[[*PLACE, what]]
+
+
+def _by_host(named: pd.DataFrame) -> pd.DataFrame:
+    """The called service and its namespace, by the host where that tells them."""
     host = named["destination_host"]
     in_kubernetes = host.str.extract(_KUBERNETES).fillna("")
     service, namespace = (in_kubernetes[part] for part in ("service", "namespace"))
     service = service.where(service != "", host)
     return named.assign(
-        source=source.astype(str).replace(list(ABSENT), ""),
         destination_service=service.where(service != "", named["destination_service"]),
         destination_namespace=namespace.where(namespace != "", named["destination_namespace"]),
-    )[[*PLACE, what]]
+    )
