@@ -20,9 +20,9 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
     seconds: Annotated[float, typer.Option(min=1, help="Time budget; remaining checks are skipped.")] = 10,
 ) -> None:
-    """Find out what is in a store, what can be asked of it, and what to type next.
+    """Find out what a store is, what burns there, what can be asked of it, and what to type next.
 
-    At most twenty small queries. Exit codes: 0 something can be asked, 11 nothing can, 2 and 3 for errors.
+    At most 25 small queries. Exit codes: 0 something can be asked, 11 nothing can, 2 and 3 for errors.
     """
     import json
     from datetime import UTC, datetime

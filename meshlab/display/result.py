@@ -26,8 +26,8 @@ def to_text(summary: Mapping[str, Any]) -> str:
     """
     verdict, action = str(summary["verdict"]), summary.get("action") or {}
     lines = [f"{SHAPES[verdict]} {verdict}  {summary['headline']}"]
+    lines += [f"  ! {doubt}" for doubt in summary.get("doubts", ())]
     lines += [f"  -> {text}" for text in action.values() if text]
-    lines += [f"  ({doubt})" for doubt in summary.get("doubts", ())]
     for f in shown(summary):
         lines.append(f"  {f.shape} {f.word:<12} {f.code}  {f.statement}")
         lines += [f"{_INDENT}-> {text}" for text in (f.action, f.command) if text]

@@ -14,7 +14,7 @@ from meshlab.errors import Unreachable
 
 __all__ = ["BudgetExceeded", "BudgetedEngine"]
 
-MOST: Final = 20
+MOST: Final = 25
 LONGEST_S: Final = 10.0
 
 

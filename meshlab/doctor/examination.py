@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,17 +17,21 @@ from meshlab.core.sanitize import plain
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
 from meshlab.doctor.budget import BudgetedEngine, BudgetExceeded
-from meshlab.doctor.store import Scrapes, Store, look, scrapes
+from meshlab.doctor.burning import Burning, burning
+from meshlab.doctor.store import Store, look
 from meshlab.errors import BadQuery, ParameterError, Refused
-from meshlab.questions.base import installed, question
+from meshlab.questions.base import Question, installed, question
 from meshlab.reports.run.notebooks import NotebookInfo, available
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.probe import UNKNOWN, Probe
 from meshlab.telemetry.source import open_source
+from meshlab.telemetry.triage import Triage
 
 __all__ = ["Asked", "Examination", "Service", "examine"]
 
 _SPAN: Final = timedelta(minutes=15)
 _COMMAND_SPAN: Final = "-30m"
+_TRIED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,16 @@ class Examination:
     live : bool
         Whether time goes on there.
     meshes : tuple of str
-    scrapes : Scrapes or None
+    probe : Probe
+        What was found out about the telemetry.
     services : tuple of Service
         The busiest first.
+    nameless : float
+        Requests whose called service has no name.
+    burning : tuple of Burning
+        What burns, kind by kind, the worst first.
+    urgent : str
+        The command that says more about what burns most; empty where nothing burns.
     questions : tuple of Asked
     problems : tuple of str
         What keeps questions from being asked, each with what to do.
@@ -92,8 +105,11 @@ class Examination:
     window: Window
     live: bool
     meshes: tuple[str, ...] = ()
-    scrapes: Scrapes | None = None
+    probe: Probe = UNKNOWN
     services: tuple[Service, ...] = ()
+    nameless: float = 0.0
+    burning: tuple[Burning, ...] = ()
+    urgent: str = ""
     questions: tuple[Asked, ...] = ()
     problems: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
@@ -101,10 +117,10 @@ class Examination:
 
     @property
     def next(self) -> str:
-        """The one command to type; empty where nothing can be asked."""
-        ready = [q for q in self.questions if q.readiness.state is State.READY]
-        waiting = [q for q in self.questions if q.readiness.state is State.WAITING]
-        return next((q.command for q in (*ready, *waiting)), "")
+        """The one command to type: about what burns most, or the first question that can be asked; or empty."""
+        asked = [q for q in self.questions if q.readiness.state is not State.LACKING]
+        ready = [q for q in asked if q.readiness.state is State.READY]
+        return self.urgent or next((q.command for q in (*ready, *asked)), "")
 
     @property
     def can_answer(self) -> bool:
@@ -115,7 +131,7 @@ class Examination:
 def examine(
     source: str, *, cwd: Path | None = None, here: datetime | None = None, longest_s: float = 10.0
 ) -> Examination:
-    """Find out what is in a store, in at most twenty small questions.
+    """Find out what is in a store, in at most 25 small queries.
 
     Parameters
     ----------
@@ -144,8 +160,11 @@ def examine(
     found = Examination(source, store, Window.aligned(*span, 1_000), frugal.is_live)
     try:
         mesh = Mesh.detect(frugal, source, options=options)
-        found = replace(found, meshes=tuple(dialect.name for dialect in mesh.dialects))
-        found = _traffic(found, mesh, frugal, cwd)
+        found = replace(found, meshes=tuple(dialect.name for dialect in mesh.dialects), probe=mesh.probe)
+        late = timedelta(milliseconds=mesh.probe.lag_ms)
+        if late:
+            found = replace(found, window=Window.aligned(found.window.start - late, found.window.end - late, 1_000))
+        found = _traffic(found, Triage(mesh, found.window), cwd)
     except ParameterError as error:
         found = replace(found, problems=(*found.problems, str(error)))
     except BudgetExceeded as error:
@@ -153,27 +172,39 @@ def examine(
     return replace(found, queries=frugal.asked)
 
 
-def _traffic(found: Examination, mesh: Mesh, engine: BudgetedEngine, cwd: Path) -> Examination:
-    """Services first: what an on-call engineer recognises."""
-    table = mesh.services(found.window).frame
-    found = replace(found, services=_services(table))
-    questions, skipped = [], []
-    for notebook in available(cwd):
-        if notebook.question not in installed():
-            continue
+def _traffic(found: Examination, triage: Triage, cwd: Path) -> Examination:
+    """Services first: what an on-call engineer recognises. Then what burns, and what can be asked."""
+    found = replace(found, services=_services(triage.services), nameless=triage.nameless)
+    notebooks = [(n, question(n.question)) for n in available(cwd) if n.question in installed()]
+    questions, kinds, skipped = [], [], []
+    for notebook, asked in notebooks:
         try:
-            readiness = question(notebook.question).suggest(mesh, found.window)
+            readiness = asked.suggest(triage)
         except BudgetExceeded as error:
             skipped.append(f"{notebook.name}: {error.what}")
             continue
         questions.append(Asked(notebook.name, notebook.title, readiness, _command(found, notebook, readiness)))
-    found = replace(found, questions=tuple(questions), skipped=(*found.skipped, *skipped))
-    if not engine.is_live:
-        return found
     try:
-        return replace(found, scrapes=scrapes(engine, mesh.dialect.request_selectors[0]))
+        for worst in burning(triage):
+            kinds += worst
     except (BudgetExceeded, BadQuery, Refused) as error:
-        return replace(found, skipped=(*found.skipped, f"the scrape interval: {error.what}"))
+        skipped.append(f"the rest of what burns: {error.what}")
+    found = replace(found, burning=tuple(kinds))
+    urgent = _urgent(found, triage, notebooks)
+    return replace(found, questions=tuple(questions), urgent=urgent, skipped=(*found.skipped, *skipped))
+
+
+def _urgent(found: Examination, triage: Triage, notebooks: Sequence[tuple[NotebookInfo, Question]]) -> str:
+    """The command about what burns most: of the questions that explain it, the most specific that can be asked."""
+    for worst in sorted(found.burning, key=lambda each: -each.severity)[:_TRIED]:
+        explaining = [(n, q) for n, q in notebooks if worst.kind in q.explains]
+        for notebook, asked in sorted(explaining, key=lambda each: len(each[1].explains)):
+            with suppress(BudgetExceeded):
+                readiness = asked.suggest(triage, worst.subject)
+                if readiness.state is not State.READY:
+                    continue
+                return _command(found, notebook, readiness)
+    return ""
 
 
 def _services(table: pd.DataFrame) -> tuple[Service, ...]:

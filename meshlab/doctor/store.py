@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-import numpy as np
-
 from meshlab.core.sanitize import plain
-from meshlab.core.selector import equal, selector
 from meshlab.core.times import format_duration
-from meshlab.core.window import Window
 from meshlab.doctor.budget import BudgetedEngine
 from meshlab.errors import BadQuery, Refused
 
-__all__ = ["Scrapes", "Store", "look", "scrapes"]
+__all__ = ["Store", "look"]
 
 _DEPTHS: Final = ("1h", "1d", "7d", "30d")
 _SKEW_S: Final = 60.0
-_GLANCE_MS: Final = 900_000
-SCRAPES_A_RANGE: Final = 4
-"""A rate needs two scrapes; with four it stands when one is late and one is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,58 +81,3 @@ def _reaches(engine: BudgetedEngine, now: datetime) -> str:
         return ""
     seen = set(found.labels["ago"]) if "ago" in found.labels else set()
     return next((ago for ago in reversed(_DEPTHS) if ago in seen), "")
-
-
-@dataclass(frozen=True, slots=True)
-class Scrapes:
-    """How often a mesh's counters are read.
-
-    Parameters
-    ----------
-    every_ms : int
-        The middle distance of two scrapes.
-    longest_ms : int
-        The longest.
-    """
-
-    every_ms: int
-    longest_ms: int
-
-    @property
-    def range_text(self) -> str:
-        """The shortest range that a rate should have."""
-        return format_duration(SCRAPES_A_RANGE * max(round(self.every_ms / 1000), 1) * 1000)
-
-    @property
-    def every_text(self) -> str:
-        """The distance, in words."""
-        return format_duration(max(round(self.every_ms / 1000), 1) * 1000)
-
-
-def scrapes(engine: BudgetedEngine, counters: str) -> Scrapes | None:
-    """Look at the raw samples of the busiest series of some counters: two queries.
-
-    Parameters
-    ----------
-    engine : BudgetedEngine
-    counters : str
-        A selector.
-
-    Returns
-    -------
-    Scrapes or None
-        None where there are not three samples within a quarter of an hour.
-    """
-    now = engine.now()
-    busiest = engine.query(f"topk(1, {counters})", now)
-    if not len(busiest):
-        return None
-    labels = {str(k): str(v) for k, v in busiest.labels.iloc[0].items() if v}
-    metric = labels.pop("__name__", "")
-    one = selector(metric, *(equal(name, value) for name, value in sorted(labels.items())))
-    window = Window.aligned(now - timedelta(milliseconds=_GLANCE_MS), now, 1_000)
-    times = engine.samples(one, window).time.astype(np.int64)
-    if len(times) < 3:
-        return None
-    apart = np.diff(times)
-    return Scrapes(int(np.median(apart)), int(apart.max()))

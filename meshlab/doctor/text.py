@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from meshlab.core.sanitize import plain
 from meshlab.core.times import format_duration
+from meshlab.doctor.burning import Burning
 from meshlab.doctor.examination import Examination, Service
 
 __all__ = ["as_dict", "as_text"]
 
 _SHOWN: Final = 10
-_WIDE: Final = 11
+_WIDE: Final = 15
+_WORST: Final = 5
 
 
 def as_text(found: Examination) -> str:
     """Lines for a terminal, without colours; ends with the next command to type."""
     lines = [found.store.description, *_about(found)]
-    if found.services:
-        span = format_duration(found.window.end_ms - found.window.start_ms)
+    if doubts := found.probe.doubts:
+        lines += ["", "doubts: the evidence may not be complete", *(f"  {plain(doubt)}" for doubt in doubts)]
+    span = format_duration(found.window.duration_ms)
+    if found.burning:
+        lines += ["", f"burning in {span}, the worst of each kind", *_burning(found.burning)]
+    if found.services or found.nameless:
         lines += ["", f"services by requests in {span}", *_table(found.services)]
+        if found.nameless >= 1:
+            lines.append(f"  outside or without a name: {found.nameless:,.0f} requests, which belong to no service")
     if found.questions:
         lines += ["", "questions"]
         for asked in found.questions:
@@ -45,15 +54,28 @@ def _about(found: Examination) -> list[str]:
     history = [store.retention, store.reaches and f"samples seen {store.reaches} back"]
     rows.append(("history", ", ".join(filter(None, history)) or "unknown"))
     rows.append(("mesh", " and ".join(found.meshes) or "none recognised"))
-    if found.scrapes:
-        longest = format_duration(max(round(found.scrapes.longest_ms / 1000), 1) * 1000)
-        every, least = found.scrapes.every_text, found.scrapes.range_text
-        rows.append(("scrapes", f"every {every} (longest gap {longest}): use ranges of {least} or more in rate()"))
-    return [f"  {name:<{_WIDE}}{plain(text)}" for name, text in rows]
+    rows += [(name.lower(), text) for name, text in found.probe.facts.items()]
+    if found.probe.range_text:
+        rows.append(("rates", f"use ranges of {found.probe.range_text} or more in rate()"))
+    return [f"  {name:<{_WIDE}} {plain(text)}" for name, text in rows]
+
+
+def _burning(found: Sequence[Burning]) -> list[str]:
+    """The worst of each kind, and how many more there are."""
+    lines = []
+    width = max(len(plain(each.subject)) for each in found)
+    for kind in dict.fromkeys(each.kind for each in found):
+        mine = [each for each in found if each.kind == kind]
+        lines += [f"  {kind:<{_WIDE}} {plain(e.subject):<{width}}  {e.text}" for e in mine[:_WORST]]
+        more = len(mine) - _WORST
+        lines += [f"  {kind:<{_WIDE}} and {more:,} more"] if more > 0 else []
+    return lines
 
 
 def _table(services: tuple[Service, ...]) -> list[str]:
     shown = services[:_SHOWN]
+    if not shown:
+        return []
     width = max(len(plain(s.subject)) for s in shown)
     lines = [f"  {plain(s.subject):<{width}}  {s.requests:>12,.0f}" for s in shown]
     more = len(services) - len(shown)
@@ -72,7 +94,15 @@ def as_dict(found: Examination) -> dict[str, Any]:
             "skew_s": found.store.skew_s,
         },
         "meshes": list(found.meshes),
-        "scrape_interval_s": found.scrapes.every_ms / 1000 if found.scrapes else None,
+        "scrape_interval_s": found.probe.scrape_ms / 1000 or None,
+        "lag_s": found.probe.lag_ms / 1000,
+        "telemetry": found.probe.facts,
+        "doubts": list(found.probe.doubts),
+        "burning": [
+            {"kind": b.kind, "subject": str(b.subject), "text": b.text, "severity": float(f"{b.severity:.3g}")}
+            for b in found.burning
+        ],
+        "nameless_requests": float(f"{found.nameless:.6g}"),
         "services": [
             {"subject": str(s.subject), "host": s.host, "requests": float(f"{s.requests:.6g}")} for s in found.services
         ],

@@ -9,6 +9,7 @@ import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts, group_rows
+from meshlab.core.selector import selector
 from meshlab.core.series import Query
 from meshlab.core.window import Span
 from meshlab.telemetry.answer import Answer, joined_query
@@ -17,7 +18,7 @@ from meshlab.telemetry.dialects.signal import Signal
 from meshlab.telemetry.kubernetes import Exporter
 from meshlab.telemetry.mesh import Mesh
 
-__all__ = ["gauges", "increases"]
+__all__ = ["gauges", "increases", "latest"]
 
 _VALUES: Final = ["time", "value"]
 
@@ -89,6 +90,25 @@ def gauges(
         answers.append(ask(signal.metric, window, labels, *signal.asked(namespace, where)))
         frames += [_named(signal, answers[-1].frame, columns)] if len(answers[-1].frame) else []
     return Answer(pd.concat(frames[1:], ignore_index=True) if frames[1:] else frames[0], _query(answers, window))
+
+
+def latest(mesh: Mesh, name: str, columns: Sequence[str], window: Span) -> pd.DataFrame:
+    """The gauges of a signal at the window's end, as the engine groups them; the smallest where several are alike.
+
+    Returns
+    -------
+    DataFrame
+        The columns and ``value``, as in `gauges`; no row where no mesh exports it.
+    """
+    frames = [pd.DataFrame(columns=[*columns, "value"])]
+    for signal in _signals(mesh, name):
+        labels = dict.fromkeys(label for c in columns if c in signal.columns for label in signal.columns[c].reads)
+        found = selector(signal.metric, *signal.asked(""), forced=mesh.options.forced)
+        answer = mesh.engine.query(f"min by ({', '.join(labels)}) ({found})", window.end)
+        if len(answer):
+            value = answer.value + (window.end_ms / 1_000 if signal.seconds_left else 0.0)
+            frames.append(signal.named(answer.labels.iloc[answer.sid], columns).assign(value=value))
+    return pd.concat(frames[1:], ignore_index=True) if frames[1:] else frames[0]
 
 
 def _signals(mesh: Mesh, name: str) -> list[Signal]:

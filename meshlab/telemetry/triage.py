@@ -14,7 +14,9 @@ from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
 from meshlab.telemetry import counts, retries
 from meshlab.telemetry.dialects.base import DIMENSIONS, Reporter
+from meshlab.telemetry.kubernetes import Autoscalers, Exporter
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.signals import latest
 
 __all__ = ["NAMED", "Triage"]
 
@@ -45,9 +47,10 @@ class Triage:
         return counts.both_totals(self.mesh.views, self.window, (*NAMED, *_OUTCOME))
 
     @property
-    def requests(self) -> pd.DataFrame:
-        """Requests of the side that counted more, by `NAMED` and ``requests``; the busiest first."""
-        return _larger(list(self.sides.values()), NAMED)
+    def named(self) -> pd.DataFrame:
+        """Requests of services that have a name, of the side that counted more: `NAMED` and ``requests``."""
+        table = _larger(list(self.sides.values()), NAMED)
+        return table[table["destination_service"] != ""].reset_index(drop=True)
 
     @property
     def services(self) -> pd.DataFrame:
@@ -78,6 +81,17 @@ class Triage:
     def retries(self) -> pd.DataFrame:
         """What proxies retried: ``destination_namespace``, ``destination_service`` and ``retries``."""
         return retries.retry_totals(self.mesh.views, self.window)
+
+    @cached_property
+    def certificates(self) -> pd.DataFrame:
+        """The certificates that end first: ``cluster``, ``namespace``, ``pod``, ``name``, ``view``, ``value`` (s)."""
+        columns = ("cluster", "namespace", "pod", "name", "view")
+        return latest(self.mesh, "certificates", columns, self.window).sort_values("value").reset_index(drop=True)
+
+    @cached_property
+    def autoscalers(self) -> pd.DataFrame:
+        """Autoscalers: ``cluster``, ``namespace``, ``workload``, ``current`` and ``most`` replicas."""
+        return Autoscalers(Exporter(self.mesh)).now(self.window)
 
     def has_durations(self, subject: Subject) -> bool:
         """Whether a service's requests have durations."""

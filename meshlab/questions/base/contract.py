@@ -20,6 +20,7 @@ from meshlab.errors import ParameterError
 from meshlab.questions.base.case import Case
 from meshlab.questions.base.needs import Asking, Code, Need, Table
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.triage import Triage
 
 __all__ = ["UNANSWERED", "Question", "QuestionSettings"]
 
@@ -54,6 +55,8 @@ class Question:
         The schemas of the result's tables.
     figures : sequence of callable
         From a result to a `Figure`; the first is the page's hero.
+    explains : tuple of str
+        Kinds of trouble (`doctor.burning`) about which the question says more.
     examples : mapping of str to value
         Defaults of the notebook's parameters, where those of the settings are no good example.
     """
@@ -66,6 +69,7 @@ class Question:
     codes: ClassVar[Mapping[str, Code]] = {}
     tables: ClassVar[Mapping[str, Table]] = {}
     figures: ClassVar[Sequence[Callable[[Result], Figure]]] = ()
+    explains: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[Mapping[str, Any]] = {}
 
     # ---- declared by a question ----
@@ -162,9 +166,14 @@ class Question:
         """Whether what the headline says is ``ongoing``, ``over`` or ``upcoming``, and since when."""
         return "", ""
 
-    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
-        """Whether the question can be asked of a store, and with which parameters: for the doctor."""
-        asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.end_ms - window.start_ms)
+    def suggest(self, triage: Triage, about: Subject | None = None) -> Readiness:
+        """Whether the question can be asked of a store, and with which parameters: for the doctor.
+
+        A question that looks at what a triage has already asked costs no query of its own. `about` is the service that
+        is to be asked about; any will do where it is None.
+        """
+        mesh, window = triage.mesh, triage.window
+        asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.duration_ms)
         required = {name: need for name, need in self.needs.items() if need.required and need.wanted(asking)}
         asking.answers.update({name: need.answer(asking) for name, need in required.items()})
         lacking = self._lacking(required, {name for name in required if asking.frame(name).empty})

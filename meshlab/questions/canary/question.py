@@ -40,6 +40,7 @@ from meshlab.questions.canary.settings import CanarySettings, Mode
 from meshlab.questions.canary.slow import slow, slow_finding
 from meshlab.questions.canary.tables import TABLES
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.triage import Triage
 
 __all__ = ["Canary", "Facts"]
 
@@ -69,6 +70,7 @@ class Canary(Question):
     Settings = CanarySettings
     needs: ClassVar[Mapping[str, Need]] = {**COUNTS, **DURATIONS}
     codes = CODES
+    explains = ("errors",)
     tables = TABLES
     figures = (plot.error_difference, plot.error_evidence, plot.latency_over_time, plot.latency_by_edge)
     examples: ClassVar[Mapping[str, Any]] = {"source": "canary-regression", "service": "catalog", **ARMS}
@@ -208,15 +210,16 @@ class Canary(Question):
         """What the finding that decides says."""
         return decisive(verdict, findings).action if verdict is not Verdict.PASS else ""
 
-    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
-        """Look for services that serve two versions at once, the busiest first: four small queries or so."""
-        table = mesh.totals(window, tuple(dict.fromkeys((*IDENTITY, *DIMENSIONS)))).frame
+    def suggest(self, triage: Triage, about: Subject | None = None) -> Readiness:
+        """Look for services that serve two versions at once, the busiest first."""
+        mesh, table = triage.mesh, triage.named
         if table.empty:
             lack = (Missing("requests", mesh.remedy("destination")),)
             return Readiness(State.LACKING, "no requests were counted", lack)
         nobody = "no service serves two versions, workloads or revisions now: ask while a canary runs, with its names"
-        subject, arms, reason = next(candidates(table), (Subject(*table.iloc[0][list(IDENTITY)]), ARMS, nobody))
-        if not mesh.has_durations(window, subject):
+        found = (each for each in candidates(table) if about in (None, each[0]))
+        subject, arms, reason = next(found, (Subject(*table.iloc[0][list(IDENTITY)]), ARMS, nobody))
+        if not triage.has_durations(subject):
             lack = (Missing("request durations", mesh.remedy("latency")),)
             return Readiness(State.LACKING, f"the requests of {plain(subject)} have no durations", lack)
         place = {"service": subject.service, **({"namespace": subject.namespace} if subject.namespace else {})}

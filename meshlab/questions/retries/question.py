@@ -34,7 +34,9 @@ from meshlab.questions.retries.storm import Storm, find_storm
 from meshlab.questions.retries.storm.phases import incident_table
 from meshlab.questions.retries.tables import TABLES
 from meshlab.questions.retries.whatif import what_if
+from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.triage import Triage
 
 __all__ = ["Facts", "Retries"]
 
@@ -61,6 +63,7 @@ class Retries(Question):
     needs = NEEDS
     tables = TABLES
     codes = CODES
+    explains = ("retries", "errors")
     figures = (plot.timeline, plot.hysteresis, plot.edges)
     examples: ClassVar[Mapping[str, Any]] = {"source": "retry-storm"}
 
@@ -164,16 +167,15 @@ class Retries(Question):
             return "over", last["begin"].isoformat()
         return "ongoing", trouble["begin"].iloc[0].isoformat()
 
-    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
+    def suggest(self, triage: Triage, about: Subject | None = None) -> Readiness:
         """Look for requests at the sources, and for what their attempts are known from."""
-        asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.end_ms - window.start_ms)
-        empty = {name: NEEDS[name].answer(asking).frame.empty for name in ("source", "destination", "proxies")}
-        if empty["source"]:
+        mesh = triage.mesh
+        if triage.sides[Reporter.SOURCE].empty:
             return Readiness(State.LACKING, "no requests were counted by sources", (NEEDS["source"].missing(mesh),))
-        if not empty["proxies"]:
+        if not triage.retries.empty:
             return Readiness(State.READY, "the sources' proxies count their retries")
         lack = (Missing(NEEDS["proxies"].what, mesh.remedy("retries")),)
-        if not empty["destination"] and not mesh.counts_attempts:
+        if not triage.sides[Reporter.DESTINATION].empty and not mesh.counts_attempts:
             return Readiness(State.READY, "attempts are inferred from the requests at both ends", lack)
         return Readiness(State.LACKING, "nothing shows how often requests were tried", lack)
 

@@ -13,7 +13,6 @@ from meshlab.core.evidence import Missing
 from meshlab.core.readiness import Readiness, State
 from meshlab.core.results import Action, Finding, Verdict
 from meshlab.core.subject import IDENTITY, Subject
-from meshlab.core.window import Window
 from meshlab.display.numbers import number
 from meshlab.questions.base import Asking, Case, Question
 from meshlab.questions.scaling import autoscaling_findings as scaled
@@ -27,7 +26,7 @@ from meshlab.questions.scaling.samples import seconds
 from meshlab.questions.scaling.settings import ScalingSettings
 from meshlab.questions.scaling.tables import TABLES
 from meshlab.telemetry.kubernetes import Autoscalers, Exporter
-from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.triage import Triage
 
 __all__ = ["Scaling"]
 
@@ -51,6 +50,7 @@ class Scaling(Question):
     Settings = ScalingSettings
     needs = NEEDS
     codes = CODES
+    explains = ("autoscalers",)
     tables = TABLES
     figures = (plot.capacity_curve, plot.supply, plot.autoscaler, plot.windows)
     examples: ClassVar[Mapping[str, Any]] = {"source": "scale-out", "service": "catalog"}
@@ -111,18 +111,21 @@ class Scaling(Question):
         worst = _worst(findings)
         return worst.action if worst else ""
 
-    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
-        """Look for a busy service with durations, one with an autoscaler before others: four small queries or so."""
-        table = mesh.services(window).frame
+    def suggest(self, triage: Triage, about: Subject | None = None) -> Readiness:
+        """Look for a busy service with durations, one with an autoscaler before others."""
+        mesh, window, table = triage.mesh, triage.window, triage.services
         if table.empty:
             lack = Missing("requests", mesh.remedy("destination"))
             return Readiness(State.LACKING, "no requests were counted", (lack,))
         workloads = Autoscalers(Exporter(mesh)).scaled(window).frame
         scaled_by = set(zip(workloads["namespace"], workloads["workload"], strict=True))
         places = list(zip(table["destination_namespace"], table["destination_workload"], strict=True))
-        at = next((k for k, place in enumerate(places) if place in scaled_by), 0)
-        subject = Subject(*table.iloc[at][list(IDENTITY)])
-        if not mesh.has_durations(window, subject):
+        subjects = [Subject(*row) for row in table[list(IDENTITY)].itertuples(index=False, name=None)]
+        named = [k for k, place in enumerate(places) if about and place == (about.namespace, about.service)]
+        measured = named or [k for k, subject in enumerate(subjects) if triage.has_durations(subject)] or [0]
+        at = next((k for k in measured if places[k] in scaled_by), measured[0])
+        subject = subjects[at]
+        if not triage.has_durations(subject):
             lack = Missing("request durations", mesh.remedy("latency"))
             return Readiness(State.LACKING, f"the requests of {subject} have no durations", (lack,))
         place = {"service": subject.service, "namespace": subject.namespace}

@@ -13,7 +13,6 @@ from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.readiness import Readiness, State
 from meshlab.core.results import Finding, Verdict
 from meshlab.core.subject import Subject
-from meshlab.core.window import Window
 from meshlab.questions.base import Asking, Case, Question
 from meshlab.questions.security import (
     authorization_findings,
@@ -46,7 +45,7 @@ from meshlab.questions.security.strict import blind_spots, breaks, workloads
 from meshlab.questions.security.tables import TABLES
 from meshlab.questions.security.traffic import refusals, traffic
 from meshlab.telemetry.kubernetes.manifests import read_manifest
-from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.triage import Triage
 
 __all__ = ["Facts", "Security"]
 
@@ -72,6 +71,7 @@ class Security(Question):
     Settings = SecuritySettings
     needs = NEEDS
     codes = CODES
+    explains = ("plaintext", "certificates")
     tables = TABLES
     figures = (plot.encryption, plot.denials, plot.certificates)
     examples: ClassVar[Mapping[str, Any]] = {"source": "mtls-migration"}
@@ -122,9 +122,9 @@ class Security(Question):
         late = [f.statement for f in findings if f.code == "ML-SEC-004" and f.verdict is Verdict.FAIL]
         return " ".join([*late[:1], findings[0].statement])
 
-    def suggest(self, mesh: Mesh, window: Window) -> Readiness:
-        """Look for requests that say how they were protected: two small queries or so."""
-        table = mesh.totals(window, ("tls",)).frame
+    def suggest(self, triage: Triage, about: Subject | None = None) -> Readiness:
+        """Look for requests that say how they were protected."""
+        mesh, table = triage.mesh, pd.concat(list(triage.sides.values()))
         lack = (Missing("requests as the destination's proxies see them", mesh.remedy("destination")),)
         if table.empty:
             return Readiness(State.LACKING, "no requests were counted", lack)

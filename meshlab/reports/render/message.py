@@ -62,7 +62,7 @@ def about(result: Mapping[str, Any]) -> str:
 def to_do(result: Mapping[str, Any]) -> list[str]:
     """What to do first, and the doubts about the evidence."""
     action = result.get("action") or {}
-    return [text for text in (action.get("text"), action.get("command"), *result.get("doubts", ())) if text]
+    return [text for text in (*result.get("doubts", ()), action.get("text"), action.get("command")) if text]
 
 
 def facts(result: Mapping[str, Any]) -> list[str]:

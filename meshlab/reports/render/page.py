@@ -47,6 +47,7 @@ def render(
     """
     anchor = markup.anchor("Parameters", content.taken)
     about = [("Source", result["source"]), ("Window", result["window"]), ("Owner", result.get("owner", ""))]
+    about += list(result.get("store", {}).items())
     facts = [*about, *content.facts, ("Version", f"meshlab {meshlab.__version__}")]
     return templates.render(
         "page.html.j2",

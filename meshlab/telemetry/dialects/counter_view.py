@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
-from meshlab.core.selector import Matcher
+from meshlab.core.selector import Matcher, equal
 from meshlab.core.series import Query, SeriesSet, utc_index
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS, Engine
@@ -104,7 +104,8 @@ class CounterView:
         if not self.family.durations:
             return set()
         labels = ", ".join(self.family.labels(self._needed(dimensions, ())))
-        answer = self.engine.query(f"count by ({labels}) ({self.dialect.sums(self.family, ())})", span.end)
+        whole = self.dialect.buckets(self.family, [equal("le", "+Inf")])
+        answer = self.engine.query(f"count by ({labels}) ({whole})", span.end)
         return set(self.named(answer.labels, dimensions, span).itertuples(index=False, name=None))
 
     def request_counts(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:

@@ -50,6 +50,17 @@ class Autoscalers:
         """What is scaled at the window's end, by one small query: ``cluster, namespace, autoscaler, workload``."""
         return self.exporter.there(f"{_PREFIX}_info", window, {**_AUTOSCALER, "workload": "scaletargetref_name"})
 
+    def now(self, window: Span) -> pd.DataFrame:
+        """At the window's end, by at most three small queries: ``cluster, namespace, autoscaler, workload, current, most``."""
+        keys = list(_AUTOSCALER)
+        current = self.exporter.at_end(f"{_PREFIX}_status_current_replicas", window, _AUTOSCALER)
+        most = self.exporter.at_end(f"{_PREFIX}_spec_max_replicas", window, _AUTOSCALER)
+        frame = current.rename(columns={"value": "current"}).merge(most.rename(columns={"value": "most"}), on=keys)
+        scaled = self.scaled(window).frame if len(frame) else pd.DataFrame(columns=[*keys, "workload"])
+        frame = frame.merge(scaled.drop_duplicates(keys), on=keys, how="left")
+        frame["workload"] = frame["workload"].fillna(frame["autoscaler"])
+        return frame
+
     def targets(self, window: Span) -> Answer:
         """The target of each metric: ``cluster, namespace, autoscaler, metric, kind, target``."""
         answer = self.exporter.last(f"{_PREFIX}_spec_target_metric", window, _METRIC)

@@ -85,6 +85,12 @@ class Exporter:
         )
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
+    def at_end(self, metric: str, window: Span, columns: Mapping[str, str]) -> pd.DataFrame:
+        """The largest value of each thing at the window's end, as a server groups them: the columns and ``value``."""
+        grouped = f"max by ({', '.join(columns.values())}) ({self._selector(metric, ())})"
+        found = self.mesh.engine.query(grouped, window.end)
+        return _named(found, columns).iloc[found.sid].assign(value=found.value).reset_index(drop=True)
+
     def increase_by_block(
         self,
         metric: str,
