@@ -31,7 +31,9 @@ __all__ = ["Asked", "Examination", "Service", "examine"]
 
 _SPAN: Final = timedelta(minutes=15)
 _COMMAND_SPAN: Final = "-30m"
-_TRIED: Final = 3
+_TRIED: Final = 5
+_ALIKE: Final = 0.8
+"""What is so near to the worst is as bad: a failure is passed on by all who call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +198,14 @@ def _traffic(found: Examination, triage: Triage, cwd: Path) -> Examination:
 
 def _urgent(found: Examination, triage: Triage, notebooks: Sequence[tuple[NotebookInfo, Question]]) -> str:
     """The command about what burns most: of the questions that explain it, the most specific that can be asked."""
-    for worst in sorted(found.burning, key=lambda each: -each.severity)[:_TRIED]:
-        explaining = [(n, q) for n, q in notebooks if worst.kind in q.explains]
-        for notebook, asked in sorted(explaining, key=lambda each: len(each[1].explains)):
+    worst = sorted(found.burning, key=lambda each: -each.severity)[:_TRIED]
+    alike = [each for each in worst if each.severity >= _ALIKE * worst[0].severity]
+    for notebook, asked in sorted(notebooks, key=lambda each: len(each[1].explains)):
+        for about in (each.subject for each in alike if each.kind in asked.explains):
             with suppress(BudgetExceeded):
-                readiness = asked.suggest(triage, worst.subject)
-                if readiness.state is not State.READY:
-                    continue
-                return _command(found, notebook, readiness)
+                readiness = asked.suggest(triage, about)
+                if readiness.state is State.READY:
+                    return _command(found, notebook, readiness)
     return ""
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from meshlab.core.readiness import State
 from meshlab.core.sanitize import plain
-from meshlab.core.times import format_duration
+from meshlab.display.numbers import duration
 from meshlab.doctor.burning import Burning
 from meshlab.doctor.examination import Examination, Service
 
@@ -22,7 +23,7 @@ def as_text(found: Examination) -> str:
     lines = [found.store.description, *_about(found)]
     if doubts := found.probe.doubts:
         lines += ["", "doubts: the evidence may not be complete", *(f"  {plain(doubt)}" for doubt in doubts)]
-    span = format_duration(found.window.duration_ms)
+    span = duration(found.window.duration_s)
     if found.burning:
         lines += ["", f"burning in {span}, the worst of each kind", *_burning(found.burning)]
     if found.services or found.nameless:
@@ -34,6 +35,7 @@ def as_text(found: Examination) -> str:
         for asked in found.questions:
             lines.append(f"  {asked.notebook}  {asked.readiness.state.value}: {plain(asked.readiness.reason)}")
             lines += [f"    missing: {plain(m.what)}; {plain(m.remedy)}" for m in asked.readiness.missing]
+            lines += [f"    {asked.command}"] if asked.readiness.state is not State.LACKING else []
     if found.problems:
         lines += ["", "problems", *(f"  {plain(problem)}" for problem in found.problems)]
     if found.skipped:

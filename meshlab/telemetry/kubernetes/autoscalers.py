@@ -51,7 +51,7 @@ class Autoscalers:
         return self.exporter.there(f"{_PREFIX}_info", window, {**_AUTOSCALER, "workload": "scaletargetref_name"})
 
     def now(self, window: Span) -> pd.DataFrame:
-        """At the window's end, by at most three small queries: ``cluster, namespace, autoscaler, workload, current, most``."""
+        """At the window's end: ``cluster, namespace, autoscaler, workload, current, most``; at most three queries."""
         keys = list(_AUTOSCALER)
         current = self.exporter.at_end(f"{_PREFIX}_status_current_replicas", window, _AUTOSCALER)
         most = self.exporter.at_end(f"{_PREFIX}_spec_max_replicas", window, _AUTOSCALER)
