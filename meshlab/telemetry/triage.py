@@ -93,6 +93,17 @@ class Triage:
         """Autoscalers: ``cluster``, ``namespace``, ``workload``, ``current`` and ``most`` replicas."""
         return Autoscalers(Exporter(self.mesh)).now(self.window)
 
+    def parameters(self, subject: Subject) -> dict[str, str]:
+        """How a notebook is told to ask about a service: by name, and by all of it where several clusters have it."""
+        table = self.services
+        alike = (table["destination_namespace"] == subject.namespace) & (
+            table["destination_service"] == subject.service
+        )
+        if alike.sum() > 1:
+            return {"service": str(subject)}
+        names = {"service": subject.service, "namespace": subject.namespace}
+        return {name: text for name, text in names.items() if text}
+
     def has_durations(self, subject: Subject) -> bool:
         """Whether a service's requests have durations."""
         return any((subject.cluster, subject.namespace, service) in self.with_durations for service in subject.services)

@@ -222,6 +222,5 @@ class Canary(Question):
         if not triage.has_durations(subject):
             lack = (Missing("request durations", mesh.remedy("latency")),)
             return Readiness(State.LACKING, f"the requests of {plain(subject)} have no durations", lack)
-        place = {"service": subject.service, **({"namespace": subject.namespace} if subject.namespace else {})}
         state = State.WAITING if reason == nobody else State.READY
-        return Readiness(state, reason, parameters={**place, **arms})
+        return Readiness(state, reason, parameters={**triage.parameters(subject), **arms})

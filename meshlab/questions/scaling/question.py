@@ -128,8 +128,7 @@ class Scaling(Question):
         if not triage.has_durations(subject):
             lack = Missing("request durations", mesh.remedy("latency"))
             return Readiness(State.LACKING, f"the requests of {subject} have no durations", (lack,))
-        place = {"service": subject.service, "namespace": subject.namespace}
-        parameters = {name: text for name, text in place.items() if text}
+        parameters = triage.parameters(subject)
         if places[at] in scaled_by:
             return Readiness(State.READY, f"{subject} has an autoscaler", parameters=parameters)
         missing = () if len(workloads) else (Missing("autoscalers and replicas", KUBE_STATE),)
