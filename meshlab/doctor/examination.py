@@ -16,14 +16,16 @@ from meshlab.core.readiness import Readiness, State
 from meshlab.core.sanitize import plain
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
+from meshlab.display.numbers import duration
 from meshlab.doctor.budget import BudgetedEngine, BudgetExceeded
 from meshlab.doctor.burning import Burning, burning
 from meshlab.doctor.store import Store, look
 from meshlab.errors import BadQuery, ParameterError, Refused
 from meshlab.questions.base import Question, installed, question
 from meshlab.reports.run.notebooks import NotebookInfo, available
+from meshlab.telemetry.dialects.detection import none_found
 from meshlab.telemetry.mesh import Mesh
-from meshlab.telemetry.probe import UNKNOWN, Probe
+from meshlab.telemetry.probe import UNKNOWN, Probe, last_seen
 from meshlab.telemetry.source import open_source
 from meshlab.telemetry.triage import Triage
 
@@ -31,6 +33,7 @@ __all__ = ["Asked", "Examination", "Service", "examine"]
 
 _SPAN: Final = timedelta(minutes=15)
 _COMMAND_SPAN: Final = "-30m"
+_BEFORE: Final = timedelta(hours=1)
 _TRIED: Final = 5
 _ALIKE: Final = 0.8
 """What is so near to the worst is as bad: a failure is passed on by all who call."""
@@ -161,7 +164,9 @@ def examine(
     span = frugal.span() or (now - _SPAN, now)
     found = Examination(source, store, Window.aligned(*span, 1_000), frugal.is_live)
     try:
-        mesh = Mesh.detect(frugal, source, options=options)
+        mesh = Mesh.detect(frugal, source, options=options, required=False)
+        if not mesh.dialects:
+            return _without_mesh(found, mesh, frugal)
         found = replace(found, meshes=tuple(dialect.name for dialect in mesh.dialects), probe=mesh.probe)
         late = timedelta(milliseconds=mesh.probe.lag_ms)
         if late:
@@ -172,6 +177,19 @@ def examine(
     except BudgetExceeded as error:
         found = replace(found, skipped=(*found.skipped, f"everything else: {error.what}"))
     return replace(found, queries=frugal.asked)
+
+
+def _without_mesh(found: Examination, mesh: Mesh, engine: BudgetedEngine) -> Examination:
+    """What was looked for, and when there was something."""
+    problem = str(none_found(found.source, mesh.probe.span, mesh.options.mesh))
+    when = None
+    with suppress(BudgetExceeded, BadQuery, Refused):
+        when = last_seen(engine, mesh.options) if engine.is_live else None
+    if when is not None:
+        start, end = (f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (when - _BEFORE, when))
+        ago = duration((found.store.now - when).total_seconds(), 2)
+        problem = f"the newest request counters are {ago} old: ask about that time, with start={start} and end={end}"
+    return replace(found, problems=(*found.problems, problem), probe=mesh.probe, queries=engine.asked)
 
 
 def _traffic(found: Examination, triage: Triage, cwd: Path) -> Examination:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from meshlab.core.readiness import State
 from meshlab.core.sanitize import plain
-from meshlab.display.numbers import duration
+from meshlab.display.numbers import duration, plural
 from meshlab.doctor.burning import Burning
 from meshlab.doctor.examination import Examination, Service
 
@@ -42,7 +42,6 @@ def as_text(found: Examination) -> str:
         lines += ["", "skipped", *(f"  {plain(text)}" for text in found.skipped)]
     if found.next and not found.problems:
         lines += ["", "next", f"  {found.next}"]
-    lines += ["", f"{found.queries} queries"]
     return "\n".join(lines) + "\n"
 
 
@@ -59,6 +58,7 @@ def _about(found: Examination) -> list[str]:
     rows += [(name.lower(), text) for name, text in found.probe.facts.items()]
     if found.probe.range_text:
         rows.append(("rates", f"use ranges of {found.probe.range_text} or more in rate()"))
+    rows.append(("asked", plural(found.queries, "query", "queries")))
     return [f"  {name:<{_WIDE}} {plain(text)}" for name, text in rows]
 
 

@@ -5,23 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
-from meshlab.core.selector import equal, selector
+from meshlab.core.selector import equal, one_of, selector
 from meshlab.core.series import SeriesSet
-from meshlab.core.times import format_duration, to_ms
+from meshlab.core.times import format_duration, from_ms, to_ms
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.telemetry.clusters import CLUSTERS, ClusterLabel, cluster_label
-from meshlab.telemetry.dialects.base import MeshOptions, Reporter
+from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.telemetry.dialects.detection import detect
 from meshlab.telemetry.dialects.dialect import Dialect, Family
+from meshlab.telemetry.dialects.registry import installed
 
-__all__ = ["UNKNOWN", "Probe", "detected", "probe"]
+__all__ = ["UNKNOWN", "Probe", "detected", "last_seen", "probe"]
 
 _SAMPLE: Final = 40
 """Series that are looked at; whatever is the same in a whole store is the same in these."""
@@ -32,6 +33,7 @@ _LATE_MS: Final = 60_000
 _SCRAPES_A_RANGE: Final = 4
 _BEFORE: Final = timedelta(hours=1)
 _MARGIN: Final = timedelta(minutes=1)
+_MONTH: Final = "30d"
 _NO_SPAN: Final = Span(0, 1)
 
 
@@ -105,6 +107,29 @@ def detected(engine: Engine, options: MeshOptions, span: Span | None = None) -> 
     dialects = detect(engine, span, options)
     found = probe(engine, dialects, span, now_ms=now_ms)
     return tuple(found.adapted(dialect) for dialect in dialects), found
+
+
+def last_seen(engine: Engine, options: MeshOptions = PLAIN) -> datetime | None:
+    """When a live store that has no mesh now had one last, within a month; two small queries.
+
+    Returns
+    -------
+    datetime or None
+        In UTC; None where there was none.
+    """
+    names = sorted({name for dialect in installed().values() for name in dialect.counters})
+    counters = selector("", one_of("__name__", names), forced=options.forced)
+    now = engine.now()
+    found = engine.query(
+        f"topk(1, max by (__name__, job, instance) (last_over_time({counters}[{_MONTH}])))", now
+    ).labels
+    if not len(found):
+        return None
+    row = found.iloc[0].to_dict()
+    one = selector(str(row.pop("__name__")), *(equal(str(n), str(v)) for n, v in row.items()), forced=options.forced)
+    # Steps within the look-back: no sample stays unseen.
+    times = engine.query(f"max(max_over_time(timestamp({one})[{_MONTH}:4m]))", now)
+    return from_ms(int(1_000 * times.value[0])) if len(times) else None
 
 
 def probe(engine: Engine, dialects: Sequence[Dialect], span: Span, *, now_ms: int = 0) -> Probe:
