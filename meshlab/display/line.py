@@ -20,27 +20,18 @@ _MARKS: Final = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Lines over time, with gaps where nothing was measured.
-
-    Parameters
-    ----------
-    table : str
-        Of the result.
-    y : sequence of str
-        Columns, a line each.
-    x : str
-        A column of times.
-    unit : str
-        Of all lines.
-    mark : float, optional
-        Where a horizontal line is drawn.
-    """
+    """Lines over time, with gaps where nothing was measured."""
 
     table: str
+    """Of the result."""
     y: Sequence[str]
+    """Columns, a line each."""
     x: str = "time"
+    """A column of times."""
     unit: str = ""
+    """Of all lines."""
     mark: float | None = None
+    """Where a horizontal line is drawn."""
 
     def __call__(self, result: Result) -> Figure:
         """Draw the result's table."""

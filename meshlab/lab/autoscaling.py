@@ -33,27 +33,18 @@ __all__ = ["Scaler", "Tick", "hpa_spec"]
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One sync period, for the truth.
-
-    Parameters
-    ----------
-    at_s : float
-        Unix seconds.
-    current, ready, desired : int
-        Replicas.
-    measured : float or None
-        The metric, in the unit of its target.
-    recommended : int or None
-        What the metric alone asked for.
-    reason : Reason
-    """
+    """One sync period, for the truth."""
 
     at_s: float
+    """Unix seconds."""
     current: int
     ready: int
     desired: int
+    """Replicas."""
     measured: float | None
+    """The metric, in the unit of its target."""
     recommended: int | None
+    """What the metric alone asked for."""
     reason: Reason
 
     def to_dict(self, start_s: float) -> dict[str, Any]:

@@ -18,25 +18,18 @@ __all__ = ["Behaviour"]
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """All that a service process knows.
-
-    Parameters
-    ----------
-    address : str
-        Its own address.
-    stream : str
-        Seeds its random numbers.
-    calls : tuple of (str, tuple of str)
-        Services to call for every request, in this order: host, and the addresses at which it is reached in turn. With
-        a sidecar that is the sidecar alone.
-    spec : WorkloadSpec
-        How it behaves at this moment.
-    """
+    """All that a service process knows."""
 
     address: str
+    """Its own address."""
     stream: str
+    """Seeds its random numbers."""
     calls: tuple[tuple[str, tuple[str, ...]], ...]
+    """Services to call for every request, in this order: host, and the addresses at which it is reached in turn. With
+    a sidecar that is the sidecar alone.
+    """
     spec: WorkloadSpec
+    """How it behaves at this moment."""
 
     @classmethod
     def of(

@@ -27,28 +27,19 @@ __all__ = ["Cadvisor", "KubeState", "ScalerStatus", "serving"]
 
 @dataclass(frozen=True, slots=True)
 class ScalerStatus:
-    """What an autoscaler last decided.
-
-    Parameters
-    ----------
-    spec : Autoscaler
-    cluster, namespace : str
-        Where its workload runs.
-    current, desired : int
-        Replicas.
-    measured : float or None
-        The metric, in the unit of its target; None when it was not known.
-    limited : bool
-        Whether a bound or a policy cut the decision.
-    """
+    """What an autoscaler last decided."""
 
     spec: Autoscaler
     cluster: str
     namespace: str
+    """Where its workload runs."""
     current: int
     desired: int
+    """Replicas."""
     measured: float | None
+    """The metric, in the unit of its target; None when it was not known."""
     limited: bool
+    """Whether a bound or a policy cut the decision."""
 
 
 class KubeState(Collector):

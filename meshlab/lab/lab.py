@@ -47,22 +47,15 @@ _LATE_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a run.
-
-    Parameters
-    ----------
-    start_s, end_s : int
-        The window, in unix seconds.
-    truth : mapping
-        What the lab set and what it measured of itself; the same that a recording holds.
-    recording : Path or None
-        Where the recording stands, if one was wanted.
-    """
+    """What came of a run."""
 
     start_s: int
     end_s: int
+    """The window, in unix seconds."""
     truth: Mapping[str, Any]
+    """What the lab set and what it measured of itself; the same that a recording holds."""
     recording: Path | None
+    """Where the recording stands, if one was wanted."""
 
 
 class Lab:

@@ -38,27 +38,19 @@ HISTORY: Final = "/lab/history"
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """All that the load generator knows.
-
-    Parameters
-    ----------
-    address : str
-        Where its own control server listens.
-    url, host : str
-        Where the requests go, and their Host header.
-    stream : str
-        Seeds the arrivals.
-    load : Load
-    until_s : float
-        How long shapes last at most, from the mark.
-    """
+    """All that the load generator knows."""
 
     address: str
+    """Where its own control server listens."""
     url: str
+    """Where the requests go."""
     host: str
+    """Their Host header."""
     stream: str
+    """Seeds the arrivals."""
     load: Load
     until_s: float
+    """How long shapes last at most, from the mark."""
 
     @classmethod
     def from_json(cls, text: str) -> LoadPlan:

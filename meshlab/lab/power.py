@@ -31,25 +31,17 @@ def margin(error_share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A canary experiment.
-
-    Parameters
-    ----------
-    baseline_error_share, canary_error_share : float
-        True error shares, 0..1.
-    canary_share : float
-        Share of the requests that the canary gets, 0..1 exclusive.
-    requests : float
-        Expected requests of both together: rate times duration.
-    alpha : float
-        Allowed chance of a wrong verdict, one-sided.
-    """
+    """A canary experiment."""
 
     baseline_error_share: float
     canary_error_share: float
+    """True error shares, 0..1."""
     canary_share: float
+    """Share of the requests that the canary gets, 0..1 exclusive."""
     requests: float
+    """Expected requests of both together: rate times duration."""
     alpha: float
+    """Allowed chance of a wrong verdict, one-sided."""
 
     @property
     def canary_requests(self) -> float:

@@ -12,24 +12,16 @@ __all__ = ["Change", "Timeline"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A moment of the timeline that has come.
-
-    Parameters
-    ----------
-    planned_s : float
-        Seconds from the window's begin.
-    what : tuple of str
-        The events that begin; those that end are named with their end.
-    applied_s : float
-        Unix seconds at which the change was made.
-    settled_s : float
-        Unix seconds at which every sidecar had taken it.
-    """
+    """A moment of the timeline that has come."""
 
     planned_s: float
+    """Seconds from the window's begin."""
     what: tuple[str, ...]
+    """The events that begin; those that end are named with their end."""
     applied_s: float
+    """Unix seconds at which the change was made."""
     settled_s: float
+    """Unix seconds at which every sidecar had taken it."""
 
     def to_dict(self, start_s: float) -> dict[str, Any]:
         """As it stands in a recording's truth: seconds from the window's begin."""

@@ -37,32 +37,22 @@ _SHOWN: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run said of one subject.
-
-    Parameters
-    ----------
-    question, subject, word, headline : str
-    at : datetime or None
-        The end of its window, where the result has one.
-    page : str
-        Address of the page, relative to the index; empty for none.
-    without : str
-        What the verdict would be without waivers, in words; empty where it would be the same.
-    owner : str
-        Empty when nobody says.
-    waivers : tuple of str
-        What is waived, and what is to be said of waivers.
-    """
+    """What one run said of one subject."""
 
     question: str
     subject: str
     word: str
     headline: str
     at: datetime | None
+    """The end of its window, where the result has one."""
     page: str
+    """Address of the page, relative to the index; empty for none."""
     without: str = ""
+    """What the verdict would be without waivers, in words; empty where it would be the same."""
     owner: str = ""
+    """Empty when nobody says."""
     waivers: tuple[str, ...] = ()
+    """What is waived, and what is to be said of waivers."""
 
 
 def runs(folder: Path) -> Iterator[Run]:

@@ -53,21 +53,14 @@ _LOGIC: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule that a notebook does not keep to.
-
-    Parameters
-    ----------
-    rule : str
-        One of `RULES`.
-    cell : str
-        The id of the cell; empty where it is about the whole.
-    what : str
-        A few words.
-    """
+    """A rule that a notebook does not keep to."""
 
     rule: str
+    """One of `RULES`."""
     cell: str
+    """The id of the cell; empty where it is about the whole."""
     what: str
+    """A few words."""
 
     def __str__(self) -> str:
         return f"{self.rule}: {f'cell {self.cell}: ' if self.cell else ''}{self.what}"

@@ -28,20 +28,13 @@ _TYPES: Final[dict[str, type[Value]]] = {"str": str, "int": int, "float": float,
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declaration: ``name = default  # help``, or ``name: type = default  # help``.
-
-    Parameters
-    ----------
-    name : str
-    default : str, int, float or bool
-        Its type is the parameter's type.
-    help : str
-        The trailing comment.
-    """
+    """One declaration: ``name = default  # help``, or ``name: type = default  # help``."""
 
     name: str
     default: Value
+    """Its type is the parameter's type."""
     help: str = ""
+    """The trailing comment."""
 
     @property
     def typed(self) -> str:

@@ -44,28 +44,19 @@ _FILES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run gave.
-
-    Parameters
-    ----------
-    verdict : Verdict
-    result : mapping
-        The summary, as in ``result.json``.
-    folder, page : Path
-        Where ``report.html`` (the page), ``report.ipynb``, ``result.json``, ``message.md``, ``mail.html``,
-        ``metrics.prom`` and ``tables/`` are.
-    seconds : float
-        Wall time of the whole run.
-    source : str
-        The value of the notebook's ``source`` parameter; empty when it has none.
-    """
+    """What a run gave."""
 
     verdict: Verdict
     result: Mapping[str, Any]
+    """The summary, as in ``result.json``."""
     folder: Path
+    """With `page`, ``report.ipynb``, ``result.json``, ``message.md``, ``mail.html``, ``metrics.prom``, ``tables/``."""
     page: Path
+    """Its ``report.html``."""
     seconds: float
+    """Wall time of the whole run."""
     source: str = ""
+    """The value of the notebook's ``source`` parameter; empty when it has none."""
 
 
 def run(

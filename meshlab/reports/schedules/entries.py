@@ -145,33 +145,21 @@ class Report(_SweepOptions, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A report that runs on a timer.
-
-    Parameters
-    ----------
-    name : str
-        Lower-case letters, digits and dashes, 40 at most.
-    notebook : str
-        A name or a path, as of `meshlab report`; empty for a sweep.
-    cron : Cron
-    parameters : mapping of str to str
-        As typed after ``-p``; ``source`` is one of them, but for a sweep.
-    keep : int
-        How many runs stay in its folder.
-    notify : tuple of Receiver
-    fail_on : FailOn
-    sweep : Sweep or None
-        What is asked of every service, instead of a notebook.
-    """
+    """A report that runs on a timer."""
 
     name: str
+    """Lower-case letters, digits and dashes, 40 at most."""
     notebook: str
+    """A name or a path, as of `meshlab report`; empty for a sweep."""
     cron: Cron
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """As typed after ``-p``; ``source`` is one of them, but for a sweep."""
     keep: int = 30
+    """How many runs stay in its folder."""
     notify: tuple[Receiver, ...] = ()
     fail_on: FailOn = FailOn.FAIL
     sweep: Sweep | None = None
+    """What is asked of every service, instead of a notebook."""
 
     @property
     def what(self) -> str:

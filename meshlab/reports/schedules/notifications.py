@@ -29,51 +29,32 @@ Labels = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """What fires after a run, and what ends with it.
-
-    Parameters
-    ----------
-    firing : list of (labels, summary, description, link)
-    ended : list of labels
-        Those that fire as well do not end.
-    """
+    """What fires after a run, and what ends with it."""
 
     firing: list[tuple[Labels, str, str, str]]
     ended: list[Labels]
+    """Those that fire as well do not end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Who was reached.
-
-    Parameters
-    ----------
-    notified : tuple of str
-        Names of receivers that got something.
-    failures : tuple of MeshlabError
-        Why others did not.
-    """
+    """Who was reached."""
 
     notified: tuple[str, ...]
+    """Names of receivers that got something."""
     failures: tuple[MeshlabError, ...]
+    """Why others did not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification(ABC):
-    """A run on a timer, for those who want to know.
-
-    Parameters
-    ----------
-    report : Scheduled
-    at : datetime
-        When it ended; aware.
-    folder : str
-        The run's folder below that of all reports.
-    """
+    """A run on a timer, for those who want to know."""
 
     report: Scheduled
     at: datetime
+    """When it ended; aware."""
     folder: str
+    """The run's folder below that of all reports."""
 
     @property
     @abstractmethod

@@ -25,13 +25,7 @@ _METRICS: Final = "metrics.prom"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run on a timer gave.
-
-    Parameters
-    ----------
-    outcome : Outcome
-    delivery : Delivery
-    """
+    """What a run on a timer gave."""
 
     outcome: Outcome
     delivery: Delivery

@@ -23,20 +23,13 @@ _LINES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class NotificationState:
-    """What receivers know of a service.
-
-    Parameters
-    ----------
-    verdict : str
-        The last one; empty for none.
-    owner : str
-    failed : bool
-        Whether it could not be judged the last time.
-    """
+    """What receivers know of a service."""
 
     verdict: str
+    """The last one; empty for none."""
     owner: str = ""
     failed: bool = False
+    """Whether it could not be judged the last time."""
 
     @property
     def word(self) -> str:
@@ -46,23 +39,14 @@ class NotificationState:
 
 @dataclass(frozen=True, slots=True)
 class SweepNotification(Notification):
-    """A run of a sweep.
-
-    Parameters
-    ----------
-    report, at, folder
-        As of `Notification`.
-    records : sequence of mapping or None
-        A row a service; None when nobody was judged.
-    before : mapping of str to NotificationState
-        By subject.
-    error : str
-        Why nobody was judged.
-    """
+    """A run of a sweep."""
 
     records: Sequence[Mapping[str, Any]] | None
+    """A row a service; None when nobody was judged."""
     before: Mapping[str, NotificationState]
+    """By subject."""
     error: str = ""
+    """Why nobody was judged."""
 
     @property
     def word(self) -> str:

@@ -32,54 +32,34 @@ _DRAWING: Final = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a worker is given.
-
-    Parameters
-    ----------
-    question : str
-    title : str
-        The question in words.
-    case : Case
-    given : mapping of str to value
-        Parameters, for the page.
-    pages : str
-        ``all``, ``failing`` (what is not PASS) or ``none``.
-    at : datetime
-        Aware: which waivers hold.
-    before : mapping or None
-        The summary of the run before.
-    waivers : tuple of Waiver
-    owners : Owners
-    tz : str
-        The time zone that pages show beside UTC; empty for none.
-    """
+    """What a worker is given."""
 
     question: str
     title: str
+    """The question in words."""
     case: Case
     given: Mapping[str, Any]
+    """Parameters, for the page."""
     pages: str
+    """``all``, ``failing`` (what is not PASS) or ``none``."""
     at: datetime
+    """Aware: which waivers hold."""
     before: Mapping[str, Any] | None = None
+    """The summary of the run before."""
     waivers: tuple[Waiver, ...] = ()
     owners: Owners = NOBODY
     tz: str = ""
+    """The time zone that pages show beside UTC; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a worker gives back.
-
-    Parameters
-    ----------
-    record : mapping
-        The subject's row: JSON values.
-    files : mapping of str to bytes
-        The report, by its files' names.
-    """
+    """What a worker gives back."""
 
     record: Mapping[str, Any]
+    """The subject's row: JSON values."""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    """The report, by its files' names."""
 
 
 def judged(task: Task) -> Done:

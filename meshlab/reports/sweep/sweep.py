@@ -33,27 +33,18 @@ _ITS_OWN: Final = ("source", "start", "end", "step")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """What a sweep gave.
-
-    Parameters
-    ----------
-    records : sequence of mapping
-        A row a subject, sorted by subject.
-    folder : Path
-        Of this run: ``results.parquet``, ``sweep.json`` and ``subjects/``.
-    index : Path
-        The page over all runs.
-    resumed : int
-        Subjects that an interrupted run before had finished.
-    notes : sequence of str
-        What is to be said of waivers that speak of nothing here.
-    """
+    """What a sweep gave."""
 
     records: Sequence[Mapping[str, Any]]
+    """A row a subject, sorted by subject."""
     folder: Path
+    """Of this run: ``results.parquet``, ``sweep.json`` and ``subjects/``."""
     index: Path
+    """The page over all runs."""
     resumed: int = 0
+    """Subjects that an interrupted run before had finished."""
     notes: Sequence[str] = ()
+    """What is to be said of waivers that speak of nothing here."""
 
     def count(self, word: str) -> int:
         """Subjects with a verdict."""

@@ -31,27 +31,18 @@ class _Table(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A finding that somebody has accepted.
-
-    Parameters
-    ----------
-    code : str
-        The finding's.
-    subject : str
-        The finding's, or the report's; ``*`` stands for any text and ``?`` for any character.
-    ends : datetime
-        Aware; from then on it has no effect.
-    until : str
-        The same, as it was written: a day holds to its end.
-    reason : str
-        One line.
-    """
+    """A finding that somebody has accepted."""
 
     code: str
+    """The finding's."""
     subject: str
+    """The finding's, or the report's; ``*`` stands for any text and ``?`` for any character."""
     ends: datetime
+    """Aware; from then on it has no effect."""
     until: str
+    """The same, as it was written: a day holds to its end."""
     reason: str
+    """One line."""
 
     @property
     def family(self) -> str:

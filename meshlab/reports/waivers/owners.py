@@ -22,18 +22,12 @@ _ARROW: Final = re.compile(r".*(?:->|→)\s*", re.S)
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who owns what.
-
-    Parameters
-    ----------
-    labelled : mapping of str to tuples
-        From a name to the cluster, the namespace and the label's value of each object of that name.
-    table : mapping of str to str
-        From a service, ``namespace/service`` or ``cluster/namespace/service``, each with ``*`` if need be.
-    """
+    """Who owns what."""
 
     labelled: Mapping[str, Sequence[tuple[str, str, str]]] = field(default_factory=lambda: MappingProxyType({}))
+    """From a name to the cluster, the namespace and the label's value of each object of that name."""
     table: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """From a service, ``namespace/service`` or ``cluster/namespace/service``, each with ``*`` if need be."""
 
     def of(self, subject: object) -> str:
         """The owner of a subject or of an edge's destination; empty when nobody is named.
