@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -102,22 +102,22 @@ class Edge:
     """One cluster of one workload's sidecars."""
 
     source: str
-    service: str
-    version: str
-    """The version is "" where the service's versions share a cluster."""
-    requests: int
-    """As the source counted them; a request is one, however often it was tried."""
+    destination_service: str
+    destination_version: str
+    """Empty where the service's versions share a cluster."""
+    source_reporter: int
+    """Requests as the source counted them; a request is one, however often it was tried."""
     attempts: int
     """As the source's Envoy sent them."""
-    arrived: int
-    """As the other side counted them."""
+    destination_reporter: int
+    """Attempts as the other side counted them."""
     reset: int
     """Attempts that ended by a reset or a broken connection: so many of them may not have arrived."""
 
     @property
     def balances(self) -> bool:
         """Whether everything that was sent arrived, but for what was reset on the way."""
-        return 0 <= self.attempts - self.arrived <= self.reset
+        return 0 <= self.attempts - self.destination_reporter <= self.reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +185,7 @@ class Balance:
             "equal": self.equal,
             "sent_by_load": self.sent,
             "counted_by_target": self.arrived,
-            "edges": [
-                {
-                    "source": edge.source,
-                    "destination_service": edge.service,
-                    "destination_version": edge.version,
-                    "source_reporter": edge.requests,
-                    "attempts": edge.attempts,
-                    "destination_reporter": edge.arrived,
-                    "reset": edge.reset,
-                }
-                for edge in self.edges
-            ],
+            "edges": [asdict(edge) for edge in self.edges],
             "outside": dict(self.outside),
             "tls_handshakes": self.handshakes,
             "tls_versions": self.versions,

@@ -7,8 +7,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from meshlab.lab.addresses import OUTBOUND_PORT
 from meshlab.lab.specs.workloads import WorkloadSpec
 from meshlab.lab.topology import Replica, service_host
@@ -62,15 +60,6 @@ class Behaviour:
             ),
             spec=spec,
         )
-
-    @classmethod
-    def from_json(cls, text: str) -> Behaviour:
-        """Read what `to_json` wrote."""
-        return msgspec.json.decode(text, type=cls)
-
-    def to_json(self) -> str:
-        """Write all fields as a JSON object."""
-        return msgspec.json.encode(self).decode()
 
     def draw(self, stream: random.Random) -> tuple[float, bool]:
         """The service time in seconds and whether it fails, of one request.

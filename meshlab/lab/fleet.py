@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from meshlab.lab import control
 from meshlab.lab.addresses import ADMIN_PORT, APP_PORT, INBOUND_PORT
 from meshlab.lab.balance import Books, Ledger
@@ -207,7 +209,7 @@ class Fleet:
     def _match_behaviour(self, replica: Replica) -> None:
         wanted = self._behaviour(replica)
         if self._behaviours[replica.pod] != wanted and replica.pod in self._processes.ids:
-            self._client.post(f"{_service(replica)}{BEHAVIOUR}", json.loads(wanted.to_json()))
+            self._client.post(f"{_service(replica)}{BEHAVIOUR}", msgspec.to_builtins(wanted))
             self._behaviours[replica.pod] = wanted
 
     def _match_life(self, replica: Replica) -> None:
@@ -233,7 +235,7 @@ class Fleet:
     def _start_service(self, replica: Replica) -> None:
         behaviour = self._behaviour(replica)
         self._behaviours[replica.pod] = behaviour
-        start_python(self._processes, self._folder, replica.pod, "meshlab.lab.workload", behaviour.to_json())
+        start_python(self._processes, self._folder, replica.pod, "meshlab.lab.workload", behaviour)
 
     def _start_sidecar(self, replica: Replica) -> None:
         config = self._folder / f"{_sidecar(replica)}.json"
@@ -257,10 +259,10 @@ def admin(replica: Replica) -> str:
     return f"http://{replica.address}:{ADMIN_PORT}"
 
 
-def start_python(processes: Processes, folder: Path, name: str, module: str, config: str) -> None:
+def start_python(processes: Processes, folder: Path, name: str, module: str, config: object) -> None:
     """Start a Python part of the lab with its configuration in a file."""
     path = folder / f"{name}.json"
-    path.write_text(config, encoding="utf-8")
+    path.write_bytes(msgspec.json.encode(config))
     # The child has to find this very meshlab, wherever it was imported from.
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
     processes.start(name, [sys.executable, "-P", "-m", module, str(path)], environment)

@@ -20,8 +20,7 @@ from meshlab.lab.client import Client
 from meshlab.lab.disk import check_target, disk_errors
 from meshlab.lab.fleet import sidecar_words
 from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving
-from meshlab.lab.lag import LAG_LIMIT_MS
-from meshlab.lab.lateness import Lags, late_parts, refuse_lag, worse
+from meshlab.lab.lag import LAG_LIMIT_MS, Lags, late_parts, refuse_lag, worse
 from meshlab.lab.parts import Parts
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +12,7 @@ from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
 from meshlab.lab.control_plane import ControlPlane
 from meshlab.lab.fleet import Fleet, admin, start_python
-from meshlab.lab.lateness import Lags
+from meshlab.lab.lag import Lags
 from meshlab.lab.load import LoadPlan
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
@@ -86,7 +85,7 @@ class Parts:
         """Start all but the fleet, which needs the control plane, and wait for none."""
         # First of all: Prometheus takes its first look at its targets only some seconds after its start.
         self._start_prometheus()
-        self._start_python(_XDS, "meshlab.lab.xds", json.dumps({"address": self._block.control_plane}), self._xds_url)
+        self._start_python(_XDS, "meshlab.lab.xds", {"address": self._block.control_plane}, self._xds_url)
         self._start_load()
 
     def not_ready(self) -> str:
@@ -175,9 +174,9 @@ class Parts:
             load=wanted,
             until_s=self._scenario.duration_s + 60.0,
         )
-        self._start_python(_LOAD, "meshlab.lab.load", plan.to_json(), self._load_url(""))
+        self._start_python(_LOAD, "meshlab.lab.load", plan, self._load_url(""))
 
-    def _start_python(self, name: str, module: str, config: str, url: str) -> None:
+    def _start_python(self, name: str, module: str, config: object, url: str) -> None:
         start_python(self._processes, self._folder, name, module, config)
         self._starting[name] = f"{url}{control.HEALTH}"
 

@@ -87,7 +87,7 @@ class Processes:
         for name, child in self._children.items():
             code = child.poll()
             if code is not None:
-                last = self._tail(name)
+                last = self.last_words(name)
                 raise LabError(
                     f"{name} ended unexpectedly with code {code}" + (f": {last}" if last else ""),
                     "try again; if it goes on, run the lab with less load",
@@ -133,8 +133,11 @@ class Processes:
         return memory
 
     def last_words(self, name: str) -> str:
-        """The last line of a process's log."""
-        return self._tail(name)
+        """The last line of a process's log that is not empty."""
+        with contextlib.suppress(OSError):
+            lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            return lines[-1].strip()[:_TAIL_CHARACTERS] if lines else ""
+        return ""
 
     def stop(self) -> None:
         """End all, in the order of their start: SIGTERM, three seconds of grace for all together, SIGKILL."""
@@ -155,10 +158,3 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
-
-    def _tail(self, name: str) -> str:
-        """The last line of a log that is not empty."""
-        with contextlib.suppress(OSError):
-            lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            return lines[-1].strip()[:_TAIL_CHARACTERS] if lines else ""
-        return ""

@@ -54,10 +54,6 @@ class Timeline:
             return self._left.pop(0)
         return None
 
-    def next_s(self) -> float | None:
-        """Unix seconds of the next moment; None when there is none."""
-        return self._start_s + self._left[0] if self._left else None
-
     def what(self, moment_s: float) -> tuple[str, ...]:
         """What begins and what ends at a moment, in words."""
         begins = [event.what for event in self._scenario.events if event.at_s == moment_s]
