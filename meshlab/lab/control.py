@@ -23,8 +23,8 @@ HEALTH = "/lab/health"
 LAG = "/lab/lag"
 
 _Config = TypeVar("_Config")
-Handler = Callable[..., Any]
-"""Takes the JSON of a request that has some; gives what its answer holds, as JSON, or None for nothing."""
+Handlers = Mapping[str, Callable[..., Any]]
+"""By path; each takes the JSON of a request that has some, and gives what its answer holds, or None for nothing."""
 
 
 def configured(kind: type[_Config]) -> _Config:
@@ -32,16 +32,16 @@ def configured(kind: type[_Config]) -> _Config:
     return msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=kind)
 
 
-def routes(app: web.Application, **handlers: Mapping[str, Handler]) -> None:
+def routes(app: web.Application, **handlers: Handlers) -> None:
     """Route requests to handlers whose results are answered as JSON.
 
     Parameters
     ----------
-    **handlers : mapping of str to handler
-        By path, for each method: ``get={"/counts": counts}``.
+    **handlers
+        Those of each method: ``get={"/counts": counts}``.
     """
 
-    def answering(handler: Handler) -> Callable[[web.Request], Any]:
+    def answering(handler: Callable[..., Any]) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.Response:
             found = handler(*([await request.json()] if request.body_exists else []))
             found = await found if isawaitable(found) else found

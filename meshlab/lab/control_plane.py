@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -19,23 +20,18 @@ __all__ = ["ControlPlane"]
 _STALLED: Final = "refused"
 
 
+@dataclass(eq=False)
 class ControlPlane:
-    """Publishes every sidecar's configuration through `meshlab.lab.xds`.
+    """Publishes every sidecar's configuration through `meshlab.lab.xds`."""
 
-    Parameters
-    ----------
-    client : Client
-    url : str
-        Address of the server.
-    topology : Topology
-    now_s : float
-        Unix seconds; the authority is as old as the lab.
-    """
+    client: Client
+    url: str
+    """Address of the server."""
+    topology: Topology
+    now_s: InitVar[float]
+    """Unix seconds; the authority is as old as the lab."""
 
-    def __init__(self, client: Client, url: str, topology: Topology, now_s: float) -> None:
-        self._client = client
-        self._url = url
-        self._topology = topology
+    def __post_init__(self, now_s: float) -> None:
         self._authority = Authority(TRUST_DOMAIN, _time(now_s))
         self._issued: dict[str, tuple[Credentials, float]] = {}
 
@@ -56,10 +52,10 @@ class ControlPlane:
         self._renew(scenario, running, now_s)
         # A replica without a sidecar can be called too, but nobody in the shop does: only its own calls matter.
         reachable = [replica for replica in ready if replica.spec.sidecar]
-        self._client.put(
-            f"{self._url}{xds.SNAPSHOTS}",
+        self.client.put(
+            f"{self.url}{xds.SNAPSHOTS}",
             {
-                replica.pod: snapshot(scenario, self._topology, replica, reachable, self._issued[replica.pod][0])
+                replica.pod: snapshot(scenario, self.topology, replica, reachable, self._issued[replica.pod][0])
                 for replica in running
                 if replica.spec.sidecar
             },
@@ -86,7 +82,7 @@ class ControlPlane:
         LabError
             A sidecar refuses it.
         """
-        states = self._client.json(f"{self._url}{xds.STATES}")
+        states = self.client.json(f"{self.url}{xds.STATES}")
         for pod, kinds in states.items():
             for kind, state in kinds.items():
                 if state == _STALLED and pod in self._issued:
@@ -106,7 +102,7 @@ class ControlPlane:
         certificates = scenario.security.certificates
         if not certificates.rotate_after:
             return False
-        name = next(replica.name for replica in self._topology.replicas if replica.pod == pod)
+        name = next(replica.name for replica in self.topology.replicas if replica.pod == pod)
         age_s = now_s - self._issued[pod][1]
         return scenario.workload(name).rotates and age_s >= certificates.lifetime_s * certificates.rotate_after
 

@@ -333,7 +333,8 @@ class Lab:
         """How often the sidecars that were there all the time were scraped; Prometheus may have lost some."""
         expected = length_s // self.scenario.scrape_interval_s
         scrapes = self._parts.scrapes(start_s, length_s)
-        fewest = min((scrapes.get(pod, 0) for pod in pods if self._has_sidecar(pod)), default=0)
+        inside = {replica.pod for replica in self._parts.fleet.running if replica.spec.sidecar}
+        fewest = min((scrapes.get(pod, 0) for pod in pods if pod in inside), default=0)
         if fewest < expected - _MISSED_SCRAPES and not force:
             raise LabError(
                 f"Prometheus scraped a sidecar {fewest} times in the window, and not {expected} times:"
@@ -341,9 +342,6 @@ class Lab:
                 "look whether the disk is full or the machine is busy, or go on all the same with --force",
             )
         return {"expected": expected, "fewest": fewest}
-
-    def _has_sidecar(self, pod: str) -> bool:
-        return any(replica.pod == pod and replica.spec.sidecar for replica in self._parts.fleet.running)
 
     def _scaler_states(self) -> list[ScalerStatus]:
         return [state for state in (scaler.status() for scaler in self._scalers) if state is not None]
@@ -365,18 +363,15 @@ class Lab:
         return worst
 
     def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
-        self._waiter.show("writing the recording")
-        with disk_errors():
-            return self._written(start_s, end_s, out, command, truth)
-
-    def _written(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
         from meshlab.core.window import Window
         from meshlab.engines.http import PrometheusEngine
         from meshlab.recordings.recorder import record
 
-        engine = PrometheusEngine(self.prometheus_url)
-        window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
-        return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
+        self._waiter.show("writing the recording")
+        with disk_errors():
+            engine = PrometheusEngine(self.prometheus_url)
+            window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
+            return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
 
 
 def _difference(after: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def application(behaviour: Behaviour) -> web.Application:
     app = web.Application()
     app.cleanup_ctx.append(service.lifetime)
     app.router.add_get("/", service.handle)
-    posts = {BEHAVIOUR: service.behave, CONCURRENCY: service.concurrency, REST: service.rest}
+    posts: control.Handlers = {BEHAVIOUR: service.behave, CONCURRENCY: service.concurrency, REST: service.rest}
     control.routes(app, post=posts, get={COUNTS: service.counts})
     return app
 

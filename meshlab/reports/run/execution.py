@@ -108,7 +108,11 @@ def execute(
 
 def _with_tables_cell(notebook: NotebookNode, tables: Path) -> NotebookNode:
     """The notebook with one more cell, which writes the tables of the result that was shown; it is taken out again."""
-    source = f"from meshlab.reports.run.tables import write_tables\n\nwrite_tables({str(tables)!r})"
+    source = (
+        "from pathlib import Path\nfrom meshlab.core.results import Result\n"
+        "for name, data in Result.last_shown.parquet() if Result.last_shown else ():\n"
+        f"    Path({str(tables)!r}, f'{{name}}.parquet').write_bytes(data)"
+    )
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": [_TABLES_CELL]})  # type: ignore[no-untyped-call]
     more = copy.copy(notebook)
     more.cells = [*notebook.cells, cell]
