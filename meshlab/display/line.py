@@ -36,10 +36,8 @@ class Line:
     def __call__(self, result: Result) -> Figure:
         """Draw the result's table."""
         table = result.tables[self.table]
-        with figure(f"{self.table.replace('_', ' ').capitalize()} of {result.subject}: {self._text(table)}.") as (
-            fig,
-            ax,
-        ):
+        alt = f"{self.table.replace('_', ' ').capitalize()} of {result.subject}: {self._text(table)}."
+        with figure(alt) as (fig, ax):
             for column, ink, style in zip(self.y, _INKS, _MARKS, strict=False):
                 if len(table):
                     ax.plot(table[self.x], table[column], style, color=ink, label=column.replace("_", " "))

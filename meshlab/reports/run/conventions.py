@@ -168,7 +168,7 @@ def _parameters(notebook: NotebookNode) -> Found:
                 yield cell.id, f"{parameter.name} is not explained"
 
 
-def _short(notebook: NotebookNode) -> Found:
+def _short_cells(notebook: NotebookNode) -> Found:
     for cell in _code(notebook):
         lines = [line for line in cell.source.splitlines() if line.strip()]
         if "parameters" not in _tags(cell) and len(lines) > LINES:
@@ -219,7 +219,7 @@ def _compared(notebook: NotebookNode) -> Found:
             yield cell.id, "a comment keeps nbval from comparing"
 
 
-def _alternative(notebook: NotebookNode) -> Found:
+def _alternative_texts(notebook: NotebookNode) -> Found:
     for cell, data, output in _outputs(notebook):
         for kind in _PICTURES:
             if kind in data:
@@ -276,21 +276,11 @@ def _text(notebook: NotebookNode) -> str:
     return str(nbformat.writes(notebook, version=4))  # type: ignore[no-untyped-call]
 
 
+_RULES: Final = (
+    *(_title, _question, _parameters, _short_cells, _no_logic, _in_order, _quiet, _verdict_first),
+    *(_compared, _alternative_texts, _readable, _anywhere, _no_secret),
+)
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
-    {
-        "title": _title,
-        "question": _question,
-        "parameters": _parameters,
-        "short cells": _short,
-        "no logic": _no_logic,
-        "in order": _in_order,
-        "quiet": _quiet,
-        "verdict first": _verdict_first,
-        "compared": _compared,
-        "alternative texts": _alternative,
-        "readable": _readable,
-        "anywhere": _anywhere,
-        "no secret": _no_secret,
-    }
+    {rule.__name__.removeprefix("_").replace("_", " "): rule for rule in _RULES}
 )
 """The rules by their names."""

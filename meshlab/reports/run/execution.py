@@ -134,15 +134,8 @@ def _stopped_in(saved: Path) -> str:
     except (OSError, ValueError):
         return "a cell"
     authors = [cell for cell in cells if not _NOT_THE_AUTHORS & set(cell.metadata.get("tags", ()))]
-    begun = [n for n, c in enumerate(authors, 1) if c.cell_type == "code" and _began(c)]
-    if not begun:
-        return "a cell"
-    number = begun[-1]
-    return f"cell {number} ({authors[number - 1].get('id', 'without an id')})"
-
-
-def _began(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("papermill", {}).get("start_time"))
+    begun = [n for n, cell in enumerate(authors, 1) if cell.metadata.get("papermill", {}).get("start_time")]
+    return f"cell {begun[-1]} ({authors[begun[-1] - 1].get('id', 'without an id')})" if begun else "a cell"
 
 
 @contextlib.contextmanager

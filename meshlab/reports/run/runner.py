@@ -24,13 +24,12 @@ from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.metrics import exposition
 from meshlab.reports.render.content import of_notebook
-from meshlab.reports.render.files import report_files
 from meshlab.reports.render.page import render
 from meshlab.reports.run.execution import execute
 from meshlab.reports.run.extraction import the_result
 from meshlab.reports.run.notebooks import find
 from meshlab.reports.run.parameters import Parameter, convert, declared
-from meshlab.reports.stored import read_result
+from meshlab.reports.stored import read_result, report_files
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owned, owners
 from meshlab.reports.waivers.waiving import waive

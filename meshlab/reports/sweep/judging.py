@@ -136,8 +136,8 @@ def _record(
 
 def _report(task: Task, question: Question, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
     from meshlab.reports.render.content import of_result
-    from meshlab.reports.render.files import report_files
     from meshlab.reports.render.page import render
+    from meshlab.reports.stored import report_files
 
     with _DRAWING:
         figures = question.draw(result, task.case.settings)

@@ -19,15 +19,15 @@ from meshlab.reports.run.notebooks import NotebookInfo, available
 from meshlab.reports.run.parameters import convert
 from meshlab.reports.stored import to_json
 from meshlab.reports.sweep import folder
+from meshlab.reports.sweep.choices import Pages
 from meshlab.reports.sweep.judging import Task
 from meshlab.reports.sweep.pool import judge_all
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owners
 from meshlab.reports.waivers.waiving import idle, waived
 
-__all__ = ["PAGES", "SweepRun", "sweep"]
+__all__ = ["SweepRun", "sweep"]
 
-PAGES: Final = ("failing", "all", "none")
 _ITS_OWN: Final = ("source", "start", "end", "step")
 
 
@@ -105,8 +105,8 @@ def sweep(
     """
     from meshlab.telemetry.source import connect
 
-    if pages not in PAGES:
-        raise ParameterError(f"pages is {pages!r}", f"write one of {', '.join(PAGES)}")
+    if pages not in [*Pages]:
+        raise ParameterError(f"pages is {pages!r}", f"write one of {', '.join(Pages)}")
     here = (cwd or Path.cwd()).resolve()
     asked, notebook = named(question), _notebook(question, here)
     given = _given(notebook, parameters or {})

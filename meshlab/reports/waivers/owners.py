@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from meshlab.config import Config
-from meshlab.core.sanitize import plain
 from meshlab.errors import EngineError
 
 __all__ = ["NOBODY", "Owners", "owned", "owners"]
@@ -38,7 +37,7 @@ class Owners:
             ``cluster/namespace/service``, or less of it; of an edge (``a -> b``) its destination counts.
         """
         name = _ARROW.sub("", str(subject)).strip()
-        return plain(self._by_label(name) or next(self._by_table(name), ""))
+        return self._by_label(name) or next(self._by_table(name), "")
 
     def _by_label(self, name: str) -> str:
         cluster, namespace, service = ["", "", *name.split("/")][-3:]
