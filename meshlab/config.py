@@ -200,12 +200,7 @@ def find(start: Path) -> Path | None:
 
 
 def load(start: Path) -> Config:
-    """Read the meshlab.toml of the nearest parent folder that has one.
-
-    Parameters
-    ----------
-    start : Path
-        The folder one works in.
+    """Read what `find` finds.
 
     Raises
     ------

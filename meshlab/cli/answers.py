@@ -17,8 +17,8 @@ def table(answer: SeriesSet) -> str:
     """Aligned columns for people: labels, time (UTC) and value; one line a sample."""
     names = sorted(answer.labels.columns)
     lines = [[*map(plain, names), "time", "value"]]
-    for labels, seconds, value in _samples(answer):
-        lines.append([*(plain(labels[name]) for name in names), _clock(seconds), f"{value:.6g}"])
+    for labels, milliseconds, value in _samples(answer):
+        lines.append([*(plain(labels[name]) for name in names), _clock(milliseconds), f"{value:.6g}"])
     if len(lines) == 1:
         return "nothing matches\n"
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -10,11 +10,16 @@ import typer
 
 from meshlab.core.sanitize import plain
 
-__all__ = ["interruptible", "progress_bar", "say", "spinner", "warn"]
+__all__ = ["interruptible", "progress_bar", "say", "spinner", "warn", "write"]
 
 
-def say(text: str) -> None:
-    """Print; a reader that has read enough (``| head``) changes no exit code."""
+def say(line: object) -> None:
+    """Print one line, made safe for terminals."""
+    write(f"{plain(line)}\n")
+
+
+def write(text: str) -> None:
+    """Print what is safe; a reader that has read enough (``| head``) changes no exit code."""
     try:
         typer.echo(text, nl=False)
     except BrokenPipeError:
@@ -39,7 +44,7 @@ def spinner(text: str) -> Iterator[None]:
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(text)):
+    with Console(stderr=True).status(Text(plain(text))):
         yield
 
 

@@ -10,7 +10,6 @@ import typer
 
 from meshlab.cli.options import InconclusiveOk, Parameters, Threshold, folder_name, pairs
 from meshlab.cli.output import interruptible, say, spinner
-from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 from meshlab.reports.run.exits import FailOn, exit_code
 
@@ -56,7 +55,7 @@ def report(
         raise ParameterError("--since is given without --watch", "use -p start=... for one evaluation")
 
     def look() -> Outcome:
-        with interruptible(), spinner(f"running {plain(notebook)}"):
+        with interruptible(), spinner(f"running {notebook}"):
             from meshlab.reports.run.runner import run
 
             return run(notebook, parameters=given, out=folder, timeout_s=timeout)
@@ -70,7 +69,7 @@ def report(
 
     about = given.get("source") or done.source or Path(notebook).stem
     verdict = f"{done.verdict.value} {in_words(done.result)}".rstrip()
-    say(f"{verdict}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
+    say(f"{verdict}  {about}  {done.result['headline']} -> {done.page}")
     raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
 
 
@@ -86,7 +85,7 @@ def _fixed_start(given: dict[str, str], since: str) -> dict[str, str]:
         raise ParameterError("--watch needs a live server", "name one with --source")
     engine = open_engine(given["source"])
     if not engine.is_live:
-        raise ParameterError(f"{plain(given['source'])} is a recording, which does not grow", "leave out --watch")
+        raise ParameterError(f"{given['source']} is a recording, which does not grow", "leave out --watch")
     start = parse_instant(since, engine.now(), "since") if since else engine.now()
     return {"start": start.isoformat(timespec="milliseconds")}
 
@@ -104,5 +103,5 @@ def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: 
         at_once=at_once,
         clock=time.monotonic,
         wait=time.sleep,
-        report=lambda line: say(f"{plain(line)}\n"),
+        report=say,
     )

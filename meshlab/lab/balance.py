@@ -146,7 +146,6 @@ class Balance:
             Requests that the load generator sent.
         target : str
             The service that the load goes to.
-        books : sequence of Books
         """
         attempts, resets, requests = Counter[_Key](), Counter[_Key](), Counter[_Key]()
         into: Counter[_Key] = Counter()

@@ -42,8 +42,6 @@ class Behaviour:
 
         Parameters
         ----------
-        replica : Replica
-        seed : int
         spec : WorkloadSpec, optional
             As it is at this moment; that of the workload when not given.
         direct : mapping of str to sequence of str, optional

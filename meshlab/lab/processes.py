@@ -98,7 +98,6 @@ class Processes:
 
         Parameters
         ----------
-        name : str
         kill : bool
             At once, as a crash does, and not in order.
         """

@@ -128,7 +128,6 @@ class Topology:
 
         Parameters
         ----------
-        service : str
         mirror : str
             A version that gets mirrored requests; it needs a cluster of its own.
         """

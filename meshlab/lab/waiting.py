@@ -44,7 +44,6 @@ class Waiter:
         ----------
         what : str or callable
             For the watcher; a callable is asked in every step.
-        seconds : float
         done_s, total_s : float, float or None
             Where this is a part of something longer: what has passed of it already, and its whole length.
         """

@@ -60,7 +60,6 @@ def sweep_exposition(
         A row a service. They are counted, not named: a fleet's names are more series than a report is worth.
     report : str
         The name of the report on a timer.
-    question : str
     seconds, at_s : float
         As of `exposition`.
     """

@@ -51,7 +51,6 @@ def report_files(summary: Mapping[str, Any], page: str, *, before: Mapping[str, 
 
     Parameters
     ----------
-    summary : mapping
     page : str
         HTML.
     before : mapping or None

@@ -28,7 +28,6 @@ def snapshot(
     ----------
     scenario : Scenario
         As it is at this moment.
-    topology : Topology
     replica : Replica
         Whose sidecar it is.
     ready : iterable of Replica

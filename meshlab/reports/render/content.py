@@ -91,7 +91,6 @@ def of_result(
     ----------
     title : str
         The question in words.
-    result : Result
     summary : mapping
         Of the result, with waivers and owners.
     figures : iterable

@@ -25,10 +25,8 @@ def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None) -> str:
 
     Parameters
     ----------
-    result : mapping
-        The summary.
-    before : mapping or None
-        The summary of the report that stood here before; None for the first one.
+    result, before
+        As of `meshlab.reports.render.message.message`.
 
     Returns
     -------

@@ -71,7 +71,6 @@ def markdown(source: str, taken: set[str]) -> tuple[str, list[Heading]]:
 
     Parameters
     ----------
-    source : str
     taken : set of str
         Anchors that the page has; new ones are added.
 

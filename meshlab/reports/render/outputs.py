@@ -26,7 +26,6 @@ def html(output: NotebookNode, *, result: str, taken: set[str]) -> str:
 
     Parameters
     ----------
-    output : NotebookNode
     result : str
         What stands where the Result was displayed.
     taken : set of str

@@ -125,8 +125,8 @@ def run(
         page = render(content, result, parameters=known, given=given, tz=zone)
         seconds = monotonic() - begun
         metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
-        earlier = read_result((before or target) / "result.json")
-        _publish(target, done, result, page, Path(tables), metrics=metrics, before=earlier)
+        files = report_files(result, page, before=read_result((before or target) / "result.json"))
+        _publish(target, done, {**files, "metrics.prom": metrics.encode()}, Path(tables))
     return Outcome(
         verdict=Verdict(result["verdict"]),
         result=result,
@@ -137,23 +137,13 @@ def run(
     )
 
 
-def _publish(
-    target: Path,
-    done: NotebookNode,
-    result: dict[str, Any],
-    page: str,
-    tables: Path,
-    *,
-    metrics: str,
-    before: dict[str, Any] | None,
-) -> None:
+def _publish(target: Path, done: NotebookNode, files: Mapping[str, bytes], tables: Path) -> None:
     """Write the whole folder, or nothing of it."""
     try:
         with atomic_folder(target.resolve()) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
-            for name, content in report_files(result, page, before=before).items():
+            for name, content in files.items():
                 (folder / name).write_bytes(content)
-            (folder / "metrics.prom").write_text(metrics, encoding="utf-8")
             shutil.copytree(tables, folder / "tables")
     except OSError as e:
         raise ReportError(

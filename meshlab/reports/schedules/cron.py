@@ -70,7 +70,6 @@ def parse(text: str, zone: str, where: str) -> Cron:
 
     Parameters
     ----------
-    text, zone : str
     where : str
         What holds them, for messages.
 

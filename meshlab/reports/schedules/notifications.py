@@ -134,7 +134,6 @@ def labels(report: Scheduled, word: str, *, owner: str = "", **about: object) ->
 
     Parameters
     ----------
-    report : Scheduled
     word : str
         A verdict, or ``ERROR`` for a run or a service without one.
     owner : str

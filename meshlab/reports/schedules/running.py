@@ -38,7 +38,6 @@ def run_once(
 
     Parameters
     ----------
-    report : Scheduled
     out : Path
         The folder of all reports. The run's own folder is ``NAME/TIME`` in it; the newest `keep` stay, and
         ``NAME.prom`` holds the metrics of the newest one, for node_exporter.

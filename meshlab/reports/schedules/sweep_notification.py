@@ -10,12 +10,11 @@ from meshlab.core.results import NOT_MEASURED, SHAPES
 from meshlab.core.sanitize import shortened
 from meshlab.reports.schedules.entries import Receiver
 from meshlab.reports.schedules.notifications import Alerts, Labels, Notification, labels
-from meshlab.reports.sweep.judging import ERROR, folder_of
+from meshlab.reports.sweep.judging import ERROR, WORST, folder_of
 from meshlab.reports.waivers.waiving import in_words
 
 __all__ = ["NotificationState", "SweepNotification"]
 
-_WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", NOT_MEASURED)
 _QUIET: Final = ("", "PASS", NOT_MEASURED)
 _LONGEST: Final = 500
 _LINES: Final = 20
@@ -52,13 +51,13 @@ class SweepNotification(Notification):
     def word(self) -> str:
         """The worst verdict; ``ERROR`` when nobody was judged."""
         words = {str(record["verdict"]) for record in self.records or ()}
-        return next((word for word in _WORST if word in words), NOT_MEASURED if self.records is not None else ERROR)
+        return next((word for word in WORST if word in words), NOT_MEASURED if self.records is not None else ERROR)
 
     @property
     def changed(self) -> list[Mapping[str, Any]]:
         """The services whose word is another one than before, the worst first; a first PASS is no news."""
         rows = [record for record in self.records or () if self._has_changed(record)]
-        return sorted(rows, key=lambda row: (_WORST.index(str(row["verdict"])), str(row["subject"])))
+        return sorted(rows, key=lambda row: (WORST.index(str(row["verdict"])), str(row["subject"])))
 
     @property
     def has_news(self) -> bool:
@@ -136,7 +135,7 @@ class SweepNotification(Notification):
 
     def _counts(self) -> dict[str, int]:
         words = [str(record["verdict"]) for record in self.records or ()]
-        return {word: words.count(word) for word in _WORST if word in words}
+        return {word: words.count(word) for word in WORST if word in words}
 
     def _line(self, record: Mapping[str, Any]) -> str:
         subject, shape = str(record["subject"]), SHAPES.get(str(record["verdict"]), "‼")

@@ -19,11 +19,13 @@ from meshlab.reports.waivers.entries import Waiver
 from meshlab.reports.waivers.owners import NOBODY, Owners, owned
 from meshlab.reports.waivers.waiving import waive
 
-__all__ = ["ERROR", "SCHEMA", "Done", "Task", "failed", "folder_of", "judged"]
+__all__ = ["ERROR", "SCHEMA", "WORST", "Done", "Task", "failed", "folder_of", "judged"]
 
 SCHEMA: Final = "meshlab.swept/1"
 ERROR: Final = "ERROR"
 """The word of a subject that could not be judged because something broke."""
+WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", NOT_MEASURED)
+"""Words of subjects, the worst first."""
 
 _LONGEST: Final = 1_000
 # Figures are drawn with matplotlib's global settings, which threads would take from each other.
@@ -80,7 +82,6 @@ def failed(task: Task, why: str) -> Done:
 
     Parameters
     ----------
-    task : Task
     why : str
         One sentence.
     """

@@ -63,10 +63,8 @@ def owners(config: Config, source: str, cwd: Path) -> Owners:
 
     Parameters
     ----------
-    config : Config
     source : str
         As in `meshlab.connect`. One that does not answer leaves the table: a report is not lost for want of an owner.
-    cwd : Path
     """
     labelled: dict[str, list[tuple[str, str, str]]] = {}
     if config.owner_label and source:

@@ -22,7 +22,6 @@ def waive(
     ----------
     result : mapping
         The summary, as the notebook showed it.
-    known : sequence of Waiver
     at : datetime
         Aware: which of them hold.
     note_idle : bool
@@ -85,7 +84,6 @@ def notes(result: Mapping[str, Any], *, brief: bool = False) -> list[str]:
 
     Parameters
     ----------
-    result : mapping
     brief : bool
         Whether several that match no finding are counted instead of named: those of other services, most often.
     """
