@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,8 +60,21 @@ def report(
             return run(notebook, parameters=given, out=folder, timeout_s=timeout)
 
     if watch:
+        import time
+
+        from meshlab.core.times import parse_duration
+        from meshlab.reports.run.watching import watch as watched
+
         given |= _fixed_start(given, since)
-        done = _watched(look, watch, longest, at_once=bool(since))
+        done = watched(
+            look,
+            every_s=parse_duration(watch) / 1000,
+            longest_s=parse_duration(longest) / 1000,
+            at_once=bool(since),
+            clock=time.monotonic,
+            wait=time.sleep,
+            report=say,
+        )
     else:
         done = look()
     from meshlab.reports.waivers.waiving import in_words
@@ -88,20 +100,3 @@ def _fixed_start(given: dict[str, str], since: str) -> dict[str, str]:
         raise ParameterError(f"{given['source']} is a recording, which does not grow", "leave out --watch")
     start = parse_instant(since, engine.now(), "since") if since else engine.now()
     return {"start": start.isoformat(timespec="milliseconds")}
-
-
-def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: bool) -> Outcome:
-    import time
-
-    from meshlab.core.times import parse_duration
-    from meshlab.reports.run.watching import watch
-
-    return watch(
-        look,
-        every_s=parse_duration(every) / 1000,
-        longest_s=parse_duration(longest) / 1000,
-        at_once=at_once,
-        clock=time.monotonic,
-        wait=time.sleep,
-        report=say,
-    )

@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from meshlab.errors import LabError
@@ -17,7 +16,6 @@ from meshlab.lab.addresses import CADVISOR_PORT, KUBE_STATE_PORT, AddressBlock
 from meshlab.lab.autoscaling import Scaler
 from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
-from meshlab.lab.disk import check_target, disk_errors
 from meshlab.lab.fleet import sidecar_words
 from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving
 from meshlab.lab.lag import LAG_LIMIT_MS, Lags, late_parts, refuse_lag, worse
@@ -28,7 +26,7 @@ from meshlab.lab.timeline import Change, Timeline
 from meshlab.lab.topology import Topology, places
 from meshlab.lab.truth import scenario_truth
 from meshlab.lab.waiting import Waiter, Watch
-from meshlab.lab.workspace import workspace
+from meshlab.lab.workspace import check_target, disk_errors, workspace
 
 __all__ = ["SELECTORS", "Lab", "Run"]
 
@@ -109,9 +107,7 @@ class Lab:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
@@ -174,10 +170,6 @@ class Lab:
         )
         return start_s
 
-    def now(self) -> tuple[str, ...]:
-        """The events in force, in words."""
-        return self._timeline.now(time.time()) if self._timeline is not None else ()
-
     def headline(self) -> str:
         """One line on how the mesh does: requests a second, the share that fails, and what is in force."""
         now_s = time.monotonic()
@@ -188,7 +180,8 @@ class Lab:
             before_s, sent_then, answered_then, good_then, _ = self._shown
             failed = 1 - (good - good_then) / (answered - answered_then) if answered > answered_then else 0.0
             rate = (counts["sent"] - sent_then) / (now_s - before_s)
-            text = "; ".join((f"{rate:4.0f} requests/s, {failed:4.0%} fail", *self.now()))
+            events = self._timeline.now(time.time()) if self._timeline is not None else ()
+            text = "; ".join((f"{rate:4.0f} requests/s, {failed:4.0%} fail", *events))
             self._shown = (now_s, counts["sent"], answered, good, text)
         return self._shown[4]
 

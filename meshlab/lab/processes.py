@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +24,9 @@ _GRACE_S: Final = 3.0
 _TAIL_CHARACTERS: Final = 300
 
 
+@dataclass(eq=False)
 class Processes:
     """A group of child processes.
-
-    Parameters
-    ----------
-    folder : Path
-        Where each one's output goes, as ``NAME.log``.
 
     Notes
     -----
@@ -37,10 +34,10 @@ class Processes:
     Each asks the kernel to be killed when its parent dies (`parent_death_signal`): not even SIGKILL leaves one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._used_s: dict[str, float] = {}
+    folder: Path
+    """Where each one's output goes, as ``NAME.log``."""
+    _children: dict[str, subprocess.Popen[bytes]] = field(init=False, default_factory=dict)
+    _used_s: dict[str, float] = field(init=False, default_factory=dict)
 
     def start(self, name: str, program: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a program.
@@ -67,7 +64,7 @@ class Processes:
             with self._log(name).open("ab") as log:
                 self._children[name] = subprocess.Popen(
                     command,
-                    cwd=self._folder,
+                    cwd=self.folder,
                     env=dict(environment),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -156,4 +153,4 @@ class Processes:
             self._children.clear()
 
     def _log(self, name: str) -> Path:
-        return self._folder / f"{name}.log"
+        return self.folder / f"{name}.log"

@@ -132,26 +132,18 @@ class Topology:
             A version that gets mirrored requests; it needs a cluster of its own.
         """
         behind = tuple(replica for replica in self.replicas if replica.spec.service == service)
-        namespace = behind[0].namespace
-        split = self.splits.get(service)
-        versions = list(split or ())
-        if mirror and mirror not in versions:
-            versions.append(mirror)
-        if not split:
-            # Without a split the service as a whole gets the requests, but not those meant for its mirror.
-            rest = tuple(replica for replica in behind if replica.spec.version != mirror)
-            versioned = [Upstream(service, namespace, "", rest)]
-        else:
-            versioned = []
-        return (
-            *versioned,
-            *(
-                Upstream(
-                    service, namespace, version, tuple(replica for replica in behind if replica.spec.version == version)
-                )
-                for version in versions
-            ),
-        )
+
+        def upstream(version: str) -> Upstream:
+            own = tuple(replica for replica in behind if replica.spec.version == version)
+            return Upstream(service, behind[0].namespace, version, own)
+
+        split = self.splits.get(service, {})
+        versioned = [upstream(version) for version in dict.fromkeys((*split, *filter(None, [mirror])))]
+        if split:
+            return tuple(versioned)
+        # Without a split the service as a whole gets the requests, but not those meant for its mirror.
+        rest = tuple(replica for replica in behind if replica.spec.version != mirror)
+        return (Upstream(service, behind[0].namespace, "", rest), *versioned)
 
 
 def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:

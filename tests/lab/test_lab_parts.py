@@ -24,12 +24,12 @@ from meshlab.lab.addresses import APP_PORT, AddressBlock
 from meshlab.lab.balance import Balance, Books, Ledger
 from meshlab.lab.certificates import Authority
 from meshlab.lab.command import app
-from meshlab.lab.disk import check_target
 from meshlab.lab.lab import Lab
 from meshlab.lab.lag import refuse_lag
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.waiting import Waiter
+from meshlab.lab.workspace import check_target
 
 
 def test_two_labs_get_different_blocks() -> None:

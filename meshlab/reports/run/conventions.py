@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import nbformat
 from nbformat import NotebookNode
 
 from meshlab.core.results import MIME_TYPE
@@ -98,8 +99,6 @@ def check_folder(folder: Path, *, without: frozenset[str] = frozenset()) -> dict
     ReportError
         A file is no notebook, or the folder has none.
     """
-    import nbformat
-
     paths = sorted(folder.glob("*.ipynb"))
     if not paths:
         raise ReportError(f"there is no notebook in {folder}", "name the folder that holds them")
@@ -125,10 +124,6 @@ def _outputs(notebook: NotebookNode) -> Iterator[tuple[str, Mapping[str, Any], N
     for cell in _code(notebook):
         for output in cell.outputs:
             yield cell.id, output.get("data", {}), output
-
-
-def _joined(text: Any) -> str:
-    return "".join(text) if isinstance(text, list) else str(text)
 
 
 def _title(notebook: NotebookNode) -> Found:
@@ -233,11 +228,11 @@ def _readable(notebook: NotebookNode) -> Found:
     for cell, data, output in _outputs(notebook):
         if output.output_type not in _RESULTS:
             continue
-        plain = _joined(data.get("text/plain", ""))
+        plain = str(data.get("text/plain", ""))
         if not plain.strip() or _ADDRESS.search(plain):
             yield cell, "its output says nothing as plain text"
             continue
-        source = _joined(data.get("text/html", ""))
+        source = str(data.get("text/html", ""))
         if not source:
             continue
         text = html.unescape(_TAG.sub(" ", source))
@@ -271,8 +266,6 @@ def _no_secret(notebook: NotebookNode) -> Found:
 
 
 def _text(notebook: NotebookNode) -> str:
-    import nbformat
-
     return str(nbformat.writes(notebook, version=4))  # type: ignore[no-untyped-call]
 
 

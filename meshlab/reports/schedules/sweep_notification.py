@@ -99,17 +99,16 @@ class SweepNotification(Notification):
 
     def document(self, receiver: Receiver) -> dict[str, Any]:
         """Counts, and the services that changed with their pages."""
-        rows = []
-        for record in self.changed:
-            state = self.before.get(str(record["subject"]))
-            own = {"before": state.word if state else None, "headline": _headline(record)}
-            rows.append(
-                {
-                    **{name: record.get(name, "") for name in ("subject", "verdict", "owner")},
-                    **own,
-                    "link": self._page(receiver, record),
-                }
-            )
+        before = {subject: state.word for subject, state in self.before.items()}
+        rows = [
+            {
+                **{name: record.get(name, "") for name in ("subject", "verdict", "owner")},
+                "before": before.get(str(record["subject"])),
+                "headline": _headline(record),
+                "link": self._page(receiver, record),
+            }
+            for record in self.changed
+        ]
         return {
             "schema": "meshlab.news/1",
             "verdict": self.word,

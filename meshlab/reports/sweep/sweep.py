@@ -12,6 +12,7 @@ from typing import Any, Final
 from meshlab import config
 from meshlab.core.files import write_text
 from meshlab.core.progress import report as progress
+from meshlab.core.times import format_duration
 from meshlab.errors import ParameterError
 from meshlab.questions.base import question as named
 from meshlab.reports.index import NOTES, write_index
@@ -45,10 +46,6 @@ class SweepRun:
     """Subjects that an interrupted run before had finished."""
     notes: Sequence[str] = ()
     """What is to be said of waivers that speak of nothing here."""
-
-    def count(self, word: str) -> int:
-        """Subjects with a verdict."""
-        return sum(record["verdict"] == word for record in self.records)
 
     @property
     def waived(self) -> int:
@@ -178,7 +175,5 @@ def _given(notebook: NotebookInfo, parameters: Mapping[str, str]) -> dict[str, A
 
 
 def _span(window: Any) -> dict[str, str]:
-    from meshlab.core.times import format_duration
-
     times = {"start": window.start.isoformat(), "end": window.end.isoformat()}
     return {**times, "step": format_duration(window.step_ms)}
