@@ -79,15 +79,12 @@ def interruptible() -> Iterator[None]:
     import logging
     import signal
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+    from meshlab.core import running
 
-    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        with running.interruptible(signal.SIGTERM):
+            yield
     except KeyboardInterrupt:
         # The kernel's client leaves tasks behind, which would report their end on stderr while the interpreter ends.
         logging.getLogger("asyncio").disabled = True
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -65,10 +65,6 @@ class Fleet:
         """Replicas that have processes."""
         return tuple(pod.replica for pod in self.pods.living())
 
-    def start(self, now_s: float) -> None:
-        """Start the replicas that there are at the beginning; they are ready as soon as they answer."""
-        self._match_replicas(now_s)
-
     def reach(self, scenario: Scenario, now_s: float) -> None:
         """Make the running mesh match a scenario: behaviour, deaths, replicas and sidecars' configurations."""
         before, self.scenario = self.scenario, scenario
@@ -81,14 +77,14 @@ class Fleet:
         for replica in self.running:
             self._match_behaviour(replica)
             self._match_life(replica)
-        self._match_replicas(now_s)
+        self.match_replicas(now_s)
         self.apply(now_s)
 
     def scale(self, workload: str, cluster: str, replicas: int, now_s: float, delay_s: float) -> None:
         """Set how many replicas there shall be; new ones are ready after the delay at the earliest."""
         self._wanted[workload, cluster] = replicas
         self._delays[workload] = delay_s
-        self._match_replicas(now_s)
+        self.match_replicas(now_s)
         self.apply(now_s)
 
     def apply(self, now_s: float) -> None:
@@ -141,7 +137,8 @@ class Fleet:
         urls = {replica.pod: _service(replica) for replica in self.running if replica.pod in self.processes.ids}
         return {pod: url for pod, url in urls.items() if self.client.ready(f"{url}{control.HEALTH}")}
 
-    def _match_replicas(self, now_s: float) -> None:
+    def match_replicas(self, now_s: float) -> None:
+        """Start or take out replicas until there are as many as wanted; new ones are ready as soon as they answer."""
         for (name, cluster), replicas in self._wanted.items():
             for replica in self.topology.of_workload(name):
                 if replica.cluster != cluster:

@@ -309,7 +309,7 @@ class Lab:
         self._waiter = Waiter(self.check, self._watch)
         self._parts.start()
         starting.until("starting the parts", self._parts.not_ready, limit_s=_START_LIMIT_S)
-        self._parts.fleet.start(time.time())
+        self._parts.fleet.match_replicas(time.time())
         for what, missing in (
             ("starting the services and their sidecars", self._parts.fleet.not_ready),
             ("configuring the sidecars", self.pending),

@@ -68,9 +68,22 @@ class Parts:
     def start(self) -> None:
         """Start all but the fleet, which needs the control plane, and wait for none."""
         # First of all: Prometheus takes its first look at its targets only some seconds after its start.
-        self._start_prometheus()
+        scrape_s, targets = self.scenario.scrape_interval_s, f"{self._xds_url}{xds.TARGETS}"
+        config = prometheus.configuration(targets, self.block.kube, scrape_s)
+        command = prometheus.command(binaries.prometheus(), self.folder, config, self.block.prometheus)
+        self.processes.start(_PROMETHEUS, command, {})
+        self._starting[_PROMETHEUS] = f"{self.prometheus_url}/-/ready"
         self._start_python(_XDS, "meshlab.lab.xds", {"address": self.block.control_plane}, self._xds_url)
-        self._start_load()
+        target = self.topology.first(self.scenario.load.target)
+        plan = LoadPlan(
+            address=self.block.load,
+            url=f"http://{target.address}:{INBOUND_PORT}/",
+            host=target.host,
+            stream=f"{self.seed}/load",
+            load=self.scenario.load,
+            until_s=self.scenario.duration_s + 60.0,
+        )
+        self._start_python(_LOAD, "meshlab.lab.load", plan, self._load_url)
 
     def not_ready(self) -> str:
         """Which parts other than the fleet are not up yet; "" when all are."""
@@ -138,27 +151,6 @@ class Parts:
         server = self.client.json(f"{admin(replica)}/server_info")
         # Envoy's version is commit/number/state/build/TLS library.
         return {"prometheus": build["data"]["version"], "envoy": server["version"].split("/")[1]}
-
-    def _start_prometheus(self) -> None:
-        config = prometheus.configuration(
-            f"{self._xds_url}{xds.TARGETS}", self.block.kube, self.scenario.scrape_interval_s
-        )
-        command = prometheus.command(binaries.prometheus(), self.folder, config, self.block.prometheus)
-        self.processes.start(_PROMETHEUS, command, {})
-        self._starting[_PROMETHEUS] = f"{self.prometheus_url}/-/ready"
-
-    def _start_load(self) -> None:
-        wanted = self.scenario.load
-        target = self.topology.first(wanted.target)
-        plan = LoadPlan(
-            address=self.block.load,
-            url=f"http://{target.address}:{INBOUND_PORT}/",
-            host=target.host,
-            stream=f"{self.seed}/load",
-            load=wanted,
-            until_s=self.scenario.duration_s + 60.0,
-        )
-        self._start_python(_LOAD, "meshlab.lab.load", plan, self._load_url)
 
     def _start_python(self, name: str, module: str, config: object, url: str) -> None:
         start_python(self.processes, self.folder, name, module, config)

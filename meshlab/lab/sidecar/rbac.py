@@ -47,9 +47,8 @@ def _policy(rule: Rule, namespace: str) -> Json:
     callers = [
         {"authenticated": {"principal_name": {"exact": principal(namespace, account)}}} for account in rule.accounts
     ]
-    methods: list[Json] = [
-        {"header": {"name": ":method", "string_match": {"exact": method}}} for method in rule.methods
-    ]
+    exact: list[Json] = [{"string_match": {"exact": method}} for method in rule.methods]
+    methods: list[Json] = [{"header": {"name": ":method", **match}} for match in exact]
     paths: list[Json] = [{"url_path": {"path": {"prefix": path}}} for path in rule.paths]
     conditions = [{"or_rules": {"rules": either}} for either in (methods, paths) if either]
     return {
