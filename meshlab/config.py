@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta, field
 
-from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher, parse_matcher
 from meshlab.core.settings import Settings, convert
 from meshlab.core.suggest import suggest
@@ -126,7 +125,7 @@ class Profile(Settings):
             msgspec.structs.force_setattr(self, "limits", self.limits.changed(timeout_s=self.timeout_s))
         dialects = sorted(entry_points(group="meshlab.dialects").names)
         if self.mesh and self.mesh not in dialects:
-            raise ParameterError(f"mesh is {plain(self.mesh)!r}", suggest(self.mesh, dialects))
+            raise ParameterError(f"mesh is {self.mesh!r}", suggest(self.mesh, dialects))
         _ = self.matchers
 
     @property
@@ -135,12 +134,7 @@ class Profile(Settings):
         return tuple(parse_matcher(text) for text in self.match)
 
     def auth(self, name: str) -> tuple[str, str] | None:
-        """User and password of basic authentication.
-
-        Parameters
-        ----------
-        name : str
-            The profile's, for messages.
+        """User and password of basic authentication; `name` is the profile's, for messages.
 
         Raises
         ------
@@ -149,15 +143,10 @@ class Profile(Settings):
         """
         if not self.user:
             return None
-        return self.user, _secret(f"password of profile {name}", self.password_env, self.password_file)
+        return self.user, secret(f"password of profile {name}", self.password_env, self.password_file)
 
     def headers(self, name: str) -> dict[str, str]:
-        """Headers that carry secrets: the token, and the profile's own.
-
-        Parameters
-        ----------
-        name : str
-            The profile's, for messages.
+        """Headers that carry secrets: the token, and others; `name` is the profile's, for messages.
 
         Raises
         ------
@@ -166,7 +155,7 @@ class Profile(Settings):
         """
         headers = {header: secret(f"{header} of profile {name}", var) for header, var in self.header_env.items()}
         if self.token_env or self.token_file:
-            token = _secret(f"token of profile {name}", self.token_env, self.token_file)
+            token = secret(f"token of profile {name}", self.token_env, self.token_file)
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
@@ -211,12 +200,7 @@ def find(start: Path) -> Path | None:
 
 
 def load(start: Path) -> Config:
-    """Read the meshlab.toml of the nearest parent folder that has one.
-
-    Parameters
-    ----------
-    start : Path
-        The folder one works in.
+    """Read what `find` finds.
 
     Raises
     ------
@@ -245,30 +229,19 @@ def _below(folder: Path, profile: Profile) -> Profile:
     return msgspec.structs.replace(profile, **paths)
 
 
-def secret(what: str, variable: str) -> str:
-    """A secret out of the environment.
-
-    Parameters
-    ----------
-    what : str
-        What it is, for the message when it is missing.
-    variable : str
+def secret(what: str, variable: str, path: Path | None = None) -> str:
+    """A secret out of a file, else out of the environment; `what` it is stands in messages.
 
     Raises
     ------
     ConfigError
-        The variable is not set, or is empty.
+        The variable or the file is missing, or is empty.
     """
-    text = os.environ.get(variable, "").strip()
-    if not text:
-        raise ConfigError(f"environment variable {variable} ({what}) is not set", f"set it, or change {_FILE}")
-    return text
-
-
-def _secret(what: str, variable: str, path: Path | None) -> str:
-    """A secret out of a file, else out of the environment."""
     if path is None:
-        return secret(what, variable)
+        text = os.environ.get(variable, "").strip()
+        if not text:
+            raise ConfigError(f"environment variable {variable} ({what}) is not set", f"set it, or change {_FILE}")
+        return text
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -301,7 +274,7 @@ def zone(name: str, where: str) -> str:
             ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ConfigError(
-            f"tz of {where} is {plain(name)!r}, which this machine does not know", 'write tz = "Europe/Berlin"'
+            f"tz of {where} is {name!r}, which this machine does not know", 'write tz = "Europe/Berlin"'
         ) from None
     return name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as _json
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from meshlab.core import sanitize
 from meshlab.core.sanitize import plain
@@ -17,8 +18,8 @@ def table(answer: SeriesSet) -> str:
     """Aligned columns for people: labels, time (UTC) and value; one line a sample."""
     names = sorted(answer.labels.columns)
     lines = [[*map(plain, names), "time", "value"]]
-    for labels, seconds, value in _samples(answer):
-        lines.append([*(plain(labels[name]) for name in names), _clock(seconds), f"{value:.6g}"])
+    for labels, milliseconds, value in _samples(answer):
+        lines.append([*(plain(labels[name]) for name in names), _clock(milliseconds), f"{value:.6g}"])
     if len(lines) == 1:
         return "nothing matches\n"
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
@@ -39,20 +40,17 @@ def csv(answer: SeriesSet) -> str:
 
 def json(answer: SeriesSet) -> str:
     """As Prometheus writes it: a label set a series, samples as unix seconds and text (JSON has no NaN)."""
-    series: dict[int, dict[str, object]] = {}
-    for sid, labels in enumerate(answer.labels.to_dict("records")):
-        series[sid] = {"labels": {str(k): v for k, v in labels.items() if v != ""}, "samples": []}
+    labels = [{str(k): v for k, v in row.items() if v != ""} for row in answer.labels.to_dict("records")]
+    samples: list[list[list[object]]] = [[] for _ in labels]
     for sid, time, value in zip(answer.sid, answer.time.astype("int64"), answer.value, strict=True):
-        samples = series[int(sid)]["samples"]
-        assert isinstance(samples, list)
-        samples.append([int(time) / 1000, _number(float(value))])
+        samples[int(sid)].append([int(time) / 1000, _number(float(value))])
     document = {
         "query": answer.query.promql,
         "engine": answer.query.engine,
         "window": None if answer.query.window is None else str(answer.query.window),
         "warnings": list(answer.query.warnings),
         "failed": list(answer.query.failed),
-        "series": list(series.values()),
+        "series": [{"labels": own, "samples": had} for own, had in zip(labels, samples, strict=True)],
     }
     return sanitize.json(_json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
@@ -74,8 +72,6 @@ def _aligned(line: list[str], widths: list[int]) -> str:
 
 
 def _clock(milliseconds: int) -> str:
-    from datetime import UTC, datetime
-
     text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z").replace(".000", "")
 

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from meshlab.cli.options import SOURCE
-from meshlab.cli.output import say, spinner
+from meshlab.cli.output import spinner, write
 from meshlab.core import sanitize
-from meshlab.core.sanitize import plain
 from meshlab.reports.run.exits import INCONCLUSIVE
 
 __all__ = ["doctor"]
@@ -30,8 +29,8 @@ def doctor(
     from meshlab.doctor.examination import examine
     from meshlab.doctor.text import as_dict, as_text
 
-    with spinner(f"examining {plain(source)}"):
+    with spinner(f"examining {source}"):
         found = examine(source, here=datetime.now(UTC), longest_s=seconds)
     text = json.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n" if as_json else as_text(found)
-    say(sanitize.json(text) if as_json else text)
+    write(sanitize.json(text) if as_json else text)
     raise typer.Exit(0 if found.can_answer else INCONCLUSIVE)

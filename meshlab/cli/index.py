@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from meshlab.cli.output import say
-from meshlab.core.sanitize import plain
 
 __all__ = ["index"]
 
@@ -19,4 +18,4 @@ def index(
     """Write one page over all runs below a folder, with the verdicts of each subject over time."""
     from meshlab.reports.index import write_index
 
-    say(f"{plain(write_index(folder))}\n")
+    say(write_index(folder))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from meshlab.cli.output import say
-from meshlab.core.sanitize import plain
 
 __all__ = ["notebooks"]
 
@@ -14,10 +13,9 @@ def notebooks() -> None:
     """List the notebooks that can be run by name, with their parameters."""
     from meshlab.reports.run.notebooks import available
 
-    lines: list[str] = []
     for notebook in available(Path.cwd()):
-        lines.append(f"{plain(notebook.name)}  {plain(notebook.title)}".rstrip())
-        typed = [(plain(f"{p.name}={p.typed}"), plain(p.help)) for p in notebook.parameters]
+        say(f"{notebook.name}  {notebook.title}".rstrip())
+        typed = [(f"{p.name}={p.typed}", p.help) for p in notebook.parameters]
         width = max((len(text) for text, _ in typed), default=0)
-        lines += [f"  -p {text:<{width}}  {meaning}".rstrip() for text, meaning in typed]
-    say("".join(f"{line}\n" for line in lines))
+        for text, meaning in typed:
+            say(f"  -p {text:<{width}}  {meaning}".rstrip())

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 import typer
 
-from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 from meshlab.reports.run.exits import FailOn
 
@@ -41,9 +40,9 @@ def pairs(texts: Sequence[str] | None) -> dict[str, str]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ParameterError(f"-p {plain(text)!r} is not of the form name=value", "write -p name=value")
+            raise ParameterError(f"-p {text!r} is not of the form name=value", "write -p name=value")
         if name in parameters:
-            raise ParameterError(f"parameter {plain(name)} is given twice", "give it once")
+            raise ParameterError(f"parameter {name} is given twice", "give it once")
         parameters[name] = value
     return parameters
 

@@ -10,11 +10,16 @@ import typer
 
 from meshlab.core.sanitize import plain
 
-__all__ = ["interruptible", "progress_bar", "say", "spinner", "warn"]
+__all__ = ["interruptible", "progress_bar", "say", "spinner", "warn", "write"]
 
 
-def say(text: str) -> None:
-    """Print; a reader that has read enough (``| head``) changes no exit code."""
+def say(line: object) -> None:
+    """Print one line, made safe for terminals."""
+    write(f"{plain(line)}\n")
+
+
+def write(text: str) -> None:
+    """Print what is safe; a reader that has read enough (``| head``) changes no exit code."""
     try:
         typer.echo(text, nl=False)
     except BrokenPipeError:
@@ -39,7 +44,7 @@ def spinner(text: str) -> Iterator[None]:
     from rich.console import Console
     from rich.text import Text
 
-    with Console(stderr=True).status(Text(text)):
+    with Console(stderr=True).status(Text(plain(text))):
         yield
 
 
@@ -74,15 +79,12 @@ def interruptible() -> Iterator[None]:
     import logging
     import signal
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+    from meshlab.core import running
 
-    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        with running.interruptible(signal.SIGTERM):
+            yield
     except KeyboardInterrupt:
         # The kernel's client leaves tasks behind, which would report their end on stderr while the interpreter ends.
         logging.getLogger("asyncio").disabled = True
         raise
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from meshlab.cli.options import End, Source, Start
-from meshlab.cli.output import progress_bar, say, warn
-from meshlab.core.sanitize import plain
+from meshlab.cli.output import progress_bar, warn, write
 from meshlab.errors import Incomplete, ParameterError
 
 __all__ = ["Format", "query"]
@@ -57,13 +56,12 @@ def query(
             answer = engine.query(promql, parse_instant(at, engine.now(), "at") if at else None)
     written = getattr(answers, format.value)(answer)
     if out is None:
-        say(written)
+        write(written)
     else:
         try:
             write_bytes(out, written if isinstance(written, bytes) else written.encode())
         except OSError as e:
-            reason = f"{plain(out)} cannot be written: {e.strerror}"
-            raise ParameterError(reason, "choose another file with -o") from None
+            raise ParameterError(f"{out} cannot be written: {e.strerror}", "choose another file with -o") from None
     for warning in answer.query.warnings:
         warn(f"warning: {warning}")
     if not answer.query.complete:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from meshlab.cli.options import End, Source, Start
-from meshlab.cli.output import interruptible, progress_bar, say, warn
-from meshlab.core.sanitize import plain
+from meshlab.cli.output import interruptible, progress_bar, say, warn, write
 
 __all__ = ["record"]
 
@@ -50,7 +49,7 @@ def record(
         raise
     found = contents(folder)
     span = found.manifest["window"]
-    say(f"recorded {plain(span['start'])} to {plain(span['end'])} -> {plain(folder)}\n")
+    say(f"recorded {span['start']} to {span['end']} -> {folder}")
     if resumed:
-        say(f"resumed the recording begun at {plain(found.manifest['recorded'])}\n")
-    say(f"{found.text()}next: {found.next_command(folder)}\n")
+        say(f"resumed the recording begun at {found.manifest['recorded']}")
+    write(f"{found.text()}next: {found.next_command(folder)}\n")

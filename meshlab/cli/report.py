@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 from meshlab.cli.options import InconclusiveOk, Parameters, Threshold, folder_name, pairs
 from meshlab.cli.output import interruptible, say, spinner
-from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 from meshlab.reports.run.exits import FailOn, exit_code
 
@@ -56,21 +54,34 @@ def report(
         raise ParameterError("--since is given without --watch", "use -p start=... for one evaluation")
 
     def look() -> Outcome:
-        with interruptible(), spinner(f"running {plain(notebook)}"):
+        with interruptible(), spinner(f"running {notebook}"):
             from meshlab.reports.run.runner import run
 
             return run(notebook, parameters=given, out=folder, timeout_s=timeout)
 
     if watch:
+        import time
+
+        from meshlab.core.times import parse_duration
+        from meshlab.reports.run.watching import watch as watched
+
         given |= _fixed_start(given, since)
-        done = _watched(look, watch, longest, at_once=bool(since))
+        done = watched(
+            look,
+            every_s=parse_duration(watch) / 1000,
+            longest_s=parse_duration(longest) / 1000,
+            at_once=bool(since),
+            clock=time.monotonic,
+            wait=time.sleep,
+            report=say,
+        )
     else:
         done = look()
     from meshlab.reports.waivers.waiving import in_words
 
     about = given.get("source") or done.source or Path(notebook).stem
     verdict = f"{done.verdict.value} {in_words(done.result)}".rstrip()
-    say(f"{verdict}  {plain(about)}  {plain(done.result['headline'])} -> {plain(done.page)}\n")
+    say(f"{verdict}  {about}  {done.result['headline']} -> {done.page}")
     raise typer.Exit(exit_code(done.verdict.value, fail_on, inconclusive_ok=inconclusive_ok))
 
 
@@ -86,23 +97,6 @@ def _fixed_start(given: dict[str, str], since: str) -> dict[str, str]:
         raise ParameterError("--watch needs a live server", "name one with --source")
     engine = open_engine(given["source"])
     if not engine.is_live:
-        raise ParameterError(f"{plain(given['source'])} is a recording, which does not grow", "leave out --watch")
+        raise ParameterError(f"{given['source']} is a recording, which does not grow", "leave out --watch")
     start = parse_instant(since, engine.now(), "since") if since else engine.now()
     return {"start": start.isoformat(timespec="milliseconds")}
-
-
-def _watched(look: Callable[[], Outcome], every: str, longest: str, *, at_once: bool) -> Outcome:
-    import time
-
-    from meshlab.core.times import parse_duration
-    from meshlab.reports.run.watching import watch
-
-    return watch(
-        look,
-        every_s=parse_duration(every) / 1000,
-        longest_s=parse_duration(longest) / 1000,
-        at_once=at_once,
-        clock=time.monotonic,
-        wait=time.sleep,
-        report=lambda line: say(f"{plain(line)}\n"),
-    )

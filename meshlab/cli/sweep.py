@@ -10,7 +10,6 @@ import typer
 
 from meshlab.cli.options import InconclusiveOk, Parameters, Source, Threshold, folder_name, pairs
 from meshlab.cli.output import interruptible, progress_bar, say
-from meshlab.core.sanitize import plain
 from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep.choices import Pages, Workers
 
@@ -60,5 +59,5 @@ def sweep(
     counted += f"; {done.waived} findings waived" if done.waived else ""
     counted += "".join(f"; {note}" for note in done.notes)
     resumed = f" ({done.resumed} of them from the interrupted run)" if done.resumed else ""
-    say(f"{len(verdicts)} services{resumed}: {plain(counted or 'no traffic')} -> {plain(done.index)}\n")
+    say(f"{len(verdicts)} services{resumed}: {counted or 'no traffic'} -> {done.index}")
     raise typer.Exit(worst_code(verdicts, fail_on, inconclusive_ok=inconclusive_ok))

@@ -14,12 +14,10 @@ from meshlab.core import sanitize
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BASELINE", "BLUE", "CANARY", "ORANGE", "Figure", "figure", "picture", "show_time"]
+__all__ = ["BLUE", "ORANGE", "Figure", "figure", "picture", "show_time"]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
-BASELINE: Final = BLUE
-CANARY: Final = ORANGE
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 _STYLE: Final[dict[Any, Any]] = {

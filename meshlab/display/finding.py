@@ -21,22 +21,7 @@ _WRITTEN: Final = ("share", "ms", "s")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownFinding:
-    """What is shown of a finding: raw text, which templates and `meshlab.core.sanitize` make safe.
-
-    Parameters
-    ----------
-    word, shape, ink, code, statement, query : str
-    notes : tuple of str
-        What stands beside the code: ``informs``, ``waived``, ``of team-a``.
-    owner : str
-        Whose it is, where that is somebody else than the report's owner.
-    waived : str
-        Until when and why; empty where it is not.
-    action, command : str
-        What to do; empty for nothing.
-    measured, interval, level, threshold : str
-        Numbers with their units; empty where there are none.
-    """
+    """What is shown of a finding: raw text, which templates and `meshlab.core.sanitize` make safe."""
 
     word: str
     shape: str
@@ -45,14 +30,19 @@ class ShownFinding:
     statement: str
     query: str
     notes: tuple[str, ...]
+    """What stands beside the code: ``informs``, ``waived``, ``of team-a``."""
     owner: str
+    """Whose it is, where that is somebody else than the report's owner."""
     waived: str
+    """Until when and why; empty where it is not."""
     action: str
     command: str
+    """What to do; empty for nothing."""
     measured: str
     interval: str
     level: str
     threshold: str
+    """Numbers with their units; empty where there are none."""
 
 
 def shown(summary: Mapping[str, Any]) -> list[ShownFinding]:

@@ -20,35 +20,24 @@ _MARKS: Final = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Lines over time, with gaps where nothing was measured.
-
-    Parameters
-    ----------
-    table : str
-        Of the result.
-    y : sequence of str
-        Columns, a line each.
-    x : str
-        A column of times.
-    unit : str
-        Of all lines.
-    mark : float, optional
-        Where a horizontal line is drawn.
-    """
+    """Lines over time, with gaps where nothing was measured."""
 
     table: str
+    """Of the result."""
     y: Sequence[str]
+    """Columns, a line each."""
     x: str = "time"
+    """A column of times."""
     unit: str = ""
+    """Of all lines."""
     mark: float | None = None
+    """Where a horizontal line is drawn."""
 
     def __call__(self, result: Result) -> Figure:
         """Draw the result's table."""
         table = result.tables[self.table]
-        with figure(f"{self.table.replace('_', ' ').capitalize()} of {result.subject}: {self._text(table)}.") as (
-            fig,
-            ax,
-        ):
+        alt = f"{self.table.replace('_', ' ').capitalize()} of {result.subject}: {self._text(table)}."
+        with figure(alt) as (fig, ax):
             for column, ink, style in zip(self.y, _INKS, _MARKS, strict=False):
                 if len(table):
                     ax.plot(table[self.x], table[column], style, color=ink, label=column.replace("_", " "))

@@ -85,7 +85,6 @@ def duration(seconds: float, digits: int = 3) -> str:
 
     Parameters
     ----------
-    seconds : float
     digits : int
         Significant digits at most.
     """
@@ -105,7 +104,6 @@ def measure(value: float, unit: str = "", digits: int = 3) -> str:
 
     Parameters
     ----------
-    value : float
     unit : str
         Shares become per cent; times are milliseconds below a second, and seconds above.
     digits : int
@@ -137,7 +135,6 @@ def plural(count: int, one: str, many: str = "") -> str:
 
     Parameters
     ----------
-    count : int
     one, many : str
         The noun for one, and for all others; with an s when not given.
     """

@@ -54,7 +54,6 @@ def findings_html(summary: Mapping[str, Any], *, bare: bool = False) -> str:
 
     Parameters
     ----------
-    summary : mapping
     bare : bool
         Whether it stands where no style sheet of meshlab is, such as in a notebook.
     """

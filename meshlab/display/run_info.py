@@ -16,17 +16,11 @@ _SHOWN = ("meshlab", "pandas", "numpy", "scipy")
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """Versions, and the queries that the evidence came from.
-
-    Parameters
-    ----------
-    versions : tuple of (str, str)
-    queries : tuple of (str, str, int, bool, str)
-        Frame, PromQL, samples, whether the answer was whole, and where a person looks at the query.
-    """
+    """Versions, and the queries that the evidence came from."""
 
     versions: tuple[tuple[str, str], ...]
     queries: tuple[tuple[str, str, int, bool, str], ...]
+    """Frame, PromQL, samples, whether the answer was whole, and where a person looks at the query."""
 
     def __repr__(self) -> str:
         lines = [f"{name} {number}" for name, number in self.versions]

@@ -37,7 +37,6 @@ def to_html(frame: pd.DataFrame, *, caption: str = "", rows: int = 60) -> str:
     ----------
     frame : DataFrame
         Its index is shown where it has a name, or texts.
-    caption : str
     rows : int
         The first so many; others are counted below.
 

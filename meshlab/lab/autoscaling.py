@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from meshlab.lab.fleet import Fleet
@@ -33,27 +33,18 @@ __all__ = ["Scaler", "Tick", "hpa_spec"]
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """One sync period, for the truth.
-
-    Parameters
-    ----------
-    at_s : float
-        Unix seconds.
-    current, ready, desired : int
-        Replicas.
-    measured : float or None
-        The metric, in the unit of its target.
-    recommended : int or None
-        What the metric alone asked for.
-    reason : Reason
-    """
+    """One sync period, for the truth."""
 
     at_s: float
+    """Unix seconds."""
     current: int
     ready: int
     desired: int
+    """Replicas."""
     measured: float | None
+    """The metric, in the unit of its target."""
     recommended: int | None
+    """What the metric alone asked for."""
     reason: Reason
 
     def to_dict(self, start_s: float) -> dict[str, Any]:
@@ -69,36 +60,28 @@ class Tick:
         }
 
 
+@dataclass(eq=False)
 class Scaler:
-    """One autoscaler at work.
+    """One autoscaler at work."""
 
-    Parameters
-    ----------
-    spec : Autoscaler
-    cluster : str
-        Where its workload runs.
-    fleet : Fleet
-    cpu_s : callable
-        Processor time of every process so far, by name.
-    """
-
-    def __init__(self, spec: Autoscaler, cluster: str, fleet: Fleet, cpu_s: Callable[[], dict[str, float]]) -> None:
-        self.ticks: list[Tick] = []
-        self._spec, self._hpa = spec, hpa_spec(spec)
-        self._cluster = cluster
-        self._fleet = fleet
-        self._cpu_s = cpu_s
-        self._history = History()
-        self._next_s: float | None = None
-        self._used: tuple[float, dict[str, float]] | None = None
+    spec: Autoscaler
+    cluster: str
+    """Where its workload runs."""
+    fleet: Fleet
+    cpu_s: Callable[[], dict[str, float]]
+    """Processor time of every process so far, by name."""
+    ticks: list[Tick] = field(default_factory=list)
+    _history: History = field(init=False, default_factory=History)
+    _next_s: float | None = field(init=False, default=None)
+    _used: tuple[float, dict[str, float]] | None = field(init=False, default=None)
 
     def tick(self, now_s: float) -> None:
         """Decide, when a sync period has passed; the first one only measures."""
         if self._next_s is None:
-            self._next_s = now_s + self._spec.sync_s
+            self._next_s = now_s + self.spec.sync_s
             self._measured(now_s)
         elif now_s >= self._next_s:
-            self._next_s += self._spec.sync_s
+            self._next_s += self.spec.sync_s
             self._sync(now_s)
 
     def status(self) -> ScalerStatus | None:
@@ -106,12 +89,12 @@ class Scaler:
         if not self.ticks:
             return None
         last = self.ticks[-1]
-        namespace = self._fleet.scenario.namespace
+        namespace = self.fleet.scenario.namespace
         cut = last.recommended is not None and last.recommended != last.desired
-        return ScalerStatus(self._spec, self._cluster, namespace, last.current, last.desired, last.measured, cut)
+        return ScalerStatus(self.spec, self.cluster, namespace, last.current, last.desired, last.measured, cut)
 
     def _sync(self, now_s: float) -> None:
-        pods = [pod for pod in self._fleet.pods.of(self._spec.workload, self._cluster) if pod.deleted_s is None]
+        pods = [pod for pod in self.fleet.pods.of(self.spec.workload, self.cluster) if pod.deleted_s is None]
         samples = self._measured(now_s)
         decision = self._decided(pods, samples, now_s)
         self._history = decision.history
@@ -129,8 +112,8 @@ class Scaler:
             )
         )
         if decision.replicas != len(pods):
-            self._fleet.scale(
-                self._spec.workload, self._cluster, decision.replicas, now_s, delay_s=self._spec.start_delay_s
+            self.fleet.scale(
+                self.spec.workload, self.cluster, decision.replicas, now_s, delay_s=self.spec.start_delay_s
             )
 
     def _decided(self, pods: list[Pod], samples: dict[str, Sample], now_s: float) -> Decision:
@@ -140,31 +123,31 @@ class Scaler:
                 ready=pod.ready,
                 started_s=pod.created_s,
                 changed_s=pod.ready_s or pod.created_s,
-                request=round(self._spec.cpu_request * 1000),
+                request=round(self.spec.cpu_request * 1000),
             )
             for pod in pods
         ]
-        tolerance = Tolerance(self._spec.tolerance, self._spec.tolerance)
+        tolerance = Tolerance(self.spec.tolerance, self.spec.tolerance)
         proposal: int | None
         try:
-            if self._spec.metric is Metric.CPU:
+            if self.spec.metric is Metric.CPU:
                 proposal = resource_replicas(
-                    len(pods), counted, samples, round(self._spec.target), tolerance, now_s=now_s, initialisation_s=0.0
+                    len(pods), counted, samples, round(self.spec.target), tolerance, now_s=now_s, initialisation_s=0.0
                 )
             else:
-                target = round(self._spec.target * 1000)
+                target = round(self.spec.target * 1000)
                 proposal = average_replicas(len(pods), counted, samples, target, tolerance, now_s=now_s)
         except NoMetrics:
             proposal = None
-        return decide(self._hpa, self._history, len(pods), [proposal], now_s)
+        return decide(hpa_spec(self.spec), self._history, len(pods), [proposal], now_s)
 
     def _measured(self, now_s: float) -> dict[str, Sample]:
         """The metric of every ready replica, in thousandths, over the time since it was last asked."""
-        ready = [pod for pod in self._fleet.pods.of(self._spec.workload, self._cluster) if pod.ready]
-        if self._spec.metric is Metric.CONCURRENCY:
-            values = self._fleet.concurrency([pod.replica for pod in ready])
+        ready = [pod for pod in self.fleet.pods.of(self.spec.workload, self.cluster) if pod.ready]
+        if self.spec.metric is Metric.CONCURRENCY:
+            values = self.fleet.concurrency([pod.replica for pod in ready])
             return {name: Sample(round(value * 1000)) for name, value in values.items()}
-        before, now = self._used, self._cpu_s()
+        before, now = self._used, self.cpu_s()
         self._used = (now_s, now)
         if before is None or now_s <= before[0]:
             return {}
@@ -174,7 +157,7 @@ class Scaler:
 
     def _in_unit(self, thousandths: float) -> float:
         value = thousandths / 1000
-        return 100 * value / self._spec.cpu_request if self._spec.metric is Metric.CPU else value
+        return 100 * value / self.spec.cpu_request if self.spec.metric is Metric.CPU else value
 
 
 def hpa_spec(spec: Autoscaler) -> HpaSpec:

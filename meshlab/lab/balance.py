@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,30 +20,20 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What one sidecar has counted.
-
-    Parameters
-    ----------
-    workload : str
-        Whose sidecar it is.
-    attempts : mapping of (str, str) to int
-        Attempts sent, by service and version of the cluster ("" for all versions).
-    resets : mapping of (str, str) to int
-        Attempts that ended by a reset or a broken connection.
-    requests : mapping of (str, str) to int
-        Requests that the service behind it made, by service and version of who answered.
-    arrived : mapping of (str, str, str) to int
-        Requests that came in, by source workload, own service and own version.
-    handshakes : mapping of str to int
-        TLS handshakes on the way in: ``all``, and by version.
-    """
+    """What one sidecar has counted."""
 
     workload: str
+    """Whose sidecar it is."""
     attempts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Attempts sent, by service and version of the cluster ("" for all versions)."""
     resets: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Attempts that ended by a reset or a broken connection."""
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Requests that the service behind it made, by service and version of who answered."""
     arrived: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Requests that came in, by source workload, own service and own version."""
     handshakes: Counter[str] = field(default_factory=Counter)
+    """TLS handshakes on the way in: ``all``, and by version."""
 
 
 _Sample = tuple[str, frozenset[tuple[str, str]]]
@@ -109,61 +99,42 @@ def _enter(books: Books, name: str, labels: dict[str, str], value: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One cluster of one workload's sidecars.
-
-    Parameters
-    ----------
-    source, service, version : str
-        The version is "" where the service's versions share a cluster.
-    requests : int
-        As the source counted them; a request is one, however often it was tried.
-    attempts : int
-        As the source's Envoy sent them.
-    arrived : int
-        As the other side counted them.
-    reset : int
-        Attempts that ended by a reset or a broken connection: so many of them may not have arrived.
-    """
+    """One cluster of one workload's sidecars."""
 
     source: str
-    service: str
-    version: str
-    requests: int
+    destination_service: str
+    destination_version: str
+    """Empty where the service's versions share a cluster."""
+    source_reporter: int
+    """Requests as the source counted them; a request is one, however often it was tried."""
     attempts: int
-    arrived: int
+    """As the source's Envoy sent them."""
+    destination_reporter: int
+    """Attempts as the other side counted them."""
     reset: int
+    """Attempts that ended by a reset or a broken connection: so many of them may not have arrived."""
 
     @property
     def balances(self) -> bool:
         """Whether everything that was sent arrived, but for what was reset on the way."""
-        return 0 <= self.attempts - self.arrived <= self.reset
+        return 0 <= self.attempts - self.destination_reporter <= self.reset
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Both sides of the books, over a lab's whole life.
-
-    Parameters
-    ----------
-    sent : int
-        Requests that the load generator sent.
-    arrived : int
-        Requests that the load's target counted from outside the mesh.
-    edges : tuple of Edge
-    outside : tuple of (str, int)
-        Requests from outside the mesh, by the service that counted them; the load's are not among them.
-    handshakes : int
-        TLS handshakes of all sidecars, on the way in.
-    versions : mapping of str to int
-        The same by TLS version.
-    """
+    """Both sides of the books, over a lab's whole life."""
 
     sent: int
+    """Requests that the load generator sent."""
     arrived: int
+    """Requests that the load's target counted from outside the mesh."""
     edges: tuple[Edge, ...]
     outside: tuple[tuple[str, int], ...]
+    """Requests from outside the mesh, by the service that counted them; the load's are not among them."""
     handshakes: int
+    """TLS handshakes of all sidecars, on the way in."""
     versions: dict[str, int]
+    """The same by TLS version."""
 
     @classmethod
     def of(cls, sent: int, target: str, books: Sequence[Books]) -> Balance:
@@ -175,7 +146,6 @@ class Balance:
             Requests that the load generator sent.
         target : str
             The service that the load goes to.
-        books : sequence of Books
         """
         attempts, resets, requests = Counter[_Key](), Counter[_Key](), Counter[_Key]()
         into: Counter[_Key] = Counter()
@@ -214,18 +184,7 @@ class Balance:
             "equal": self.equal,
             "sent_by_load": self.sent,
             "counted_by_target": self.arrived,
-            "edges": [
-                {
-                    "source": edge.source,
-                    "destination_service": edge.service,
-                    "destination_version": edge.version,
-                    "source_reporter": edge.requests,
-                    "attempts": edge.attempts,
-                    "destination_reporter": edge.arrived,
-                    "reset": edge.reset,
-                }
-                for edge in self.edges
-            ],
+            "edges": [asdict(edge) for edge in self.edges],
             "outside": dict(self.outside),
             "tls_handshakes": self.handshakes,
             "tls_versions": self.versions,

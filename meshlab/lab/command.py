@@ -9,13 +9,13 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from meshlab.core.running import interruptible
 from meshlab.core.times import parse_duration
 from meshlab.errors import LabError
 from meshlab.lab.documents import bundled
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 
 _LONGEST_END_S: Final = 20.0
+_STOPS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 _ScenarioName = Annotated[str, typer.Argument(help="A scenario's name (see `meshlab lab scenarios`) or ./path.toml.")]
 _Seed = Annotated[int | None, typer.Option(help="Seed of load and workloads, in place of the scenario's.")]
@@ -56,7 +57,7 @@ def run(
     chosen = Scenario.named(scenario, settings or ())
     duration_s = parse_duration(duration) / 1000 if duration else None
     line = _command_line(scenario, seed, settings or (), duration, force)
-    with _told_to_stop(), _progress() as watch:
+    with interruptible(*_STOPS), _progress() as watch:
         try:
             with _lab(chosen, seed, watch) as lab:
                 done = lab.run(duration_s=duration_s, record=record, command=line, force=force)
@@ -70,7 +71,7 @@ def run(
 def up(scenario: _ScenarioName = "canary-regression", seed: _Seed = None, settings: _Set = None) -> None:
     """Build a scenario and keep it running, under load, until Ctrl-C."""
     chosen = Scenario.named(scenario, settings or ())
-    with _told_to_stop(), contextlib.suppress(KeyboardInterrupt):
+    with interruptible(*_STOPS), contextlib.suppress(KeyboardInterrupt):
         with _progress() as watch, contextlib.ExitStack() as stack:
             lab = stack.enter_context(_lab(chosen, seed, watch))
             lab.start_load()
@@ -136,22 +137,6 @@ def _command_line(
     parts += ["--duration", duration] if duration else []
     parts += ["--force"] if force else []
     return shlex.join(parts)
-
-
-@contextlib.contextmanager
-def _told_to_stop() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the lab as Ctrl-C does: in order."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

@@ -1,39 +1,51 @@
-"""What every Python process of the lab serves besides its work: health and event-loop lag."""
+"""What every Python process of the lab has besides its work: a configuration, health and event-loop lag."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any, TypeVar
 
+import msgspec
 from aiohttp import web
 
+from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.lag import LagMeter
 
-__all__ = ["HEALTH", "LAG", "routes", "serve"]
+__all__ = ["HEALTH", "LAG", "configured", "routes", "serve"]
 
 HEALTH = "/lab/health"
 LAG = "/lab/lag"
 
+_Config = TypeVar("_Config")
+Handlers = Mapping[str, Callable[..., Any]]
+"""By path; each takes the JSON of a request that has some, and gives what its answer holds, or None for nothing."""
 
-Handler = Callable[[web.Request], Awaitable[object]]
-"""Gives what its answer holds, as JSON."""
+
+def configured(kind: type[_Config]) -> _Config:
+    """The configuration in the file that the command line names."""
+    return msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=kind)
 
 
-def routes(app: web.Application, **handlers: Mapping[str, Handler]) -> None:
+def routes(app: web.Application, **handlers: Handlers) -> None:
     """Route requests to handlers whose results are answered as JSON.
 
     Parameters
     ----------
-    app : web.Application
-    **handlers : mapping of str to handler
-        By path, for each method: ``get={"/counts": counts}``.
+    **handlers
+        Those of each method: ``get={"/counts": counts}``.
     """
 
-    def answering(handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def answering(handler: Callable[..., Any]) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.Response:
-            return web.json_response(await handler(request))
+            found = handler(*([await request.json()] if request.body_exists else []))
+            found = await found if isawaitable(found) else found
+            return web.json_response({} if found is None else found)
 
         return answer
 
@@ -42,28 +54,20 @@ def routes(app: web.Application, **handlers: Mapping[str, Handler]) -> None:
             app.router.add_route(method.upper(), path, answering(handler))
 
 
-async def serve(app: web.Application, host: str, port: int, *, cancels: bool = False) -> None:
+async def serve(app: web.Application, host: str, *, cancels: bool = False) -> None:
     """Serve an application, with health and event-loop lag, until SIGTERM.
 
     Parameters
     ----------
     app : web.Application
         Its own routes are set; they must not catch ``/lab/``.
-    host, port : str, int
+    host : str
         Where it listens.
     cancels : bool
         Whether a request whose client has gone is no longer worked on.
     """
     meter = LagMeter()
-
-    async def health(_: web.Request) -> web.Response:
-        return web.Response(text="ok")
-
-    async def lag(_: web.Request) -> web.Response:
-        return web.json_response(meter.take())
-
-    app.router.add_get(HEALTH, health)
-    app.router.add_post(LAG, lag)
+    routes(app, get={HEALTH: lambda: None}, post={LAG: meter.take})
     # Sidecars keep idle connections for an hour: a server that hangs up earlier would race with a new request.
     runner = web.AppRunner(
         app, access_log=None, keepalive_timeout=7200, handler_cancellation=cancels, shutdown_timeout=1.0
@@ -73,7 +77,7 @@ async def serve(app: web.Application, host: str, port: int, *, cancels: bool = F
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        await web.TCPSite(runner, host, APP_PORT, backlog=1024).start()
         await stopped.wait()
     finally:
         measuring.cancel()

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import InitVar, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from meshlab.errors import LabError
 from meshlab.lab import xds
 from meshlab.lab.certificates import Authority, Credentials
 from meshlab.lab.client import Client
 from meshlab.lab.scenario import Scenario
-from meshlab.lab.sidecar.resources import snapshot
+from meshlab.lab.sidecar.clusters import clusters, endpoints
+from meshlab.lab.sidecar.listeners import listeners
+from meshlab.lab.sidecar.messages import Json
+from meshlab.lab.sidecar.routes import routes
+from meshlab.lab.sidecar.tls import secrets
 from meshlab.lab.topology import TRUST_DOMAIN, Replica, Topology
 
-__all__ = ["ControlPlane"]
+__all__ = ["ControlPlane", "Snapshot", "snapshot"]
 
-_STALLED: Final = "refused"
+Snapshot = dict[str, list[Json]]
+"""Resources by the last word of their discovery path: ``listeners``, ``routes``, ..."""
 
 
+@dataclass(eq=False)
 class ControlPlane:
-    """Publishes every sidecar's configuration through `meshlab.lab.xds`.
+    """Publishes every sidecar's configuration through `meshlab.lab.xds`."""
 
-    Parameters
-    ----------
-    client : Client
-    url : str
-        Address of the server.
-    topology : Topology
-    now_s : float
-        Unix seconds; the authority is as old as the lab.
-    """
+    client: Client
+    url: str
+    """Address of the server."""
+    topology: Topology
+    now_s: InitVar[float]
+    """Unix seconds; the authority is as old as the lab."""
 
-    def __init__(self, client: Client, url: str, topology: Topology, now_s: float) -> None:
-        self._client = client
-        self._url = url
-        self._topology = topology
+    def __post_init__(self, now_s: float) -> None:
         self._authority = Authority(TRUST_DOMAIN, _time(now_s))
         self._issued: dict[str, tuple[Credentials, float]] = {}
 
@@ -56,10 +56,10 @@ class ControlPlane:
         self._renew(scenario, running, now_s)
         # A replica without a sidecar can be called too, but nobody in the shop does: only its own calls matter.
         reachable = [replica for replica in ready if replica.spec.sidecar]
-        self._client.put(
-            f"{self._url}{xds.SNAPSHOTS}",
+        self.client.put(
+            f"{self.url}{xds.SNAPSHOTS}",
             {
-                replica.pod: snapshot(scenario, self._topology, replica, reachable, self._issued[replica.pod][0])
+                replica.pod: snapshot(scenario, self.topology, replica, reachable, self._issued[replica.pod][0])
                 for replica in running
                 if replica.spec.sidecar
             },
@@ -86,10 +86,10 @@ class ControlPlane:
         LabError
             A sidecar refuses it.
         """
-        states = self._client.json(f"{self._url}{xds.STATES}")
+        states = self.client.json(f"{self.url}{xds.STATES}")
         for pod, kinds in states.items():
             for kind, state in kinds.items():
-                if state == _STALLED and pod in self._issued:
+                if state == "refused" and pod in self._issued:
                     reason = (reasons or {}).get(pod, "")
                     raise LabError(f"the sidecar of {pod} refuses its {kind}{f': {reason}' if reason else ''}")
         behind = sorted(pod for pod, kinds in states.items() if pod in self._issued and "waiting" in kinds.values())
@@ -106,9 +106,34 @@ class ControlPlane:
         certificates = scenario.security.certificates
         if not certificates.rotate_after:
             return False
-        name = next(replica.name for replica in self._topology.replicas if replica.pod == pod)
+        name = next(replica.name for replica in self.topology.replicas if replica.pod == pod)
         age_s = now_s - self._issued[pod][1]
         return scenario.workload(name).rotates and age_s >= certificates.lifetime_s * certificates.rotate_after
+
+
+def snapshot(
+    scenario: Scenario, topology: Topology, replica: Replica, ready: Iterable[Replica], credentials: Credentials
+) -> Snapshot:
+    """Build a sidecar's whole configuration.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        As it is at this moment.
+    replica : Replica
+        Whose sidecar it is.
+    ready : iterable of Replica
+        The replicas that may get requests.
+    credentials : Credentials
+        Its certificate.
+    """
+    return {
+        "clusters": clusters(scenario, topology, replica),
+        "endpoints": endpoints(scenario, topology, replica, ready),
+        "listeners": listeners(scenario, replica),
+        "routes": routes(scenario, topology, replica),
+        "secrets": secrets(credentials),
+    }
 
 
 def _time(seconds: float) -> datetime:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from meshlab.lab import control
 from meshlab.lab.addresses import ADMIN_PORT, APP_PORT, INBOUND_PORT
@@ -28,66 +31,39 @@ _DRAIN_S: Final = 3.0
 _LONGEST_CALL_S: Final = 70.0
 
 
+@dataclass(eq=False, kw_only=True)
 class Fleet:
-    """All replicas, and what is wanted of them.
+    """All replicas, and what is wanted of them."""
 
-    Parameters
-    ----------
-    scenario : Scenario
-        As it is at the beginning.
-    seed : int
-    topology : Topology
-    folder : Path
-        For configurations.
-    envoy : str
-        Path of the binary.
-    xds : str
-        Address of the control plane's server.
-    processes : Processes
-    client : Client
-    control_plane : ControlPlane
-    """
+    scenario: Scenario
+    """As it is at this moment."""
+    seed: int
+    topology: Topology
+    folder: Path
+    """For configurations."""
+    envoy: str
+    """Path of the binary."""
+    xds: str
+    """Address of the control plane's server."""
+    processes: Processes
+    client: Client
+    control_plane: ControlPlane
+    pods: Pods = field(default_factory=Pods)
+    _wanted: dict[tuple[str, str], int] = field(init=False)
+    _delays: dict[str, float] = field(init=False, default_factory=dict)
+    _behaviours: dict[str, Behaviour] = field(init=False, default_factory=dict)
+    _ledgers: dict[str, Ledger] = field(init=False, default_factory=dict)
+    _closed: list[Books] = field(init=False, default_factory=list)
+    _gone: dict[str, dict[str, object]] = field(init=False, default_factory=dict)
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        seed: int,
-        topology: Topology,
-        folder: Path,
-        envoy: str,
-        xds: str,
-        processes: Processes,
-        client: Client,
-        control_plane: ControlPlane,
-    ) -> None:
-        self.pods = Pods()
-        self.scenario = scenario
-        self._seed = seed
-        self._topology = topology
-        self._folder = folder
-        self._envoy = envoy
-        self._xds = xds
-        self._processes = processes
-        self._client = client
-        self._control_plane = control_plane
-        self._wanted: dict[tuple[str, str], int] = {}
-        self._delays: dict[str, float] = {}
-        self._behaviours: dict[str, Behaviour] = {}
-        self._ledgers: dict[str, Ledger] = {}
-        self._closed: list[Books] = []
-        self._gone: dict[str, dict[str, object]] = {}
-        for spec in scenario.workloads.values():
-            for cluster in spec.clusters:
-                self._wanted[spec.name, cluster] = spec.replicas
+    def __post_init__(self) -> None:
+        specs = self.scenario.workloads.values()
+        self._wanted = {(spec.name, cluster): spec.replicas for spec in specs for cluster in spec.clusters}
 
     @property
     def running(self) -> tuple[Replica, ...]:
         """Replicas that have processes."""
         return tuple(pod.replica for pod in self.pods.living())
-
-    def start(self, now_s: float) -> None:
-        """Start the replicas that there are at the beginning; they are ready as soon as they answer."""
-        self._match_replicas(now_s)
 
     def reach(self, scenario: Scenario, now_s: float) -> None:
         """Make the running mesh match a scenario: behaviour, deaths, replicas and sidecars' configurations."""
@@ -101,24 +77,24 @@ class Fleet:
         for replica in self.running:
             self._match_behaviour(replica)
             self._match_life(replica)
-        self._match_replicas(now_s)
+        self.match_replicas(now_s)
         self.apply(now_s)
 
     def scale(self, workload: str, cluster: str, replicas: int, now_s: float, delay_s: float) -> None:
         """Set how many replicas there shall be; new ones are ready after the delay at the earliest."""
         self._wanted[workload, cluster] = replicas
         self._delays[workload] = delay_s
-        self._match_replicas(now_s)
+        self.match_replicas(now_s)
         self.apply(now_s)
 
     def apply(self, now_s: float) -> None:
         """Send every sidecar what is new."""
         ready = [pod.replica for pod in self.pods.living() if pod.ready]
-        self._control_plane.apply(self.scenario, self.running, ready, now_s)
+        self.control_plane.apply(self.scenario, self.running, ready, now_s)
 
     def tick(self, now_s: float) -> None:
         """Look after what takes time: replicas that come up, replicas that drain, certificates that are due."""
-        changed = self._control_plane.due(self.scenario, now_s)
+        changed = self.control_plane.due(self.scenario, now_s)
         for pod in self.pods.living():
             if pod.ready_s is None and self._is_up(pod, now_s):
                 self.pods.change(pod.name, ready_s=now_s)
@@ -143,27 +119,28 @@ class Fleet:
 
     def counts(self) -> dict[str, dict[str, object]]:
         """What every service did so far, by pod, in its own words: see `meshlab.lab.workload`."""
-        return {**self._gone, **{pod: self._client.json(f"{url}{COUNTS}") for pod, url in self.urls().items()}}
+        return {**self._gone, **{pod: self.client.json(f"{url}{COUNTS}") for pod, url in self.urls().items()}}
 
     def concurrency(self, replicas: Iterable[Replica]) -> dict[str, float]:
         """Requests at work or waiting, by pod: the mean since this was last asked."""
-        alive = [replica for replica in replicas if replica.pod in self._processes.ids]
-        return {replica.pod: float(self._client.post(f"{_service(replica)}{CONCURRENCY}")["mean"]) for replica in alive}
+        alive = [replica for replica in replicas if replica.pod in self.processes.ids]
+        return {replica.pod: float(self.client.post(f"{_service(replica)}{CONCURRENCY}")["mean"]) for replica in alive}
 
     def rest(self) -> None:
         """Let nobody make requests by itself any more; for the end of a run."""
         for replica in self.running:
-            if replica.spec.own_rate_per_s and replica.pod in self._processes.ids:
-                self._client.post(f"{_service(replica)}{REST}", timeout_s=_LONGEST_CALL_S)
+            if replica.spec.own_rate_per_s and replica.pod in self.processes.ids:
+                self.client.post(f"{_service(replica)}{REST}", timeout_s=_LONGEST_CALL_S)
 
     def urls(self) -> dict[str, str]:
         """Addresses of the services that answer, by pod: some are dead, and some are not up yet."""
-        urls = {replica.pod: _service(replica) for replica in self.running if replica.pod in self._processes.ids}
-        return {pod: url for pod, url in urls.items() if self._client.ready(f"{url}{control.HEALTH}")}
+        urls = {replica.pod: _service(replica) for replica in self.running if replica.pod in self.processes.ids}
+        return {pod: url for pod, url in urls.items() if self.client.ready(f"{url}{control.HEALTH}")}
 
-    def _match_replicas(self, now_s: float) -> None:
+    def match_replicas(self, now_s: float) -> None:
+        """Start or take out replicas until there are as many as wanted; new ones are ready as soon as they answer."""
         for (name, cluster), replicas in self._wanted.items():
-            for replica in self._topology.of_workload(name):
+            for replica in self.topology.of_workload(name):
                 if replica.cluster != cluster:
                     continue
                 pod = self.pods.get(replica.pod)
@@ -177,7 +154,7 @@ class Fleet:
         if replica.spec.sidecar:
             self._start_sidecar(replica)
         names = {"app": replica.pod, "istio-proxy": _sidecar(replica)}
-        ids = self._processes.ids
+        ids = self.processes.ids
         processes = {container: ids[name] for container, name in names.items() if name in ids}
         self.pods.add(Pod(replica, now_s, None, None, processes))
         self.apply(now_s)
@@ -187,34 +164,34 @@ class Fleet:
             return False
         urls = [f"{_service(pod.replica)}{control.HEALTH}"]
         urls += [f"{admin(pod.replica)}/ready"] if pod.replica.spec.sidecar else []
-        return all(self._client.ready(url) for url in urls)
+        return all(self.client.ready(url) for url in urls)
 
     def _remove(self, pod: Pod) -> None:
         """The end of a replica; what its sidecar counted is kept."""
         if pod.replica.spec.sidecar:
             self._read_ledger(pod.replica)
             self._closed.append(self._ledgers.pop(pod.name).books(pod.replica.name))
-        if pod.name in self._processes.ids:
-            self._gone[f"{pod.name}, created {pod.created_s:.0f}"] = self._client.json(
+        if pod.name in self.processes.ids:
+            self._gone[f"{pod.name}, created {pod.created_s:.0f}"] = self.client.json(
                 f"{_service(pod.replica)}{COUNTS}"
             )
         for name in (_sidecar(pod.replica), pod.name):
-            self._processes.end(name)
+            self.processes.end(name)
         self.pods.remove(pod.name)
         self._behaviours.pop(pod.name, None)
-        self._control_plane.forget(pod.name)
+        self.control_plane.forget(pod.name)
 
     def _match_behaviour(self, replica: Replica) -> None:
         wanted = self._behaviour(replica)
-        if self._behaviours[replica.pod] != wanted and replica.pod in self._processes.ids:
-            self._client.post(f"{_service(replica)}{BEHAVIOUR}", json.loads(wanted.to_json()))
+        if self._behaviours[replica.pod] != wanted and replica.pod in self.processes.ids:
+            self.client.post(f"{_service(replica)}{BEHAVIOUR}", msgspec.to_builtins(wanted))
             self._behaviours[replica.pod] = wanted
 
     def _match_life(self, replica: Replica) -> None:
         dead = replica.cluster in self.scenario.workload(replica.name).down_in
         if dead:
-            self._processes.end(replica.pod, kill=True)
-        elif replica.pod not in self._processes.ids:
+            self.processes.end(replica.pod, kill=True)
+        elif replica.pod not in self.processes.ids:
             self._start_service(replica)
 
     def _behaviour(self, replica: Replica) -> Behaviour:
@@ -222,26 +199,26 @@ class Fleet:
         direct = {
             service: [
                 f"http://{other.address}:{INBOUND_PORT if other.spec.sidecar else APP_PORT}"
-                for other in self._topology.replicas
+                for other in self.topology.replicas
                 if other.spec.service == service and other.number < self._wanted[other.name, other.cluster]
             ]
             for service in spec.calls
             if not spec.sidecar
         }
-        return Behaviour.of(replica, self._seed, spec=spec, direct=direct)
+        return Behaviour.of(replica, self.seed, spec=spec, direct=direct)
 
     def _start_service(self, replica: Replica) -> None:
         behaviour = self._behaviour(replica)
         self._behaviours[replica.pod] = behaviour
-        start_python(self._processes, self._folder, replica.pod, "meshlab.lab.workload", behaviour.to_json())
+        start_python(self.processes, self.folder, replica.pod, "meshlab.lab.workload", behaviour)
 
     def _start_sidecar(self, replica: Replica) -> None:
-        config = self._folder / f"{_sidecar(replica)}.json"
-        config.write_text(json.dumps(bootstrap(replica, self._xds)), encoding="utf-8")
+        config = self.folder / f"{_sidecar(replica)}.json"
+        config.write_text(json.dumps(bootstrap(replica, self.xds)), encoding="utf-8")
         options = ["--concurrency", "1", "--disable-hot-restart", "--drain-time-s", "1", "--log-level", "warning"]
         # A mistake of the control plane is refused, not ignored.
         options.append("--reject-unknown-dynamic-fields")
-        self._processes.start(_sidecar(replica), [self._envoy, "-c", str(config), *options], ENVIRONMENT)
+        self.processes.start(_sidecar(replica), [self.envoy, "-c", str(config), *options], ENVIRONMENT)
 
     def _read_ledgers(self) -> None:
         for replica in self.running:
@@ -249,7 +226,7 @@ class Fleet:
                 self._read_ledger(replica)
 
     def _read_ledger(self, replica: Replica) -> None:
-        self._ledgers.setdefault(replica.pod, Ledger()).read(self._client.text(f"{admin(replica)}/stats/prometheus"))
+        self._ledgers.setdefault(replica.pod, Ledger()).read(self.client.text(f"{admin(replica)}/stats/prometheus"))
 
 
 def admin(replica: Replica) -> str:
@@ -257,10 +234,10 @@ def admin(replica: Replica) -> str:
     return f"http://{replica.address}:{ADMIN_PORT}"
 
 
-def start_python(processes: Processes, folder: Path, name: str, module: str, config: str) -> None:
+def start_python(processes: Processes, folder: Path, name: str, module: str, config: object) -> None:
     """Start a Python part of the lab with its configuration in a file."""
     path = folder / f"{name}.json"
-    path.write_text(config, encoding="utf-8")
+    path.write_bytes(msgspec.json.encode(config))
     # The child has to find this very meshlab, wherever it was imported from.
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
     processes.start(name, [sys.executable, "-P", "-m", module, str(path)], environment)

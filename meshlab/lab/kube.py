@@ -27,47 +27,32 @@ __all__ = ["Cadvisor", "KubeState", "ScalerStatus", "serving"]
 
 @dataclass(frozen=True, slots=True)
 class ScalerStatus:
-    """What an autoscaler last decided.
-
-    Parameters
-    ----------
-    spec : Autoscaler
-    cluster, namespace : str
-        Where its workload runs.
-    current, desired : int
-        Replicas.
-    measured : float or None
-        The metric, in the unit of its target; None when it was not known.
-    limited : bool
-        Whether a bound or a policy cut the decision.
-    """
+    """What an autoscaler last decided."""
 
     spec: Autoscaler
     cluster: str
     namespace: str
+    """Where its workload runs."""
     current: int
     desired: int
+    """Replicas."""
     measured: float | None
+    """The metric, in the unit of its target; None when it was not known."""
     limited: bool
+    """Whether a bound or a policy cut the decision."""
 
 
+@dataclass(eq=False)
 class KubeState(Collector):
-    """kube-state-metrics.
+    """kube-state-metrics."""
 
-    Parameters
-    ----------
-    pods : Pods
-    scalers : callable
-        The autoscalers' last decisions; called from the scraping thread.
-    """
-
-    def __init__(self, pods: Pods, scalers: Callable[[], Iterable[ScalerStatus]]) -> None:
-        self._pods = pods
-        self._scalers = scalers
+    pods: Pods
+    scalers: Callable[[], Iterable[ScalerStatus]]
+    """The autoscalers' last decisions; called from the scraping thread."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """All families that have a value, at the moment of the scrape."""
-        pods, scalers = self._pods.living(), tuple(self._scalers())
+        pods, scalers = self.pods.living(), tuple(self.scalers())
         specs = {scaler.spec.workload: scaler.spec for scaler in scalers}
         gauges = _Gauges()
         for pod in pods:
@@ -78,18 +63,18 @@ class KubeState(Collector):
         yield from gauges.families.values()
 
 
+@dataclass(eq=False)
 class Cadvisor(Collector):
     """cAdvisor: processor time and memory of every container."""
 
-    def __init__(self, pods: Pods) -> None:
-        self._pods = pods
+    pods: Pods
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         """Both families, read from the processes at the moment of the scrape."""
         labels = ["cluster", "namespace", "pod", "container"]
         cpu = CounterMetricFamily("container_cpu_usage_seconds", "Processor time used.", labels=labels)
         memory = GaugeMetricFamily("container_memory_working_set_bytes", "Resident memory.", labels=labels)
-        for pod in self._pods.living():
+        for pod in self.pods.living():
             for container, process_id in pod.processes.items():
                 with contextlib.suppress(psutil.Error):
                     process = psutil.Process(process_id)

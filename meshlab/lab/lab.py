@@ -9,7 +9,6 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from meshlab.errors import LabError
@@ -17,11 +16,9 @@ from meshlab.lab.addresses import CADVISOR_PORT, KUBE_STATE_PORT, AddressBlock
 from meshlab.lab.autoscaling import Scaler
 from meshlab.lab.balance import Balance
 from meshlab.lab.client import Client
-from meshlab.lab.disk import check_target, disk_errors
 from meshlab.lab.fleet import sidecar_words
 from meshlab.lab.kube import Cadvisor, KubeState, ScalerStatus, serving
-from meshlab.lab.lag import LAG_LIMIT_MS
-from meshlab.lab.lateness import Lags, late_parts, refuse_lag, worse
+from meshlab.lab.lag import LAG_LIMIT_MS, Lags, late_parts, refuse_lag, worse
 from meshlab.lab.parts import Parts
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
@@ -29,7 +26,7 @@ from meshlab.lab.timeline import Change, Timeline
 from meshlab.lab.topology import Topology, places
 from meshlab.lab.truth import scenario_truth
 from meshlab.lab.waiting import Waiter, Watch
-from meshlab.lab.workspace import workspace
+from meshlab.lab.workspace import check_target, disk_errors, workspace
 
 __all__ = ["SELECTORS", "Lab", "Run"]
 
@@ -47,22 +44,15 @@ _LATE_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a run.
-
-    Parameters
-    ----------
-    start_s, end_s : int
-        The window, in unix seconds.
-    truth : mapping
-        What the lab set and what it measured of itself; the same that a recording holds.
-    recording : Path or None
-        Where the recording stands, if one was wanted.
-    """
+    """What came of a run."""
 
     start_s: int
     end_s: int
+    """The window, in unix seconds."""
     truth: Mapping[str, Any]
+    """What the lab set and what it measured of itself; the same that a recording holds."""
     recording: Path | None
+    """Where the recording stands, if one was wanted."""
 
 
 class Lab:
@@ -117,9 +107,7 @@ class Lab:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     @property
@@ -182,10 +170,6 @@ class Lab:
         )
         return start_s
 
-    def now(self) -> tuple[str, ...]:
-        """The events in force, in words."""
-        return self._timeline.now(time.time()) if self._timeline is not None else ()
-
     def headline(self) -> str:
         """One line on how the mesh does: requests a second, the share that fails, and what is in force."""
         now_s = time.monotonic()
@@ -196,7 +180,8 @@ class Lab:
             before_s, sent_then, answered_then, good_then, _ = self._shown
             failed = 1 - (good - good_then) / (answered - answered_then) if answered > answered_then else 0.0
             rate = (counts["sent"] - sent_then) / (now_s - before_s)
-            text = "; ".join((f"{rate:4.0f} requests/s, {failed:4.0%} fail", *self.now()))
+            events = self._timeline.now(time.time()) if self._timeline is not None else ()
+            text = "; ".join((f"{rate:4.0f} requests/s, {failed:4.0%} fail", *events))
             self._shown = (now_s, counts["sent"], answered, good, text)
         return self._shown[4]
 
@@ -324,7 +309,7 @@ class Lab:
         self._waiter = Waiter(self.check, self._watch)
         self._parts.start()
         starting.until("starting the parts", self._parts.not_ready, limit_s=_START_LIMIT_S)
-        self._parts.fleet.start(time.time())
+        self._parts.fleet.match_replicas(time.time())
         for what, missing in (
             ("starting the services and their sidecars", self._parts.fleet.not_ready),
             ("configuring the sidecars", self.pending),
@@ -341,7 +326,8 @@ class Lab:
         """How often the sidecars that were there all the time were scraped; Prometheus may have lost some."""
         expected = length_s // self.scenario.scrape_interval_s
         scrapes = self._parts.scrapes(start_s, length_s)
-        fewest = min((scrapes.get(pod, 0) for pod in pods if self._has_sidecar(pod)), default=0)
+        inside = {replica.pod for replica in self._parts.fleet.running if replica.spec.sidecar}
+        fewest = min((scrapes.get(pod, 0) for pod in pods if pod in inside), default=0)
         if fewest < expected - _MISSED_SCRAPES and not force:
             raise LabError(
                 f"Prometheus scraped a sidecar {fewest} times in the window, and not {expected} times:"
@@ -349,9 +335,6 @@ class Lab:
                 "look whether the disk is full or the machine is busy, or go on all the same with --force",
             )
         return {"expected": expected, "fewest": fewest}
-
-    def _has_sidecar(self, pod: str) -> bool:
-        return any(replica.pod == pod and replica.spec.sidecar for replica in self._parts.fleet.running)
 
     def _scaler_states(self) -> list[ScalerStatus]:
         return [state for state in (scaler.status() for scaler in self._scalers) if state is not None]
@@ -373,18 +356,15 @@ class Lab:
         return worst
 
     def _record(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
-        self._waiter.show("writing the recording")
-        with disk_errors():
-            return self._written(start_s, end_s, out, command, truth)
-
-    def _written(self, start_s: int, end_s: int, out: Path, command: str, truth: Mapping[str, Any]) -> Path:
         from meshlab.core.window import Window
         from meshlab.engines.http import PrometheusEngine
         from meshlab.recordings.recorder import record
 
-        engine = PrometheusEngine(self.prometheus_url)
-        window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
-        return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
+        self._waiter.show("writing the recording")
+        with disk_errors():
+            engine = PrometheusEngine(self.prometheus_url)
+            window = Window.parse(str(start_s), str(end_s), f"{self.scenario.scrape_interval_s}s", now=engine.now())
+            return record(engine, SELECTORS, window, out, what=self.scenario.description, command=command, truth=truth)
 
 
 def _difference(after: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

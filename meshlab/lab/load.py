@@ -10,19 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import aiohttp
-import msgspec
 from aiohttp import web
 
 from meshlab.lab import control
-from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.history import History
 from meshlab.lab.shapes import Rate, arrivals
 from meshlab.lab.specs.load import Load
@@ -38,36 +34,19 @@ HISTORY: Final = "/lab/history"
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """All that the load generator knows.
-
-    Parameters
-    ----------
-    address : str
-        Where its own control server listens.
-    url, host : str
-        Where the requests go, and their Host header.
-    stream : str
-        Seeds the arrivals.
-    load : Load
-    until_s : float
-        How long shapes last at most, from the mark.
-    """
+    """All that the load generator knows."""
 
     address: str
+    """Where its own control server listens."""
     url: str
+    """Where the requests go."""
     host: str
+    """Their Host header."""
     stream: str
+    """Seeds the arrivals."""
     load: Load
     until_s: float
-
-    @classmethod
-    def from_json(cls, text: str) -> LoadPlan:
-        """Read what `to_json` wrote."""
-        return msgspec.json.decode(text, type=cls)
-
-    def to_json(self) -> str:
-        """Write all fields as a JSON object."""
-        return msgspec.json.encode(self).decode()
+    """How long shapes last at most, from the mark."""
 
 
 class Generator:
@@ -98,8 +77,8 @@ class Generator:
         if self._driver is None:
             self._driver = asyncio.create_task(self._drive())
 
-    async def stop(self) -> None:
-        """Stop sending and wait for all answers; each request has a time-out of its own."""
+    async def stop(self) -> dict[str, object]:
+        """Stop sending, wait for all answers (each request has a time-out of its own), and give the counts."""
         if self._driver is not None:
             self._driver.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -107,6 +86,7 @@ class Generator:
             self._driver = None
         if self._in_flight:
             await asyncio.wait(self._in_flight)
+        return self.counts()
 
     def mark(self) -> None:
         """The window begins now."""
@@ -182,35 +162,18 @@ class Generator:
 
 def application(plan: LoadPlan) -> web.Application:
     """The generator's control server."""
-    generator = Generator(plan)
-
-    async def start(_: web.Request) -> object:
-        generator.start()
-        return generator.counts()
-
-    async def stop(_: web.Request) -> object:
-        await generator.stop()
-        return generator.counts()
-
-    async def mark(_: web.Request) -> object:
-        generator.mark()
-        return {}
-
-    async def history(_: web.Request) -> object:
-        return generator.history()
-
-    async def counts(_: web.Request) -> object:
-        return generator.counts()
+    own = Generator(plan)
 
     async def end(_: web.Application) -> None:
-        await generator.stop()
+        await own.stop()
 
     app = web.Application()
-    control.routes(app, post={START: start, STOP: stop, MARK: mark}, get={COUNTS: counts, HISTORY: history})
+    posts = {START: own.start, STOP: own.stop, MARK: own.mark}
+    control.routes(app, post=posts, get={COUNTS: own.counts, HISTORY: own.history})
     app.on_shutdown.append(end)
     return app
 
 
 if __name__ == "__main__":
-    _plan = LoadPlan.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    asyncio.run(control.serve(application(_plan), _plan.address, APP_PORT))
+    _plan = control.configured(LoadPlan)
+    asyncio.run(control.serve(application(_plan), _plan.address))

@@ -12,26 +12,17 @@ __all__ = ["Pod", "Pods"]
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One replica of a workload, from the decision that it shall be to its end.
-
-    Parameters
-    ----------
-    replica : Replica
-    created_s : float
-        Unix seconds of the decision.
-    ready_s : float or None
-        When it may get requests; None before.
-    deleted_s : float or None
-        When it was taken out; None while it lives.
-    processes : mapping of str to int
-        Process ids by container: ``app`` and ``istio-proxy``.
-    """
+    """One replica of a workload, from the decision that it shall be to its end."""
 
     replica: Replica
     created_s: float
+    """Unix seconds of the decision."""
     ready_s: float | None
+    """When it may get requests; None before."""
     deleted_s: float | None
+    """When it was taken out; None while it lives."""
     processes: Mapping[str, int]
+    """Process ids by container: ``app`` and ``istio-proxy``."""
 
     @property
     def name(self) -> str:

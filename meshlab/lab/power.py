@@ -9,7 +9,7 @@ it likes and needs more data for that. The anytime-valid figures count the look 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -31,25 +31,17 @@ def margin(error_share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A canary experiment.
-
-    Parameters
-    ----------
-    baseline_error_share, canary_error_share : float
-        True error shares, 0..1.
-    canary_share : float
-        Share of the requests that the canary gets, 0..1 exclusive.
-    requests : float
-        Expected requests of both together: rate times duration.
-    alpha : float
-        Allowed chance of a wrong verdict, one-sided.
-    """
+    """A canary experiment."""
 
     baseline_error_share: float
     canary_error_share: float
+    """True error shares, 0..1."""
     canary_share: float
+    """Share of the requests that the canary gets, 0..1 exclusive."""
     requests: float
+    """Expected requests of both together: rate times duration."""
     alpha: float
+    """Allowed chance of a wrong verdict, one-sided."""
 
     @property
     def canary_requests(self) -> float:
@@ -72,13 +64,7 @@ def power(design: Design) -> dict[str, Any]:
         second is None where the canary, as set, is not worse than the margin: it ought not to fail. ``anytime`` is None
         where the baseline has no errors: the test compares shares of errors.
     """
-    identical = Design(
-        baseline_error_share=design.baseline_error_share,
-        canary_error_share=design.baseline_error_share,
-        canary_share=design.canary_share,
-        requests=design.requests,
-        alpha=design.alpha,
-    )
+    identical = replace(design, canary_error_share=design.baseline_error_share)
     worse = design.canary_error_share > design.bound
     return {
         "baseline_error_share": design.baseline_error_share,

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +24,9 @@ _GRACE_S: Final = 3.0
 _TAIL_CHARACTERS: Final = 300
 
 
+@dataclass(eq=False)
 class Processes:
     """A group of child processes.
-
-    Parameters
-    ----------
-    folder : Path
-        Where each one's output goes, as ``NAME.log``.
 
     Notes
     -----
@@ -37,10 +34,10 @@ class Processes:
     Each asks the kernel to be killed when its parent dies (`parent_death_signal`): not even SIGKILL leaves one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._used_s: dict[str, float] = {}
+    folder: Path
+    """Where each one's output goes, as ``NAME.log``."""
+    _children: dict[str, subprocess.Popen[bytes]] = field(init=False, default_factory=dict)
+    _used_s: dict[str, float] = field(init=False, default_factory=dict)
 
     def start(self, name: str, program: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start a program.
@@ -67,7 +64,7 @@ class Processes:
             with self._log(name).open("ab") as log:
                 self._children[name] = subprocess.Popen(
                     command,
-                    cwd=self._folder,
+                    cwd=self.folder,
                     env=dict(environment),
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -87,7 +84,7 @@ class Processes:
         for name, child in self._children.items():
             code = child.poll()
             if code is not None:
-                last = self._tail(name)
+                last = self.last_words(name)
                 raise LabError(
                     f"{name} ended unexpectedly with code {code}" + (f": {last}" if last else ""),
                     "try again; if it goes on, run the lab with less load",
@@ -98,7 +95,6 @@ class Processes:
 
         Parameters
         ----------
-        name : str
         kill : bool
             At once, as a crash does, and not in order.
         """
@@ -133,8 +129,11 @@ class Processes:
         return memory
 
     def last_words(self, name: str) -> str:
-        """The last line of a process's log."""
-        return self._tail(name)
+        """The last line of a process's log that is not empty."""
+        with contextlib.suppress(OSError):
+            lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            return lines[-1].strip()[:_TAIL_CHARACTERS] if lines else ""
+        return ""
 
     def stop(self) -> None:
         """End all, in the order of their start: SIGTERM, three seconds of grace for all together, SIGKILL."""
@@ -154,11 +153,4 @@ class Processes:
             self._children.clear()
 
     def _log(self, name: str) -> Path:
-        return self._folder / f"{name}.log"
-
-    def _tail(self, name: str) -> str:
-        """The last line of a log that is not empty."""
-        with contextlib.suppress(OSError):
-            lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            return lines[-1].strip()[:_TAIL_CHARACTERS] if lines else ""
-        return ""
+        return self.folder / f"{name}.log"

@@ -25,7 +25,6 @@ def configuration(targets_url: str, kube: str, scrape_interval_s: int) -> dict[s
         Where it learns which sidecars there are.
     kube : str
         Address of the emulated exporters.
-    scrape_interval_s : int
     """
     return {
         "global": {"scrape_interval": f"{scrape_interval_s}s", "scrape_timeout": f"{scrape_interval_s}s"},

@@ -18,7 +18,7 @@ from meshlab.lab.specs.events import Event
 from meshlab.lab.specs.kinds import Name, Text
 from meshlab.lab.specs.load import Load
 from meshlab.lab.specs.scaling import Autoscaler
-from meshlab.lab.specs.security import Authorization, Security
+from meshlab.lab.specs.security import Security
 from meshlab.lab.specs.traffic import Traffic
 from meshlab.lab.specs.workloads import WorkloadSpec
 
@@ -149,10 +149,6 @@ class Scenario(Settings, kw_only=True):
             raise unknown("workload", name, self.workloads)
         return self.workloads[name]
 
-    def of_service(self, service: str) -> tuple[WorkloadSpec, ...]:
-        """The workloads behind a service."""
-        return tuple(spec for spec in self.workloads.values() if spec.service == service)
-
     def share(self, service: str, version: str) -> float:
         """The share of a service's requests that a version gets, 0..1; it has to have a split."""
         weights = self.splits[service]
@@ -161,10 +157,6 @@ class Scenario(Settings, kw_only=True):
     def traffic(self, service: str) -> Traffic:
         """The policy of a service; the default one if it has none."""
         return self.traffics.get(service, Traffic())
-
-    def authorization(self, workload: str) -> Authorization | None:
-        """Who may call a workload, if it has rules."""
-        return self.security.authorizations.get(workload)
 
 
 def _check_fixed(before: Scenario, now: Scenario) -> None:

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass, field
 
 __all__ = ["ServiceQueue"]
 
 
+@dataclass(eq=False)
 class ServiceQueue:
-    """First come, first served.
+    """First come, first served."""
 
-    Parameters
-    ----------
-    concurrency : int
-        Requests at once; 0 for no limit.
-    queue : int
-        Requests that may wait.
-    """
-
-    def __init__(self, concurrency: int, queue: int) -> None:
-        self._concurrency, self._queue = concurrency, queue
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._working = 0
-        self._integral = 0.0
-        self._since: float | None = None
-        self._at = 0.0
-
-    @property
-    def working(self) -> int:
-        """Requests in service."""
-        return self._working
+    concurrency: int
+    """Requests at once; 0 for no limit."""
+    queue: int
+    """Requests that may wait."""
+    working: int = field(init=False, default=0)
+    """Requests in service."""
+    _waiting: deque[asyncio.Future[None]] = field(init=False, default_factory=deque)
+    _integral: float = field(init=False, default=0.0)
+    _since: float | None = field(init=False, default=None)
+    _at: float = field(init=False, default=0.0)
 
     @property
     def waiting(self) -> int:
@@ -39,18 +31,19 @@ class ServiceQueue:
 
     def resize(self, concurrency: int, queue: int) -> None:
         """Change both limits; requests that wait or are in service stay."""
-        self._concurrency, self._queue = concurrency, queue
+        self.concurrency, self.queue = concurrency, queue
         self._serve()
 
     async def enter(self) -> bool:
         """Wait for one's turn; False at once where the queue is full. Who got a turn has to `leave`."""
-        if not self._concurrency or (self._working < self._concurrency and not self._waiting):
+        if not self.concurrency or (self.working < self.concurrency and not self._waiting):
             self._count(1)
             return True
-        if len(self._waiting) >= self._queue:
+        if len(self._waiting) >= self.queue:
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._append(turn)
+        self._tick()
+        self._waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -74,15 +67,11 @@ class ServiceQueue:
         begin, self._since = self._since, self._at
         integral, self._integral = self._integral, 0.0
         if begin is None or self._at <= begin:
-            return float(self._working + len(self._waiting))
+            return float(self.working + len(self._waiting))
         return integral / (self._at - begin)
 
-    def _append(self, turn: asyncio.Future[None]) -> None:
-        self._tick()
-        self._waiting.append(turn)
-
     def _serve(self) -> None:
-        while self._waiting and (not self._concurrency or self._working < self._concurrency):
+        while self._waiting and (not self.concurrency or self.working < self.concurrency):
             self._tick()
             turn = self._waiting.popleft()
             if not turn.done():
@@ -91,10 +80,10 @@ class ServiceQueue:
 
     def _count(self, working: int) -> None:
         self._tick()
-        self._working += working
+        self.working += working
 
     def _tick(self) -> None:
         now = asyncio.get_running_loop().time()
         if self._since is not None:
-            self._integral += (self._working + len(self._waiting)) * (now - self._at)
+            self._integral += (self.working + len(self._waiting)) * (now - self._at)
         self._at = now

@@ -12,24 +12,16 @@ __all__ = ["Change", "Timeline"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A moment of the timeline that has come.
-
-    Parameters
-    ----------
-    planned_s : float
-        Seconds from the window's begin.
-    what : tuple of str
-        The events that begin; those that end are named with their end.
-    applied_s : float
-        Unix seconds at which the change was made.
-    settled_s : float
-        Unix seconds at which every sidecar had taken it.
-    """
+    """A moment of the timeline that has come."""
 
     planned_s: float
+    """Seconds from the window's begin."""
     what: tuple[str, ...]
+    """The events that begin; those that end are named with their end."""
     applied_s: float
+    """Unix seconds at which the change was made."""
     settled_s: float
+    """Unix seconds at which every sidecar had taken it."""
 
     def to_dict(self, start_s: float) -> dict[str, Any]:
         """As it stands in a recording's truth: seconds from the window's begin."""
@@ -41,37 +33,29 @@ class Change:
         }
 
 
+@dataclass(eq=False)
 class Timeline:
-    """Gives out the moments of a scenario, one after the other.
+    """Gives out the moments of a scenario, one after the other."""
 
-    Parameters
-    ----------
-    scenario : Scenario
-    start_s : float
-        Unix seconds of the window's begin.
-    """
+    scenario: Scenario
+    start_s: float
+    """Unix seconds of the window's begin."""
 
-    def __init__(self, scenario: Scenario, start_s: float) -> None:
-        self._scenario = scenario
-        self._start_s = start_s
-        self._left = list(scenario.moments)
+    def __post_init__(self) -> None:
+        self._left = list(self.scenario.moments)
 
     def due(self, now_s: float) -> float | None:
         """The next moment, in seconds from the window's begin, if it has come; each is given once."""
-        if self._left and now_s >= self._start_s + self._left[0]:
+        if self._left and now_s >= self.start_s + self._left[0]:
             return self._left.pop(0)
         return None
 
-    def next_s(self) -> float | None:
-        """Unix seconds of the next moment; None when there is none."""
-        return self._start_s + self._left[0] if self._left else None
-
     def what(self, moment_s: float) -> tuple[str, ...]:
         """What begins and what ends at a moment, in words."""
-        begins = [event.what for event in self._scenario.events if event.at_s == moment_s]
-        ends = [f"end of: {event.what}" for event in self._scenario.events if event.until_s == moment_s]
+        begins = [event.what for event in self.scenario.events if event.at_s == moment_s]
+        ends = [f"end of: {event.what}" for event in self.scenario.events if event.until_s == moment_s]
         return (*begins, *ends)
 
     def now(self, now_s: float) -> tuple[str, ...]:
         """The events in force, in words, for a display."""
-        return tuple(event.what for event in self._scenario.events if event.holds(now_s - self._start_s))
+        return tuple(event.what for event in self.scenario.events if event.holds(now_s - self.start_s))

@@ -19,27 +19,18 @@ _SERVICE_PORT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One replica of a workload: its specification, address and identity, in Istio's words.
-
-    Parameters
-    ----------
-    spec : WorkloadSpec
-        Its specification in the scenario.
-    namespace : str
-        Kubernetes namespace.
-    address : str
-        Its own loopback address; sidecar and service listen there on the same ports everywhere.
-    cluster : str
-        The cluster that it runs in.
-    number : int
-        Which of the replicas in that cluster, from 0.
-    """
+    """One replica of a workload: its specification, address and identity, in Istio's words."""
 
     spec: WorkloadSpec
+    """Its specification in the scenario."""
     namespace: str
+    """Kubernetes namespace."""
     address: str
+    """Its own loopback address; sidecar and service listen there on the same ports everywhere."""
     cluster: str
+    """The cluster that it runs in."""
     number: int
+    """Which of the replicas in that cluster, from 0."""
 
     @property
     def name(self) -> str:
@@ -78,22 +69,14 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One cluster of a sidecar's outbound side: a service, or one version of it.
-
-    Parameters
-    ----------
-    service, namespace : str
-        The service.
-    version : str
-        The version, or "" when the cluster holds them all.
-    replicas : tuple of Replica
-        The replicas that may ever be its endpoints, in all clusters, running or not.
-    """
+    """One cluster of a sidecar's outbound side: a service, or one version of it."""
 
     service: str
     namespace: str
     version: str
+    """The version, or "" when the cluster holds them all."""
     replicas: tuple[Replica, ...]
+    """The replicas that may ever be its endpoints, in all clusters, running or not."""
 
     @property
     def host(self) -> str:
@@ -113,19 +96,14 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """All replicas that may ever run in a lab, and the splits among versions.
-
-    Parameters
-    ----------
-    replicas : tuple of Replica
-        Sorted by workload, cluster and number. Those with a number below the scenario's `replicas` run from the
-        beginning; an autoscaler or an event may start the others.
-    splits : mapping of str to mapping of str to int
-        Weights of a service's versions, by service.
-    """
+    """All replicas that may ever run in a lab, and the splits among versions."""
 
     replicas: tuple[Replica, ...]
+    """Sorted by workload, cluster and number. Those with a number below the scenario's `replicas` run from the
+    beginning; an autoscaler or an event may start the others.
+    """
     splits: Mapping[str, Mapping[str, int]]
+    """Weights of a service's versions, by service."""
 
     @classmethod
     def place(cls, scenario: Scenario, block: AddressBlock) -> Topology:
@@ -150,31 +128,22 @@ class Topology:
 
         Parameters
         ----------
-        service : str
         mirror : str
             A version that gets mirrored requests; it needs a cluster of its own.
         """
         behind = tuple(replica for replica in self.replicas if replica.spec.service == service)
-        namespace = behind[0].namespace
-        split = self.splits.get(service)
-        versions = list(split or ())
-        if mirror and mirror not in versions:
-            versions.append(mirror)
-        if not split:
-            # Without a split the service as a whole gets the requests, but not those meant for its mirror.
-            rest = tuple(replica for replica in behind if replica.spec.version != mirror)
-            versioned = [Upstream(service, namespace, "", rest)]
-        else:
-            versioned = []
-        return (
-            *versioned,
-            *(
-                Upstream(
-                    service, namespace, version, tuple(replica for replica in behind if replica.spec.version == version)
-                )
-                for version in versions
-            ),
-        )
+
+        def upstream(version: str) -> Upstream:
+            own = tuple(replica for replica in behind if replica.spec.version == version)
+            return Upstream(service, behind[0].namespace, version, own)
+
+        split = self.splits.get(service, {})
+        versioned = [upstream(version) for version in dict.fromkeys((*split, *filter(None, [mirror])))]
+        if split:
+            return tuple(versioned)
+        # Without a split the service as a whole gets the requests, but not those meant for its mirror.
+        rest = tuple(replica for replica in behind if replica.spec.version != mirror)
+        return (Upstream(service, behind[0].namespace, "", rest), *versioned)
 
 
 def places(scenario: Scenario) -> list[tuple[WorkloadSpec, str, int]]:

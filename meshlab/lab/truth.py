@@ -100,7 +100,9 @@ def _security(security: Security) -> dict[str, Any]:
 
 
 def _power(scenario: Scenario, canary: Canary, duration_s: float) -> dict[str, Any]:
-    share_of = {spec.version: _error_share(scenario, spec.name) for spec in scenario.of_service(canary.service)}
+    behind = [spec for spec in scenario.workloads.values() if spec.service == canary.service]
+    # As its own sidecar sees it: its own errors only, for nothing lies behind it here.
+    share_of = {spec.version: spec.error_share for spec in behind}
     share = scenario.share(canary.service, canary.canary)
     if not 0 < share < 1:
         return {"note": "all requests go to one version: there is nothing to compare"}
@@ -124,8 +126,3 @@ def _power(scenario: Scenario, canary: Canary, duration_s: float) -> dict[str, A
     )
     result["aim_reached"] = (result["pass_when_identical"]["anytime"] or 0.0) >= _AIM
     return result
-
-
-def _error_share(scenario: Scenario, workload: str) -> float:
-    """Error share of a version, as its own sidecar sees it: its own errors only, for nothing lies behind it here."""
-    return scenario.workload(workload).error_share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from meshlab.errors import LabError
@@ -16,24 +17,18 @@ Watch = Callable[[str, float, float], None]
 _POLL_S: Final = 0.25
 
 
+@dataclass(eq=False)
 class Waiter:
-    """Waits in short steps.
+    """Waits in short steps."""
 
-    Parameters
-    ----------
-    check : callable
-        Called in every step; raises when there is no point in waiting on.
-    watch : callable or None
-        Called in every step.
-    """
-
-    def __init__(self, check: Callable[[], None], watch: Watch | None) -> None:
-        self._check = check
-        self._watch: Watch = watch or (lambda _what, _done_s, _total_s: None)
+    check: Callable[[], None]
+    """Called in every step; raises when there is no point in waiting on."""
+    watch: Watch | None
+    """Called in every step."""
 
     def show(self, what: str) -> None:
         """Show what the lab is doing."""
-        self._watch(what, 0.0, 0.0)
+        self._tell(what, 0.0, 0.0)
 
     def wait(
         self, what: str | Callable[[], str], seconds: float, *, done_s: float = 0.0, total_s: float | None = None
@@ -44,15 +39,14 @@ class Waiter:
         ----------
         what : str or callable
             For the watcher; a callable is asked in every step.
-        seconds : float
         done_s, total_s : float, float or None
             Where this is a part of something longer: what has passed of it already, and its whole length.
         """
         start = time.monotonic()
         while (waited := time.monotonic() - start) < seconds:
-            self._check()
+            self.check()
             text = what if isinstance(what, str) else what()
-            self._watch(text, done_s + waited, seconds if total_s is None else total_s)
+            self._tell(text, done_s + waited, seconds if total_s is None else total_s)
             time.sleep(min(_POLL_S, seconds - waited))
 
     def until(self, what: str, missing: Callable[[], str], *, limit_s: float) -> None:
@@ -74,9 +68,13 @@ class Waiter:
         """
         start = time.monotonic()
         while lacking := missing():
-            self._check()
+            self.check()
             waited = time.monotonic() - start
             if waited > limit_s:
                 raise LabError(f"the lab did not come up within {limit_s:.0f} s: {lacking}", "try again")
-            self._watch(what, waited, 0.0)
+            self._tell(what, waited, 0.0)
             time.sleep(_POLL_S)
+
+    def _tell(self, what: str, done_s: float, total_s: float) -> None:
+        if self.watch is not None:
+            self.watch(what, done_s, total_s)

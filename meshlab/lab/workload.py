@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import count
-from pathlib import Path
 from time import thread_time
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
+import msgspec
 from aiohttp import web
 
 from meshlab.lab import control
-from meshlab.lab.addresses import APP_PORT
 from meshlab.lab.behaviour import Behaviour
 from meshlab.lab.service_queue import ServiceQueue
 
@@ -51,9 +49,9 @@ class Service:
         self._own: asyncio.Task[None] | None = None
         self._own_calls: set[asyncio.Task[int]] = set()
 
-    def behave(self, behaviour: Behaviour) -> None:
+    def behave(self, told: dict[str, Any]) -> None:
         """It behaves otherwise from the next request on; its random numbers go on where they are."""
-        self._behaviour = behaviour
+        self._behaviour = behaviour = msgspec.convert(told, Behaviour)
         self._queue.resize(behaviour.spec.concurrency, behaviour.spec.queue)
 
     def counts(self) -> dict[str, object]:
@@ -74,9 +72,9 @@ class Service:
             "sent": {host: dict(sorted(counts.items())) for host, counts in sorted(self._sent.items())},
         }
 
-    def concurrency(self) -> float:
-        """Requests in service or waiting: the mean since this was last asked."""
-        return self._queue.average()
+    def concurrency(self) -> dict[str, float]:
+        """Requests in service or waiting: the ``mean`` since this was last asked."""
+        return {"mean": self._queue.average()}
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request of somebody."""
@@ -180,27 +178,14 @@ def application(behaviour: Behaviour) -> web.Application:
     """The service as an aiohttp application."""
     service = Service(behaviour)
 
-    async def behave(request: web.Request) -> object:
-        service.behave(Behaviour.from_json(await request.text()))
-        return {}
-
-    async def counts(_: web.Request) -> object:
-        return service.counts()
-
-    async def rest(_: web.Request) -> object:
-        await service.rest()
-        return {}
-
-    async def concurrency(_: web.Request) -> object:
-        return {"mean": service.concurrency()}
-
     app = web.Application()
     app.cleanup_ctx.append(service.lifetime)
     app.router.add_get("/", service.handle)
-    control.routes(app, post={BEHAVIOUR: behave, CONCURRENCY: concurrency, REST: rest}, get={COUNTS: counts})
+    posts: control.Handlers = {BEHAVIOUR: service.behave, CONCURRENCY: service.concurrency, REST: service.rest}
+    control.routes(app, post=posts, get={COUNTS: service.counts})
     return app
 
 
 if __name__ == "__main__":
-    _behaviour = Behaviour.from_json(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    asyncio.run(control.serve(application(_behaviour), _behaviour.address, APP_PORT, cancels=_behaviour.spec.cancels))
+    _own = control.configured(Behaviour)
+    asyncio.run(control.serve(application(_own), _own.address, cancels=_own.spec.cancels))

@@ -1,8 +1,9 @@
-"""A lab's temporary folder: private, removed at the end, and swept up later if the lab was killed."""
+"""Where a lab writes: a private folder that vanishes with it or is swept up later, and disks that refuse."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -12,10 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["owners", "workspace"]
+from meshlab.errors import LabError, ParameterError
+
+__all__ = ["check_target", "disk_errors", "owners", "workspace"]
 
 _PREFIX: Final = "meshlab-lab-"
 _OWNER: Final = "pid"
+_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 @contextmanager
@@ -53,6 +57,31 @@ def owners() -> list[int]:
             if not free:
                 process_ids.append(int((folder / _OWNER).read_text(encoding="ascii")))
     return sorted(process_ids)
+
+
+def check_target(record: Path) -> None:
+    """Notice before the run, not after it, that a recording cannot stand there."""
+    from meshlab.recordings import writer
+
+    writer.check_target(record)
+    existing = next(folder for folder in record.absolute().parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ParameterError(f"cannot write into {existing}", "name another folder for the recording")
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """A disk that is full, or that cannot be written, as one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise LabError(f"the lab met an error of the system: {error.strerror or error}", "try again") from error
+        where = f" at {error.filename}" if error.filename else ""
+        raise LabError(
+            f"the lab cannot write its files{where}: {error.strerror}",
+            "free some space, or name another folder in TMPDIR",
+        ) from error
 
 
 def _sweep(parent: Path) -> None:

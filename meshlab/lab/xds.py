@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
 from meshlab.lab import control
-from meshlab.lab.addresses import APP_PORT
 
-__all__ = ["KINDS", "SNAPSHOTS", "STATES", "TARGETS", "application"]
+__all__ = ["SNAPSHOTS", "STATES", "TARGETS", "application"]
 
 SNAPSHOTS: Final = "/lab/snapshots"
 STATES: Final = "/lab/states"
 TARGETS: Final = "/lab/targets"
-KINDS: Final = ("clusters", "endpoints", "listeners", "routes", "secrets")
 _HELD_S: Final = 25.0
 _BYTES: Final = 16 << 20
 _PATIENCE: Final = 4
@@ -114,31 +110,28 @@ def application() -> web.Application:
             return web.Response(status=304)
         return web.json_response(entry.give(names))
 
-    async def snapshots(request: web.Request) -> object:
-        for pod, kinds in (await request.json()).items():
+    def snapshots(given: dict[str, dict[str, list[dict[str, Any]]]]) -> None:
+        for pod, kinds in given.items():
             for kind, resources in kinds.items():
                 held.setdefault((pod, kind), _Held()).set(resources)
-        return {}
 
-    async def states(_: web.Request) -> object:
+    def states() -> dict[str, dict[str, str]]:
         by_pod: dict[str, dict[str, str]] = {}
         for (pod, kind), entry in held.items():
             by_pod.setdefault(pod, {})[kind] = entry.state()
         return by_pod
 
-    async def set_targets(request: web.Request) -> object:
-        targets[:] = await request.json()
-        return {}
-
-    async def list_targets(_: web.Request) -> object:
-        return targets
+    def set_targets(given: list[object]) -> None:
+        targets[:] = given
 
     async def end(_: web.Application) -> None:
         ended.set()
 
     app = web.Application(client_max_size=_BYTES)
     app.router.add_post("/v3/discovery:{kind}", discover)
-    control.routes(app, get={STATES: states, TARGETS: list_targets}, put={SNAPSHOTS: snapshots, TARGETS: set_targets})
+    control.routes(
+        app, get={STATES: states, TARGETS: lambda: targets}, put={SNAPSHOTS: snapshots, TARGETS: set_targets}
+    )
     app.on_shutdown.append(end)
     return app
 
@@ -147,9 +140,5 @@ def _name(resource: dict[str, Any]) -> str:
     return str(resource.get("name") or resource.get("cluster_name"))
 
 
-async def _main(address: str) -> None:
-    await control.serve(application(), address, APP_PORT)
-
-
 if __name__ == "__main__":
-    asyncio.run(_main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["address"]))
+    asyncio.run(control.serve(application(), control.configured(dict[str, str])["address"]))

@@ -19,7 +19,7 @@ from meshlab.errors import ParameterError
 from meshlab.reports import render
 from meshlab.reports.render.page import style
 from meshlab.reports.stored import read
-from meshlab.reports.sweep.judging import ERROR
+from meshlab.reports.sweep.judging import ERROR, WORST
 from meshlab.reports.sweep.judging import SCHEMA as SWEPT
 from meshlab.reports.waivers.waiving import count_line, in_words, notes
 
@@ -29,7 +29,6 @@ NOTES: Final = "waivers.json"
 """What a sweep says of the waivers that speak of none of its subjects."""
 
 _SHAPES: Final = {**SHAPES, ERROR: "‼"}
-_WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", "NOT_MEASURED")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _SHOWN: Final = 30
 """Runs of a subject; older ones are counted."""
@@ -37,32 +36,22 @@ _SHOWN: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run said of one subject.
-
-    Parameters
-    ----------
-    question, subject, word, headline : str
-    at : datetime or None
-        The end of its window, where the result has one.
-    page : str
-        Address of the page, relative to the index; empty for none.
-    without : str
-        What the verdict would be without waivers, in words; empty where it would be the same.
-    owner : str
-        Empty when nobody says.
-    waivers : tuple of str
-        What is waived, and what is to be said of waivers.
-    """
+    """What one run said of one subject."""
 
     question: str
     subject: str
     word: str
     headline: str
     at: datetime | None
+    """The end of its window, where the result has one."""
     page: str
+    """Address of the page, relative to the index; empty for none."""
     without: str = ""
+    """What the verdict would be without waivers, in words; empty where it would be the same."""
     owner: str = ""
+    """Empty when nobody says."""
     waivers: tuple[str, ...] = ()
+    """What is waived, and what is to be said of waivers."""
 
 
 def runs(folder: Path) -> Iterator[Run]:
@@ -80,10 +69,6 @@ def runs(folder: Path) -> Iterator[Run]:
 def write_index(folder: Path) -> Path:
     """Write ``index.html`` over all runs below a folder.
 
-    Parameters
-    ----------
-    folder : Path
-
     Returns
     -------
     Path
@@ -100,7 +85,7 @@ def write_index(folder: Path) -> Path:
     if not subjects and not any(folder.glob("*/sweep.json")):
         raise ParameterError(f"there is no report below {folder}", "name the folder of reports or of a sweep")
     last = [subject["last"].word for subject in subjects]
-    counts = [(word, last.count(word)) for word in _WORST if word in last]
+    counts = [(word, last.count(word)) for word in WORST if word in last]
     text = templates.render(
         "index.html.j2",
         package=render.__package__,
@@ -143,7 +128,7 @@ def _is_run(found: Mapping[str, Any]) -> bool:
     about = _summary(found).get("waivers", {})
     return (
         found.get("schema") in (SCHEMA, SWEPT)
-        and found.get("verdict") in _WORST
+        and found.get("verdict") in WORST
         and isinstance(findings, list)
         and all(isinstance(f, Mapping) and isinstance(f.get("waived", {}), Mapping) for f in findings)
         and isinstance(about, Mapping)
@@ -192,4 +177,4 @@ def _by_subject(found: Iterator[Run]) -> list[dict[str, Any]]:
                 "changed": len(newest) > 1 and newest[0].word != newest[1].word,
             }
         )
-    return sorted(rows, key=lambda row: (_WORST.index(row["last"].word), row["question"], row["subject"]))
+    return sorted(rows, key=lambda row: (WORST.index(row["last"].word), row["question"], row["subject"]))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from meshlab.core import sanitize
 from meshlab.core.results import NOT_MEASURED, SHAPES, Verdict
 
 __all__ = ["exposition", "sweep_exposition"]
+
+_Samples = Sequence[tuple[Mapping[str, str], float]]
+_Group = tuple[str, str, _Samples]
 
 
 def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float, report: str = "") -> str:
@@ -36,23 +40,13 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
     who |= {"report": report} if report else {}
     standing = [f["verdict"] for f in result["findings"] if not f.get("waived")]
     counts = {word: standing.count(word) for word in SHAPES}
-    aside = float(len(result["findings"]) - len(standing))
-    groups = [
-        (
-            "meshlab_verdict",
-            "Whether this is the verdict of the last run.",
-            [({**who, "verdict": str(v)}, float(v == result["verdict"])) for v in Verdict],
-        ),
-        (
-            "meshlab_findings",
-            "Findings of the last run that are not waived.",
-            [({**who, "verdict": word}, float(count)) for word, count in counts.items()],
-        ),
-        ("meshlab_findings_waived", "Findings of the last run that are waived.", [(who, aside)]),
-        ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
-        ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
-    ]
-    return _written(groups)
+    aside = len(result["findings"]) - len(standing)
+    return _written(
+        ("verdict", "Whether this is the verdict of the last run.", _by_verdict(who, {result["verdict"]: 1}, Verdict)),
+        ("findings", "Findings of the last run that are not waived.", _by_verdict(who, counts, counts)),
+        ("findings_waived", "Findings of the last run that are waived.", [(who, aside)]),
+        *_about_the_run(who, seconds, at_s),
+    )
 
 
 def sweep_exposition(
@@ -66,36 +60,34 @@ def sweep_exposition(
         A row a service. They are counted, not named: a fleet's names are more series than a report is worth.
     report : str
         The name of the report on a timer.
-    question : str
     seconds, at_s : float
         As of `exposition`.
     """
     who = {"report": report, "question": question}
-    verdicts = [str(record["verdict"]) for record in records]
-    words = (*map(str, Verdict), NOT_MEASURED, "ERROR")
+    counts, words = Counter(str(record["verdict"]) for record in records), (*Verdict, NOT_MEASURED, "ERROR")
     return _written(
-        [
-            (
-                "meshlab_subjects",
-                "Services of the last sweep by verdict.",
-                [({**who, "verdict": word}, float(verdicts.count(word))) for word in words],
-            ),
-            ("meshlab_report_duration_seconds", "How long the last run took.", [(who, seconds)]),
-            ("meshlab_report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]),
-        ]
+        ("subjects", "Services of the last sweep by verdict.", _by_verdict(who, counts, words)),
+        *_about_the_run(who, seconds, at_s),
     )
 
 
-def _written(groups: Sequence[tuple[str, str, Sequence[tuple[Mapping[str, str], float]]]]) -> str:
+def _by_verdict(who: Mapping[str, str], counts: Mapping[str, int], words: Iterable[str]) -> _Samples:
+    return [({**who, "verdict": str(word)}, counts.get(word, 0)) for word in words]
+
+
+def _about_the_run(who: Mapping[str, str], seconds: float, at_s: float) -> Iterator[_Group]:
+    yield "report_duration_seconds", "How long the last run took.", [(who, seconds)]
+    yield "report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]
+
+
+def _written(*groups: _Group) -> str:
     lines = []
     for name, text, samples in groups:
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} gauge"]
-        lines += [f"{name}{{{_labels(labels)}}} {value:.17g}" for labels, value in samples]
+        lines += [f"# HELP meshlab_{name} {text}", f"# TYPE meshlab_{name} gauge"]
+        for labels, value in samples:
+            shown = ",".join(f'{label}="{_quoted(text)}"' for label, text in labels.items())
+            lines.append(f"meshlab_{name}{{{shown}}} {value:.17g}")
     return "\n".join(lines) + "\n"
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return ",".join(f'{name}="{_quoted(value)}"' for name, value in labels.items())
 
 
 def _quoted(value: str) -> str:

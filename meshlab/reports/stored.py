@@ -1,4 +1,4 @@
-"""JSON files of runs: how they are written, and how earlier ones are read."""
+"""Files of runs: how they are written, and how earlier ones are read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from meshlab.core import sanitize
 from meshlab.core.results import read_summary
+from meshlab.reports.render.mail import mail
+from meshlab.reports.render.message import message
 
-__all__ = ["read", "read_result", "to_json"]
+__all__ = ["read", "read_result", "report_files", "to_json"]
 
 
 def to_json(document: object) -> str:
@@ -42,3 +44,22 @@ def read_result(path: Path) -> dict[str, Any] | None:
     found = read(path)
     found = found.get("result", found)
     return found if isinstance(found, dict) and "verdict" in found else None
+
+
+def report_files(summary: Mapping[str, Any], page: str, *, before: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Page, result, message and mail of a report, whether a notebook or a sweep made it, by their names.
+
+    Parameters
+    ----------
+    page : str
+        HTML.
+    before : mapping or None
+        The summary of the run before; None for the first one.
+    """
+    texts = {
+        "report.html": page,
+        "result.json": to_json(summary),
+        "message.md": message(summary, before=before),
+        "mail.html": mail(summary, before=before),
+    }
+    return {name: text.encode() for name, text in texts.items()}

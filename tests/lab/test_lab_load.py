@@ -8,6 +8,7 @@ import random
 import socket
 import statistics
 
+import msgspec
 import pytest
 from aiohttp import web
 from scipy.stats import kstest
@@ -74,12 +75,12 @@ def test_a_tail_leaves_the_median_alone() -> None:
 
 
 def test_configurations_survive_json() -> None:
-    assert Behaviour.from_json(behaviour().to_json()) == behaviour()
+    assert msgspec.json.decode(msgspec.json.encode(behaviour()), type=Behaviour) == behaviour()
     shapes = (Shape(form=Form.WAVE, start_s=1, amplitude=0.5, period_s=60),)
     plan = LoadPlan(
         "127.0.0.1", "http://127.0.0.1/", "x", "1/load", Load.of(target="x", rate_per_s=5, shapes=shapes), 100.0
     )
-    assert LoadPlan.from_json(plan.to_json()) == plan
+    assert msgspec.json.decode(msgspec.json.encode(plan), type=LoadPlan) == plan
 
 
 def drive(

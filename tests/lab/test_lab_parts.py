@@ -24,12 +24,12 @@ from meshlab.lab.addresses import APP_PORT, AddressBlock
 from meshlab.lab.balance import Balance, Books, Ledger
 from meshlab.lab.certificates import Authority
 from meshlab.lab.command import app
-from meshlab.lab.disk import check_target
 from meshlab.lab.lab import Lab
-from meshlab.lab.lateness import refuse_lag
+from meshlab.lab.lag import refuse_lag
 from meshlab.lab.processes import Processes
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.waiting import Waiter
+from meshlab.lab.workspace import check_target
 
 
 def test_two_labs_get_different_blocks() -> None:
@@ -188,7 +188,7 @@ def test_the_books_are_read_from_a_sidecars_statistics() -> None:
 def test_the_books_balance_but_for_what_was_reset(sent: int, at_b: int, equal: bool) -> None:
     balance = Balance.of(sent, "a", [books("a", A_EXPOSITION), arrived(at_b - 2, 2)])
     (edge,) = balance.edges
-    assert (edge.requests, edge.attempts, edge.arrived, edge.reset) == (42, 44, at_b, 1)
+    assert (edge.source_reporter, edge.attempts, edge.destination_reporter, edge.reset) == (42, 44, at_b, 1)
     assert balance.equal is equal
     assert balance.to_dict()["counted_by_target"] == 42
 
@@ -209,7 +209,9 @@ def test_handshakes_without_a_version_do_not_balance() -> None:
 def test_a_version_with_a_cluster_of_its_own_is_counted_there_alone() -> None:
     caller, callee = Books("a"), arrived(30, 10)
     caller.attempts.update({("b", ""): 30, ("b", "v2"): 10})
-    found = {(edge.version, edge.attempts, edge.arrived) for edge in Balance.of(0, "x", [caller, callee]).edges}
+    found = {
+        (e.destination_version, e.attempts, e.destination_reporter) for e in Balance.of(0, "x", [caller, callee]).edges
+    }
     assert found == {("", 30, 30), ("v2", 10, 10)}
 
 

@@ -14,11 +14,11 @@ import pytest
 from meshlab.lab import prometheus
 from meshlab.lab.addresses import AddressBlock
 from meshlab.lab.certificates import Authority
+from meshlab.lab.control_plane import Snapshot, snapshot
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar import identity, telemetry
 from meshlab.lab.sidecar.bootstrap import bootstrap
 from meshlab.lab.sidecar.messages import duration
-from meshlab.lab.sidecar.resources import Snapshot, snapshot
 from meshlab.lab.topology import Replica, Topology, places
 
 # The labels of Istio's standard metrics; grpc_response_status is empty, so absent, where nobody speaks gRPC.

@@ -55,7 +55,8 @@ def series(lab: Lab, selector: str) -> list[dict[str, str]]:
 
 
 def arrivals_at_catalog(lab: Lab) -> dict[str, int]:
-    return {edge.version: edge.arrived for edge in lab.balance().edges if edge.service == "catalog"}
+    edges = [edge for edge in lab.balance().edges if edge.destination_service == "catalog"]
+    return {edge.destination_version: edge.destination_reporter for edge in edges}
 
 
 def canary_share_after_change(lab: Lab) -> float:

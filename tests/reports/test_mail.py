@@ -15,18 +15,18 @@ def read(text: str) -> BeautifulSoup:
 
 
 def test_it_says_word_headline_change_and_findings_the_worst_first() -> None:
-    page = read(mail(summary(), before=summary("PASS"), link="https://reports.example.org/a?b=1&c=2"))
+    page = read(mail(summary(), before=summary("PASS")))
     assert "✖ FAIL" in page.text
     assert "Roll back" in page.text
     assert "was PASS in the previous report" in page.text
     codes = [cell.text.partition(":")[0] for cell in page.select("td")]
     assert codes == ["ML-X-003", "ML-X-005", "ML-X-002", "ML-X-004", "ML-X-001"]
-    assert [a["href"] for a in page.select("a")] == ["https://reports.example.org/a?b=1&c=2"]
+    assert not page.select("a")
 
 
 def test_hostile_names_stay_text_and_nothing_is_loaded() -> None:
     found = summary(subject=HOSTILE, headline=HOSTILE, source=HOSTILE, findings=[finding(HOSTILE, "FAIL", HOSTILE)])
-    text = mail(found, before=None, link="javascript:alert(1)")
+    text = mail(found, before=None)
     page = read(text)
     assert not page.select("img, script, style, link, a, [onerror], [src]")
     assert "data:" not in text

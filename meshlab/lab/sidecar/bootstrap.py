@@ -6,7 +6,7 @@ from typing import Final
 
 from meshlab.lab.addresses import ADMIN_PORT, APP_PORT
 from meshlab.lab.sidecar import telemetry
-from meshlab.lab.sidecar.messages import Json, socket
+from meshlab.lab.sidecar.messages import Json, assignment, socket
 from meshlab.lab.topology import Replica
 
 __all__ = ["CONTROL_PLANE", "bootstrap", "dynamic"]
@@ -46,10 +46,7 @@ def bootstrap(replica: Replica, control_plane: str) -> Json:
                     "name": CONTROL_PLANE,
                     "type": "STATIC",
                     "connect_timeout": "1s",
-                    "load_assignment": {
-                        "cluster_name": CONTROL_PLANE,
-                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(control_plane, APP_PORT)}}]}],
-                    },
+                    "load_assignment": assignment(CONTROL_PLANE, control_plane, APP_PORT),
                 }
             ]
         },

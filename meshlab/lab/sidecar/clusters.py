@@ -9,7 +9,7 @@ from meshlab.lab.addresses import APP_PORT, INBOUND_PORT
 from meshlab.lab.scenario import Scenario
 from meshlab.lab.sidecar import telemetry, tls
 from meshlab.lab.sidecar.bootstrap import dynamic
-from meshlab.lab.sidecar.messages import Json, duration, resource, socket
+from meshlab.lab.sidecar.messages import Json, assignment, duration, resource, socket
 from meshlab.lab.sidecar.routes import APP_CLUSTER
 from meshlab.lab.specs.traffic import Breaker, Outlier, Traffic
 from meshlab.lab.topology import Replica, Topology, Upstream
@@ -37,10 +37,7 @@ def clusters(scenario: Scenario, topology: Topology, replica: Replica) -> list[J
         type="STATIC",
         connect_timeout="1s",
         circuit_breakers=_breakers(Breaker(), APP_CLUSTER),
-        load_assignment={
-            "cluster_name": APP_CLUSTER,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": socket(replica.address, APP_PORT)}}]}],
-        },
+        load_assignment=assignment(APP_CLUSTER, replica.address, APP_PORT),
     )
     return [own, *(_cluster(scenario, up, replica) for up in upstreams(scenario, topology, replica))]
 

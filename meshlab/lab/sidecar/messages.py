@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["Json", "duration", "named", "percent", "resource", "socket"]
+__all__ = ["Json", "assignment", "duration", "named", "percent", "resource", "socket"]
 
 Json = dict[str, Any]
 _TYPE: Final = "type.googleapis.com"
@@ -23,6 +23,12 @@ def resource(kind: str, **fields: Any) -> Json:
 def socket(address: str, port: int) -> Json:
     """An address of a listener or an endpoint."""
     return {"socket_address": {"address": address, "port_value": port}}
+
+
+def assignment(cluster: str, address: str, port: int) -> Json:
+    """The one endpoint of a static cluster."""
+    endpoint = {"endpoint": {"address": socket(address, port)}}
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [endpoint]}]}
 
 
 def duration(milliseconds: float) -> str:

@@ -47,15 +47,10 @@ def _policy(rule: Rule, namespace: str) -> Json:
     callers = [
         {"authenticated": {"principal_name": {"exact": principal(namespace, account)}}} for account in rule.accounts
     ]
-    conditions: list[Json] = []
-    if rule.methods:
-        methods: list[Json] = [
-            {"header": {"name": ":method", "string_match": {"exact": method}}} for method in rule.methods
-        ]
-        conditions.append({"or_rules": {"rules": methods}})
-    if rule.paths:
-        paths: list[Json] = [{"url_path": {"path": {"prefix": path}}} for path in rule.paths]
-        conditions.append({"or_rules": {"rules": paths}})
+    exact: list[Json] = [{"string_match": {"exact": method}} for method in rule.methods]
+    methods: list[Json] = [{"header": {"name": ":method", **match}} for match in exact]
+    paths: list[Json] = [{"url_path": {"path": {"prefix": path}}} for path in rule.paths]
+    conditions = [{"or_rules": {"rules": either}} for either in (methods, paths) if either]
     return {
         "permissions": [{"and_rules": {"rules": conditions}}] if conditions else [{"any": True}],
         "principals": callers or [{"any": True}],

@@ -22,7 +22,7 @@ _KIND: Final = "envoy.config.route.v3.RouteConfiguration"
 def routes(scenario: Scenario, topology: Topology, replica: Replica) -> list[Json]:
     """The two route configurations of a sidecar."""
     own = {"match": {"prefix": "/"}, "route": {"cluster": APP_CLUSTER, "timeout": "0s"}}
-    allowed = rbac.per_route(scenario.authorization(replica.name), replica.namespace)
+    allowed = rbac.per_route(scenario.security.authorizations.get(replica.name), replica.namespace)
     if allowed:
         own["typed_per_filter_config"] = allowed
     hosts = [_virtual_host(scenario, topology, service) for service in replica.spec.calls]

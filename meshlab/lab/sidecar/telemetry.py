@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from meshlab.lab.sidecar.messages import named
 from meshlab.lab.topology import Replica, Upstream
 
 __all__ = [
@@ -117,23 +118,21 @@ def destination_tags(replica: Replica, *, mutual_tls: bool) -> dict[str, str]:
 
 def access_log(tags: dict[str, str]) -> dict[str, Any]:
     """The stats access logger: one counter and one histogram a request, when its stream ends."""
-    named = [{"name": name, "value_format": value} for name, value in sorted(tags.items())]
-    return {
-        "name": "envoy.access_loggers.stats",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
-            "stats_scope": {"prefix": METADATA},
-            "counters": [{"value_fixed": 1, "stat": {"name": "istio_requests_total", "tags": named}}],
-            "histograms": [
-                {"unit": unit, "value_format": value, "stat": {"name": name, "tags": named}}
-                for name, unit, value in (
-                    ("istio_request_duration_milliseconds", "Milliseconds", "%DURATION%"),
-                    ("istio_request_bytes", "Bytes", "%BYTES_RECEIVED%"),
-                    ("istio_response_bytes", "Bytes", "%BYTES_SENT%"),
-                )
-            ],
-        },
-    }
+    labels = [{"name": name, "value_format": value} for name, value in sorted(tags.items())]
+    return named(
+        "envoy.access_loggers.stats",
+        "envoy.extensions.access_loggers.stats.v3.Config",
+        stats_scope={"prefix": METADATA},
+        counters=[{"value_fixed": 1, "stat": {"name": "istio_requests_total", "tags": labels}}],
+        histograms=[
+            {"unit": unit, "value_format": value, "stat": {"name": name, "tags": labels}}
+            for name, unit, value in (
+                ("istio_request_duration_milliseconds", "Milliseconds", "%DURATION%"),
+                ("istio_request_bytes", "Bytes", "%BYTES_RECEIVED%"),
+                ("istio_response_bytes", "Bytes", "%BYTES_SENT%"),
+            )
+        ],
+    )
 
 
 def stats_config() -> dict[str, Any]:
@@ -164,15 +163,8 @@ def stats_config() -> dict[str, Any]:
 
 def cluster_metadata(upstream: Upstream) -> dict[str, Any]:
     """Metadata of an outbound cluster: the service, known even when no endpoint could be chosen."""
-    return {
-        "filter_metadata": {
-            METADATA: {
-                "service": upstream.host,
-                "service_name": upstream.service,
-                "service_namespace": upstream.namespace,
-            }
-        }
-    }
+    service = {"service": upstream.host, "service_name": upstream.service, "service_namespace": upstream.namespace}
+    return {"filter_metadata": {METADATA: service}}
 
 
 def _response_tags(security: str) -> dict[str, str]:

@@ -55,12 +55,7 @@ class Autoscaler(Settings, kw_only=True):
     down_policies: Annotated[_Policies, Meta(description="The largest change of them holds.")] = (_DOUBLE,)
     tolerance: Annotated[Share, Meta(description="How far the metric may miss its target.")] = 0.1
     start_delay_s: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=600,
-            description="From the decision to a new replica's readiness.",
-        ),
+        float, Meta(ge=0, le=600, description="From the decision to a new replica's readiness.")
     ] = 0.0
 
     def __post_init__(self) -> None:

@@ -27,29 +27,20 @@ _ROWS: Final = 20
 
 @dataclass(slots=True)
 class Content:
-    """A page's body, cut at its second-level headings.
-
-    Parameters
-    ----------
-    title : str
-    lede, setup : list of str
-        HTML before the first heading, and the code of setting up.
-    contents : list of Heading
-    sections : list of list of str
-        HTML.
-    facts : list of (str, str)
-        What ran, for the foot of the page.
-    taken : set of str
-        Anchors.
-    """
+    """A page's body, cut at its second-level headings."""
 
     title: str = ""
     lede: list[str] = field(default_factory=list)
+    """HTML before the first heading."""
     setup: list[str] = field(default_factory=list)
+    """The code of setting up, as HTML."""
     contents: list[Heading] = field(default_factory=list)
     sections: list[list[str]] = field(default_factory=list)
+    """HTML."""
     facts: list[tuple[str, str]] = field(default_factory=list)
+    """What ran, for the foot of the page."""
     taken: set[str] = field(default_factory=lambda: {"title", "evidence"})
+    """Anchors."""
 
     def add(self, *blocks: str) -> None:
         """HTML below the heading that came last."""
@@ -100,7 +91,6 @@ def of_result(
     ----------
     title : str
         The question in words.
-    result : Result
     summary : mapping
         Of the result, with waivers and owners.
     figures : iterable

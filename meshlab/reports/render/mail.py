@@ -20,17 +20,13 @@ LIMIT_BYTES: Final = 90_000
 _NOTES: Final = 20
 
 
-def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: str = "") -> str:
+def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None) -> str:
     """The report as one HTML text with inline styles, under `LIMIT_BYTES`.
 
     Parameters
     ----------
-    result : mapping
-        The summary.
-    before : mapping or None
-        The summary of the report that stood here before; None for the first one.
-    link : str
-        Where the page is; empty for none. Other addresses than ``https://`` and ``http://`` are left out.
+    result, before
+        As of `meshlab.reports.render.message.message`.
 
     Returns
     -------
@@ -47,7 +43,6 @@ def mail(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: s
         "about": about(result),
         "without": in_words(result),
         "texts": [*to_do(result), "; ".join(changes(result, before)), count_line(result), *notes(result)[:_NOTES]],
-        "link": link if link.startswith(("https://", "http://")) else "",
         "facts": " · ".join(facts(result)),
     }
     count = len(findings)

@@ -38,21 +38,14 @@ _NOWHERE: Final = re.compile(r'<a rel="noreferrer noopener">(.*?)</a>', re.S)
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading of the page.
-
-    Parameters
-    ----------
-    anchor : str
-        Its id.
-    text : str
-        Plain text, not escaped.
-    level : int
-        1 to 6.
-    """
+    """A heading of the page."""
 
     anchor: str
+    """Its id."""
     text: str
+    """Plain text, not escaped."""
     level: int
+    """1 to 6."""
 
 
 class _Renderer(mistune.HTMLRenderer):
@@ -78,7 +71,6 @@ def markdown(source: str, taken: set[str]) -> tuple[str, list[Heading]]:
 
     Parameters
     ----------
-    source : str
     taken : set of str
         Anchors that the page has; new ones are added.
 

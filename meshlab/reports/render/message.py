@@ -19,7 +19,7 @@ _NOTES: Final = 3
 _LONGEST: Final = 300
 
 
-def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link: str = "") -> str:
+def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None) -> str:
     """The report in Markdown: at most 12 lines.
 
     Parameters
@@ -28,14 +28,12 @@ def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link
         The summary.
     before : mapping or None
         The summary of the report that stood here before; None for the first one.
-    link : str
-        Where the page is; empty for none.
 
     Returns
     -------
     str
         The word (with that without waivers), the headline, what to do, the three findings that matter most, what
-        changed, what is waived, window and source, the link.
+        changed, what is waived, window and source.
     """
     word = result["verdict"]
     aside = " ".join(filter(None, (in_words(result), about(result))))
@@ -49,8 +47,6 @@ def message(result: Mapping[str, Any], *, before: Mapping[str, Any] | None, link
         waivers[_NOTES:] = [f"the report has {plural(rest, 'more note')} on waivers"]
     lines += [_joined(waivers)] if waivers else []
     lines.append(_joined(facts(result), " · "))
-    if link:
-        lines.append(f"<{sanitize.plain(link).replace('>', '%3E').replace('<', '%3C').replace(' ', '%20')}>")
     return "\n".join(lines) + "\n"
 
 

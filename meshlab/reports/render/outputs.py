@@ -26,7 +26,6 @@ def html(output: NotebookNode, *, result: str, taken: set[str]) -> str:
 
     Parameters
     ----------
-    output : NotebookNode
     result : str
         What stands where the Result was displayed.
     taken : set of str
@@ -48,10 +47,10 @@ def html(output: NotebookNode, *, result: str, taken: set[str]) -> str:
         if kind in data:
             return _picture(kind, str(data[kind]), output.get("metadata", {}), str(data.get("text/plain", "")))
     if "text/html" in data:
-        return f'<div class="output">{markup.sanitised(_joined(data["text/html"]))}</div>'
+        return f'<div class="output">{markup.sanitised(str(data["text/html"]))}</div>'
     if "text/markdown" in data:
-        return f'<div class="output">{markup.markdown(_joined(data["text/markdown"]), taken)[0]}</div>'
-    return _text(_joined(data.get("text/plain", "")), "stdout")
+        return f'<div class="output">{markup.markdown(str(data["text/markdown"]), taken)[0]}</div>'
+    return _text(str(data.get("text/plain", "")), "stdout")
 
 
 def _text(text: str, stream: str) -> str:
@@ -67,7 +66,3 @@ def _picture(kind: str, encoded: str, metadata: Mapping[str, Any], instead: str)
         return _text(instead, "stdout")
     alt = metadata.get(kind, {}).get("alt") or metadata.get("alt") or instead
     return picture(data, str(alt or "A figure without a description"), kind)
-
-
-def _joined(text: Any) -> str:
-    return "".join(text) if isinstance(text, list) else str(text)

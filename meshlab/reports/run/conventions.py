@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import nbformat
 from nbformat import NotebookNode
 
 from meshlab.core.results import MIME_TYPE
@@ -53,21 +54,14 @@ _LOGIC: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A rule that a notebook does not keep to.
-
-    Parameters
-    ----------
-    rule : str
-        One of `RULES`.
-    cell : str
-        The id of the cell; empty where it is about the whole.
-    what : str
-        A few words.
-    """
+    """A rule that a notebook does not keep to."""
 
     rule: str
+    """One of `RULES`."""
     cell: str
+    """The id of the cell; empty where it is about the whole."""
     what: str
+    """A few words."""
 
     def __str__(self) -> str:
         return f"{self.rule}: {f'cell {self.cell}: ' if self.cell else ''}{self.what}"
@@ -105,8 +99,6 @@ def check_folder(folder: Path, *, without: frozenset[str] = frozenset()) -> dict
     ReportError
         A file is no notebook, or the folder has none.
     """
-    import nbformat
-
     paths = sorted(folder.glob("*.ipynb"))
     if not paths:
         raise ReportError(f"there is no notebook in {folder}", "name the folder that holds them")
@@ -132,10 +124,6 @@ def _outputs(notebook: NotebookNode) -> Iterator[tuple[str, Mapping[str, Any], N
     for cell in _code(notebook):
         for output in cell.outputs:
             yield cell.id, output.get("data", {}), output
-
-
-def _joined(text: Any) -> str:
-    return "".join(text) if isinstance(text, list) else str(text)
 
 
 def _title(notebook: NotebookNode) -> Found:
@@ -175,7 +163,7 @@ def _parameters(notebook: NotebookNode) -> Found:
                 yield cell.id, f"{parameter.name} is not explained"
 
 
-def _short(notebook: NotebookNode) -> Found:
+def _short_cells(notebook: NotebookNode) -> Found:
     for cell in _code(notebook):
         lines = [line for line in cell.source.splitlines() if line.strip()]
         if "parameters" not in _tags(cell) and len(lines) > LINES:
@@ -226,7 +214,7 @@ def _compared(notebook: NotebookNode) -> Found:
             yield cell.id, "a comment keeps nbval from comparing"
 
 
-def _alternative(notebook: NotebookNode) -> Found:
+def _alternative_texts(notebook: NotebookNode) -> Found:
     for cell, data, output in _outputs(notebook):
         for kind in _PICTURES:
             if kind in data:
@@ -240,11 +228,11 @@ def _readable(notebook: NotebookNode) -> Found:
     for cell, data, output in _outputs(notebook):
         if output.output_type not in _RESULTS:
             continue
-        plain = _joined(data.get("text/plain", ""))
+        plain = str(data.get("text/plain", ""))
         if not plain.strip() or _ADDRESS.search(plain):
             yield cell, "its output says nothing as plain text"
             continue
-        source = _joined(data.get("text/html", ""))
+        source = str(data.get("text/html", ""))
         if not source:
             continue
         text = html.unescape(_TAG.sub(" ", source))
@@ -278,26 +266,14 @@ def _no_secret(notebook: NotebookNode) -> Found:
 
 
 def _text(notebook: NotebookNode) -> str:
-    import nbformat
-
     return str(nbformat.writes(notebook, version=4))  # type: ignore[no-untyped-call]
 
 
+_RULES: Final = (
+    *(_title, _question, _parameters, _short_cells, _no_logic, _in_order, _quiet, _verdict_first),
+    *(_compared, _alternative_texts, _readable, _anywhere, _no_secret),
+)
 RULES: Final[Mapping[str, Rule]] = MappingProxyType(
-    {
-        "title": _title,
-        "question": _question,
-        "parameters": _parameters,
-        "short cells": _short,
-        "no logic": _no_logic,
-        "in order": _in_order,
-        "quiet": _quiet,
-        "verdict first": _verdict_first,
-        "compared": _compared,
-        "alternative texts": _alternative,
-        "readable": _readable,
-        "anywhere": _anywhere,
-        "no secret": _no_secret,
-    }
+    {rule.__name__.removeprefix("_").replace("_", " "): rule for rule in _RULES}
 )
 """The rules by their names."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +12,7 @@ import nbformat
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from meshlab.core.running import unlogged
 from meshlab.errors import MeshlabError, ReportError, error_named
 from meshlab.reports.run.parameters import Value
 
@@ -67,7 +66,9 @@ def execute(
 
     from meshlab.reports.run.kernel import managers, settings
 
-    with _silence(), tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers() as manager:
+    # Papermill and the kernel's client log what is also raised; a report has one voice.
+    quiet = unlogged("papermill", "traitlets", "asyncio")
+    with quiet, tempfile.TemporaryDirectory(prefix="meshlab-") as folder, managers() as manager:
         saved = Path(folder) / "notebook.ipynb"
         try:
             done: NotebookNode = papermill.execute_notebook(
@@ -108,7 +109,11 @@ def execute(
 
 def _with_tables_cell(notebook: NotebookNode, tables: Path) -> NotebookNode:
     """The notebook with one more cell, which writes the tables of the result that was shown; it is taken out again."""
-    source = f"from meshlab.reports.run.tables import write_tables\n\nwrite_tables({str(tables)!r})"
+    source = (
+        "from pathlib import Path\nfrom meshlab.core.results import Result\n"
+        "for name, data in Result.last_shown.parquet() if Result.last_shown else ():\n"
+        f"    Path({str(tables)!r}, f'{{name}}.parquet').write_bytes(data)"
+    )
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": [_TABLES_CELL]})  # type: ignore[no-untyped-call]
     more = copy.copy(notebook)
     more.cells = [*notebook.cells, cell]
@@ -130,26 +135,5 @@ def _stopped_in(saved: Path) -> str:
     except (OSError, ValueError):
         return "a cell"
     authors = [cell for cell in cells if not _NOT_THE_AUTHORS & set(cell.metadata.get("tags", ()))]
-    begun = [n for n, c in enumerate(authors, 1) if c.cell_type == "code" and _began(c)]
-    if not begun:
-        return "a cell"
-    number = begun[-1]
-    return f"cell {number} ({authors[number - 1].get('id', 'without an id')})"
-
-
-def _began(cell: NotebookNode) -> bool:
-    return bool(cell.metadata.get("papermill", {}).get("start_time"))
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Papermill and the kernel's client log what is also raised; a report has one voice."""
-    loggers = [logging.getLogger(name) for name in ("papermill", "traitlets", "asyncio")]
-    before = [(log, log.disabled) for log in loggers]
-    for log in loggers:
-        log.disabled = True
-    try:
-        yield
-    finally:
-        for log, was in before:
-            log.disabled = was
+    begun = [n for n, cell in enumerate(authors, 1) if cell.metadata.get("papermill", {}).get("start_time")]
+    return f"cell {begun[-1]} ({authors[begun[-1] - 1].get('id', 'without an id')})" if begun else "a cell"

@@ -30,8 +30,6 @@ def exit_code(verdict: str, fail_on: FailOn, *, inconclusive_ok: bool = False) -
     ----------
     verdict : str
         ``PASS``, ``WARN``, ``FAIL`` or ``INCONCLUSIVE``.
-    fail_on : FailOn
-    inconclusive_ok : bool
 
     Returns
     -------
@@ -53,8 +51,6 @@ def worst_code(words: Sequence[str], fail_on: FailOn, *, inconclusive_ok: bool =
     words : sequence of str
         Verdicts, ``NOT_MEASURED`` where nothing was asked, ``ERROR`` for what could not be judged. When nothing at all
         was judged, that is inconclusive.
-    fail_on : FailOn
-    inconclusive_ok : bool
 
     Returns
     -------

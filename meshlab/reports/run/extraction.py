@@ -20,7 +20,6 @@ def the_result(notebook: NotebookNode, name: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    notebook : NotebookNode
     name : str
         What the notebook is called, for messages.
 

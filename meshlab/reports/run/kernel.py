@@ -14,47 +14,42 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets.config import Config
 
-__all__ = ["PrivateKernelManager", "managers", "settings"]
+__all__ = ["managers", "settings"]
 
 # A Unix socket's path may have 107 characters on Linux and 103 on macOS.
 _LONGEST_SOCKET: Final = 100
 
 
-class PrivateKernelManager(AsyncKernelManager):
-    """Starts this very interpreter, whatever ``python3`` kernels the user has installed."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        """The command of the kernel; without a history file, which parallel runs would fight for."""
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(
-            argv=[*command, "--HistoryManager.enabled=False"],
-            display_name="Python 3",
-            language="python",
-            interrupt_mode="signal",
-        )
-
-    async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
-        """Start it, with what the process itself prints (never a cell's output) thrown away."""
-        await super().start_kernel(**{**kwargs, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
-
-
 @contextmanager
-def managers() -> Iterator[type[PrivateKernelManager]]:
+def managers() -> Iterator[type[AsyncKernelManager]]:
     """A class of managers for one run, whose kernels are dead when the run ends.
 
     nbclient stops a kernel that it has spoken to. One that was interrupted between its launch and its first answer
     would live on for a second, and write into the run's folder while that is removed, or after.
     """
-    begun: list[PrivateKernelManager] = []
+    begun: list[AsyncKernelManager] = []
 
-    class OwnKernelManager(PrivateKernelManager):
+    class PrivateKernelManager(AsyncKernelManager):
+        """Starts this very interpreter, whatever ``python3`` kernels the user has installed."""
+
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            """The command of the kernel; without a history file, which parallel runs would fight for."""
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(
+                argv=[*command, "--HistoryManager.enabled=False"],
+                display_name="Python 3",
+                language="python",
+                interrupt_mode="signal",
+            )
+
         async def start_kernel(self, **kwargs: Any) -> None:  # type: ignore[override]
+            """Start it, with what the process itself prints (never a cell's output) thrown away."""
             begun.append(self)
-            await super().start_kernel(**kwargs)
+            await super().start_kernel(**{**kwargs, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL})
 
     try:
-        yield OwnKernelManager
+        yield PrivateKernelManager
     finally:
         for manager in begun:
             process = getattr(manager.provisioner, "process", None)

@@ -17,26 +17,17 @@ __all__ = ["NotebookInfo", "available", "find"]
 
 @dataclass(frozen=True, slots=True)
 class NotebookInfo:
-    """A notebook that can be asked for by its bare name.
-
-    Parameters
-    ----------
-    name : str
-        The file's name without ``.ipynb``.
-    title : str
-        Its first heading, which is the question; empty when it has none.
-    parameters : tuple of Parameter
-        What it may be asked with; empty when its file cannot be read.
-    path : Path
-    question : str
-        Which question it answers, as its metadata says; empty when it says none.
-    """
+    """A notebook that can be asked for by its bare name."""
 
     name: str
+    """The file's name without ``.ipynb``."""
     title: str
+    """Its first heading, which is the question; empty when it has none."""
     parameters: tuple[Parameter, ...]
+    """What it may be asked with; empty when its file cannot be read."""
     path: Path
     question: str = ""
+    """Which question it answers, as its metadata says; empty when it says none."""
 
 
 def available(cwd: Path) -> list[NotebookInfo]:

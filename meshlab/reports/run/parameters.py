@@ -22,26 +22,21 @@ Value = str | int | float | bool
 _WORDS: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 _INT: Final = re.compile(r"[+-]?\d{1,18}")
 _FLOAT: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+# Bytes that were no UTF-8 on the command line.
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _BOOLS: Final = {"true": True, "false": False}
 _TYPES: Final[dict[str, type[Value]]] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One declaration: ``name = default  # help``, or ``name: type = default  # help``.
-
-    Parameters
-    ----------
-    name : str
-    default : str, int, float or bool
-        Its type is the parameter's type.
-    help : str
-        The trailing comment.
-    """
+    """One declaration: ``name = default  # help``, or ``name: type = default  # help``."""
 
     name: str
     default: Value
+    """Its type is the parameter's type."""
     help: str = ""
+    """The trailing comment."""
 
     @property
     def typed(self) -> str:
@@ -64,7 +59,7 @@ class Parameter:
             return int(bare)
         if kind is float and _FLOAT.fullmatch(bare) and math.isfinite(float(bare)):
             return float(bare)
-        if kind is str and _is_unicode(text):
+        if kind is str and not _NO_TEXT.search(text):
             return text
         raise ParameterError(
             f"parameter {self.name} is {ascii(text) if kind is str else repr(text)}, not {_WORDS[kind]}",
@@ -151,12 +146,3 @@ def _comments(source: str) -> dict[int, str]:
     """The comment of each line; a `#` inside a string is none."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {t.start[0]: t.string.lstrip("#").strip() for t in tokens if t.type == tokenize.COMMENT}
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether text can be written down: bytes that were no UTF-8 on the command line cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -24,13 +24,12 @@ from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.metrics import exposition
 from meshlab.reports.render.content import of_notebook
-from meshlab.reports.render.files import report_files
 from meshlab.reports.render.page import render
 from meshlab.reports.run.execution import execute
 from meshlab.reports.run.extraction import the_result
 from meshlab.reports.run.notebooks import find
 from meshlab.reports.run.parameters import Parameter, convert, declared
-from meshlab.reports.stored import read_result
+from meshlab.reports.stored import read_result, report_files
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owned, owners
 from meshlab.reports.waivers.waiving import waive
@@ -44,28 +43,19 @@ _FILES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run gave.
-
-    Parameters
-    ----------
-    verdict : Verdict
-    result : mapping
-        The summary, as in ``result.json``.
-    folder, page : Path
-        Where ``report.html`` (the page), ``report.ipynb``, ``result.json``, ``message.md``, ``mail.html``,
-        ``metrics.prom`` and ``tables/`` are.
-    seconds : float
-        Wall time of the whole run.
-    source : str
-        The value of the notebook's ``source`` parameter; empty when it has none.
-    """
+    """What a run gave."""
 
     verdict: Verdict
     result: Mapping[str, Any]
+    """The summary, as in ``result.json``."""
     folder: Path
+    """With `page`, ``report.ipynb``, ``result.json``, ``message.md``, ``mail.html``, ``metrics.prom``, ``tables/``."""
     page: Path
+    """Its ``report.html``."""
     seconds: float
+    """Wall time of the whole run."""
     source: str = ""
+    """The value of the notebook's ``source`` parameter; empty when it has none."""
 
 
 def run(
@@ -135,8 +125,8 @@ def run(
         page = render(content, result, parameters=known, given=given, tz=zone)
         seconds = monotonic() - begun
         metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
-        earlier = read_result((before or target) / "result.json")
-        _publish(target, done, result, page, Path(tables), metrics=metrics, before=earlier)
+        files = report_files(result, page, before=read_result((before or target) / "result.json"))
+        _publish(target, done, {**files, "metrics.prom": metrics.encode()}, Path(tables))
     return Outcome(
         verdict=Verdict(result["verdict"]),
         result=result,
@@ -147,23 +137,13 @@ def run(
     )
 
 
-def _publish(
-    target: Path,
-    done: NotebookNode,
-    result: dict[str, Any],
-    page: str,
-    tables: Path,
-    *,
-    metrics: str,
-    before: dict[str, Any] | None,
-) -> None:
+def _publish(target: Path, done: NotebookNode, files: Mapping[str, bytes], tables: Path) -> None:
     """Write the whole folder, or nothing of it."""
     try:
         with atomic_folder(target.resolve()) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
-            for name, content in report_files(result, page, before=before).items():
+            for name, content in files.items():
                 (folder / name).write_bytes(content)
-            (folder / "metrics.prom").write_text(metrics, encoding="utf-8")
             shutil.copytree(tables, folder / "tables")
     except OSError as e:
         raise ReportError(

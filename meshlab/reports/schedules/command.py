@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,21 +14,12 @@ from meshlab.core.sanitize import plain
 from meshlab.display.numbers import plural
 from meshlab.errors import ConfigError
 from meshlab.reports.run.exits import FailOn, exit_code, worst_code
+from meshlab.reports.schedules.emit import TARGETS, Deployment, Target
 from meshlab.reports.schedules.entries import Scheduled, named, scheduled
 
 __all__ = ["app"]
 
 app = typer.Typer(help=r"Scheduled reports: [\[report]] in meshlab.toml.", no_args_is_help=True)
-
-
-class Target(StrEnum):
-    """What a schedule is written for."""
-
-    CRONTAB = "crontab"
-    SYSTEMD = "systemd"
-    CRONJOB = "cronjob"
-    GITHUB = "github"
-    ALERTS = "alerts"
 
 
 @app.command("list")
@@ -51,29 +41,15 @@ def emit(
 
     Nothing is installed. Exit codes: 0 fine, 2 the configuration is wrong, or the target cannot say it.
     """
-    reports, folder = _all(), _folder()
-    program = command or shutil.which("meshlab") or "meshlab"
-    if target is Target.CRONTAB:
-        from meshlab.reports.schedules.emit.crontab import crontab
-
-        text = crontab(reports, folder=folder, command=program)
-    elif target is Target.SYSTEMD:
-        from meshlab.reports.schedules.emit.systemd import systemd
-
-        text = systemd(reports, folder=folder, command=program)
-    elif target is Target.CRONJOB:
-        from meshlab.reports.schedules.emit.kubernetes import cronjobs
-
-        text = cronjobs(reports, image=image)
-    elif target is Target.GITHUB:
-        from meshlab.reports.schedules.emit.github import workflow
-
-        text = workflow(reports)
-    else:
-        from meshlab.reports.schedules.emit.alerts import alerts
-
-        text = alerts(reports, now=datetime.now(UTC))
-    typer.echo(text, nl=False)
+    file = config.find(Path.cwd())
+    deployment = Deployment(
+        reports=_all(),
+        folder=file.parent if file else Path.cwd(),
+        command=command or shutil.which("meshlab") or "meshlab",
+        image=image,
+        now=datetime.now(UTC),
+    )
+    typer.echo(TARGETS[target](deployment), nl=False)
 
 
 @app.command()
@@ -118,8 +94,3 @@ def _all() -> tuple[Scheduled, ...]:
     if not found:
         raise ConfigError("there is no scheduled report here", "write [[report]] into meshlab.toml (docs/schedules.md)")
     return found
-
-
-def _folder() -> Path:
-    file = config.find(Path.cwd())
-    return file.parent if file else Path.cwd()

@@ -23,18 +23,12 @@ _ANY_MOMENT: Final = datetime(2026, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """When a report runs.
-
-    Parameters
-    ----------
-    text : str
-        Five fields: minute, hour, day of the month, month, day of the week, as Debian's cron reads them.
-    zone : str
-        An IANA time zone, such as ``Europe/Berlin``.
-    """
+    """When a report runs."""
 
     text: str
+    """Five fields: minute, hour, day of the month, month, day of the week, as Debian's cron reads them."""
     zone: str = "UTC"
+    """An IANA time zone, such as ``Europe/Berlin``."""
 
     def longest_gap(self, moment: datetime) -> timedelta:
         """The longest time between two runs that follow each other.
@@ -76,7 +70,6 @@ def parse(text: str, zone: str, where: str) -> Cron:
 
     Parameters
     ----------
-    text, zone : str
     where : str
         What holds them, for messages.
 

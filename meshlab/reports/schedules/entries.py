@@ -14,12 +14,12 @@ from msgspec import Meta
 from meshlab import config
 from meshlab.config import Config, Link
 from meshlab.core.declarations import INTERNAL
-from meshlab.core.sanitize import plain
 from meshlab.core.settings import Settings, convert
 from meshlab.core.suggest import suggest
 from meshlab.errors import ConfigError, ParameterError
 from meshlab.reports.run.exits import FailOn
 from meshlab.reports.schedules.cron import Cron, parse
+from meshlab.reports.sweep.choices import Pages, Workers
 
 __all__ = ["Kind", "On", "Receiver", "Report", "Scheduled", "Sweep", "named", "scheduled"]
 
@@ -91,8 +91,8 @@ class _SweepOptions(Settings):
     """How a sweep is made, as of `meshlab sweep`."""
 
     over: Annotated[Literal["services"], Meta(description="What is swept.")] = "services"
-    pages: Annotated[Literal["failing", "all", "none"], Meta(description="Which services get a page.")] = "failing"
-    executor: Annotated[Literal["processes", "threads"], Meta(description="Worker pool.")] = "processes"
+    pages: Annotated[Pages, Meta(description="Which services get a page.")] = Pages.FAILING
+    executor: Annotated[Workers, Meta(description="Worker pool.")] = Workers.PROCESSES
     jobs: Annotated[int, Meta(ge=0, description="Workers; 0: one for each core.")] = 0
     dask: Annotated[
         str, Meta(examples=["tcp://scheduler:8786"], description="Address of a Dask scheduler; empty for none.")
@@ -145,33 +145,21 @@ class Report(_SweepOptions, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Scheduled:
-    """A report that runs on a timer.
-
-    Parameters
-    ----------
-    name : str
-        Lower-case letters, digits and dashes, 40 at most.
-    notebook : str
-        A name or a path, as of `meshlab report`; empty for a sweep.
-    cron : Cron
-    parameters : mapping of str to str
-        As typed after ``-p``; ``source`` is one of them, but for a sweep.
-    keep : int
-        How many runs stay in its folder.
-    notify : tuple of Receiver
-    fail_on : FailOn
-    sweep : Sweep or None
-        What is asked of every service, instead of a notebook.
-    """
+    """A report that runs on a timer."""
 
     name: str
+    """Lower-case letters, digits and dashes, 40 at most."""
     notebook: str
+    """A name or a path, as of `meshlab report`; empty for a sweep."""
     cron: Cron
     parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """As typed after ``-p``; ``source`` is one of them, but for a sweep."""
     keep: int = 30
+    """How many runs stay in its folder."""
     notify: tuple[Receiver, ...] = ()
     fail_on: FailOn = FailOn.FAIL
     sweep: Sweep | None = None
+    """What is asked of every service, instead of a notebook."""
 
     @property
     def what(self) -> str:
@@ -208,12 +196,12 @@ def named(config: Config, name: str) -> Scheduled:
     reports = {report.name: report for report in scheduled(config)}
     if name not in reports:
         hint = suggest(name, reports) if reports else "write [[report]] into meshlab.toml"
-        raise ConfigError(f"no report is called {plain(name)!r}", hint)
+        raise ConfigError(f"no report is called {name!r}", hint)
     return reports[name]
 
 
 def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Receiver]) -> Scheduled:
-    where = f"report {number} ({plain(table.get('name', 'without a name'))})"
+    where = f"report {number} ({table.get('name', 'without a name')})"
     report = convert(Report, table, what=where, error=ConfigError)
     options = {key: table[key] for key in _SweepOptions.__struct_fields__ if key in table}
     if options and not report.sweep:
@@ -221,7 +209,7 @@ def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Re
     for name in report.notify:
         if name not in receivers:
             hint = suggest(name, receivers) if receivers else "write [notify.NAME] for it"
-            raise ConfigError(f"{where} notifies {plain(name)!r}, which does not exist", hint)
+            raise ConfigError(f"{where} notifies {name!r}, which does not exist", hint)
     # As typed after -p; a sweep has its source apart.
     parameters = {key: str(v).lower() if isinstance(v, bool) else str(v) for key, v in report.parameters.items()}
     if report.source and not report.sweep:
@@ -239,7 +227,7 @@ def _scheduled(table: Mapping[str, Any], number: int, receivers: Mapping[str, Re
 
 
 def _receiver(name: str, table: Mapping[str, Any]) -> Receiver:
-    where = f"notify.{plain(name)}"
+    where = f"notify.{name}"
     if "name" in table:
         raise ConfigError(f"{where} has an unknown key 'name'", "its table is its name")
     return convert(Receiver, {"name": name, **table}, what=where, error=ConfigError)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import requests
 
+from meshlab.core.running import unlogged
 from meshlab.core.sanitize import plain, printable
 from meshlab.errors import MeshlabError, ReportError
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
@@ -29,51 +27,32 @@ Labels = dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """What fires after a run, and what ends with it.
-
-    Parameters
-    ----------
-    firing : list of (labels, summary, description, link)
-    ended : list of labels
-        Those that fire as well do not end.
-    """
+    """What fires after a run, and what ends with it."""
 
     firing: list[tuple[Labels, str, str, str]]
     ended: list[Labels]
+    """Those that fire as well do not end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Who was reached.
-
-    Parameters
-    ----------
-    notified : tuple of str
-        Names of receivers that got something.
-    failures : tuple of MeshlabError
-        Why others did not.
-    """
+    """Who was reached."""
 
     notified: tuple[str, ...]
+    """Names of receivers that got something."""
     failures: tuple[MeshlabError, ...]
+    """Why others did not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification(ABC):
-    """A run on a timer, for those who want to know.
-
-    Parameters
-    ----------
-    report : Scheduled
-    at : datetime
-        When it ended; aware.
-    folder : str
-        The run's folder below that of all reports.
-    """
+    """A run on a timer, for those who want to know."""
 
     report: Scheduled
     at: datetime
+    """When it ended; aware."""
     folder: str
+    """The run's folder below that of all reports."""
 
     @property
     @abstractmethod
@@ -153,7 +132,6 @@ def labels(report: Scheduled, word: str, *, owner: str = "", **about: object) ->
 
     Parameters
     ----------
-    report : Scheduled
     word : str
         A verdict, or ``ERROR`` for a run or a service without one.
     owner : str
@@ -191,20 +169,10 @@ def _alerts(notification: Notification, alerts: Alerts) -> list[dict[str, Any]]:
 def _post(receiver: Receiver, address: str, body: object) -> None:
     name = f"notify.{receiver.name}"
     try:
-        with _unlogged():
+        # urllib3 logs the path of every address at its level DEBUG, and that of a webhook is its password.
+        with unlogged("urllib3.connectionpool"):
             answer = requests.post(address, json=body, timeout=_TIMEOUT_S, allow_redirects=False)
     except requests.RequestException as error:
         raise ReportError(f"{name} cannot be reached: {type(error).__name__}", "check its address") from None
     if answer.status_code >= 300:
         raise ReportError(f"{name} answered {answer.status_code}", "check its address, and what it accepts")
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """urllib3 logs the path of every address at its level DEBUG, and that of a webhook is its password."""
-    log = logging.getLogger("urllib3.connectionpool")
-    before, log.disabled = log.disabled, True
-    try:
-        yield
-    finally:
-        log.disabled = before

@@ -21,23 +21,14 @@ _LONGEST: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class ReportNotification(Notification):
-    """A run of a report.
-
-    Parameters
-    ----------
-    report, at, folder
-        As of `Notification`.
-    result : mapping or None
-        The summary; None when there is no verdict.
-    before : mapping or None
-        That of the run before; None for the first one, or where it had none.
-    error : str
-        Why there is no verdict.
-    """
+    """A run of a report."""
 
     result: Mapping[str, Any] | None
+    """The summary; None when there is no verdict."""
     before: Mapping[str, Any] | None
+    """That of the run before; None for the first one, or where it had none."""
     error: str = ""
+    """Why there is no verdict."""
 
     @property
     def word(self) -> str:

@@ -25,13 +25,7 @@ _METRICS: Final = "metrics.prom"
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What a run on a timer gave.
-
-    Parameters
-    ----------
-    outcome : Outcome
-    delivery : Delivery
-    """
+    """What a run on a timer gave."""
 
     outcome: Outcome
     delivery: Delivery
@@ -44,7 +38,6 @@ def run_once(
 
     Parameters
     ----------
-    report : Scheduled
     out : Path
         The folder of all reports. The run's own folder is ``NAME/TIME`` in it; the newest `keep` stay, and
         ``NAME.prom`` holds the metrics of the newest one, for node_exporter.

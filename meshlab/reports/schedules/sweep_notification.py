@@ -10,12 +10,11 @@ from meshlab.core.results import NOT_MEASURED, SHAPES
 from meshlab.core.sanitize import shortened
 from meshlab.reports.schedules.entries import Receiver
 from meshlab.reports.schedules.notifications import Alerts, Labels, Notification, labels
-from meshlab.reports.sweep.judging import ERROR, folder_of
+from meshlab.reports.sweep.judging import ERROR, WORST, folder_of
 from meshlab.reports.waivers.waiving import in_words
 
 __all__ = ["NotificationState", "SweepNotification"]
 
-_WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", NOT_MEASURED)
 _QUIET: Final = ("", "PASS", NOT_MEASURED)
 _LONGEST: Final = 500
 _LINES: Final = 20
@@ -23,20 +22,13 @@ _LINES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class NotificationState:
-    """What receivers know of a service.
-
-    Parameters
-    ----------
-    verdict : str
-        The last one; empty for none.
-    owner : str
-    failed : bool
-        Whether it could not be judged the last time.
-    """
+    """What receivers know of a service."""
 
     verdict: str
+    """The last one; empty for none."""
     owner: str = ""
     failed: bool = False
+    """Whether it could not be judged the last time."""
 
     @property
     def word(self) -> str:
@@ -46,35 +38,26 @@ class NotificationState:
 
 @dataclass(frozen=True, slots=True)
 class SweepNotification(Notification):
-    """A run of a sweep.
-
-    Parameters
-    ----------
-    report, at, folder
-        As of `Notification`.
-    records : sequence of mapping or None
-        A row a service; None when nobody was judged.
-    before : mapping of str to NotificationState
-        By subject.
-    error : str
-        Why nobody was judged.
-    """
+    """A run of a sweep."""
 
     records: Sequence[Mapping[str, Any]] | None
+    """A row a service; None when nobody was judged."""
     before: Mapping[str, NotificationState]
+    """By subject."""
     error: str = ""
+    """Why nobody was judged."""
 
     @property
     def word(self) -> str:
         """The worst verdict; ``ERROR`` when nobody was judged."""
         words = {str(record["verdict"]) for record in self.records or ()}
-        return next((word for word in _WORST if word in words), NOT_MEASURED if self.records is not None else ERROR)
+        return next((word for word in WORST if word in words), NOT_MEASURED if self.records is not None else ERROR)
 
     @property
     def changed(self) -> list[Mapping[str, Any]]:
         """The services whose word is another one than before, the worst first; a first PASS is no news."""
         rows = [record for record in self.records or () if self._has_changed(record)]
-        return sorted(rows, key=lambda row: (_WORST.index(str(row["verdict"])), str(row["subject"])))
+        return sorted(rows, key=lambda row: (WORST.index(str(row["verdict"])), str(row["subject"])))
 
     @property
     def has_news(self) -> bool:
@@ -116,17 +99,16 @@ class SweepNotification(Notification):
 
     def document(self, receiver: Receiver) -> dict[str, Any]:
         """Counts, and the services that changed with their pages."""
-        rows = []
-        for record in self.changed:
-            state = self.before.get(str(record["subject"]))
-            own = {"before": state.word if state else None, "headline": _headline(record)}
-            rows.append(
-                {
-                    **{name: record.get(name, "") for name in ("subject", "verdict", "owner")},
-                    **own,
-                    "link": self._page(receiver, record),
-                }
-            )
+        before = {subject: state.word for subject, state in self.before.items()}
+        rows = [
+            {
+                **{name: record.get(name, "") for name in ("subject", "verdict", "owner")},
+                "before": before.get(str(record["subject"])),
+                "headline": _headline(record),
+                "link": self._page(receiver, record),
+            }
+            for record in self.changed
+        ]
         return {
             "schema": "meshlab.news/1",
             "verdict": self.word,
@@ -152,7 +134,7 @@ class SweepNotification(Notification):
 
     def _counts(self) -> dict[str, int]:
         words = [str(record["verdict"]) for record in self.records or ()]
-        return {word: words.count(word) for word in _WORST if word in words}
+        return {word: words.count(word) for word in WORST if word in words}
 
     def _line(self, record: Mapping[str, Any]) -> str:
         subject, shape = str(record["subject"]), SHAPES.get(str(record["verdict"]), "‼")

@@ -31,13 +31,7 @@ _COLUMNS: Final = ("subject", "question", "verdict", "owner")
 
 @dataclass(frozen=True, slots=True)
 class RanSweep:
-    """What a sweep on a timer gave.
-
-    Parameters
-    ----------
-    swept : SweepRun
-    delivery : Delivery
-    """
+    """What a sweep on a timer gave."""
 
     swept: SweepRun
     delivery: Delivery

@@ -19,11 +19,13 @@ from meshlab.reports.waivers.entries import Waiver
 from meshlab.reports.waivers.owners import NOBODY, Owners, owned
 from meshlab.reports.waivers.waiving import waive
 
-__all__ = ["ERROR", "SCHEMA", "Done", "Task", "failed", "folder_of", "judged"]
+__all__ = ["ERROR", "SCHEMA", "WORST", "Done", "Task", "failed", "folder_of", "judged"]
 
 SCHEMA: Final = "meshlab.swept/1"
 ERROR: Final = "ERROR"
 """The word of a subject that could not be judged because something broke."""
+WORST: Final = ("FAIL", ERROR, "INCONCLUSIVE", "WARN", "PASS", NOT_MEASURED)
+"""Words of subjects, the worst first."""
 
 _LONGEST: Final = 1_000
 # Figures are drawn with matplotlib's global settings, which threads would take from each other.
@@ -32,54 +34,34 @@ _DRAWING: Final = threading.Lock()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What a worker is given.
-
-    Parameters
-    ----------
-    question : str
-    title : str
-        The question in words.
-    case : Case
-    given : mapping of str to value
-        Parameters, for the page.
-    pages : str
-        ``all``, ``failing`` (what is not PASS) or ``none``.
-    at : datetime
-        Aware: which waivers hold.
-    before : mapping or None
-        The summary of the run before.
-    waivers : tuple of Waiver
-    owners : Owners
-    tz : str
-        The time zone that pages show beside UTC; empty for none.
-    """
+    """What a worker is given."""
 
     question: str
     title: str
+    """The question in words."""
     case: Case
     given: Mapping[str, Any]
+    """Parameters, for the page."""
     pages: str
+    """``all``, ``failing`` (what is not PASS) or ``none``."""
     at: datetime
+    """Aware: which waivers hold."""
     before: Mapping[str, Any] | None = None
+    """The summary of the run before."""
     waivers: tuple[Waiver, ...] = ()
     owners: Owners = NOBODY
     tz: str = ""
+    """The time zone that pages show beside UTC; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a worker gives back.
-
-    Parameters
-    ----------
-    record : mapping
-        The subject's row: JSON values.
-    files : mapping of str to bytes
-        The report, by its files' names.
-    """
+    """What a worker gives back."""
 
     record: Mapping[str, Any]
+    """The subject's row: JSON values."""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    """The report, by its files' names."""
 
 
 def judged(task: Task) -> Done:
@@ -100,7 +82,6 @@ def failed(task: Task, why: str) -> Done:
 
     Parameters
     ----------
-    task : Task
     why : str
         One sentence.
     """
@@ -156,8 +137,8 @@ def _record(
 
 def _report(task: Task, question: Question, result: Result, summary: dict[str, Any]) -> dict[str, bytes]:
     from meshlab.reports.render.content import of_result
-    from meshlab.reports.render.files import report_files
     from meshlab.reports.render.page import render
+    from meshlab.reports.stored import report_files
 
     with _DRAWING:
         figures = question.draw(result, task.case.settings)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from meshlab import config
 from meshlab.core.files import write_text
 from meshlab.core.progress import report as progress
+from meshlab.core.times import format_duration
 from meshlab.errors import ParameterError
 from meshlab.questions.base import question as named
 from meshlab.reports.index import NOTES, write_index
@@ -19,45 +20,32 @@ from meshlab.reports.run.notebooks import NotebookInfo, available
 from meshlab.reports.run.parameters import convert
 from meshlab.reports.stored import to_json
 from meshlab.reports.sweep import folder
+from meshlab.reports.sweep.choices import Pages
 from meshlab.reports.sweep.judging import Task
 from meshlab.reports.sweep.pool import judge_all
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owners
 from meshlab.reports.waivers.waiving import idle, waived
 
-__all__ = ["PAGES", "SweepRun", "sweep"]
+__all__ = ["SweepRun", "sweep"]
 
-PAGES: Final = ("failing", "all", "none")
 _ITS_OWN: Final = ("source", "start", "end", "step")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRun:
-    """What a sweep gave.
-
-    Parameters
-    ----------
-    records : sequence of mapping
-        A row a subject, sorted by subject.
-    folder : Path
-        Of this run: ``results.parquet``, ``sweep.json`` and ``subjects/``.
-    index : Path
-        The page over all runs.
-    resumed : int
-        Subjects that an interrupted run before had finished.
-    notes : sequence of str
-        What is to be said of waivers that speak of nothing here.
-    """
+    """What a sweep gave."""
 
     records: Sequence[Mapping[str, Any]]
+    """A row a subject, sorted by subject."""
     folder: Path
+    """Of this run: ``results.parquet``, ``sweep.json`` and ``subjects/``."""
     index: Path
+    """The page over all runs."""
     resumed: int = 0
+    """Subjects that an interrupted run before had finished."""
     notes: Sequence[str] = ()
-
-    def count(self, word: str) -> int:
-        """Subjects with a verdict."""
-        return sum(record["verdict"] == word for record in self.records)
+    """What is to be said of waivers that speak of nothing here."""
 
     @property
     def waived(self) -> int:
@@ -114,8 +102,8 @@ def sweep(
     """
     from meshlab.telemetry.source import connect
 
-    if pages not in PAGES:
-        raise ParameterError(f"pages is {pages!r}", f"write one of {', '.join(PAGES)}")
+    if pages not in [*Pages]:
+        raise ParameterError(f"pages is {pages!r}", f"write one of {', '.join(Pages)}")
     here = (cwd or Path.cwd()).resolve()
     asked, notebook = named(question), _notebook(question, here)
     given = _given(notebook, parameters or {})
@@ -187,7 +175,5 @@ def _given(notebook: NotebookInfo, parameters: Mapping[str, str]) -> dict[str, A
 
 
 def _span(window: Any) -> dict[str, str]:
-    from meshlab.core.times import format_duration
-
     times = {"start": window.start.isoformat(), "end": window.end.isoformat()}
     return {**times, "step": format_duration(window.step_ms)}

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from meshlab.config import Config
-from meshlab.core.sanitize import plain
 from meshlab.core.settings import Settings, convert
 from meshlab.errors import ConfigError
 
@@ -31,32 +30,18 @@ class _Table(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A finding that somebody has accepted.
-
-    Parameters
-    ----------
-    code : str
-        The finding's.
-    subject : str
-        The finding's, or the report's; ``*`` stands for any text and ``?`` for any character.
-    ends : datetime
-        Aware; from then on it has no effect.
-    until : str
-        The same, as it was written: a day holds to its end.
-    reason : str
-        One line.
-    """
+    """A finding that somebody has accepted."""
 
     code: str
+    """The finding's."""
     subject: str
+    """The finding's, or the report's; ``*`` stands for any text and ``?`` for any character."""
     ends: datetime
+    """Aware; from then on it has no effect."""
     until: str
+    """The same, as it was written: a day holds to its end."""
     reason: str
-
-    @property
-    def family(self) -> str:
-        """What the codes of one question begin with."""
-        return family(self.code)
+    """One line."""
 
     def holds(self, at: datetime) -> bool:
         """Whether it is in force at a moment."""
@@ -89,16 +74,16 @@ def waivers(config: Config) -> tuple[Waiver, ...]:
 
 
 def _waiver(table: Mapping[str, Any], number: int) -> Waiver:
-    where = f"waiver {number} ({plain(table.get('code', 'without a code'))})"
+    where = f"waiver {number} ({table.get('code', 'without a code')})"
     waiver = convert(_Table, table, what=where, error=ConfigError)
     ends, until = _until(waiver.until, where)
-    return Waiver(waiver.code, plain(waiver.subject).strip(), ends, until, plain(waiver.reason).strip())
+    return Waiver(waiver.code, waiver.subject.strip(), ends, until, waiver.reason.strip())
 
 
 def _until(value: object, where: str) -> tuple[datetime, str]:
     """The moment from which on it has no effect, and how it is shown."""
     wrong = ConfigError(
-        f"until of {where} is {plain(value)!r}, neither a day nor a time with an offset",
+        f"until of {where} is {str(value)!r}, neither a day nor a time with an offset",
         'write until = "2027-01-31", or "2027-01-31T12:00:00Z"',
     )
     if isinstance(value, str):
@@ -121,4 +106,4 @@ def _until(value: object, where: str) -> tuple[datetime, str]:
 def of_family(known: Sequence[Waiver], codes: Sequence[str]) -> list[Waiver]:
     """Those that cover findings of the same question as some codes."""
     families = {family(code) for code in codes}
-    return [waiver for waiver in known if waiver.family in families]
+    return [waiver for waiver in known if family(waiver.code) in families]

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from meshlab.config import Config
-from meshlab.core.sanitize import plain
 from meshlab.errors import EngineError
 
 __all__ = ["NOBODY", "Owners", "owned", "owners"]
@@ -22,18 +21,12 @@ _ARROW: Final = re.compile(r".*(?:->|→)\s*", re.S)
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who owns what.
-
-    Parameters
-    ----------
-    labelled : mapping of str to tuples
-        From a name to the cluster, the namespace and the label's value of each object of that name.
-    table : mapping of str to str
-        From a service, ``namespace/service`` or ``cluster/namespace/service``, each with ``*`` if need be.
-    """
+    """Who owns what."""
 
     labelled: Mapping[str, Sequence[tuple[str, str, str]]] = field(default_factory=lambda: MappingProxyType({}))
+    """From a name to the cluster, the namespace and the label's value of each object of that name."""
     table: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """From a service, ``namespace/service`` or ``cluster/namespace/service``, each with ``*`` if need be."""
 
     def of(self, subject: object) -> str:
         """The owner of a subject or of an edge's destination; empty when nobody is named.
@@ -44,7 +37,7 @@ class Owners:
             ``cluster/namespace/service``, or less of it; of an edge (``a -> b``) its destination counts.
         """
         name = _ARROW.sub("", str(subject)).strip()
-        return plain(self._by_label(name) or next(self._by_table(name), ""))
+        return self._by_label(name) or next(self._by_table(name), "")
 
     def _by_label(self, name: str) -> str:
         cluster, namespace, service = ["", "", *name.split("/")][-3:]
@@ -70,10 +63,8 @@ def owners(config: Config, source: str, cwd: Path) -> Owners:
 
     Parameters
     ----------
-    config : Config
     source : str
         As in `meshlab.connect`. One that does not answer leaves the table: a report is not lost for want of an owner.
-    cwd : Path
     """
     labelled: dict[str, list[tuple[str, str, str]]] = {}
     if config.owner_label and source:

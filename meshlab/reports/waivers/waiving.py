@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from meshlab.core.results import INFO, NOT_MEASURED, Finding, Verdict, overall
-from meshlab.core.sanitize import plain
+from meshlab.display.numbers import plural
 from meshlab.reports.waivers.entries import Waiver, of_family
 
 __all__ = ["count_line", "idle", "in_words", "notes", "used", "waive", "waived"]
@@ -22,7 +22,6 @@ def waive(
     ----------
     result : mapping
         The summary, as the notebook showed it.
-    known : sequence of Waiver
     at : datetime
         Aware: which of them hold.
     note_idle : bool
@@ -85,15 +84,14 @@ def notes(result: Mapping[str, Any], *, brief: bool = False) -> list[str]:
 
     Parameters
     ----------
-    result : mapping
     brief : bool
         Whether several that match no finding are counted instead of named: those of other services, most often.
     """
     about = result.get("waivers", {})
-    idle = [plain(note) for note in about.get("idle", ())]
+    idle = list(about.get("idle", ()))
     if brief and len(idle) > 1:
         idle = [f"{len(idle)} waivers match no finding of this report"]
-    return [*(plain(note) for note in about.get("notes", ())), *idle]
+    return [*about.get("notes", ()), *idle]
 
 
 def in_words(result: Mapping[str, Any]) -> str:
@@ -102,7 +100,7 @@ def in_words(result: Mapping[str, Any]) -> str:
     count = about.get("waived", 0)
     if not count or about.get("without") == result.get("verdict"):
         return ""
-    return f"({about.get('without')} without {count} waiver{'s' if count > 1 else ''})"
+    return f"({about.get('without')} without {plural(count, 'waiver')})"
 
 
 def count_line(result: Mapping[str, Any]) -> str:
@@ -114,7 +112,7 @@ def count_line(result: Mapping[str, Any]) -> str:
         f"{f.get('code', '')} until {f['waived'].get('until', '')} ({f['waived'].get('reason', '')})" for f in findings
     )
     whole = len(result["findings"])
-    return plain(f"{whole} finding{'s' if whole > 1 else ''}, {len(findings)} waived: {'; '.join(each)}")
+    return f"{plural(whole, 'finding')}, {len(findings)} waived: {'; '.join(each)}"
 
 
 def _names(finding: Mapping[str, Any], result: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import sys
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -15,11 +16,7 @@ import yaml
 
 from meshlab.config import load
 from meshlab.errors import ConfigError
-from meshlab.reports.schedules.emit.alerts import alerts
-from meshlab.reports.schedules.emit.crontab import crontab
-from meshlab.reports.schedules.emit.github import workflow
-from meshlab.reports.schedules.emit.kubernetes import cronjobs
-from meshlab.reports.schedules.emit.systemd import systemd, units
+from meshlab.reports.schedules.emit import Deployment, alerts, cronjobs, crontab, systemd, units, workflow
 from meshlab.reports.schedules.entries import Scheduled, scheduled
 
 TEXT = """
@@ -49,21 +46,26 @@ def reports(folder: Path, zone: str = "Europe/Berlin") -> tuple[Scheduled, ...]:
     return scheduled(load(folder))
 
 
+def deployed(reports: tuple[Scheduled, ...], **other: Any) -> Deployment:
+    usual = {"folder": FOLDER, "command": "meshlab", "image": "mesh:1", "now": datetime(2026, 11, 23, tzinfo=UTC)}
+    return Deployment(reports=reports, **{**usual, **other})
+
+
 def test_a_sweep_is_deployed_as_a_report_is(tmp_path: Path) -> None:
     text = '[[report]]\nname = "canaries"\nsweep = "canary"\nsource = "prod"\ncron = "0 * * * *"\n'
     (tmp_path / "meshlab.toml").write_text(text)
-    found = scheduled(load(tmp_path))
-    assert crontab(found, folder=FOLDER, command="meshlab").endswith("meshlab schedule run canaries\n")
-    assert "schedule run canaries\n" in systemd(found, folder=FOLDER, command="meshlab")
-    (job,) = yaml.safe_load_all(cronjobs(found, image="mesh:1"))
+    found = deployed(scheduled(load(tmp_path)))
+    assert crontab(found).endswith("meshlab schedule run canaries\n")
+    assert "schedule run canaries\n" in systemd(found)
+    (job,) = yaml.safe_load_all(cronjobs(found))
     (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["meshlab", "schedule", "run", "canaries"]
     assert {"run": "meshlab schedule run canaries"} in yaml.safe_load(workflow(found))["jobs"]["canaries"]["steps"]
-    assert 'report="canaries"' in alerts(found, now=datetime(2026, 11, 27, tzinfo=UTC))
+    assert 'report="canaries"' in alerts(found)
 
 
 def test_a_crontab(tmp_path: Path) -> None:
-    text = crontab(reports(tmp_path), folder=FOLDER, command="/opt/meshlab/bin/meshlab")
+    text = crontab(deployed(reports(tmp_path), command="/opt/meshlab/bin/meshlab"))
     assert text.splitlines()[2:] == [
         "CRON_TZ=Europe/Berlin",
         r"*/15 6-18 * * 1-5 cd '/srv/mesh reports/100\%' && /opt/meshlab/bin/meshlab schedule run catalog",
@@ -78,13 +80,12 @@ def test_systemd_takes_its_units(tmp_path: Path, systemd_analyze_binary: str) ->
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    found = units(reports(tmp_path), folder=FOLDER, command=str(program))
+    deployment = deployed(reports(tmp_path), command=str(program))
+    found = units(deployment)
     assert list(found) == [f"meshlab-{name}.{kind}" for name in ("catalog", "nightly") for kind in ("service", "timer")]
     for name, text in found.items():
         (tmp_path / name).write_text(text)
-        assert f"# /etc/systemd/system/{name}\n{text}" in systemd(
-            reports(tmp_path), folder=FOLDER, command=str(program)
-        )
+        assert f"# /etc/systemd/system/{name}\n{text}" in systemd(deployment)
     asked = [tool, "verify", "--man=no", *(str(tmp_path / name) for name in found)]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -96,7 +97,7 @@ def test_systemd_takes_its_units(tmp_path: Path, systemd_analyze_binary: str) ->
 
 
 def test_kubernetes_takes_its_cronjobs(tmp_path: Path) -> None:
-    documents = list(yaml.safe_load_all(cronjobs(reports(tmp_path), image="registry.example.org/meshlab:1")))
+    documents = list(yaml.safe_load_all(cronjobs(deployed(reports(tmp_path)))))
     assert [d["metadata"]["name"] for d in documents] == ["meshlab-catalog", "meshlab-nightly"]
     for document in documents:
         with warnings.catch_warnings():
@@ -109,7 +110,7 @@ def test_kubernetes_takes_its_cronjobs(tmp_path: Path) -> None:
 
 
 def test_github_takes_its_workflow(tmp_path: Path) -> None:
-    text = workflow(reports(tmp_path, "UTC"))
+    text = workflow(deployed(reports(tmp_path, "UTC")))
     path = tmp_path / "meshlab.yml"
     path.write_text(text)
     schema = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
@@ -123,13 +124,12 @@ def test_github_takes_its_workflow(tmp_path: Path) -> None:
 
 def test_github_has_no_time_zones(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="go by UTC"):
-        workflow(reports(tmp_path))
+        workflow(deployed(reports(tmp_path)))
 
 
 @pytest.mark.live
 def test_prometheus_takes_its_alerts(tmp_path: Path, promtool_binary: str) -> None:
-    now = datetime(2026, 11, 23, tzinfo=UTC)
-    (tmp_path / "rules.yml").write_text(alerts(reports(tmp_path), now=now))
+    (tmp_path / "rules.yml").write_text(alerts(deployed(reports(tmp_path))))
     # Catalog ran on Friday at 18:45 and not on Monday at 6:00; nightly was never seen.
     late = 3 * 24 * 3600 - (18 * 3600 + 45 * 60) + 6 * 3600
     told = {
