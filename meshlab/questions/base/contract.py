@@ -241,7 +241,7 @@ class Question:
         mesh = mesh.at(window)
         subject = self.subject(mesh, window, settings)
         asking = Asking(mesh=mesh, window=window, settings=settings, subject=subject)
-        asking = asking.with_block(self.block_ms(asking))
+        asking = replace(asking, block_ms=self.block_ms(asking))
         asked: dict[str, Need] = {}
         for needs in self.stages(asking):
             for name, need in needs.items():

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.questions.security.tables import TABLES
+
 __all__ = ["KEYS", "PROXY", "skew", "steps", "workload_of"]
 
 _SENTINEL: Final = 4294967295.0
@@ -22,7 +24,7 @@ KEYS: Final = [*PROXY, "name", "view"]
 
 
 def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The ends of certificates as step functions: a row a certificate that was seen.
+    """The ends of certificates as step functions: the table ``rotations``, without sentinels.
 
     Parameters
     ----------
@@ -30,13 +32,6 @@ def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.Dat
         Of `exported.certificates`.
     rejections : DataFrame, optional
         Of `exported.rejections`.
-
-    Returns
-    -------
-    DataFrame
-        `KEYS`, ``workload``, ``kind`` (leaf, intermediate or root), ``time`` (first seen), ``not_after`` (unix
-        seconds), ``rotation`` (whether it took the place of an earlier one) and ``refused`` (the proxy did not take
-        it). Sentinels are left out.
 
     Notes
     -----
@@ -46,7 +41,7 @@ def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.Dat
     """
     real = frame[(frame["value"] < _SENTINEL) & (frame["value"] > _LEAST)]
     if real.empty:
-        return pd.DataFrame(columns=[*KEYS, "workload", "kind", "time", "not_after", "rotation", "refused"])
+        return TABLES["rotations"].empty()
     real = real.sort_values([*KEYS, "time"]).reset_index(drop=True)
     group = real.groupby(KEYS, sort=False)["value"]
     before = group.shift()
@@ -60,7 +55,7 @@ def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.Dat
     root, between = name.str.contains("root|ca$"), name.str.contains("issuer|intermediate")
     table["kind"] = np.select([between, root], ["intermediate", "root"], "leaf")
     table["workload"] = workload_of(table)
-    return table.reset_index(drop=True)
+    return TABLES["rotations"].pick(table)
 
 
 def workload_of(frame: pd.DataFrame) -> pd.Series[str]:
@@ -100,17 +95,13 @@ def _refused(table: pd.DataFrame, real: pd.DataFrame, rejections: pd.DataFrame |
 
 
 def skew(found: pd.DataFrame) -> pd.DataFrame:
-    """How far each pod's clock is off, where its agent tells what is left of a life and its proxy tells the end.
+    """How far each pod's clock is off: the table ``clocks``.
 
-    Returns
-    -------
-    DataFrame
-        ``cluster, namespace, pod`` and ``skew_s``: positive where the pod's clock is behind.
+    It shows where its agent tells what is left of a life and its proxy tells the end.
     """
     keys = ["cluster", "namespace", "pod"]
-    leaf = found[(found["kind"] == "leaf") & ~found["refused"].astype(bool)]
+    leaf = found[(found["kind"] == "leaf") & ~found["refused"]]
     last = leaf.sort_values("time").groupby([*keys, "view"], sort=True).tail(1)
     agent = last[last["view"] == "agent"].groupby(keys)["not_after"].max()
     proxy = last[last["view"].isin(["served", "presented"])].groupby(keys)["not_after"].max()
-    both = (agent - proxy).dropna()
-    return both.rename("skew_s").reset_index()
+    return TABLES["clocks"].pick((agent - proxy).dropna().rename("skew_s").reset_index())

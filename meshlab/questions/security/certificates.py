@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from meshlab.core.window import Window
 from meshlab.questions.security.certificate_steps import KEYS, PROXY
 from meshlab.questions.security.settings import SecuritySettings
+from meshlab.questions.security.tables import TABLES
 
 __all__ = ["certificates"]
 
@@ -25,7 +26,10 @@ def certificates(
     settings: SecuritySettings,
     rejections: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, float]:
-    """Each identity's certificate at the window's end.
+    """Each identity's certificate at the window's end, the worst first: the table ``certificates``.
+
+    Where views differ the one that ends first counts: a proxy may take a new certificate on one side only. What an
+    agent says by its own clock counts only where no proxy tells.
 
     Parameters
     ----------
@@ -42,21 +46,12 @@ def certificates(
     Returns
     -------
     DataFrame
-        ``cluster, namespace, pod, workload, kind, not_after, rotations, refused, last_rotation, lifetime_s, due,
-        state`` (fine, overdue, expired, unknown), ``overdue_s``, and ``due`` and ``not_after`` (Unix seconds) as times:
-        ``renew_by`` and ``ends``. ``refused`` counts new certificates that the proxy
-        did not take: the one before counts. Where views differ the one that ends first counts: a proxy may take a new
-        certificate on one side only. What an agent says by its own clock counts only where no proxy tells.
     float
         The life that was found, seconds; NaN where no rotation was seen.
     """
     keys = ["cluster", "namespace", "pod", "workload", "kind"]
-    columns = [*keys, "not_after", "rotations", "refused", "last_rotation", "lifetime_s", "due", "state", "overdue_s"]
-    columns += ["renew_by", "ends"]
-    if found.empty:
-        return pd.DataFrame(columns=columns), np.nan
-    declined = found[found["refused"].astype(bool)]
-    found = _trusted(found[~found["refused"].astype(bool)])
+    declined = found[found["refused"]]
+    found = _trusted(found[~found["refused"]])
     end = window.end_ms / 1000
     turned = found[found["rotation"] & (found["kind"] == "leaf")]
     lives = turned["not_after"] - turned["time"].astype("datetime64[ms, UTC]").astype("int64") / 1000
@@ -87,7 +82,7 @@ def certificates(
         table[column] = pd.to_datetime(table[seconds].round(), unit="s", utc=True)
     # What has to be looked at stands first.
     table = table.sort_values("state", key=lambda states: states.map(_WORST.index), kind="stable")
-    return table[columns].reset_index(drop=True), life
+    return TABLES["certificates"].pick(table), life
 
 
 def _updates(table: pd.DataFrame, rejections: pd.DataFrame | None) -> NDArray[np.int64]:

@@ -5,56 +5,30 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from meshlab.questions.security.tables import TABLES
+
 __all__ = ["anonymous_callers", "exposure"]
 
 
-def exposure(table: pd.DataFrame) -> pd.DataFrame:
-    """Traffic over the mesh's border.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of `traffic.Traffic.labels`.
-
-    Returns
-    -------
-    DataFrame
-        ``kind`` (ingress, passthrough, blackhole), ``workload`` (of the mesh's side), ``unit``, ``count`` and
-        ``last_seen``.
-    """
-    columns = ["kind", "workload", "unit", "count", "last_seen"]
-    if table.empty:
-        return pd.DataFrame(columns=columns)
-    names = table["destination_host"].astype(str) + "|" + table["destination_service"].astype(str)
+def exposure(labels: pd.DataFrame) -> pd.DataFrame:
+    """Traffic over the mesh's border: the table ``exposure``, from `Traffic.labels`."""
+    names = labels["destination_host"].astype(str) + "|" + labels["destination_service"].astype(str)
     through, hole = names.str.contains("PassthroughCluster"), names.str.contains("BlackHoleCluster")
-    kind = np.select([table["exposed"].astype(bool), through, hole], ["ingress", "passthrough", "blackhole"], "")
-    inside = table["destination_workload"].where(table["exposed"].astype(bool), table["source"])
-    own = table.assign(kind=kind, workload=inside)[kind != ""]
-    found: pd.DataFrame = own.groupby(["kind", "workload", "unit"], sort=True).agg(
-        count=("count", "sum"), last_seen=("last", "max")
-    )
-    return pd.DataFrame(found.reset_index()[columns])
+    kind = np.select([labels["exposed"], through, hole], ["ingress", "passthrough", "blackhole"], "")
+    inside = labels["destination_workload"].where(labels["exposed"], labels["source"])
+    own = labels.assign(kind=kind, workload=inside)[kind != ""]
+    return _seen(own, ["kind", "workload", "unit"], "exposure")
 
 
-def anonymous_callers(table: pd.DataFrame) -> pd.DataFrame:
-    """Callers without any identity inside of the mesh: what they called, how often, and when last.
+def anonymous_callers(labels: pd.DataFrame) -> pd.DataFrame:
+    """Callers without any identity inside of the mesh: the table ``unknown``, from `Traffic.labels`."""
+    own = labels[(labels["source"] == "") & (labels["source_principal"] == "") & ~labels["exposed"]]
+    return _seen(own, ["destination_workload", "destination_namespace", "destination_cluster", "unit"], "unknown")
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `traffic.Traffic.labels`.
 
-    Returns
-    -------
-    DataFrame
-        ``destination_workload, destination_namespace, destination_cluster, unit``, ``count``, ``first_seen`` and
-        ``last_seen``.
-    """
-    keys = ["destination_workload", "destination_namespace", "destination_cluster", "unit"]
-    if table.empty:
-        return pd.DataFrame(columns=[*keys, "count", "first_seen", "last_seen"])
-    own = table[(table["source"] == "") & (table["source_principal"] == "") & ~table["exposed"].astype(bool)]
-    found = own.groupby(keys, sort=True).agg(
+def _seen(own: pd.DataFrame, keys: list[str], table: str) -> pd.DataFrame:
+    """How often each was seen, and when."""
+    sums = own.groupby(keys, sort=True).agg(
         count=("count", "sum"), first_seen=("first", "min"), last_seen=("last", "max")
     )
-    return found.reset_index()
+    return TABLES[table].pick(sums.reset_index())

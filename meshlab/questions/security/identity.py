@@ -6,36 +6,19 @@ from typing import Final
 
 import pandas as pd
 
+from meshlab.questions.security.tables import TABLES
+
 __all__ = ["identities"]
 
 _SPIFFE: Final = r"^(?:spiffe://)?(?P<trust_domain>[^/]*)/ns/(?P<namespace>[^/]*)/sa/(?P<account>.*)$"
 _DNS_NAME: Final = r"^(?P<account>.+)\.(?P<namespace>[^.]+)\.serviceaccount\.identity\.[^.]+\.(?P<trust_domain>.+)$"
 
 
-def identities(table: pd.DataFrame) -> pd.DataFrame:
-    """Every identity that was seen calling.
-
-    Returns
-    -------
-    DataFrame
-        ``principal``, ``trust_domain``, ``account``, ``workloads`` (text), ``namespaces`` (how many call under it),
-        ``shared`` (by workloads that are no versions of one another), ``default``, ``foreign`` (it calls
-        from another namespace than its own) and ``reaches`` (how many services).
-    """
-    known = table[table["source_principal"] != ""] if len(table) else table
-    columns = [
-        "principal",
-        "trust_domain",
-        "account",
-        "workloads",
-        "namespaces",
-        "shared",
-        "default",
-        "foreign",
-        "reaches",
-    ]
+def identities(labels: pd.DataFrame) -> pd.DataFrame:
+    """Every identity that was seen calling: the table ``identities``, from `Traffic.labels`."""
+    known = labels[labels["source_principal"] != ""]
     if known.empty:
-        return pd.DataFrame(columns=columns)
+        return TABLES["identities"].empty()
     unique = known[
         ["source_principal", "source", "source_namespace", "destination_service", "destination_namespace"]
     ].drop_duplicates()
@@ -50,10 +33,10 @@ def identities(table: pd.DataFrame) -> pd.DataFrame:
             "reaches": groups["target"].nunique(),
         }
     ).reset_index(names="principal")
-    parts = out["principal"].str.extract(_SPIFFE).fillna(out["principal"].str.extract(_DNS_NAME))
-    out["trust_domain"], out["account"] = parts["trust_domain"].fillna(""), parts["account"].fillna("")
+    parts = out["principal"].str.extract(_SPIFFE).fillna(out["principal"].str.extract(_DNS_NAME)).fillna("")
+    out["trust_domain"], out["account"] = parts["trust_domain"], parts["account"]
     out["default"] = out["account"] == "default"
-    home = unique["source_principal"].map(pd.Series(parts["namespace"].fillna("").to_numpy(), out["principal"]))
+    home = unique["source_principal"].map(pd.Series(parts["namespace"].to_numpy(), out["principal"]))
     away = (home != "") & (unique["source_namespace"] != "") & (home != unique["source_namespace"])
     out["foreign"] = out["principal"].isin(unique.loc[away, "source_principal"])
-    return out[columns]
+    return TABLES["identities"].pick(out)

@@ -35,8 +35,7 @@ from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
 from meshlab.questions.security.least_privilege.proposal import propose
 from meshlab.questions.security.least_privilege.replay import replay, unused
-from meshlab.questions.security.least_privilege.tables import denied as falsely_denied
-from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
+from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules, unused_permissions
 from meshlab.questions.security.needs import NEEDS
 from meshlab.questions.security.reach import reach
 from meshlab.questions.security.score import changes, earlier, score
@@ -148,6 +147,8 @@ def _findings(case: Case) -> Iterator[Finding]:
     observed = evidence.counts["destination"]
     proposal = propose(observed)
     trial = None if observed.empty else replay(observed, last_part=settings.last_part)
+    if trial is not None:
+        tables["replay_denied"] = trial.denied
     selector = Selector(settings.policy_label)
     idle = None if in_force is None else unused(in_force, proposal, selector=selector)
     points, terms = score(share, ends, identities(flow.labels))
@@ -167,9 +168,8 @@ def _findings(case: Case) -> Iterator[Finding]:
         rules=rules(proposal.grants),
         unattributable=leftovers(proposal),
         replay=replayed(trial),
-        replay_denied=falsely_denied(trial),
         replay_unused=rules([] if trial is None else trial.unused),
-        unused=privilege_findings.unused_table(idle),
+        unused=unused_permissions(idle or ()),
         score=terms,
     )
     yield encryption_findings.encrypted(case, share, edge, tables["exposure"])

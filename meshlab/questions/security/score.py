@@ -12,6 +12,7 @@ import pandas as pd
 
 from meshlab.core.results import Finding
 from meshlab.errors import ParameterError
+from meshlab.questions.security.tables import TABLES
 
 __all__ = ["FORMULA", "changes", "earlier", "score"]
 
@@ -38,7 +39,7 @@ def score(
     float or None
         0..100; None where nothing at all was measured.
     DataFrame
-        ``term``, ``weight``, ``share`` (NaN: not measured), ``cap`` (NaN: none).
+        The table ``score``.
     """
     units = shares.set_index(["unit", "by"])["share"] if len(shares) else pd.Series(dtype=np.float64)
     # Requests, connections and bytes are never added up; the lowest one counts.
@@ -55,9 +56,7 @@ def score(
         "requests encrypted": _PLAIN_CAP if values["requests encrypted"] < 1 else np.nan,
         "certificates in time": _EXPIRED_CAP if (certificates["state"] == "expired").any() else np.nan,
     }
-    table = pd.DataFrame({"term": list(_WEIGHTS), "weight": list(_WEIGHTS.values())})
-    table["share"] = table["term"].map(values).astype(np.float64)
-    table["cap"] = table["term"].map(caps).astype(np.float64)
+    table = TABLES["score"].of([(term, weight, values[term], caps.get(term)) for term, weight in _WEIGHTS.items()])
     known = table[table["share"].notna()]
     # Names and certificates alone say nothing of the traffic.
     if known.empty or np.isnan(values["requests encrypted"]):
@@ -97,18 +96,13 @@ def earlier(against: str) -> dict[tuple[str, str], str]:
 
 
 def changes(findings: Iterable[Finding], before: Mapping[tuple[str, str], str]) -> pd.DataFrame:
-    """What is new, fixed or worse since an earlier result.
+    """What is new, fixed or worse since an earlier result: the table ``changes``.
 
     Parameters
     ----------
     findings : iterable of Finding
     before : mapping of (str, str) to str
         Of `earlier`.
-
-    Returns
-    -------
-    DataFrame
-        ``change``, ``code``, ``subject``, ``before``, ``after``.
     """
     now: dict[tuple[str, str], str] = {}
     for f in findings:
@@ -124,4 +118,4 @@ def changes(findings: Iterable[Finding], before: Mapping[tuple[str, str], str]) 
             rows.append(("fixed", *key, was, is_))
         elif bad_then and _WORSE.get(is_, 0) > _WORSE.get(was, 0):
             rows.append(("worse", *key, was, is_))
-    return pd.DataFrame(rows, columns=["change", "code", "subject", "before", "after"])
+    return TABLES["changes"].of(rows)

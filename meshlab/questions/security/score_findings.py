@@ -24,23 +24,13 @@ def scored(case: Case, score: float | None, terms: pd.DataFrame, edges: pd.DataF
     requests = edges[edges["unit"] == "requests"]
     known, hidden = float(requests[["mtls", "plaintext"]].sum().sum()), float(requests["unverified"].sum())
     measured = f"; {percent(known, hidden)} of requests measured" if known + hidden else ""
-    return case.finding(
-        "014",
-        "score.pass",
-        Verdict.PASS,
-        f"Score {score:.0f} of 100 = {FORMULA}: {listed}{measured}.",
-        value=score,
-    )
+    statement = f"Score {score:.0f} of 100 = {FORMULA}: {listed}{measured}."
+    return case.finding("014", "score.pass", Verdict.PASS, statement, value=score)
 
 
 def changed(case: Case, changes: pd.DataFrame) -> Finding:
     """ML-SEC-015: what changed since an earlier result."""
     count = changes["change"].value_counts()
     new, fixed, worse = (int(count.get(word, 0)) for word in ("new", "fixed", "worse"))
-    return case.finding(
-        "015",
-        f"changes.{'worse' if new or worse else 'pass'}",
-        Verdict.WARN if new or worse else Verdict.PASS,
-        f"Since the earlier result: {new} new, {fixed} fixed, {worse} worse.",
-        value=float(new + worse),
-    )
+    statement = f"Since the earlier result: {new} new, {fixed} fixed, {worse} worse."
+    return case.warn_if(new + worse, "015", "changes.worse", statement, value=float(new + worse))

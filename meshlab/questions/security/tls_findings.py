@@ -3,62 +3,39 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
-import pandas as pd
-
-from meshlab.core.results import Finding, Verdict
+from meshlab.core.results import Finding
 from meshlab.questions.base import Case
 from meshlab.questions.security.rows import MOST, shown
 
 __all__ = ["ciphers", "versions"]
 
-_OLD: Final = ("SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1")
+_RECENT: Final = re.compile(r"(?!(SSLv3|TLSv1(\.[01])?)$).*")
 _STRONG: Final = re.compile(r"TLS_(AES|CHACHA20)_.*|ECDHE-.*(GCM|CHACHA20|POLY1305).*")
 """Forward secrecy, and encryption that authenticates: what TLS 1.3 has left."""
 
 
 def versions(case: Case) -> Finding:
     """ML-SEC-013: TLS versions of the handshakes."""
-    sums = _handshakes(case, "versions", "version")
-    if sums is None:
-        return case.not_measured("013", "tls.versions", "TLS versions are not exported.", need="versions")
-    old = [name for name in sums.index if name in _OLD]
-    return case.finding(
-        "013",
-        f"tls.versions.{'old' if old else 'pass'}",
-        Verdict.WARN if old else Verdict.PASS,
-        _listed(sums),
-        action="Set `minProtocolVersion` to TLSv1_2 or later." if old else "",
-        query="versions",
-    )
+    return _judged(case, "013", "versions", "old", _RECENT, "Set `minProtocolVersion` to TLSv1_2 or later.")
 
 
 def ciphers(case: Case) -> Finding:
     """ML-SEC-021: ciphers of the handshakes."""
-    sums = _handshakes(case, "ciphers", "cipher")
-    if sums is None:
-        return case.not_measured("021", "tls.ciphers", "TLS ciphers are not exported.", need="ciphers")
-    weak = sums[[not _STRONG.fullmatch(str(name)) for name in sums.index]]
-    return case.finding(
-        "021",
-        f"tls.ciphers.{'weak' if len(weak) else 'pass'}",
-        Verdict.WARN if len(weak) else Verdict.PASS,
-        _listed(sums),
-        value=float(weak.sum()),
-        threshold=0.0,
-        unit="weak handshakes",
-        action="Set `cipherSuites` to those with forward secrecy and authenticated encryption." if len(weak) else "",
-        query="ciphers",
-    )
+    action = "Set `cipherSuites` to those with forward secrecy and authenticated encryption."
+    return _judged(case, "021", "ciphers", "weak", _STRONG, action, unit="weak handshakes")
 
 
-def _handshakes(case: Case, name: str, column: str) -> pd.Series[float] | None:
-    frame = case.frame(name)
-    frame = frame[frame["value"] > 0] if len(frame) else frame
-    return None if frame.empty else frame.groupby(column)["value"].sum()
-
-
-def _listed(sums: pd.Series[float]) -> str:
+def _judged(
+    case: Case, number: str, need: str, word: str, good: re.Pattern[str], action: str, unit: str = ""
+) -> Finding:
+    frame = case.frame(need)
+    if not len(frame) or not (frame["value"] > 0).any():
+        return case.not_measured(number, f"tls.{need}", f"TLS {need} are not exported.", need=need)
+    sums = frame[frame["value"] > 0].groupby(need.removesuffix("s"))["value"].sum()
+    bad = sums[[not good.fullmatch(str(name)) for name in sums.index]]
     kinds = ", ".join(f"{int(n):,} with {shown(name)}" for name, n in sums.head(MOST).items())
-    return f"Handshakes since the proxies started: {kinds}."
+    statement = f"Handshakes since the proxies started: {kinds}."
+    numbers: dict[str, Any] = {"value": float(bad.sum()), "threshold": 0.0, "unit": unit} if unit else {}
+    return case.warn_if(len(bad), number, f"tls.{need}.{word}", statement, action=action, query=need, **numbers)

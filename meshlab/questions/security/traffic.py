@@ -68,8 +68,8 @@ def traffic(evidence: Evidence, ingresses: str) -> Traffic:
             samples.append(_samples(part).assign(sid=part.sid + start))
             start += len(part)
     if not tables:
-        more = ["count", "first", "last", "state", "unit", "exposed", "denied"]
-        return Traffic(pd.DataFrame(columns=[*WORDS, *more]), pd.DataFrame(columns=["sid", "time", "count"]))
+        nothing = pd.DataFrame(columns=[*WORDS, "count", "first", "last", "state", "unit", "exposed", "denied"])
+        return Traffic(nothing.astype({"exposed": bool}), pd.DataFrame(columns=["sid", "time", "count"]))
     labels = _sourced(_with_services(pd.concat(tables, ignore_index=True)))
     entries = {name: is_ingress(name, ingresses) for name in labels["destination_workload"].unique()}
     outside = labels["source"].isin(NOBODY) & labels["source_principal"].isin(NOBODY)
