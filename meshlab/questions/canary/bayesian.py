@@ -21,7 +21,7 @@ _POINTS = 600
 
 
 def beliefs(outcomes: Outcomes, phi: float, settings: CanarySettings) -> pd.DataFrame:
-    """Beliefs about the error rates.
+    """Beliefs about the error rates: the table ``error_beliefs``, empty without requests in both arms.
 
     Parameters
     ----------
@@ -29,12 +29,7 @@ def beliefs(outcomes: Outcomes, phi: float, settings: CanarySettings) -> pd.Data
     phi : float
         Dispersion by which the counts are divided.
     settings : CanarySettings
-
-    Returns
-    -------
-    DataFrame
-        ``belief, value`` and ``unit``, one row each; empty without requests in both arms. The ratio's interval holds
-        the ratio with the settings' level.
+        With the level at which the ratio's interval holds the ratio.
     """
     if not all(outcomes.requests):
         return TABLES["error_beliefs"].empty()

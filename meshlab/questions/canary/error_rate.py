@@ -164,6 +164,4 @@ def more_requests(rate: ErrorRate, settings: CanarySettings) -> str:
     needed = 1.5 * rate.phi * 2.0 * variance * math.log(1.0 / settings.alpha) / distance**2
     more = max(math.ceil(needed - requests_c), math.ceil(0.1 * requests_c))
     more = round(more, -int(math.log10(more)) + 1) if more > 100 else more
-    return wait_for(
-        f"about {more:,.0f} more canary requests", more / requests_c * len(counted.index) * settings.block_s
-    )
+    return wait_for(f"about {more:,.0f} more canary requests", more / requests_c * len(counted.time) * settings.block_s)

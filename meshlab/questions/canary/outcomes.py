@@ -32,8 +32,6 @@ class Outcomes:
     ----------
     blocks : Blocks
         Of the blocks in which both arms were scraped.
-    index : ndarray of int64, shape (blocks,)
-        Their numbers, counted from the window's start.
     time : DatetimeIndex
         Their ends.
     possible : int
@@ -41,7 +39,6 @@ class Outcomes:
     """
 
     blocks: Blocks
-    index: NDArray[np.int64]
     time: pd.DatetimeIndex
     possible: int
 
@@ -71,7 +68,7 @@ def outcomes(frame: pd.DataFrame, possible: int) -> Outcomes:
     wanted = pd.MultiIndex.from_product([["count", "errors"], [BASELINE, CANARY]])
     table = pd.DataFrame(sums.unstack("arm")).reindex(columns=wanted).dropna()
     counts = (table[column, arm].to_numpy() for arm in (BASELINE, CANARY) for column in ("errors", "count"))
-    return Outcomes(Blocks.of(*counts), table.index.to_numpy(np.int64), block_ends(rows, table.index), possible)
+    return Outcomes(Blocks.of(*counts), block_ends(rows, table.index), possible)
 
 
 def is_error(frame: pd.DataFrame) -> pd.Series[bool]:

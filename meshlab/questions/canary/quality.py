@@ -24,7 +24,7 @@ _SIDES_DIFFER: Final = 0.05
 
 def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
     """ML-CAN-003: whether both versions were measured in enough of the window, and every query was answered whole."""
-    settings, compared, possible = case.settings, len(outcomes.index), outcomes.possible
+    settings, compared, possible = case.settings, len(outcomes.time), outcomes.possible
     share = compared / possible if possible else 0.0
     failed = [f"{name}: {'; '.join(q.failed)}" for name, q in case.evidence.queries.items() if not q.complete]
     requests_b, requests_c = outcomes.requests
