@@ -98,10 +98,11 @@ def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> F
     """
     arms, settings = arms_of(case), case.settings
     (n_b, n_c), (k_b, k_c) = rate.outcomes.requests, rate.outcomes.errors
+    more: dict[str, Any] = {"unit": "points", "query": side}
     if not math.isfinite(rate.difference):
         statement = f"Error rates cannot be compared: {arms.baseline} served {n_b:,} requests, {arms.canary} {n_c:,}."
-        more: dict[str, Any] = {"unit": "points", "action": "Send traffic to both versions.", "query": side}
-        return case.finding("001", "errors.no_traffic", Verdict.INCONCLUSIVE, statement, required=True, **more)
+        more |= {"required": True, "action": "Send traffic to both versions."}
+        return case.finding("001", "errors.no_traffic", Verdict.INCONCLUSIVE, statement, **more)
     points, margin, last = 100 * rate.difference, 100 * rate.margin, rate.looks.iloc[-1]
     interval = (float(last["lower"]), float(last["upper"]))
     measured = (
@@ -109,22 +110,10 @@ def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> F
         f"{arms.baseline} ({percent(rate.shares[0], 2)}): {difference(points)} points ({at_level(case, interval)})"
         f"{_times(rate)}."
     )
-    return metric_finding(
-        case,
-        "001",
-        "errors",
-        measured,
-        failing=failing,
-        tolerated=last["log_below"] >= settings.enough,
-        limit=f"{difference(margin)} points",
-        wait=more_requests(rate, settings),
-        value=points,
-        interval=interval,
-        level=settings.level,
-        threshold=margin,
-        unit="points",
-        query=side,
-    )
+    more |= {"value": points, "interval": interval, "level": settings.level, "threshold": margin}
+    more |= {"limit": f"{difference(margin)} points", "wait": more_requests(rate, settings)}
+    tolerated = last["log_below"] >= settings.enough
+    return metric_finding(case, "001", "errors", measured, failing=failing, tolerated=tolerated, **more)
 
 
 def _times(rate: ErrorRate) -> str:

@@ -83,20 +83,10 @@ def latency_finding(case: Case, looks: pd.DataFrame, edges: pd.DataFrame, *, fai
         statement = f"{above[1]} requests and {above[0]} requests took over {edge['edge_ms']:g} ms. {statement}"
     if case.evidence.facts and case.evidence.facts.latency_reporter == "source":
         statement += " Measured at the source: the service's own proxies export no durations."
-    return metric_finding(
-        case,
-        "002",
-        "latency",
-        statement,
-        failing=failing,
-        tolerated=upper - lower < 1.0 and upper < threshold,
-        limit=f"probability of {threshold:.3f}",
-        wait=_more_blocks(looks, settings),
-        value=slower,
-        interval=(lower, upper),
-        level=settings.level,
-        **numbers,
-    )
+    numbers |= {"value": slower, "interval": (lower, upper), "level": settings.level}
+    numbers |= {"limit": f"probability of {threshold:.3f}", "wait": _more_blocks(looks, settings)}
+    tolerated = upper - lower < 1.0 and upper < threshold
+    return metric_finding(case, "002", "latency", statement, failing=failing, tolerated=tolerated, **numbers)
 
 
 def _more_blocks(looks: pd.DataFrame, settings: CanarySettings) -> str:

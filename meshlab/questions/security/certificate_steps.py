@@ -9,7 +9,7 @@ import pandas as pd
 
 from meshlab.questions.security.tables import TABLES
 
-__all__ = ["KEYS", "PROXY", "skew", "steps", "workload_of"]
+__all__ = ["KEYS", "POD", "PROXY", "rises", "skew", "steps", "workload_of"]
 
 _SENTINEL: Final = 4294967295.0
 _LEAST: Final = 946_684_800.0
@@ -19,7 +19,8 @@ _STEP_S: Final = 5.0
 _STEP_SHARE: Final = 0.05
 """And of what is left of the life: a clock that is set right is less than that."""
 
-PROXY: Final = ["cluster", "namespace", "pod", "instance"]
+POD: Final = ["cluster", "namespace", "pod"]
+PROXY: Final = [*POD, "instance"]
 KEYS: Final = [*PROXY, "name", "view"]
 
 
@@ -74,8 +75,8 @@ def _refused(table: pd.DataFrame, real: pd.DataFrame, rejections: pd.DataFrame |
     """Whether the proxy counted a failed rotation in the scrape that first showed an end."""
     if rejections is None or rejections.empty:
         return pd.Series(False, table.index)
-    rows = rejections[rejections["kind"] == "key_rotation_failed"].sort_values([*PROXY, "resource", "time"])
-    rise = rows.groupby([*PROXY, "resource"], sort=False)["value"].diff()
+    rows = rises(rejections, "key_rotation_failed")
+    rise = rows["rise"]
     # A counter that is new in the store began at nothing.
     bad = rows[(rise > 0) | (rise.isna() & (rows["value"] > 0) & (rows["time"] > real["time"].min()))]
     apart = real.groupby(KEYS, sort=False)["time"].diff().median()
@@ -94,14 +95,19 @@ def _refused(table: pd.DataFrame, real: pd.DataFrame, rejections: pd.DataFrame |
     return pd.Series(found["failed"].notna().to_numpy(), found["index"]).reindex(table.index)
 
 
+def rises(rejections: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Counters of a kind of refusal in the order of time, with the ``rise`` of each since the scrape before."""
+    rows = rejections[rejections["kind"] == kind].sort_values([*PROXY, "resource", "time"])
+    return rows.assign(rise=rows.groupby([*PROXY, "resource"], sort=False)["value"].diff())
+
+
 def skew(found: pd.DataFrame) -> pd.DataFrame:
     """How far each pod's clock is off: the table ``clocks``.
 
     It shows where its agent tells what is left of a life and its proxy tells the end.
     """
-    keys = ["cluster", "namespace", "pod"]
     leaf = found[(found["kind"] == "leaf") & ~found["refused"]]
-    last = leaf.sort_values("time").groupby([*keys, "view"], sort=True).tail(1)
-    agent = last[last["view"] == "agent"].groupby(keys)["not_after"].max()
-    proxy = last[last["view"].isin(["served", "presented"])].groupby(keys)["not_after"].max()
+    last = leaf.sort_values("time").groupby([*POD, "view"], sort=True).tail(1)
+    agent = last[last["view"] == "agent"].groupby(POD)["not_after"].max()
+    proxy = last[last["view"].isin(["served", "presented"])].groupby(POD)["not_after"].max()
     return TABLES["clocks"].pick((agent - proxy).dropna().rename("skew_s").reset_index())

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.window import Window
-from meshlab.questions.security.certificate_steps import KEYS, PROXY
+from meshlab.questions.security.certificate_steps import KEYS, POD, rises
 from meshlab.questions.security.settings import SecuritySettings
 from meshlab.questions.security.tables import TABLES
 
@@ -49,7 +49,7 @@ def certificates(
     float
         The life that was found, seconds; NaN where no rotation was seen.
     """
-    keys = ["cluster", "namespace", "pod", "workload", "kind"]
+    keys = [*POD, "workload", "kind"]
     declined = found[found["refused"]]
     found = _trusted(found[~found["refused"]])
     end = window.end_ms / 1000
@@ -89,19 +89,16 @@ def _updates(table: pd.DataFrame, rejections: pd.DataFrame | None) -> NDArray[np
     """How many updates each proxy refused outright: there the gauge stands still."""
     if rejections is None or rejections.empty:
         return np.zeros(len(table), np.int64)
-    place = ["cluster", "namespace", "pod"]
-    rows = rejections[rejections["kind"] == "update_rejected"].sort_values([*PROXY, "resource", "time"])
-    rise = rows.groupby([*PROXY, "resource"], sort=False)["value"].diff().clip(lower=0)
+    rows = rises(rejections, "update_rejected")
     root = rows["resource"].str.lower().str.contains("root|ca$").map({True: "root", False: "leaf"})
-    sums = rise.groupby([*(rows[name] for name in place), root.rename("kind")]).sum()
-    own = pd.MultiIndex.from_frame(table.index.to_frame(index=False)[[*place, "kind"]])
+    sums = rows["rise"].clip(lower=0).groupby([*(rows[name] for name in POD), root.rename("kind")]).sum()
+    own = pd.MultiIndex.from_frame(table.index.to_frame(index=False)[[*POD, "kind"]])
     return np.asarray(sums.reindex(own, fill_value=0), np.int64)
 
 
 def _trusted(found: pd.DataFrame) -> pd.DataFrame:
     """Without what an agent tells of a leaf of which a proxy tells as well: its clock may be off."""
-    place = ["cluster", "namespace", "pod"]
     leaf = found["kind"] == "leaf"
-    by_proxy = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), place])
-    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[place]).isin(by_proxy)
+    by_proxy = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), POD])
+    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[POD]).isin(by_proxy)
     return found[~twice]

@@ -1,9 +1,10 @@
-"""Findings ML-SEC-001 to 003: what was encrypted, what was not, and what STRICT would break."""
+"""Findings ML-SEC-001 to 003, 013 and 021: what was encrypted, how, what was not, and what STRICT would break."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -13,7 +14,11 @@ from meshlab.questions.base import Case
 from meshlab.questions.security.encryption import percent
 from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
 
-__all__ = ["encrypted", "plaintext_edges", "strict_run"]
+__all__ = ["ciphers", "encrypted", "plaintext_edges", "strict_run", "versions"]
+
+_RECENT: Final = re.compile(r"(?!(SSLv3|TLSv1(\.[01])?)$).*")
+_STRONG: Final = re.compile(r"TLS_(AES|CHACHA20)_.*|ECDHE-.*(GCM|CHACHA20|POLY1305).*")
+"""Forward secrecy, and encryption that authenticates: what TLS 1.3 has left."""
 
 
 def encrypted(case: Case, shares: pd.DataFrame, edges: pd.DataFrame, exposure: pd.DataFrame) -> Finding:
@@ -80,3 +85,28 @@ def strict_run(case: Case, workloads: pd.DataFrame, strict: pd.DataFrame, blind_
     key, verdict = ("unsafe" if unsafe else "unknown", Verdict.WARN) if unsafe or unknown else ("safe", Verdict.PASS)
     action = "Enforce STRICT on the safe workloads first, one namespace at a time." if unsafe else ""
     return case.finding("003", f"strict.{key}", verdict, statement, value=float(broken), action=action)
+
+
+def versions(case: Case) -> Finding:
+    """ML-SEC-013: TLS versions of the handshakes."""
+    return _judged(case, "013", "versions", "old", _RECENT, "Set `minProtocolVersion` to TLSv1_2 or later.")
+
+
+def ciphers(case: Case) -> Finding:
+    """ML-SEC-021: ciphers of the handshakes."""
+    action = "Set `cipherSuites` to those with forward secrecy and authenticated encryption."
+    return _judged(case, "021", "ciphers", "weak", _STRONG, action, unit="weak handshakes")
+
+
+def _judged(
+    case: Case, number: str, need: str, word: str, good: re.Pattern[str], action: str, unit: str = ""
+) -> Finding:
+    frame = case.frame(need)
+    if not len(frame) or not (frame["value"] > 0).any():
+        return case.not_measured(number, f"tls.{need}", f"TLS {need} are not exported.", need=need)
+    sums = frame[frame["value"] > 0].groupby(need.removesuffix("s"))["value"].sum()
+    bad = sums[[not good.fullmatch(str(name)) for name in sums.index]]
+    kinds = ", ".join(f"{int(n):,} with {shown(name)}" for name, n in sums.head(MOST).items())
+    statement = f"Handshakes since the proxies started: {kinds}."
+    numbers: dict[str, Any] = {"value": float(bad.sum()), "threshold": 0.0, "unit": unit} if unit else {}
+    return case.warn_if(len(bad), number, f"tls.{need}.{word}", statement, action=action, query=need, **numbers)

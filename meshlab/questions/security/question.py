@@ -22,15 +22,13 @@ from meshlab.questions.security import (
     plot,
     privilege_findings,
     score_findings,
-    tls_findings,
 )
 from meshlab.questions.security.certificate_steps import skew, steps, workload_of
 from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.codes import CODES
 from meshlab.questions.security.denials import denials, rbac
 from meshlab.questions.security.encryption import edges, protocols, shares, timeline
-from meshlab.questions.security.exposure import anonymous_callers, exposure
-from meshlab.questions.security.identity import identities
+from meshlab.questions.security.identity import anonymous_callers, exposure, identities
 from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
 from meshlab.questions.security.least_privilege.proposal import propose
@@ -183,8 +181,8 @@ def _findings(case: Case) -> Iterator[Finding]:
     yield identity_findings.accounts(case, tables["identities"])
     yield from identity_findings.anonymous_callers(case, tables["unknown"])
     yield identity_findings.border(case, tables["exposure"], edge)
-    yield tls_findings.versions(case)
-    yield tls_findings.ciphers(case)
+    yield encryption_findings.versions(case)
+    yield encryption_findings.ciphers(case)
     yield privilege_findings.proposed(case, proposal)
     yield privilege_findings.replayed(case, trial)
     yield privilege_findings.unused(case, idle)

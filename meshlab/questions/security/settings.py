@@ -28,9 +28,7 @@ class SecuritySettings(QuestionSettings):
     of_one_subject: ClassVar[tuple[str, ...]] = ("against",)
 
     namespace: Annotated[str, Meta(description="of the called workloads; empty: all")] = ""
-    block_s: Annotated[
-        _Block, Meta(description=_BLOCKS)
-    ] = 0
+    block_s: Annotated[_Block, Meta(description=_BLOCKS)] = 0
     recent_s: Annotated[_Seconds, Meta(description=_RECENT)] = 0.0
     ingresses: Annotated[str, Meta(description=_INGRESSES)] = "*ingress*,*gateway*"
     rotate_after: Annotated[_ShareOrNone, Meta(description=_ROTATE)] = 0.0
