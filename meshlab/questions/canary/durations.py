@@ -33,13 +33,7 @@ class Durations:
 
 
 def durations(frame: pd.DataFrame) -> Durations:
-    """Bucket counts of both arms on their common edges; no block where an arm has none, or no edge is common.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        ``latency`` of `ArmFrames`.
-    """
+    """Bucket counts of both arms on their common edges; no block where an arm has none, or no edge is common."""
     sums = frame.groupby(["arm", "block", "le"])["count"].sum()
     arms = sums.index.get_level_values("arm")
     first, second = (sums[arms == arm].droplevel("arm").unstack("le").dropna(axis=0) for arm in (BASELINE, CANARY))

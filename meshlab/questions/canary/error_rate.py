@@ -85,17 +85,7 @@ def error_rate(outcomes: Outcomes, settings: CanarySettings) -> ErrorRate:
 
 
 def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> Finding:
-    """ML-CAN-001: whether the canary's error rate stays within the margin.
-
-    Parameters
-    ----------
-    case : Case
-    rate : ErrorRate
-    side : str
-        The reporter it was counted at.
-    failing : bool
-        As `failing_metrics` has it.
-    """
+    """ML-CAN-001: whether the canary's error rate, as one side counts it, stays within the margin."""
     arms, settings = arms_of(case), case.settings
     (n_b, n_c), (k_b, k_c) = rate.outcomes.requests, rate.outcomes.errors
     more: dict[str, Any] = {"unit": "points", "query": side}

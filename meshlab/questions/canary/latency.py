@@ -50,18 +50,7 @@ def quantiles(durations: Durations) -> pd.DataFrame:
 
 
 def latency_finding(case: Case, looks: pd.DataFrame, edges: pd.DataFrame, *, failing: bool) -> Finding:
-    """ML-CAN-002: whether the canary is slower by more than the margin.
-
-    Parameters
-    ----------
-    case : Case
-    looks : DataFrame
-        Of `latency`.
-    edges : DataFrame
-        Of `slow`: by how much, in shares of the requests.
-    failing : bool
-        As `failing_metrics` has it.
-    """
+    """ML-CAN-002: whether the canary is slower by more than the margin; `slow`'s edges say by how much."""
     arms, settings, threshold = arms_of(case), case.settings, 0.5 + case.settings.latency_margin
     numbers: dict[str, Any] = {"threshold": threshold, "unit": "probability", "query": "latency"}
     if looks.empty:

@@ -54,15 +54,7 @@ class Outcomes:
 
 
 def outcomes(frame: pd.DataFrame, possible: int) -> Outcomes:
-    """Count requests and errors of both arms in every block that has both.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        ``source`` or ``destination`` of `ArmFrames`.
-    possible : int
-        Blocks of the window.
-    """
+    """Count requests and errors of both arms in every block, of those possible, that has both."""
     rows = frame.assign(errors=frame["count"].where(is_error(frame), 0))
     sums = rows.groupby(["block", "arm"])[["count", "errors"]].sum()
     wanted = pd.MultiIndex.from_product([["count", "errors"], [BASELINE, CANARY]])
@@ -87,13 +79,7 @@ def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 def code_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Requests by outcome: the table ``codes``.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Of `ArmFrames`: the side on which errors are counted.
-    """
+    """Requests by outcome: the table ``codes``."""
     distinct, number = _distinct(frame)
     names = np.array([_name(*outcome) for outcome in distinct], object)[number]
     errors = np.array([_is_fault(*outcome) for outcome in distinct], bool)[number]

@@ -29,13 +29,6 @@ def power(rate: ErrorRate, looks: pd.DataFrame, settings: CanarySettings) -> pd.
     """The smallest regressions that would have been shown with a chance of 80 %: the table ``power``.
 
     As if the canary had them all along; NaN where nothing of any size would have been shown.
-
-    Parameters
-    ----------
-    rate : ErrorRate
-    looks : DataFrame
-        Of `latency`.
-    settings : CanarySettings
     """
     times, share = _errors(rate, settings)
     slower = ("probability of being slower", _slower(looks, settings), "probability")

@@ -27,13 +27,6 @@ KEYS: Final = [*PROXY, "name", "view"]
 def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.DataFrame:
     """The ends of certificates as step functions: the table ``rotations``, without sentinels.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Of `exported.certificates`.
-    rejections : DataFrame, optional
-        Of `exported.rejections`.
-
     Notes
     -----
     Envoy's gauge shows the end of a new certificate also where its key does not fit and the old one is still served:

@@ -31,23 +31,8 @@ def certificates(
     Where views differ the one that ends first counts: a proxy may take a new certificate on one side only. What an
     agent says by its own clock counts only where no proxy tells.
 
-    Parameters
-    ----------
-    found : DataFrame
-        Of `steps`.
-    window : Window
-        Its end is the only clock: a laptop's own is never looked at.
-    renew_after : float
-        Share of a certificate's life after which the mesh renews it, where the settings have no rule of its own.
-    settings : SecuritySettings
-    rejections : DataFrame, optional
-        Of `exported.rejections`.
-
-    Returns
-    -------
-    DataFrame
-    float
-        The life that was found, seconds; NaN where no rotation was seen.
+    The window's end is the only clock: a laptop's own is never looked at. With it comes the life that was found,
+    seconds, NaN where no rotation was seen. `renew_after` is the mesh's rule where the settings have none.
     """
     keys = [*POD, "workload", "kind"]
     declined = found[found["refused"]]

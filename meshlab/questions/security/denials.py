@@ -24,15 +24,9 @@ Ints = NDArray[np.int64]
 
 
 def denials(table: Traffic, refused: Traffic, level: float) -> pd.DataFrame:
-    """Edges on which something was denied: the table ``denials``.
+    """Edges on which something was denied, by traffic or by the mesh's own counters: the table ``denials``.
 
-    Parameters
-    ----------
-    table : Traffic
-    refused : Traffic
-        What the mesh's own counters say of its policies (`traffic.refusals`).
-    level : float
-        Of the interval (Wilson's).
+    The interval of a share is Wilson's.
     """
     flow = pd.concat([_flow(table, "requests"), _flow(table, "connections"), _flow(refused)], ignore_index=True)
     hits = flow[flow["denied"] != ""]

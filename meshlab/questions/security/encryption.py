@@ -18,11 +18,7 @@ STATES: Final = ("mtls", "plaintext", "unverified")
 def edges(table: Traffic, recent: pd.Timestamp) -> pd.DataFrame:
     """How much of each edge was in which state, and when plaintext was seen: the table ``edges``.
 
-    Parameters
-    ----------
-    table : Traffic
-    recent : Timestamp
-        Plaintext after this still goes on.
+    Plaintext after `recent` still goes on.
     """
     mesh, keys = table.labels[~table.labels["exposed"]], [*EDGE, "unit"]
     grouped = mesh.groupby([*keys, "state"], sort=True)["count"].sum().unstack("state", fill_value=0)

@@ -26,12 +26,7 @@ _TARGET: Final = ["destination_namespace", "destination_workload"]
 def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataFrame:
     """Blast radius: the workloads that whoever holds an identity gets to: the table ``reach``, the farthest first.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `traffic.Traffic.labels`.
-    policies : sequence of Permitted or None
-        Those in force; None: not known, which is not the same as none at all.
+    Policies that are not known (None) are not the same as none at all.
 
     Notes
     -----

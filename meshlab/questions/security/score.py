@@ -43,12 +43,11 @@ def score(
     """
     units = shares.set_index(["unit", "by"])["share"] if len(shares) else pd.Series(dtype=np.float64)
     # Requests, connections and bytes are never added up; the lowest one counts.
-    flows = [units.get((unit, unit), np.nan) for unit in ("requests", "connections", "bytes")]
-    sides = [units.get((unit, "edges"), np.nan) for unit in ("requests", "connections", "bytes")]
+    kinds = ("requests", "connections", "bytes")
     leaf = certificates[(certificates["kind"] == "leaf") & (certificates["state"] != "unknown")]
     values = {
-        "requests encrypted": _least(flows),
-        "edges encrypted": _least(sides),
+        "requests encrypted": _least(units.get((unit, unit), np.nan) for unit in kinds),
+        "edges encrypted": _least(units.get((unit, "edges"), np.nan) for unit in kinds),
         "certificates in time": float((leaf["state"] == "fine").mean()) if len(leaf) else np.nan,
         "own accounts": float((~(identities["shared"] | identities["default"])).mean()) if len(identities) else np.nan,
     }
@@ -96,14 +95,7 @@ def earlier(against: str) -> dict[tuple[str, str], str]:
 
 
 def changes(findings: Iterable[Finding], before: Mapping[tuple[str, str], str]) -> pd.DataFrame:
-    """What is new, fixed or worse since an earlier result: the table ``changes``.
-
-    Parameters
-    ----------
-    findings : iterable of Finding
-    before : mapping of (str, str) to str
-        Of `earlier`.
-    """
+    """What is new, fixed or worse since an `earlier` result: the table ``changes``."""
     now: dict[tuple[str, str], str] = {}
     for f in findings:
         key = (f.code, f.subject)

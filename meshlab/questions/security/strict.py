@@ -19,17 +19,7 @@ _BLIND: Final = (
 
 
 def breaks(found: pd.DataFrame, table: Traffic, seconds: float) -> pd.DataFrame:
-    """The edges that STRICT would break or would have broken: the table ``strict``.
-
-    Parameters
-    ----------
-    found : DataFrame
-        Of `encryption.edges`.
-    table : Traffic
-        What it was made of.
-    seconds : float
-        The window's length.
-    """
+    """The edges that STRICT would break or would have broken in a window of some seconds: the table ``strict``."""
     broken = found[found["plaintext"] > 0]
     broken = broken.assign(port=_ports(broken, table.labels), per_s=broken["plaintext"] / seconds)
     order = broken.sort_values(["now", "per_s", *EDGE], ascending=[False, False] + [True] * len(EDGE))

@@ -71,17 +71,9 @@ def between(counts: Counts, after_ms: int | None = None, until_ms: int | None = 
 
 
 def edges(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a proposal needs to know of each combination of labels that had requests.
+    """What a proposal needs to know of each combination of labels that had requests, as `between` has them.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of `between`.
-
-    Returns
-    -------
-    DataFrame
-        The frame's columns; ``principal`` without its scheme, empty where the server knew none; ``denied`` (bool).
+    ``principal`` is without its scheme, and empty where the server knew none; ``denied`` is bool.
 
     Notes
     -----
