@@ -69,11 +69,6 @@ class Case:
         counts = self.evidence.counts.get(name)
         return self.frame(name).empty if counts is None else counts.empty
 
-    def query(self, name: str) -> str:
-        """The PromQL behind a frame; empty where there is none."""
-        query = self.evidence.queries.get(name)
-        return query.promql if query else ""
-
     def missing(self, name: str) -> Missing | None:
         """What is missing of a frame, with how to enable it; None where it is there."""
         return self.evidence.missing.get(name)

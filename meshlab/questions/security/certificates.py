@@ -15,7 +15,6 @@ from meshlab.questions.security.tables import TABLES
 
 __all__ = ["certificates"]
 
-
 _WORST: Final = ("expired", "overdue", "unknown", "fine")
 
 

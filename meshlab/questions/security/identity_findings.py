@@ -68,9 +68,8 @@ def border(case: Case, exposure: pd.DataFrame, edges: pd.DataFrame) -> Finding:
     parts = [f"{int(n):,} {unit} {_CROSSED[kind]}" for kind, unit, n in zip(*(sums[c] for c in sums), strict=True)]
     out = {"passthrough", "blackhole"} & set(sums["kind"])
     statement = f"{'; '.join(parts) or 'No counted traffic entered or left the mesh'}."
-    return case.warn_if(
-        out, "012", "border.egress", statement, action="Register the external hosts with a ServiceEntry."
-    )
+    action = "Register the external hosts with a ServiceEntry."
+    return case.warn_if(out, "012", "border.egress", statement, action=action)
 
 
 def radius(case: Case, reach: pd.DataFrame) -> Finding:

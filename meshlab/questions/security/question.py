@@ -21,7 +21,6 @@ from meshlab.questions.security import (
     identity_findings,
     plot,
     privilege_findings,
-    score_findings,
 )
 from meshlab.questions.security.certificate_steps import skew, steps, workload_of
 from meshlab.questions.security.certificates import certificates
@@ -36,7 +35,7 @@ from meshlab.questions.security.least_privilege.replay import replay, unused
 from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules, unused_permissions
 from meshlab.questions.security.needs import NEEDS
 from meshlab.questions.security.reach import reach
-from meshlab.questions.security.score import changes, earlier, score
+from meshlab.questions.security.score import changed, changes, earlier, score, scored
 from meshlab.questions.security.settings import SecuritySettings
 from meshlab.questions.security.strict import blind_spots, breaks, workloads
 from meshlab.questions.security.tables import TABLES
@@ -112,7 +111,7 @@ class Security(Question):
         yield from findings
         if "earlier" in case.evidence.documents:
             moved = case.tables["changes"] = changes(findings, case.evidence.documents["earlier"])
-            yield score_findings.changed(case, moved)
+            yield changed(case, moved)
 
     def headline(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
         """The encrypted share, after the certificates that are not renewed."""
@@ -187,7 +186,7 @@ def _findings(case: Case) -> Iterator[Finding]:
     yield privilege_findings.replayed(case, trial)
     yield privilege_findings.unused(case, idle)
     yield identity_findings.radius(case, tables["reach"])
-    yield score_findings.scored(case, points, terms, edge)
+    yield scored(case, points, terms, edge)
 
 
 def _only_ingress(case: Case) -> bool:
