@@ -93,8 +93,8 @@ def judged(design: Design, seed: int, *, with_kayenta: bool) -> Seen:
     blocks, baseline, canary = simulated(design, np.random.default_rng(seed))
     index = np.arange(MINUTES)
     time = pd.DatetimeIndex(pd.to_datetime(60 * (index + 1), unit="s", utc=True))
-    seen = Durations(EDGES, baseline, canary, index, time)
-    errors = error_rate(Outcomes(blocks, index, time, MINUTES), SETTINGS).looks
+    seen = Durations(EDGES, baseline, canary, time)
+    errors = error_rate(Outcomes(blocks, time, MINUTES), SETTINGS).looks
     latency_looks, slow_looks = (
         found.looks.set_index("time").reindex(time) for found in (latency(seen, SETTINGS), slow(seen, SETTINGS))
     )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from meshlab.core import sanitize
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["BLUE", "ORANGE", "Figure", "figure", "picture", "show_time"]
+__all__ = ["BLUE", "ORANGE", "Figure", "figure", "has_rows", "picture", "show_time"]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -109,6 +110,14 @@ def _with_few_colours(png: BinaryIO) -> bytes:
         few = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     few.save(sink, "png", optimize=True)
     return sink.getvalue()
+
+
+def has_rows(ax: Axes, table: pd.DataFrame, instead: str = "not measured") -> bool:
+    """Whether there is something to draw; where there is not, the figure says so in words."""
+    if table.empty:
+        ax.text(0.5, 0.5, instead, transform=ax.transAxes, ha="center", va="center", fontsize=14)
+        ax.set_axis_off()
+    return not table.empty
 
 
 def show_time(ax: Axes) -> None:

@@ -206,7 +206,7 @@ class Explorer:
         question = named(self.question.value)
         try:
             result = question.answer(case.evidence, case.settings, case.subject)
-            figures = question.draw(result, case.settings)
+            figures = question.draw(result)
         except MeshlabError as error:
             self._explain("ERROR", str(error))
             return

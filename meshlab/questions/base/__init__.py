@@ -4,7 +4,7 @@ from meshlab.core.results import Action, Finding, Verdict
 from meshlab.questions.base.case import Case
 from meshlab.questions.base.check import check_question
 from meshlab.questions.base.contract import Question, QuestionSettings
-from meshlab.questions.base.needs import Asking, Code, Need, Table
+from meshlab.questions.base.needs import Asking, Code, Need, Table, columns
 from meshlab.questions.base.parameters import parameters, parameters_source
 from meshlab.questions.base.registry import installed, question
 
@@ -20,6 +20,7 @@ __all__ = [
     "Table",
     "Verdict",
     "check_question",
+    "columns",
     "installed",
     "parameters",
     "parameters_source",

@@ -69,11 +69,6 @@ class Case:
         counts = self.evidence.counts.get(name)
         return self.frame(name).empty if counts is None else counts.empty
 
-    def query(self, name: str) -> str:
-        """The PromQL behind a frame; empty where there is none."""
-        query = self.evidence.queries.get(name)
-        return query.promql if query else ""
-
     def missing(self, name: str) -> Missing | None:
         """What is missing of a frame, with how to enable it; None where it is there."""
         return self.evidence.missing.get(name)
@@ -125,6 +120,14 @@ class Case:
             action=action,
             **numbers,
         )
+
+    def warn_if(
+        self, bad: object, number: str, key: str, statement: str, *, action: Action | str = "", **more: Any
+    ) -> Finding:
+        """A warning with its action where something is bad; else a pass, whose key ends in ``pass``."""
+        if bad:
+            return self.finding(number, key, Verdict.WARN, statement, action=action, **more)
+        return self.finding(number, f"{key.rpartition('.')[0]}.pass", Verdict.PASS, statement, **more)
 
     def not_measured(self, number: str, key: str, statement: str, *, need: str = "", **more: Any) -> Finding:
         """An optional part that is missing, with how to enable it where a need says so."""

@@ -79,7 +79,7 @@ def _check_result(question: Question, case: Case, result: Result) -> None:
     undeclared = set(result.tables) - set(question.tables)
     if undeclared:
         raise ContractError(f"{about}: tables {', '.join(sorted(undeclared))} have no schema")
-    for figure in question.draw(result, case.settings):
+    for figure in question.draw(result):
         if not figure.alt.strip() or not figure.png:
             raise ContractError(f"{about}: a figure has no text or no picture: {figure.alt!r}")
 

@@ -176,9 +176,8 @@ class Question:
         asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.duration_ms)
         required = {name: need for name, need in self.needs.items() if need.required and need.wanted(asking)}
         asking.answers.update({name: need.answer(asking) for name, need in required.items()})
-        lacking = self._lacking(required, {name for name in required if asking.frame(name).empty})
-        if lacking:
-            missing = tuple(required[name].missing(mesh) for name in lacking)
+        missing = tuple(need.missing(mesh) for name, need in required.items() if asking.frame(name).empty)
+        if missing:
             return Readiness(State.LACKING, f"{missing[0].what} are missing", missing)
         return Readiness(State.READY, "everything that it needs is exported")
 
@@ -241,7 +240,7 @@ class Question:
         mesh = mesh.at(window)
         subject = self.subject(mesh, window, settings)
         asking = Asking(mesh=mesh, window=window, settings=settings, subject=subject)
-        asking = asking.with_block(self.block_ms(asking))
+        asking = replace(asking, block_ms=self.block_ms(asking))
         asked: dict[str, Need] = {}
         for needs in self.stages(asking):
             for name, need in needs.items():
@@ -332,9 +331,8 @@ class Question:
             tables=self._tables(case),
         )
 
-    def draw(self, result: Result, settings: Any = None) -> list[Figure]:
-        """The figures of a result; the first is the page's hero."""
-        del settings  # what figures mark is in the tables
+    def draw(self, result: Result) -> list[Figure]:
+        """The figures of a result; the first is the page's hero. What they mark is in the tables."""
         return [make(result) for make in self.figures]
 
     def _tables(self, case: Case) -> dict[str, pd.DataFrame]:
@@ -351,9 +349,10 @@ class Question:
             yield case.finding(UNANSWERED, "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
             return
         asked = {*case.evidence.frames, *case.evidence.counts}
-        required = {name: need for name, need in self.needs.items() if need.required and name in asked}
-        for name in self._lacking(required, {name for name in required if case.empty(name)}):
-            need, lack = required[name], case.missing(name)
+        for name, need in self.needs.items():
+            if not need.required or name not in asked or not case.empty(name):
+                continue
+            lack = case.missing(name)
             yield case.finding(
                 need.code,
                 f"{name}.missing",
@@ -363,12 +362,6 @@ class Question:
                 query=name,
                 action=lack.remedy if lack else "",
             )
-
-    @staticmethod
-    def _lacking(required: Mapping[str, Need], empty: set[str]) -> list[str]:
-        """Which required needs are not met: all of those that stand in for each other must be empty."""
-        met = {need.any_of for name, need in required.items() if need.any_of and name not in empty}
-        return [name for name, need in required.items() if name in empty and need.any_of not in met]
 
 
 def _worst(findings: Sequence[Finding]) -> Finding | None:

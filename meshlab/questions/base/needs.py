@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pandas as pd
@@ -18,7 +18,7 @@ from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.dialect import Where
 from meshlab.telemetry.mesh import Answer, Mesh
 
-__all__ = ["Asking", "Code", "Need", "Table"]
+__all__ = ["Asking", "Code", "Need", "Table", "columns"]
 
 _DTYPES: Final = {
     "text": "str",
@@ -69,10 +69,6 @@ class Asking:
         """What a need was answered; an empty frame where it was not asked."""
         return self.answers[name].frame if name in self.answers else pd.DataFrame()
 
-    def with_block(self, block_ms: int) -> Asking:
-        """The same with another length of a block."""
-        return replace(self, block_ms=block_ms)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
@@ -93,14 +89,10 @@ class Need:
         The side that counts, where `ask` is a method's name.
     required : bool
         Without it nothing is judged: the verdict is INCONCLUSIVE.
-    any_of : str
-        Required needs with the same word here stand in for each other: one of them is enough.
     code : str
         Number of the finding that says that it is missing; ``000`` else.
     when : callable, optional
         From the settings to whether it is asked at all.
-    subject_only : bool
-        Asked only where one subject is asked about.
     """
 
     ask: str | Callable[[Asking], Answer | Counts]
@@ -109,15 +101,11 @@ class Need:
     by: Sequence[str] = ()
     reporter: Reporter | None = None
     required: bool = False
-    any_of: str = ""
     code: str = "000"
     when: Callable[[Any], bool] | None = None
-    subject_only: bool = False
 
     def wanted(self, asking: Asking) -> bool:
         """Whether it is asked here."""
-        if self.subject_only and asking.subject is None:
-            return False
         return self.when is None or self.when(asking.settings)
 
     def answer(self, asking: Asking) -> Answer | Counts:
@@ -151,6 +139,11 @@ class Code:
     remedy: str = ""
 
 
+def columns(text: str, *names: str) -> dict[str, str]:
+    """Columns of a `Table` that hold the same."""
+    return dict.fromkeys(names, text)
+
+
 class Table:
     """The schema of a result's table: the same columns in the same order, whether it is empty or full.
 
@@ -180,7 +173,14 @@ class Table:
 
     def of(self, rows: Sequence[tuple[object, ...]]) -> pd.DataFrame:
         """A table of rows, each with a value for every column."""
-        return pd.DataFrame(rows, columns=list(self.dtypes)) if len(rows) else self.empty()
+        return self.pick(pd.DataFrame(rows, columns=list(self.dtypes)))
+
+    def pick(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A frame's columns that are in this schema, in its order and of its types; rows are numbered anew."""
+        if frame.empty:
+            return self.empty()
+        ordered = frame[list(self.dtypes)].reset_index(drop=True)
+        return ordered.astype({c: dtype for c, dtype in self.dtypes.items() if str(ordered[c].dtype) != dtype})
 
     def shaped(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """A judge's frame in this schema.
@@ -190,11 +190,8 @@ class Table:
         ContractError
             It has other columns.
         """
-        if frame.empty:
-            return self.empty()
         given, wanted = set(frame.columns), set(self.dtypes)
-        if given != wanted:
+        if len(frame) and given != wanted:
             lacking, more = sorted(wanted - given), sorted(map(str, given - wanted))
             raise ContractError(f"table {name} lacks the columns {lacking} of its schema, and has {more} beside it")
-        ordered = frame[list(self.dtypes)].reset_index(drop=True)
-        return ordered.astype({c: dtype for c, dtype in self.dtypes.items() if str(ordered[c].dtype) != dtype})
+        return self.pick(frame)

@@ -95,16 +95,7 @@ def related_services(settings: CanarySettings, subject: Subject) -> tuple[str, .
 
 
 def named_arms(labels: pd.DataFrame, settings: CanarySettings, subject: Subject, source: str) -> ArmSelection:
-    """The first dimension that has both named arms.
-
-    Parameters
-    ----------
-    labels : DataFrame
-        With `DIMENSIONS`: what the store has of the subject.
-    settings : CanarySettings
-        With both arms.
-    subject : Subject
-    source : str
+    """The first of `DIMENSIONS` that has both named arms among the labels that the store has of the subject.
 
     Raises
     ------
@@ -137,15 +128,8 @@ def find_arms(counts: Iterable[pd.DataFrame], arm_by: str, subject: Subject, sou
 
     Flagger's pair ``X-primary`` and ``X``; else two names of one dimension, of which the earlier is the baseline.
 
-    Parameters
-    ----------
-    counts : iterable of DataFrame
-        With ``block`` and ``count``: requests in blocks of time, of both sides; of `DIMENSIONS` those that were asked
-        for.
-    arm_by : str
-        The only kind of arms that is looked for; empty for any.
-    subject : Subject
-    source : str
+    Counts are requests in blocks of time, of both sides, with those of `DIMENSIONS` that were asked for; `arm_by` is
+    the only kind of arms that is looked for, empty for any.
 
     Raises
     ------

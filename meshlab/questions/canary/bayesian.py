@@ -21,20 +21,9 @@ _POINTS = 600
 
 
 def beliefs(outcomes: Outcomes, phi: float, settings: CanarySettings) -> pd.DataFrame:
-    """Beliefs about the error rates.
+    """Beliefs about the error rates: the table ``error_beliefs``, empty without requests in both arms.
 
-    Parameters
-    ----------
-    outcomes : Outcomes
-    phi : float
-        Dispersion by which the counts are divided.
-    settings : CanarySettings
-
-    Returns
-    -------
-    DataFrame
-        ``belief, value`` and ``unit``, one row each; empty without requests in both arms. The ratio's interval holds
-        the ratio with the settings' level.
+    Counts are divided by their dispersion `phi`; the ratio's interval holds the ratio with the settings' level.
     """
     if not all(outcomes.requests):
         return TABLES["error_beliefs"].empty()

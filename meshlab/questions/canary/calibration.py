@@ -101,7 +101,6 @@ def _finding(case: Case, method: str, counts: dict[str, int]) -> Finding:
     tried, failed, alpha = sum(counts.values()), counts[Verdict.FAIL], case.settings.alpha
     low = float(beta.ppf(0.025, failed, tried - failed + 1)) if failed else 0.0
     high = float(beta.ppf(0.975, failed + 1, tried - failed)) if failed < tried else 1.0
-    often = low > alpha
     others = ", ".join(f"{count} {word}" for word, count in counts.items() if count and word != Verdict.FAIL)
     statement = (
         f"Of {tried} comparisons of the baseline with itself, cut in two by {method}, {failed} were a false FAIL "
@@ -109,10 +108,8 @@ def _finding(case: Case, method: str, counts: dict[str, int]) -> Finding:
         f"{f', and {others}' if others else ''}."
     )
     numbers: dict[str, Any] = {"value": failed / tried, "interval": (low, high), "level": 0.95, "threshold": alpha}
-    if not often:
-        return case.finding("011", "calibration.pass", Verdict.PASS, statement, unit="share", **numbers)
-    numbers["action"] = "Find out how the baseline's pods differ before you trust a FAIL."
-    return case.finding("011", "calibration.often", Verdict.WARN, statement, unit="share", **numbers)
+    numbers |= {"unit": "share", "action": "Find out how the baseline's pods differ before you trust a FAIL."}
+    return case.warn_if(low > alpha, "011", "calibration.often", statement, **numbers)
 
 
 def _not_measured(case: Case, pods: int, blocks: int) -> Calibration:

@@ -23,17 +23,9 @@ _ORDER: Final = (
 
 
 def candidates(table: pd.DataFrame) -> Iterator[tuple[Subject, dict[str, str], str]]:
-    """Services with two arms, the busiest first.
+    """Services with two arms in `Mesh.totals`, the busiest first, each with its arms and why these.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `Mesh.totals`, by service and by all dimensions that may tell arms apart.
-
-    Yields
-    ------
-    Subject, dict of str to str, str
-        ``baseline`` and ``canary`` (empty where the question finds them by itself), and why these.
+    Arms are empty where the question finds them by itself.
     """
     services = table.groupby(list(IDENTITY), sort=False)["requests"].sum().sort_values(ascending=False)
     names = {tuple(key) for key in services.index}

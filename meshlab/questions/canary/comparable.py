@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
+
+import pandas as pd
 
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
-from meshlab.questions.canary.arms import ARMS, ArmFrames
-from meshlab.questions.canary.modes import aligned
+from meshlab.questions.canary.arms import ARMS, BASELINE, CANARY, ArmFrames
 from meshlab.questions.canary.outcomes import Outcomes, outcomes
 from meshlab.questions.canary.settings import CanarySettings, Mode
 
 __all__ = ["Comparable", "comparable"]
+
+_TOGETHER: Final = 0.5
+"""With this share of its blocks in common with the old version, the new one is compared at the same moments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,32 @@ def comparable(case: Case) -> Comparable:
     assert case.subject is not None
     possible = (window.end_ms - window.start_ms) // (1000 * settings.block_s)
     whole = ArmFrames.of(case.evidence.frames, case.subject, arms_of(case), possible)
-    arms = _warmed_up(aligned(whole, settings), settings)
+    arms = _warmed_up(_aligned(whole, settings), settings)
     sides = {side: outcomes(arms.frames[side], arms.possible) for side in ("source", "destination")}
     # No source proxy counts a mirrored request: only the destination's does.
     at_source = settings.mode is not Mode.MIRROR and any(sides["source"].requests)
     return Comparable(whole, arms, sides, "source" if at_source else "destination")
+
+
+def _aligned(arms: ArmFrames, settings: CanarySettings) -> ArmFrames:
+    """Put the arms into the same blocks.
+
+    A canary and a mirror live through the same moments as the baseline. Green serves after blue: each of its blocks,
+    from the switch on, is paired with one of blue's last, in the order of time.
+    """
+    if settings.mode is not Mode.BLUE_GREEN:
+        return arms
+    blue, green = arms.served(BASELINE), arms.served(CANARY)
+    if not len(green) or not len(blue) or len(blue.intersection(green)) >= _TOGETHER * len(green):
+        return arms
+    # The blocks of the switch itself belong to neither.
+    before, after = blue.difference(green), green.difference(blue)
+    before = before[before < after.min()]
+    count = min(len(before), len(after))
+    onto = dict(zip(before[len(before) - count :], after[:count], strict=True))
+    gap_s = float(after[0] - before[len(before) - count]) * settings.block_s if count else 0.0
+    moved = {name: _moved(frame, onto) for name, frame in arms.frames.items()}
+    return replace(arms, frames=moved, possible=len(after), after_s=gap_s)
 
 
 def _warmed_up(arms: ArmFrames, settings: CanarySettings) -> ArmFrames:
@@ -68,3 +94,17 @@ def _warmed_up(arms: ArmFrames, settings: CanarySettings) -> ArmFrames:
     kept = {name: frame[frame["block"] >= begin] for name, frame in arms.frames.items()}
     started_s = float(first[late]) * settings.block_s
     return replace(arms, frames=kept, possible=max(arms.possible - lost, 0), late=late, started_s=started_s)
+
+
+def _moved(frame: pd.DataFrame, onto: Mapping[int, int]) -> pd.DataFrame:
+    """The baseline's blocks under the numbers and times of the canary's."""
+    if frame.empty:
+        return frame
+    green = frame[frame["arm"] == CANARY]
+    times = green.drop_duplicates("block").set_index("block")["time"]
+    blue = frame[frame["arm"] == BASELINE]
+    blue = blue.assign(block=blue["block"].map(onto)).dropna(subset=["block"]).astype({"block": frame["block"].dtype})
+    blue = blue[blue["block"].isin(times.index)]
+    blue = blue.assign(time=times.reindex(blue["block"]).to_numpy())
+    green = green[green["block"].isin(list(onto.values()))]
+    return pd.concat([blue.astype({"time": frame["time"].dtype}), green], ignore_index=True)

@@ -85,23 +85,14 @@ def error_rate(outcomes: Outcomes, settings: CanarySettings) -> ErrorRate:
 
 
 def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> Finding:
-    """ML-CAN-001: whether the canary's error rate stays within the margin.
-
-    Parameters
-    ----------
-    case : Case
-    rate : ErrorRate
-    side : str
-        The reporter it was counted at.
-    failing : bool
-        As `failing_metrics` has it.
-    """
+    """ML-CAN-001: whether the canary's error rate, as one side counts it, stays within the margin."""
     arms, settings = arms_of(case), case.settings
     (n_b, n_c), (k_b, k_c) = rate.outcomes.requests, rate.outcomes.errors
+    more: dict[str, Any] = {"unit": "points", "query": side}
     if not math.isfinite(rate.difference):
         statement = f"Error rates cannot be compared: {arms.baseline} served {n_b:,} requests, {arms.canary} {n_c:,}."
-        more: dict[str, Any] = {"unit": "points", "action": "Send traffic to both versions.", "query": side}
-        return case.finding("001", "errors.no_traffic", Verdict.INCONCLUSIVE, statement, required=True, **more)
+        more |= {"required": True, "action": "Send traffic to both versions."}
+        return case.finding("001", "errors.no_traffic", Verdict.INCONCLUSIVE, statement, **more)
     points, margin, last = 100 * rate.difference, 100 * rate.margin, rate.looks.iloc[-1]
     interval = (float(last["lower"]), float(last["upper"]))
     measured = (
@@ -109,22 +100,10 @@ def error_finding(case: Case, rate: ErrorRate, side: str, *, failing: bool) -> F
         f"{arms.baseline} ({percent(rate.shares[0], 2)}): {difference(points)} points ({at_level(case, interval)})"
         f"{_times(rate)}."
     )
-    return metric_finding(
-        case,
-        "001",
-        "errors",
-        measured,
-        failing=failing,
-        tolerated=last["log_below"] >= settings.enough,
-        limit=f"{difference(margin)} points",
-        wait=more_requests(rate, settings),
-        value=points,
-        interval=interval,
-        level=settings.level,
-        threshold=margin,
-        unit="points",
-        query=side,
-    )
+    more |= {"value": points, "interval": interval, "level": settings.level, "threshold": margin}
+    more |= {"limit": f"{difference(margin)} points", "wait": more_requests(rate, settings)}
+    tolerated = last["log_below"] >= settings.enough
+    return metric_finding(case, "001", "errors", measured, failing=failing, tolerated=tolerated, **more)
 
 
 def _times(rate: ErrorRate) -> str:
@@ -164,6 +143,4 @@ def more_requests(rate: ErrorRate, settings: CanarySettings) -> str:
     needed = 1.5 * rate.phi * 2.0 * variance * math.log(1.0 / settings.alpha) / distance**2
     more = max(math.ceil(needed - requests_c), math.ceil(0.1 * requests_c))
     more = round(more, -int(math.log10(more)) + 1) if more > 100 else more
-    return wait_for(
-        f"about {more:,.0f} more canary requests", more / requests_c * len(counted.index) * settings.block_s
-    )
+    return wait_for(f"about {more:,.0f} more canary requests", more / requests_c * len(counted.time) * settings.block_s)

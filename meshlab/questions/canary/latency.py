@@ -15,6 +15,7 @@ from meshlab.questions.canary.arms import ARMS
 from meshlab.questions.canary.durations import Durations
 from meshlab.questions.canary.metrics import at_level, metric_finding, wait_for
 from meshlab.questions.canary.settings import CanarySettings
+from meshlab.questions.canary.tables import TABLES
 from meshlab.stats.buckets import quantile_bucket, superiority
 from meshlab.stats.paired import log_evidence_above, mean_interval
 
@@ -25,15 +26,9 @@ _FEWEST: Final = 20
 
 
 def latency(durations: Durations, settings: CanarySettings) -> pd.DataFrame:
-    """Compare durations on the buckets, block by block; see `meshlab.stats.paired` for the interval.
+    """Compare durations on the buckets, block by block: the table ``latency_looks``; ties count half.
 
-    Returns
-    -------
-    DataFrame
-        One row a compared block: ``time``, ``in_block`` (probability that a canary request is slower than a baseline
-        request, ties counting half), ``slower, lower, upper`` (its mean over the blocks so far, with an interval at the
-        settings' level that is valid at every look) and ``log_worse`` (natural log of the evidence for "slower than the
-        margin").
+    The interval of the mean is at the settings' level and valid at every look: see `meshlab.stats.paired`.
     """
     enough = (durations.baseline.sum(axis=1) >= _FEWEST) & (durations.canary.sum(axis=1) >= _FEWEST)
     in_block = superiority(durations.baseline[enough], durations.canary[enough])
@@ -44,29 +39,18 @@ def latency(durations: Durations, settings: CanarySettings) -> pd.DataFrame:
 
 
 def quantiles(durations: Durations) -> pd.DataFrame:
-    """The buckets that hold quantiles, as text; "not measured" where too few requests lie beyond."""
+    """The buckets that hold quantiles, "not measured" where too few requests lie beyond: ``latency_quantiles``."""
     rows = []
     for q in (0.5, 0.9, 0.95, 0.99):
         pooled = (counts.sum(axis=0) for counts in (durations.baseline, durations.canary))
         buckets = (quantile_bucket(durations.edges, counts, q) for counts in pooled)
         cells = ("not measured" if bucket is None else f"{bucket.lower:g} to {bucket.upper:g}" for bucket in buckets)
         rows.append((f"p{100 * q:g}", *cells))
-    return pd.DataFrame(rows, columns=["quantile", "baseline_ms", "canary_ms"])
+    return TABLES["latency_quantiles"].of(rows)
 
 
 def latency_finding(case: Case, looks: pd.DataFrame, edges: pd.DataFrame, *, failing: bool) -> Finding:
-    """ML-CAN-002: whether the canary is slower by more than the margin.
-
-    Parameters
-    ----------
-    case : Case
-    looks : DataFrame
-        Of `latency`.
-    edges : DataFrame
-        Of `slow`: by how much, in shares of the requests.
-    failing : bool
-        As `failing_metrics` has it.
-    """
+    """ML-CAN-002: whether the canary is slower by more than the margin; `slow`'s edges say by how much."""
     arms, settings, threshold = arms_of(case), case.settings, 0.5 + case.settings.latency_margin
     numbers: dict[str, Any] = {"threshold": threshold, "unit": "probability", "query": "latency"}
     if looks.empty:
@@ -88,20 +72,10 @@ def latency_finding(case: Case, looks: pd.DataFrame, edges: pd.DataFrame, *, fai
         statement = f"{above[1]} requests and {above[0]} requests took over {edge['edge_ms']:g} ms. {statement}"
     if case.evidence.facts and case.evidence.facts.latency_reporter == "source":
         statement += " Measured at the source: the service's own proxies export no durations."
-    return metric_finding(
-        case,
-        "002",
-        "latency",
-        statement,
-        failing=failing,
-        tolerated=upper - lower < 1.0 and upper < threshold,
-        limit=f"probability of {threshold:.3f}",
-        wait=_more_blocks(looks, settings),
-        value=slower,
-        interval=(lower, upper),
-        level=settings.level,
-        **numbers,
-    )
+    numbers |= {"value": slower, "interval": (lower, upper), "level": settings.level}
+    numbers |= {"limit": f"probability of {threshold:.3f}", "wait": _more_blocks(looks, settings)}
+    tolerated = upper - lower < 1.0 and upper < threshold
+    return metric_finding(case, "002", "latency", statement, failing=failing, tolerated=tolerated, **numbers)
 
 
 def _more_blocks(looks: pd.DataFrame, settings: CanarySettings) -> str:

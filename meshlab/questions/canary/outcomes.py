@@ -32,8 +32,6 @@ class Outcomes:
     ----------
     blocks : Blocks
         Of the blocks in which both arms were scraped.
-    index : ndarray of int64, shape (blocks,)
-        Their numbers, counted from the window's start.
     time : DatetimeIndex
         Their ends.
     possible : int
@@ -41,7 +39,6 @@ class Outcomes:
     """
 
     blocks: Blocks
-    index: NDArray[np.int64]
     time: pd.DatetimeIndex
     possible: int
 
@@ -57,21 +54,13 @@ class Outcomes:
 
 
 def outcomes(frame: pd.DataFrame, possible: int) -> Outcomes:
-    """Count requests and errors of both arms in every block that has both.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        ``source`` or ``destination`` of `ArmFrames`.
-    possible : int
-        Blocks of the window.
-    """
+    """Count requests and errors of both arms in every block, of those possible, that has both."""
     rows = frame.assign(errors=frame["count"].where(is_error(frame), 0))
     sums = rows.groupby(["block", "arm"])[["count", "errors"]].sum()
     wanted = pd.MultiIndex.from_product([["count", "errors"], [BASELINE, CANARY]])
     table = pd.DataFrame(sums.unstack("arm")).reindex(columns=wanted).dropna()
     counts = (table[column, arm].to_numpy() for arm in (BASELINE, CANARY) for column in ("errors", "count"))
-    return Outcomes(Blocks.of(*counts), table.index.to_numpy(np.int64), block_ends(rows, table.index), possible)
+    return Outcomes(Blocks.of(*counts), block_ends(rows, table.index), possible)
 
 
 def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
@@ -90,13 +79,7 @@ def is_error(frame: pd.DataFrame) -> pd.Series[bool]:
 
 
 def code_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Requests by outcome: the table ``codes``.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Of `ArmFrames`: the side on which errors are counted.
-    """
+    """Requests by outcome: the table ``codes``."""
     distinct, number = _distinct(frame)
     names = np.array([_name(*outcome) for outcome in distinct], object)[number]
     errors = np.array([_is_fault(*outcome) for outcome in distinct], bool)[number]

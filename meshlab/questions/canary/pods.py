@@ -11,6 +11,7 @@ from meshlab.display.numbers import duration, number, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.arms import ARMS, ArmFrames
+from meshlab.questions.canary.tables import TABLES
 
 __all__ = ["pods", "pods_finding"]
 
@@ -19,16 +20,9 @@ _UNLIKE: Final = 4.0
 
 
 def pods(case: Case, frame: pd.DataFrame) -> pd.DataFrame:
-    """The arms' pods as the service's own proxies name them; empty where they do not.
-
-    Parameters
-    ----------
-    case : Case
-    frame : DataFrame
-        ``destination`` of `ArmFrames`, of the whole window.
-    """
+    """The arms' pods as the service's own proxies name them in the whole window: the table ``pods``."""
     if "destination_instance" not in frame or frame.empty:
-        return pd.DataFrame(columns=["arm", "pod", "requests", "restarts"])
+        return TABLES["pods"].empty()
     rows = frame[(frame["destination_instance"] != "") & (frame["count"] > 0)]
     names = rows["arm"].map(dict(zip(ARMS, arms_of(case).names, strict=True)))
     table = rows.groupby([names, "destination_instance"]).agg(

@@ -26,25 +26,14 @@ _LARGEST: Final = 1000.0
 
 
 def power(rate: ErrorRate, looks: pd.DataFrame, settings: CanarySettings) -> pd.DataFrame:
-    """The smallest regressions that would have been shown with a chance of 80 %, if the canary had them all along.
+    """The smallest regressions that would have been shown with a chance of 80 %: the table ``power``.
 
-    Parameters
-    ----------
-    rate : ErrorRate
-    looks : DataFrame
-        Of `latency`.
-    settings : CanarySettings
-
-    Returns
-    -------
-    DataFrame
-        ``metric, smallest, unit``: the ratio of the error rates (``times``), the canary's error rate with it
-        (``%``), and the probability of being slower; NaN where nothing of any size would have been shown.
+    As if the canary had them all along; NaN where nothing of any size would have been shown.
     """
     times, share = _errors(rate, settings)
-    rows = [("error rate over the baseline's", times, "times"), ("error rate", 100 * share, "%")]
-    rows.append(("probability of being slower", _slower(looks, settings), "probability"))
-    return TABLES["power"].of(rows)
+    slower = ("probability of being slower", _slower(looks, settings), "probability")
+    errors = ("error rate over the baseline's", times, "times"), ("error rate", 100 * share, "%")
+    return TABLES["power"].of((*errors, slower))
 
 
 def power_finding(case: Case, table: pd.DataFrame) -> Finding:

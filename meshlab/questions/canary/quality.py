@@ -1,30 +1,33 @@
-"""Can the data carry a verdict at all?"""
+"""Can the data carry a verdict at all, and what does the way of trying the version mean for it?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from scipy.stats import binomtest
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.display.numbers import number, percent
+from meshlab.display.numbers import duration, number, percent
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.outcomes import Outcomes
+from meshlab.questions.canary.settings import Mode
 
-__all__ = ["coverage_finding", "reporters_finding", "split_finding"]
+__all__ = ["coverage_finding", "mode_finding", "reporters_finding", "split_finding"]
 
 _SPLIT_ALPHA: Final = 0.0005
 """Level of the split test: a wrong split invalidates the comparison, a false alarm costs a rollout."""
 _SIDES_DIFFER: Final = 0.05
 """Part of the requests by which the two sides of an edge may differ."""
+_LIVE: Final = 0.01
+"""Part of the mirrored requests up to which a mirror's live ones are none."""
 
 
 def coverage_finding(case: Case, outcomes: Outcomes) -> Finding:
     """ML-CAN-003: whether both versions were measured in enough of the window, and every query was answered whole."""
-    settings, compared, possible = case.settings, len(outcomes.index), outcomes.possible
+    settings, compared, possible = case.settings, len(outcomes.time), outcomes.possible
     share = compared / possible if possible else 0.0
     failed = [f"{name}: {'; '.join(q.failed)}" for name, q in case.evidence.queries.items() if not q.complete]
     requests_b, requests_c = outcomes.requests
@@ -101,3 +104,33 @@ def _not_compared(case: Case, side: str) -> Finding:
 
 def _apart(first: int, second: int, allowed: float) -> bool:
     return abs(first - second) > allowed + 3.0 * math.sqrt(max(first, second))
+
+
+def mode_finding(case: Case, after_s: float | None, source: Outcomes, destination: Outcomes) -> Iterator[Finding]:
+    """ML-CAN-007: what the way of trying means for the verdict; none for a plain canary."""
+    baseline, canary = arms_of(case).names
+    if case.settings.mode is Mode.MIRROR:
+        yield _mirror_finding(case, source, destination)
+    elif after_s is not None:
+        statement = (
+            f"{canary} served after {baseline}: each moment is compared with one {duration(after_s)} earlier, "
+            "so whatever else changed in between counts as well."
+        )
+        action = "Let both versions serve together for a while to compare them at the same moments."
+        yield case.finding("007", "mode.after", None, statement, action=action)
+    elif case.settings.mode is Mode.BLUE_GREEN:
+        statement = f"{baseline} and {canary} served at the same time and are compared moment by moment."
+        yield case.finding("007", "mode.together", Verdict.PASS, statement)
+
+
+def _mirror_finding(case: Case, source: Outcomes, destination: Outcomes) -> Finding:
+    baseline, canary = arms_of(case).names
+    live, (own, mirrored) = source.requests[1], destination.requests
+    share = mirrored / own if own else 0.0
+    statement = f"{percent(share)} of the requests to {baseline} were mirrored to {canary}."
+    if live <= _LIVE * max(mirrored, 1):
+        statement += " No live request reached it."
+        return case.finding("007", "mode.mirror", Verdict.PASS, statement, value=share, unit="share")
+    statement += f" It also served {live:,} live requests of users."
+    action = f"Take {canary} out of the traffic split, or judge it with mode canary."
+    return case.finding("007", "mode.live_traffic", Verdict.WARN, statement, value=share, unit="share", action=action)

@@ -28,13 +28,12 @@ from meshlab.questions.canary.durations import durations
 from meshlab.questions.canary.error_rate import burst_finding, error_finding, error_rate
 from meshlab.questions.canary.headline import decisive, headline
 from meshlab.questions.canary.latency import latency, latency_finding, quantiles
-from meshlab.questions.canary.modes import mode_finding
 from meshlab.questions.canary.multiple_testing import failing_metrics
 from meshlab.questions.canary.needs import COUNTS, DURATIONS, by_arm
 from meshlab.questions.canary.outcomes import arm_table, code_table
 from meshlab.questions.canary.pods import pods, pods_finding
 from meshlab.questions.canary.power import power, power_finding
-from meshlab.questions.canary.quality import coverage_finding, reporters_finding, split_finding
+from meshlab.questions.canary.quality import coverage_finding, mode_finding, reporters_finding, split_finding
 from meshlab.questions.canary.segments import segment_finding, segments
 from meshlab.questions.canary.settings import CanarySettings, Mode
 from meshlab.questions.canary.slow import slow, slow_finding

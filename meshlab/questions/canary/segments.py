@@ -65,20 +65,13 @@ class Segments:
         shares = [100 * share for share in rate.shares]
         whole = ("all", "all", *rate.outcomes.requests, *shares, shares[1] - shares[0], math.nan)
         as_it_is = ("as it is", math.nan, math.nan, 100 * rate.difference)
-        return _below(whole, self.parts), _below(as_it_is, self.mixes)
+        tables = (("segments", whole, self.parts), ("mixes", as_it_is, self.mixes))
+        segments, mixes = (TABLES[n].of([row, *t.itertuples(index=False, name=None)]) for n, row, t in tables)
+        return segments, mixes
 
 
 def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Segments:
-    """Compare the arms in every part of the traffic that both get.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Of `ArmFrames`: the side on which errors are counted.
-    possible : int
-        Blocks of the window.
-    settings : CanarySettings
-    """
+    """Compare the arms in every part of the traffic that both get, of the frame on which errors are counted."""
     rows, mixes = [], []
     for dimension, name in SEGMENTS.items():
         counted = {part: outcomes(mine, possible) for part, mine in _cut(frame, dimension)}
@@ -92,19 +85,7 @@ def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Se
 
 
 def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, failing: bool) -> Finding:
-    """ML-CAN-010: whether a part of the traffic, or the mix, tells another story than all of it together.
-
-    Parameters
-    ----------
-    case : Case
-    found : Segments
-    rate : ErrorRate
-        Of all traffic.
-    side : str
-        The reporter it was counted at.
-    failing : bool
-        As `failing_metrics` has it.
-    """
+    """ML-CAN-010: whether a part of the traffic, or the mix, tells another story than the rate of all of it."""
     if found.parts.empty:
         statement = "There is only one caller, cluster and host, so there are no parts of the traffic to compare."
         return case.finding("010", "segments.not_measured", None, statement, query=side)
@@ -136,11 +117,6 @@ def segment_finding(case: Case, found: Segments, rate: ErrorRate, side: str, *, 
     numbers |= {"value": float(row["standardised"]), "action": f"Route every {row['by']} by the same weights."}
     key, verdict = ("segments.hidden", Verdict.INCONCLUSIVE) if hides else ("segments.mix", Verdict.WARN)
     return case.finding("010", key, verdict, statement, required=hides, **numbers)
-
-
-def _below(row: tuple[object, ...], table: pd.DataFrame) -> pd.DataFrame:
-    first = pd.DataFrame([row], columns=table.columns)
-    return pd.concat([first, table], ignore_index=True) if len(table) else first
 
 
 def _cut(frame: pd.DataFrame, dimension: str) -> list[tuple[str, pd.DataFrame]]:

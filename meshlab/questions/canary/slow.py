@@ -95,10 +95,11 @@ def slow(durations: Durations, settings: CanarySettings) -> Slow:
 def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
     """ML-CAN-008: whether the share of slow requests stays within the margin at every guarded edge."""
     rows = found.edges[found.edges["guarded"]]
+    more: dict[str, Any] = {"unit": "points", "query": "latency"}
     if rows.empty:
         statement = "Slow requests cannot be compared: no bucket edge lies above the baseline's median."
-        more: dict[str, Any] = {"unit": "points", "action": "Export finer buckets.", "query": "latency"}
-        return case.finding("008", "slow.no_edge", Verdict.INCONCLUSIVE, statement, required=True, **more)
+        more |= {"required": True, "action": "Export finer buckets."}
+        return case.finding("008", "slow.no_edge", Verdict.INCONCLUSIVE, statement, **more)
     arms, settings = arms_of(case), case.settings
     # The edge that is most surely worse, or (where none is) least surely tolerable.
     column = "log_worse" if failing else "log_below"
@@ -115,22 +116,11 @@ def slow_finding(case: Case, found: Slow, *, failing: bool) -> Finding:
         edge = rows["edge_ms"].iloc[_place(rows["edge_ms"].to_numpy(), objective)]
         if not math.isclose(edge, objective):
             measured += f" The edge of {edge:g} ms stands for {objective:g} ms."
-    return metric_finding(
-        case,
-        "008",
-        "slow",
-        measured,
-        failing=failing,
-        tolerated=found.log_evidence("log_below") >= settings.enough,
-        limit=f"{difference(worst['margin'])} points",
-        wait="Wait for more requests, or set `slo_ms` to judge at fewer edges.",
-        value=float(worst["difference"]),
-        interval=interval,
-        level=settings.level if interval else None,
-        threshold=float(worst["margin"]),
-        unit="points",
-        query="latency",
-    )
+    more |= {"value": float(worst["difference"]), "interval": interval, "threshold": float(worst["margin"])}
+    more |= {"level": settings.level if interval else None, "limit": f"{difference(worst['margin'])} points"}
+    more["wait"] = "Wait for more requests, or set `slo_ms` to judge at fewer edges."
+    tolerated = found.log_evidence("log_below") >= settings.enough
+    return metric_finding(case, "008", "slow", measured, failing=failing, tolerated=tolerated, **more)
 
 
 def _worse(evidence: CountEvidence, base: Floats, other: Floats, settings: CanarySettings) -> Floats:

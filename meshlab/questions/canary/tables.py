@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from meshlab.questions.base import Table
+from meshlab.questions.base import Table, columns
 
 __all__ = ["TABLES"]
 
-_BOTH: Final = {"baseline": "int: requests", "canary": "int: requests"}
 _LOGS: Final = {
     "log_worse": "float: natural log of the evidence for worse",
     "log_below": "float: natural log of the evidence for tolerable",
@@ -21,16 +20,14 @@ TABLES: Final[Mapping[str, Table]] = {
         arm="text: baseline or canary",
         version="text: the arm's name",
         reporter="text: source or destination",
-        requests="int",
-        errors="int",
+        **columns("int", "requests", "errors"),
         error_percent="float: % of the requests",
     ),
     "codes": Table(
         outcome="text: HTTP class, gRPC status or no answer",
         error="bool: whether it counts as one",
-        **_BOTH,
-        baseline_percent="float: % of the arm's requests",
-        canary_percent="float: % of the arm's requests",
+        **columns("int: requests", "baseline", "canary"),
+        **columns("float: % of the arm's requests", "baseline_percent", "canary_percent"),
     ),
     "error_looks": Table(
         time="time: end of the block",
@@ -51,25 +48,20 @@ TABLES: Final[Mapping[str, Table]] = {
     "latency_edges": Table(
         edge_ms="float: bucket edge, ms",
         guarded="bool: whether the verdict rests on it",
-        above_baseline="float: share of requests",
-        above_canary="float: share of requests",
+        **columns("float: share of requests", "above_baseline", "above_canary"),
         difference="float: percentage points",
         **_INTERVAL,
         margin="float: tolerated, percentage points",
         **_LOGS,
     ),
     "latency_quantiles": Table(
-        quantile="text",
-        baseline_ms="text: the bucket that holds it, ms",
-        canary_ms="text: the bucket that holds it, ms",
+        quantile="text", **columns("text: the bucket that holds it, ms", "baseline_ms", "canary_ms")
     ),
     "segments": Table(
         by="text: caller, caller's cluster or host",
         segment="text",
-        requests_baseline="int",
-        requests_canary="int",
-        error_percent_baseline="float: % of the requests",
-        error_percent_canary="float: % of the requests",
+        **columns("int", "requests_baseline", "requests_canary"),
+        **columns("float: % of the requests", "error_percent_baseline", "error_percent_canary"),
         difference="float: percentage points",
         log_worse="float: natural log of the evidence for worse",
     ),

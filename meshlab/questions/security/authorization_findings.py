@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -14,30 +13,23 @@ from meshlab.questions.security.rows import MOST, each_row, edge_name, shown
 
 __all__ = ["decisions", "denied"]
 
-_BY: Final = MappingProxyType(
-    {"ext_authz": "the external authorizer", "policy": "code 403", "mesh": "the mesh's own policy"}
-)
+_BY: Final = {"ext_authz": "the external authorizer", "policy": "code 403", "mesh": "the mesh's own policy"}
 
 
 def denied(case: Case, denials: pd.DataFrame) -> Iterator[Finding]:
     """ML-SEC-007 and 008: an edge with denials, by the mesh or by an external authorizer."""
     for row in each_row(denials.head(MOST)):
-        external = row.by == "ext_authz"
+        number, edge = "008" if row.by == "ext_authz" else "007", edge_name(row)
         since = f", changed at {row.changed:%H:%M:%S} UTC" if not pd.isna(row.changed) else ""
-        yield case.finding(
-            "008" if external else "007",
-            f"denied.{row.by}",
-            Verdict.WARN,
-            f"{edge_name(row)}: {int(row.denied):,} of {int(row.total):,} {row.unit} were denied by {_BY[row.by]} "
-            f"({row.cause}{since}).",
-            subject=edge_name(row),
-            value=100 * float(row.share),
-            interval=(100 * float(row.low), 100 * float(row.high)),
-            level=case.settings.level,
-            unit="%",
-            action="Allow the source, or remove the call from it.",
-            query="destination",
+        statement = (
+            f"{edge}: {int(row.denied):,} of {int(row.total):,} {row.unit} were denied by {_BY[row.by]} "
+            f"({row.cause}{since})."
         )
+        share, low, high = (100 * float(part) for part in (row.share, row.low, row.high))
+        numbers: dict[str, Any] = {"value": share, "interval": (low, high), "level": case.settings.level, "unit": "%"}
+        action = "Allow the source, or remove the call from it."
+        more: dict[str, Any] = {"subject": edge, "action": action, "query": "destination"}
+        yield case.finding(number, f"denied.{row.by}", Verdict.WARN, statement, **more, **numbers)
 
 
 def decisions(case: Case, rbac: pd.DataFrame) -> Finding:
@@ -50,12 +42,7 @@ def decisions(case: Case, rbac: pd.DataFrame) -> Finding:
     counts = {name: f"{int(sums[name]):,}" if sums[name] == sums[name] else "?" for name in sums.index}
     would = f"; a dry run would deny {counts['shadow_denied']} of {int(dry):,}" if dry else ""
     where = f" (at {', '.join(pods[:5])})" if pods else ""
-    return case.finding(
-        "009",
-        f"rbac.{'dry_run_denies' if pods else 'pass'}",
-        Verdict.WARN if pods else Verdict.PASS,
-        f"Policies allowed {counts['allowed']} requests and denied {counts['denied']}{would}{where}.",
-        value=float(sums["shadow_denied"]) if sums["shadow_denied"] >= 0 else None,
-        action="Allow the dry run's denied sources before it is enforced." if pods else "",
-        query="rbac",
-    )
+    statement = f"Policies allowed {counts['allowed']} requests and denied {counts['denied']}{would}{where}."
+    value = float(sums["shadow_denied"]) if sums["shadow_denied"] >= 0 else None
+    action = "Allow the dry run's denied sources before it is enforced."
+    return case.warn_if(pods, "009", "rbac.dry_run_denies", statement, value=value, action=action, query="rbac")

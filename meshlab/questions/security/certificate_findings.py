@@ -10,7 +10,7 @@ import pandas as pd
 from meshlab.core.results import Finding, Verdict
 from meshlab.display.numbers import plural
 from meshlab.questions.base import Case
-from meshlab.questions.security.rows import MOST, each_row, shown
+from meshlab.questions.security.rows import MOST, each_row, place_name, shown
 
 __all__ = ["clocks", "renewals", "signed"]
 
@@ -19,6 +19,7 @@ _MISMATCH: Final = (
     "refused one."
 )
 
+_LATE: Final[dict[str, Any]] = {"required": True, "threshold": 0.0, "query": "certificates"}
 _SKEW_S: Final = 60.0
 """A clock that is further off makes certificates look unborn or dead."""
 
@@ -26,10 +27,9 @@ _SKEW_S: Final = 60.0
 def renewals(case: Case, ends: pd.DataFrame, life: float) -> Iterator[Finding]:
     """ML-SEC-004 to 006: who is not renewed, what expires if nobody is, and the authorities."""
     if ends.empty:
+        statement = "Certificate expiry times are not exported."
         for number in ("004", "005"):
-            yield case.not_measured(
-                number, "certificates", "Certificate expiry times are not exported.", need="certificates"
-            )
+            yield case.not_measured(number, "certificates", statement, need="certificates")
         return
     leaf = ends[ends["kind"] == "leaf"]
     late = leaf["state"].isin(["overdue", "expired"])
@@ -48,43 +48,27 @@ def renewals(case: Case, ends: pd.DataFrame, life: float) -> Iterator[Finding]:
 
 
 def _overdue(case: Case, row: Any) -> Finding:
-    name = _name(row, row.workload)
+    name, pod = place_name(row.cluster, row.namespace, row.workload), shown(row.pod)
     due = f" and was due for renewal at {_moment(row.due):%H:%M:%S} UTC" if row.due == row.due else ""
     refused = f"; {plural(row.refused, 'new certificate')} refused" if row.refused else ""
-    return case.finding(
-        "004",
-        f"certificates.{row.state}",
-        Verdict.FAIL,
-        f"The certificate of {name} ({shown(row.pod)}) {'expired' if row.state == 'expired' else 'expires'} "
-        f"{_moment(row.not_after):%Y-%m-%d %H:%M:%S} UTC{due}{refused}.",
-        subject=name,
-        required=True,
-        value=float(row.overdue_s),
-        unit="s",
-        threshold=0.0,
-        action=_MISMATCH
-        if row.refused
-        else f"Restart pod {shown(row.pod)} to renew it, and check its agent's log for the certificate authority.",
-        query="certificates",
+    statement = (
+        f"The certificate of {name} ({pod}) {'expired' if row.state == 'expired' else 'expires'} "
+        f"{_moment(row.not_after):%Y-%m-%d %H:%M:%S} UTC{due}{refused}."
     )
+    action = f"Restart pod {pod} to renew it, and check its agent's log for the certificate authority."
+    more = {**_LATE, "subject": name, "value": float(row.overdue_s), "unit": "s"}
+    more["action"] = _MISMATCH if row.refused else action
+    return case.finding("004", f"certificates.{row.state}", Verdict.FAIL, statement, **more)
 
 
 def _refused(case: Case, row: Any) -> Finding:
-    name = _name(row, row.workload)
-    return case.finding(
-        "004",
-        "certificates.refused",
-        Verdict.WARN,
+    name = place_name(row.cluster, row.namespace, row.workload)
+    statement = (
         f"{name} ({shown(row.pod)}) refused {plural(row.refused, 'new certificate')} and still serves the old one, "
-        f"which expires {_moment(row.not_after):%Y-%m-%d %H:%M:%S} UTC.",
-        subject=name,
-        required=True,
-        value=float(row.refused),
-        threshold=0.0,
-        unit="refused",
-        action=_MISMATCH,
-        query="certificates",
+        f"which expires {_moment(row.not_after):%Y-%m-%d %H:%M:%S} UTC."
     )
+    more = {**_LATE, "subject": name, "value": float(row.refused), "unit": "refused", "action": _MISMATCH}
+    return case.finding("004", "certificates.refused", Verdict.WARN, statement, **more)
 
 
 def _none_late(case: Case, leaf: pd.DataFrame) -> Finding:
@@ -92,22 +76,11 @@ def _none_late(case: Case, leaf: pd.DataFrame) -> Finding:
     blind = unknown > 0 or leaf.empty
     statement = f"None of {plural(len(leaf), 'workload certificate')} has expired"
     if not blind:
-        return case.finding(
-            "004",
-            "certificates.pass",
-            Verdict.PASS,
-            f"{statement} or is overdue.",
-            required=True,
-            query="certificates",
-        )
-    return case.finding(
-        "004",
-        "certificates.no_rotation",
-        None,
-        f"{statement}; no rotation was seen, so it is unknown whether {unknown} are overdue.",
-        action="Set `lifetime_s`, or ask about a window longer than half of a certificate's life.",
-        query="certificates",
-    )
+        statement += " or is overdue."
+        return case.finding("004", "certificates.pass", Verdict.PASS, statement, required=True, query="certificates")
+    statement += f"; no rotation was seen, so it is unknown whether {unknown} are overdue."
+    action = "Set `lifetime_s`, or ask about a window longer than half of a certificate's life."
+    return case.finding("004", "certificates.no_rotation", None, statement, action=action, query="certificates")
 
 
 def _if_rotation_stops(case: Case, leaf: pd.DataFrame, life: float, *, healthy: bool) -> Finding:
@@ -115,39 +88,29 @@ def _if_rotation_stops(case: Case, leaf: pd.DataFrame, life: float, *, healthy: 
     last, early = float(leaf["not_after"].max()), float(leaf["not_after"].min())
     horizon = last if life != life else min(last, end + life)
     soon = int((leaf["not_after"] <= horizon).sum())
-    return case.finding(
-        "005",
-        f"certificates.horizon.{'pass' if healthy else 'warn'}",
-        Verdict.PASS if healthy else Verdict.WARN,
+    statement = (
         f"If rotation stops, {plural(soon, 'identity', 'identities')} expire by "
         f"{_moment(horizon):%Y-%m-%d %H:%M:%S} UTC; the first "
-        f"{'already expired' if early <= end else 'expires'} at {_moment(early):%Y-%m-%d %H:%M:%S} UTC.",
-        value=float(soon),
-        query="certificates",
+        f"{'already expired' if early <= end else 'expires'} at {_moment(early):%Y-%m-%d %H:%M:%S} UTC."
     )
+    more: dict[str, Any] = {"value": float(soon), "query": "certificates"}
+    return case.warn_if(not healthy, "005", "certificates.horizon.warn", statement, **more)
 
 
 def _authority(case: Case, kind: str, soonest: float) -> Finding:
     expired = soonest <= case.evidence.window.end_ms / 1000
     expires = f"{'expired' if expired else 'expires'} {_moment(soonest):%Y-%m-%d}"
-    return case.finding(
-        "006",
-        f"authority.{'expired' if expired else 'pass'}",
-        Verdict.WARN if expired else Verdict.PASS,
-        f"The first {kind} certificate of an authority {expires}.",
-        subject=f"{case.about}, {kind}",
-        action="Renew the authority's certificate: every identity depends on it." if expired else "",
-        query="certificates",
-    )
+    statement, subject = f"The first {kind} certificate of an authority {expires}.", f"{case.about}, {kind}"
+    more = {"action": "Renew the authority's certificate: every identity depends on it.", "query": "certificates"}
+    return case.warn_if(expired, "006", "authority.expired", statement, subject=subject, **more)
 
 
 def signed(case: Case) -> Finding:
     """ML-SEC-020: what the certificate authority was asked to sign, what it issued, and why not."""
     frame = case.counts("signing").totals()
     if frame.empty:
-        return case.not_measured(
-            "020", "signing", "What the certificate authority signed is not exported.", need="signing"
-        )
+        statement = "What the certificate authority signed is not exported."
+        return case.not_measured("020", "signing", statement, need="signing")
     sums = frame.groupby("what")["value"].sum()
     named = frame["what"].where(~frame["what"].isin(["signing", "refresh"]) | (frame["error"] == ""), frame["error"])
     bad = frame[~frame["what"].isin(["asked", "issued"])]
@@ -156,41 +119,24 @@ def signed(case: Case) -> Finding:
     kinds = ", ".join(f"{int(n):,} of {shown(name)}" for name, n in errors.head(MOST).items())
     asked = f"{int(sums['asked']):,} signing requests, " if "asked" in sums else ""
     issued = f"{int(sums.get('issued', 0)):,} certificates issued" if "issued" in sums else "certificates not counted"
-    return case.finding(
-        "020",
-        f"signing.{'errors' if len(errors) else 'pass'}",
-        Verdict.WARN if len(errors) else Verdict.PASS,
-        f"Certificate authority: {asked}{issued}, {int(errors.sum()):,} errors{f' ({kinds})' if kinds else ''}.",
-        value=float(errors.sum()),
-        threshold=0.0,
-        unit="errors",
-        action="Check the authority's log: a workload that gets no signature runs out of its certificate."
-        if len(errors)
-        else "",
-        query="signing",
-    )
+    total = float(errors.sum())
+    statement = f"Certificate authority: {asked}{issued}, {int(total):,} errors{f' ({kinds})' if kinds else ''}."
+    more: dict[str, Any] = {"value": total, "threshold": 0.0, "unit": "errors", "query": "signing"}
+    action = "Check the authority's log: a workload that gets no signature runs out of its certificate."
+    return case.warn_if(len(errors), "020", "signing.errors", statement, action=action, **more)
 
 
 def clocks(case: Case, skews: pd.DataFrame) -> Iterator[Finding]:
     """ML-SEC-022: pods whose clock is off, as their agents' and their proxies' words show."""
-    bad = skews[skews["skew_s"].abs() > _SKEW_S] if len(skews) else skews
-    for row in each_row(bad.head(MOST)):
-        yield case.finding(
-            "022",
-            "clock.skewed",
-            Verdict.WARN,
+    action = "Synchronise the node's clock: certificates look not yet valid or expired to a clock that is off."
+    for row in each_row(skews[skews["skew_s"].abs() > _SKEW_S].head(MOST)):
+        statement = (
             f"The clock of {shown(row.pod)} is {abs(row.skew_s):.0f} s {'behind' if row.skew_s > 0 else 'ahead'}, "
-            "judged by what its agent reports of its certificate.",
-            subject=_name(row, row.pod),
-            value=float(row.skew_s),
-            threshold=_SKEW_S,
-            unit="s",
-            action="Synchronise the node's clock: certificates look not yet valid or expired to a clock that is off.",
+            "judged by what its agent reports of its certificate."
         )
-
-
-def _name(row: Any, of: str) -> str:
-    return "/".join(shown(part or "-") for part in (row.cluster, row.namespace, of))
+        numbers: dict[str, Any] = {"value": float(row.skew_s), "threshold": _SKEW_S, "unit": "s", "action": action}
+        subject = place_name(row.cluster, row.namespace, row.pod)
+        yield case.finding("022", "clock.skewed", Verdict.WARN, statement, subject=subject, **numbers)
 
 
 def _moment(seconds: float) -> pd.Timestamp:

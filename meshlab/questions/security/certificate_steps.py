@@ -7,7 +7,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-__all__ = ["KEYS", "PROXY", "skew", "steps", "workload_of"]
+from meshlab.questions.security.tables import TABLES
+
+__all__ = ["KEYS", "POD", "PROXY", "rises", "skew", "steps", "workload_of"]
 
 _SENTINEL: Final = 4294967295.0
 _LEAST: Final = 946_684_800.0
@@ -17,26 +19,13 @@ _STEP_S: Final = 5.0
 _STEP_SHARE: Final = 0.05
 """And of what is left of the life: a clock that is set right is less than that."""
 
-PROXY: Final = ["cluster", "namespace", "pod", "instance"]
+POD: Final = ["cluster", "namespace", "pod"]
+PROXY: Final = [*POD, "instance"]
 KEYS: Final = [*PROXY, "name", "view"]
 
 
 def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The ends of certificates as step functions: a row a certificate that was seen.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Of `exported.certificates`.
-    rejections : DataFrame, optional
-        Of `exported.rejections`.
-
-    Returns
-    -------
-    DataFrame
-        `KEYS`, ``workload``, ``kind`` (leaf, intermediate or root), ``time`` (first seen), ``not_after`` (unix
-        seconds), ``rotation`` (whether it took the place of an earlier one) and ``refused`` (the proxy did not take
-        it). Sentinels are left out.
+    """The ends of certificates as step functions: the table ``rotations``, without sentinels.
 
     Notes
     -----
@@ -46,7 +35,7 @@ def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.Dat
     """
     real = frame[(frame["value"] < _SENTINEL) & (frame["value"] > _LEAST)]
     if real.empty:
-        return pd.DataFrame(columns=[*KEYS, "workload", "kind", "time", "not_after", "rotation", "refused"])
+        return TABLES["rotations"].empty()
     real = real.sort_values([*KEYS, "time"]).reset_index(drop=True)
     group = real.groupby(KEYS, sort=False)["value"]
     before = group.shift()
@@ -60,7 +49,7 @@ def steps(frame: pd.DataFrame, rejections: pd.DataFrame | None = None) -> pd.Dat
     root, between = name.str.contains("root|ca$"), name.str.contains("issuer|intermediate")
     table["kind"] = np.select([between, root], ["intermediate", "root"], "leaf")
     table["workload"] = workload_of(table)
-    return table.reset_index(drop=True)
+    return TABLES["rotations"].pick(table)
 
 
 def workload_of(frame: pd.DataFrame) -> pd.Series[str]:
@@ -79,8 +68,8 @@ def _refused(table: pd.DataFrame, real: pd.DataFrame, rejections: pd.DataFrame |
     """Whether the proxy counted a failed rotation in the scrape that first showed an end."""
     if rejections is None or rejections.empty:
         return pd.Series(False, table.index)
-    rows = rejections[rejections["kind"] == "key_rotation_failed"].sort_values([*PROXY, "resource", "time"])
-    rise = rows.groupby([*PROXY, "resource"], sort=False)["value"].diff()
+    rows = rises(rejections, "key_rotation_failed")
+    rise = rows["rise"]
     # A counter that is new in the store began at nothing.
     bad = rows[(rise > 0) | (rise.isna() & (rows["value"] > 0) & (rows["time"] > real["time"].min()))]
     apart = real.groupby(KEYS, sort=False)["time"].diff().median()
@@ -99,18 +88,19 @@ def _refused(table: pd.DataFrame, real: pd.DataFrame, rejections: pd.DataFrame |
     return pd.Series(found["failed"].notna().to_numpy(), found["index"]).reindex(table.index)
 
 
-def skew(found: pd.DataFrame) -> pd.DataFrame:
-    """How far each pod's clock is off, where its agent tells what is left of a life and its proxy tells the end.
+def rises(rejections: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Counters of a kind of refusal in the order of time, with the ``rise`` of each since the scrape before."""
+    rows = rejections[rejections["kind"] == kind].sort_values([*PROXY, "resource", "time"])
+    return rows.assign(rise=rows.groupby([*PROXY, "resource"], sort=False)["value"].diff())
 
-    Returns
-    -------
-    DataFrame
-        ``cluster, namespace, pod`` and ``skew_s``: positive where the pod's clock is behind.
+
+def skew(found: pd.DataFrame) -> pd.DataFrame:
+    """How far each pod's clock is off: the table ``clocks``.
+
+    It shows where its agent tells what is left of a life and its proxy tells the end.
     """
-    keys = ["cluster", "namespace", "pod"]
-    leaf = found[(found["kind"] == "leaf") & ~found["refused"].astype(bool)]
-    last = leaf.sort_values("time").groupby([*keys, "view"], sort=True).tail(1)
-    agent = last[last["view"] == "agent"].groupby(keys)["not_after"].max()
-    proxy = last[last["view"].isin(["served", "presented"])].groupby(keys)["not_after"].max()
-    both = (agent - proxy).dropna()
-    return both.rename("skew_s").reset_index()
+    leaf = found[(found["kind"] == "leaf") & ~found["refused"]]
+    last = leaf.sort_values("time").groupby([*POD, "view"], sort=True).tail(1)
+    agent = last[last["view"] == "agent"].groupby(POD)["not_after"].max()
+    proxy = last[last["view"].isin(["served", "presented"])].groupby(POD)["not_after"].max()
+    return TABLES["clocks"].pick((agent - proxy).dropna().rename("skew_s").reset_index())

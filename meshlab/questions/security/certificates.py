@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.window import Window
-from meshlab.questions.security.certificate_steps import KEYS, PROXY
+from meshlab.questions.security.certificate_steps import KEYS, POD, rises
 from meshlab.questions.security.settings import SecuritySettings
+from meshlab.questions.security.tables import TABLES
 
 __all__ = ["certificates"]
-
 
 _WORST: Final = ("expired", "overdue", "unknown", "fine")
 
@@ -25,38 +25,17 @@ def certificates(
     settings: SecuritySettings,
     rejections: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, float]:
-    """Each identity's certificate at the window's end.
+    """Each identity's certificate at the window's end, the worst first: the table ``certificates``.
 
-    Parameters
-    ----------
-    found : DataFrame
-        Of `steps`.
-    window : Window
-        Its end is the only clock: a laptop's own is never looked at.
-    renew_after : float
-        Share of a certificate's life after which the mesh renews it, where the settings have no rule of its own.
-    settings : SecuritySettings
-    rejections : DataFrame, optional
-        Of `exported.rejections`.
+    Where views differ the one that ends first counts: a proxy may take a new certificate on one side only. What an
+    agent says by its own clock counts only where no proxy tells.
 
-    Returns
-    -------
-    DataFrame
-        ``cluster, namespace, pod, workload, kind, not_after, rotations, refused, last_rotation, lifetime_s, due,
-        state`` (fine, overdue, expired, unknown), ``overdue_s``, and ``due`` and ``not_after`` (Unix seconds) as times:
-        ``renew_by`` and ``ends``. ``refused`` counts new certificates that the proxy
-        did not take: the one before counts. Where views differ the one that ends first counts: a proxy may take a new
-        certificate on one side only. What an agent says by its own clock counts only where no proxy tells.
-    float
-        The life that was found, seconds; NaN where no rotation was seen.
+    The window's end is the only clock: a laptop's own is never looked at. With it comes the life that was found,
+    seconds, NaN where no rotation was seen. `renew_after` is the mesh's rule where the settings have none.
     """
-    keys = ["cluster", "namespace", "pod", "workload", "kind"]
-    columns = [*keys, "not_after", "rotations", "refused", "last_rotation", "lifetime_s", "due", "state", "overdue_s"]
-    columns += ["renew_by", "ends"]
-    if found.empty:
-        return pd.DataFrame(columns=columns), np.nan
-    declined = found[found["refused"].astype(bool)]
-    found = _trusted(found[~found["refused"].astype(bool)])
+    keys = [*POD, "workload", "kind"]
+    declined = found[found["refused"]]
+    found = _trusted(found[~found["refused"]])
     end = window.end_ms / 1000
     turned = found[found["rotation"] & (found["kind"] == "leaf")]
     lives = turned["not_after"] - turned["time"].astype("datetime64[ms, UTC]").astype("int64") / 1000
@@ -87,26 +66,23 @@ def certificates(
         table[column] = pd.to_datetime(table[seconds].round(), unit="s", utc=True)
     # What has to be looked at stands first.
     table = table.sort_values("state", key=lambda states: states.map(_WORST.index), kind="stable")
-    return table[columns].reset_index(drop=True), life
+    return TABLES["certificates"].pick(table), life
 
 
 def _updates(table: pd.DataFrame, rejections: pd.DataFrame | None) -> NDArray[np.int64]:
     """How many updates each proxy refused outright: there the gauge stands still."""
     if rejections is None or rejections.empty:
         return np.zeros(len(table), np.int64)
-    place = ["cluster", "namespace", "pod"]
-    rows = rejections[rejections["kind"] == "update_rejected"].sort_values([*PROXY, "resource", "time"])
-    rise = rows.groupby([*PROXY, "resource"], sort=False)["value"].diff().clip(lower=0)
+    rows = rises(rejections, "update_rejected")
     root = rows["resource"].str.lower().str.contains("root|ca$").map({True: "root", False: "leaf"})
-    sums = rise.groupby([*(rows[name] for name in place), root.rename("kind")]).sum()
-    own = pd.MultiIndex.from_frame(table.index.to_frame(index=False)[[*place, "kind"]])
+    sums = rows["rise"].clip(lower=0).groupby([*(rows[name] for name in POD), root.rename("kind")]).sum()
+    own = pd.MultiIndex.from_frame(table.index.to_frame(index=False)[[*POD, "kind"]])
     return np.asarray(sums.reindex(own, fill_value=0), np.int64)
 
 
 def _trusted(found: pd.DataFrame) -> pd.DataFrame:
     """Without what an agent tells of a leaf of which a proxy tells as well: its clock may be off."""
-    place = ["cluster", "namespace", "pod"]
     leaf = found["kind"] == "leaf"
-    by_proxy = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), place])
-    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[place]).isin(by_proxy)
+    by_proxy = pd.MultiIndex.from_frame(found.loc[leaf & found["view"].isin(["served", "presented"]), POD])
+    twice = leaf & (found["view"] == "agent") & pd.MultiIndex.from_frame(found[POD]).isin(by_proxy)
     return found[~twice]

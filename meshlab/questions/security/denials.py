@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
+from meshlab.questions.security.tables import TABLES
 from meshlab.questions.security.traffic import EDGE, Traffic
 
 __all__ = ["changes", "denials", "rbac"]
@@ -17,47 +18,29 @@ __all__ = ["changes", "denials", "rbac"]
 _CHANCE: Final = 0.01
 _LEAST_BLOCKS: Final = 4
 _EDGE: Final = [*EDGE, "unit"]
-_COLUMNS: Final = [*_EDGE, "by", "denied", "total", "share", "low", "high", "first", "changed", "cause"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 def denials(table: Traffic, refused: Traffic, level: float) -> pd.DataFrame:
-    """Edges on which something was denied.
+    """Edges on which something was denied, by traffic or by the mesh's own counters: the table ``denials``.
 
-    Parameters
-    ----------
-    table : Traffic
-    refused : Traffic
-        What the mesh's own counters say of its policies (`traffic.refusals`).
-    level : float
-        Of the interval (Wilson's).
-
-    Returns
-    -------
-    DataFrame
-        `EDGE`, ``unit`` (requests or connections), ``by`` (``policy``: code 403 or gRPC's PERMISSION_DENIED;
-        ``ext_authz``: Envoy's flag UAEX; ``mesh``: the mesh's own counter of refusals), ``denied``, ``total``,
-        ``share``, ``low``, ``high``, ``first``, ``changed`` (NaT: it never changed) and ``cause`` (new source, new
-        policy, more volume, constant).
+    The interval of a share is Wilson's.
     """
     flow = pd.concat([_flow(table, "requests"), _flow(table, "connections"), _flow(refused)], ignore_index=True)
     hits = flow[flow["denied"] != ""]
     if hits.empty:
-        return pd.DataFrame(columns=_COLUMNS)
+        return TABLES["denials"].empty()
     keys = [*_EDGE, "by"]
-    rows = hits.assign(by=hits["denied"]).groupby([*keys, "time"], sort=True)["count"].sum()
-    wide = rows.unstack("time")
+    wide = _by_time(hits.assign(by=hits["denied"]), keys)
     found = wide.index.to_frame(index=False)
     # A mesh's own counter of allowed and denied is whole by itself; all else is looked up among what was counted.
     own, other = flow["own"].astype(bool), found["by"].eq("mesh")
-    whole = flow[~own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
-    own_counts = flow[own].groupby([*_EDGE, "time"], sort=True)["count"].sum().unstack("time")
-    times = wide.columns.union(whole.columns).union(own_counts.columns)
+    sums = _by_time(flow[~own], _EDGE), _by_time(flow[own], _EDGE)
+    times = wide.columns.union(sums[0].columns).union(sums[1].columns)
     place = pd.MultiIndex.from_frame(found[_EDGE])
-    total = whole.reindex(index=place, columns=times).to_numpy(np.float64)
-    mine = own_counts.reindex(index=place, columns=times).to_numpy(np.float64)
+    total, mine = (part.reindex(index=place, columns=times).to_numpy(np.float64) for part in sums)
     total = np.where(other.to_numpy()[:, None], np.fmax(total, mine), total)
     k = wide.reindex(columns=times).fillna(0.0).to_numpy(np.float64)
     there = ~np.isnan(total)
@@ -71,7 +54,11 @@ def denials(table: Traffic, refused: Traffic, level: float) -> pd.DataFrame:
     found["changed"] = _moment(np.where(at >= 0, moments[np.maximum(at, 0)], np.datetime64("NaT")))
     found["cause"] = _causes(k, n, there, at, moments.astype(np.int64), _start(table, moments))
     kept = found[~_twice(found)].sort_values(["denied", *keys], ascending=[False] + [True] * len(keys))
-    return kept[_COLUMNS].reset_index(drop=True)
+    return TABLES["denials"].pick(kept)
+
+
+def _by_time(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    return rows.groupby([*keys, "time"], sort=True)["count"].sum().unstack("time")
 
 
 def _flow(table: Traffic, unit: str = "") -> pd.DataFrame:
@@ -162,18 +149,8 @@ def _log(k: Floats, n: Floats) -> Floats:
 
 
 def rbac(frame: pd.DataFrame) -> pd.DataFrame:
-    """Decisions of the policies by pod: allowed, denied, and what a dry run would have decided.
-
-    Returns
-    -------
-    DataFrame
-        ``cluster, namespace, pod`` and ``allowed, denied, shadow_allowed, shadow_denied`` (NaN where
-        not exported); only pods that decided.
-    """
-    names = ["allowed", "denied", "shadow_allowed", "shadow_denied"]
-    keys = ["cluster", "namespace", "pod"]
-    if frame.empty:
-        return pd.DataFrame(columns=[*keys, *names])
+    """What policies decided, and a dry run would have, by pod that decided: the table ``rbac``."""
     # A proxy without a dry run exports none of its counters: they stay NaN.
-    sums = frame.groupby([*keys, "result"])["value"].sum().unstack("result").reindex(columns=names)
-    return sums[sums.sum(axis=1) > 0].reset_index().rename_axis(columns=None)
+    sums = frame.groupby(["cluster", "namespace", "pod", "result"])["value"].sum().unstack("result")
+    sums = sums.reindex(columns=["allowed", "denied", "shadow_allowed", "shadow_denied"])
+    return TABLES["rbac"].pick(sums[sums.sum(axis=1) > 0].reset_index())

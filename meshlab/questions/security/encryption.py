@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.questions.security.tables import TABLES
 from meshlab.questions.security.traffic import EDGE, Traffic
 
 __all__ = ["edges", "percent", "protocols", "shares", "timeline"]
@@ -15,27 +16,11 @@ STATES: Final = ("mtls", "plaintext", "unverified")
 
 
 def edges(table: Traffic, recent: pd.Timestamp) -> pd.DataFrame:
-    """One row an edge: how much was in which state, when plaintext was first and last seen, and whether it goes on.
+    """How much of each edge was in which state, and when plaintext was seen: the table ``edges``.
 
-    Parameters
-    ----------
-    table : Traffic
-    recent : Timestamp
-        Plaintext after this still goes on.
-
-    Returns
-    -------
-    DataFrame
-        `EDGE`, ``unit``, ``mtls``, ``plaintext``, ``unverified``, ``state`` (mtls, plaintext, mixed, unverified),
-        ``first_plaintext``, ``last_plaintext``, ``last_seen``, ``now`` (whether plaintext goes on).
+    Plaintext after `recent` still goes on.
     """
-    mesh = table.labels[~table.labels["exposed"].astype(bool)]
-    keys = [*EDGE, "unit"]
-    if mesh.empty:
-        dates = ("first_plaintext", "last_plaintext", "last_seen")
-        nothing = pd.DataFrame(columns=[*keys, *STATES, *dates, "state", "now"])
-        moments = dict.fromkeys(dates, "datetime64[ms, UTC]")
-        return nothing.astype({**dict.fromkeys(STATES, np.float64), **moments, "now": bool})
+    mesh, keys = table.labels[~table.labels["exposed"]], [*EDGE, "unit"]
     grouped = mesh.groupby([*keys, "state"], sort=True)["count"].sum().unstack("state", fill_value=0)
     sums = grouped.reindex(columns=list(STATES), fill_value=0).astype(np.float64)
     plain = mesh[mesh["state"] == "plaintext"].groupby(keys, sort=True).agg({"first": "min", "last": "max"})
@@ -47,17 +32,13 @@ def edges(table: Traffic, recent: pd.Timestamp) -> pd.DataFrame:
         [~none & some, ~none, none & (sums["unverified"] > 0)], ["mixed", "plaintext", "unverified"], "mtls"
     )
     sums["now"] = (sums["last_plaintext"] > recent).fillna(False).astype(bool)
-    return sums.reset_index().rename_axis(columns=None)
+    return TABLES["edges"].pick(sums.reset_index())
 
 
 def shares(found: pd.DataFrame) -> pd.DataFrame:
-    """How much is encrypted, by request, edge, workload and namespace; requests and connections never in one share.
+    """How much is encrypted, by request, edge, workload and namespace: the table ``shares``.
 
-    Returns
-    -------
-    DataFrame
-        ``unit``, ``by``, ``encrypted``, ``plaintext``, ``unverified`` (counts) and ``share`` (of what is known; NaN
-        where nothing is).
+    Requests and connections are never in one share.
     """
     rows = []
     for unit, own in found.groupby("unit", sort=True):
@@ -72,34 +53,34 @@ def shares(found: pd.DataFrame) -> pd.DataFrame:
             plain = sums["plaintext"] > 0
             unknown = ~plain & (sums["unverified"] > 0)
             rows.append((unit, by, int((~plain & ~unknown).sum()), int(plain.sum()), int(unknown.sum())))
-    table = pd.DataFrame(rows, columns=["unit", "by", "encrypted", "plaintext", "unverified"])
-    known = (table["encrypted"] + table["plaintext"]).astype(np.float64)
-    table["share"] = table["encrypted"] / known.where(known > 0)
-    return table
+    return TABLES["shares"].of([(*row, _share(row[2], row[3])) for row in rows])
 
 
 def protocols(found: pd.DataFrame) -> pd.DataFrame:
-    """The same by protocol: ``unit``, ``protocol``, ``edges``, ``mtls``, ``plaintext``, ``unverified``, ``share``."""
+    """The same by protocol: the table ``protocols``."""
     groups = found.groupby(["unit", "protocol"], sort=True)
     table = groups[list(STATES)].sum()
     table.insert(0, "edges", groups.size())
-    known = table["mtls"] + table["plaintext"]
-    table["share"] = table["mtls"] / known.where(known > 0)
-    return table.reset_index().rename_axis(columns=None)
+    table["share"] = list(map(_share, table["mtls"], table["plaintext"]))
+    return TABLES["protocols"].pick(table.reset_index())
 
 
 def timeline(table: Traffic) -> pd.DataFrame:
-    """Counts by edge, state and time, for the figure."""
-    mesh = table.labels[~table.labels["exposed"].astype(bool)]
-    keys = [*EDGE, "unit", "state"]
-    if mesh.empty:
-        return pd.DataFrame(columns=[*keys, "time", "count"])
-    groups = mesh.groupby(keys, sort=True)
-    place = pd.Series(-1, table.labels.index).mask(~table.labels["exposed"].astype(bool), groups.ngroup())
+    """Counts by edge, state and time, for the figure: the table ``timeline``."""
+    inside = ~table.labels["exposed"]
+    if not inside.any():
+        return TABLES["timeline"].empty()
+    groups = table.labels[inside].groupby([*EDGE, "unit", "state"], sort=True)
+    place = pd.Series(-1, table.labels.index).mask(inside, groups.ngroup())
     flow = table.samples.assign(group=place.to_numpy()[table.samples["sid"].to_numpy()])
     sums = flow[flow["group"] >= 0].groupby(["group", "time"], sort=True)["count"].sum().reset_index()
     names = groups.size().index.to_frame(index=False)
     return pd.concat([names.iloc[sums["group"]].reset_index(drop=True), sums[["time", "count"]]], axis=1)
+
+
+def _share(encrypted: float, plaintext: float) -> float:
+    known = float(encrypted) + float(plaintext)
+    return float(encrypted) / known if known > 0 else np.nan
 
 
 def percent(encrypted: float, plaintext: float) -> str:

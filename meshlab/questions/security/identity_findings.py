@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -39,35 +39,25 @@ def accounts(case: Case, identities: pd.DataFrame) -> Finding:
     actions = ["Give each workload its own service account, in its own namespace."] if len(flawed) else []
     if several:
         actions.append("Check that every trust domain is meant to call here.")
-    warns = bool(len(flawed)) or bool(several)
-    return case.finding(
-        "010",
-        f"identity.{'flawed' if warns else 'pass'}",
-        Verdict.WARN if warns else Verdict.PASS,
+    statement = (
         f"{plural(len(identities), 'identity', 'identities')} in {plural(len(domains), 'trust domain')}{several}: "
-        + ("; ".join([*flaws, *names]) if flaws else "none is shared, a default account, or away from its namespace")
-        + ".",
-        value=float(len(flawed)),
-        unit="identities",
-        action=" ".join(actions),
+        f"{'; '.join([*flaws, *names]) or 'none is shared, a default account, or away from its namespace'}."
     )
+    more: dict[str, Any] = {"value": float(len(flawed)), "unit": "identities", "action": " ".join(actions)}
+    return case.warn_if(actions, "010", "identity.flawed", statement, **more)
 
 
 def anonymous_callers(case: Case, unknown: pd.DataFrame) -> Iterator[Finding]:
     """ML-SEC-011: callers without any identity."""
+    action = "Find the caller by its address (access log) and bring it into the mesh; no rule can match it."
     for row in each_row(unknown.sort_values("count", ascending=False).head(MOST)):
-        name = place_name(row)
-        yield case.finding(
-            "011",
-            "identity.anonymous",
-            Verdict.WARN,
+        name = place_name(row.destination_cluster, row.destination_namespace, row.destination_workload)
+        statement = (
             f"{name} received {int(row.count):,} {row.unit} from a caller without any identity, last "
-            f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC.",
-            subject=name,
-            value=float(row.count),
-            action="Find the caller by its address (access log) and bring it into the mesh; no rule can match it.",
-            query="destination",
+            f"{row.last_seen:%Y-%m-%d %H:%M:%S} UTC."
         )
+        more: dict[str, Any] = {"subject": name, "value": float(row.count), "action": action, "query": "destination"}
+        yield case.finding("011", "identity.anonymous", Verdict.WARN, statement, **more)
 
 
 def border(case: Case, exposure: pd.DataFrame, edges: pd.DataFrame) -> Finding:
@@ -77,13 +67,9 @@ def border(case: Case, exposure: pd.DataFrame, edges: pd.DataFrame) -> Finding:
     sums = exposure.groupby(["kind", "unit"], sort=True)["count"].sum().reset_index()
     parts = [f"{int(n):,} {unit} {_CROSSED[kind]}" for kind, unit, n in zip(*(sums[c] for c in sums), strict=True)]
     out = {"passthrough", "blackhole"} & set(sums["kind"])
-    return case.finding(
-        "012",
-        f"border.{'egress' if out else 'pass'}",
-        Verdict.WARN if out else Verdict.PASS,
-        f"{'; '.join(parts) if parts else 'No counted traffic entered or left the mesh'}.",
-        action="Register the external hosts with a ServiceEntry." if out else "",
-    )
+    statement = f"{'; '.join(parts) or 'No counted traffic entered or left the mesh'}."
+    action = "Register the external hosts with a ServiceEntry."
+    return case.warn_if(out, "012", "border.egress", statement, action=action)
 
 
 def radius(case: Case, reach: pd.DataFrame) -> Finding:
@@ -96,27 +82,18 @@ def radius(case: Case, reach: pd.DataFrame) -> Finding:
         f"{first['direct']} of them directly"
     )
     if reach["allowed"].isna().all():
-        return case.not_measured(
-            "019",
-            "reach",
-            f"{reached}; what is allowed is not measured, and without any policy it is every workload.",
-            action="Set `policies_file` to the output of kubectl get authorizationpolicy -A -o yaml.",
-        )
+        statement = f"{reached}; what is allowed is not measured, and without any policy it is every workload."
+        action = "Set `policies_file` to the output of kubectl get authorizationpolicy -A -o yaml."
+        return case.not_measured("019", "reach", statement, action=action)
     beyond = reach[reach["excess"] > 0].sort_values(["excess", "principal"], ascending=[False, True])
-    worst = (
-        f"{len(beyond)} of {plural(len(reach), 'identity', 'identities')} may reach more than they use, the most "
-        f"{shown(beyond['principal'].iloc[0], 160)} with {int(beyond['allowed'].iloc[0])} allowed and "
-        f"{beyond['observed'].iloc[0]} observed"
-        if len(beyond)
-        else f"none of {plural(len(reach), 'identity', 'identities')} may reach more than it uses"
-    )
-    return case.finding(
-        "019",
-        f"reach.{'excess' if len(beyond) else 'pass'}",
-        Verdict.WARN if len(beyond) else Verdict.PASS,
-        f"{reached}; {worst}.",
-        value=float(reach["excess"].max()),
-        threshold=0.0,
-        unit="workloads in excess",
-        action="Narrow the policies to the proposal's rules." if len(beyond) else "",
-    )
+    everybody = plural(len(reach), "identity", "identities")
+    worst = f"none of {everybody} may reach more than it uses"
+    if len(beyond):
+        most = beyond.iloc[0]
+        worst = (
+            f"{len(beyond)} of {everybody} may reach more than they use, the most {shown(most['principal'], 160)} with "
+            f"{int(most['allowed'])} allowed and {most['observed']} observed"
+        )
+    more = {"value": float(reach["excess"].max()), "threshold": 0.0, "unit": "workloads in excess"}
+    action = "Narrow the policies to the proposal's rules."
+    return case.warn_if(len(beyond), "019", "reach.excess", f"{reached}; {worst}.", action=action, **more)

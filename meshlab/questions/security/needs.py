@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from meshlab.core.counts import Counts
@@ -54,41 +53,37 @@ def _scraped(signal: str, *columns: str, last: bool = False) -> Callable[[Asking
     )
 
 
-NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
-    {
-        "destination": Need(
-            ask="request_counts",
-            by=WORDS,
-            reporter=Reporter.DESTINATION,
-            what="requests as the called workloads' proxies count them",
-            remedy="destination",
-        ),
-        "source": Need(ask="request_counts", by=WORDS, reporter=Reporter.SOURCE),
-        "connections": Need(
-            ask=_counted("connections", *COLUMNS),
-            what="TCP connections",
-            remedy="nothing, where the mesh carries HTTP and gRPC alone",
-        ),
-        "bytes": Need(ask=_counted("bytes", *COLUMNS)),
-        "refused": Need(ask=_counted("denials", *COLUMNS, "unit", "protocol", "denied")),
-        "certificates": Need(
-            ask=_scraped("certificates", "name", "view"), what="certificate expiry times", remedy="certificates"
-        ),
-        "rejections": Need(ask=_scraped("rejections", "resource", "kind")),
-        # Authorities sign for all namespaces, and stand in their own.
-        "signing": Need(
-            ask=_counted("signing", *_POD, "error", "what", everywhere=True),
-            what="what the certificate authority signed",
-            remedy="signing",
-        ),
-        "rbac": Need(
-            ask=_counted("decisions", *_POD, "result"),
-            what="decisions of authorization policies",
-            remedy="let Prometheus scrape the proxies' own statistics",
-        ),
-        "versions": Need(
-            ask=_scraped("tls_versions", "version", last=True), what="TLS versions", remedy="tls_versions"
-        ),
-        "ciphers": Need(ask=_scraped("tls_ciphers", "cipher", last=True), what="TLS ciphers", remedy="tls_ciphers"),
-    }
-)
+NEEDS: Final[Mapping[str, Need]] = {
+    "destination": Need(
+        ask="request_counts",
+        by=WORDS,
+        reporter=Reporter.DESTINATION,
+        what="requests as the called workloads' proxies count them",
+        remedy="destination",
+    ),
+    "source": Need(ask="request_counts", by=WORDS, reporter=Reporter.SOURCE),
+    "connections": Need(
+        ask=_counted("connections", *COLUMNS),
+        what="TCP connections",
+        remedy="nothing, where the mesh carries HTTP and gRPC alone",
+    ),
+    "bytes": Need(ask=_counted("bytes", *COLUMNS)),
+    "refused": Need(ask=_counted("denials", *COLUMNS, "unit", "protocol", "denied")),
+    "certificates": Need(
+        ask=_scraped("certificates", "name", "view"), what="certificate expiry times", remedy="certificates"
+    ),
+    "rejections": Need(ask=_scraped("rejections", "resource", "kind")),
+    # Authorities sign for all namespaces, and stand in their own.
+    "signing": Need(
+        ask=_counted("signing", *_POD, "error", "what", everywhere=True),
+        what="what the certificate authority signed",
+        remedy="signing",
+    ),
+    "rbac": Need(
+        ask=_counted("decisions", *_POD, "result"),
+        what="decisions of authorization policies",
+        remedy="let Prometheus scrape the proxies' own statistics",
+    ),
+    "versions": Need(ask=_scraped("tls_versions", "version", last=True), what="TLS versions", remedy="tls_versions"),
+    "ciphers": Need(ask=_scraped("tls_ciphers", "cipher", last=True), what="TLS ciphers", remedy="tls_ciphers"),
+}

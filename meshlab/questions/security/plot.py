@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from meshlab.core.results import Result
 from meshlab.core.sanitize import mathtext
-from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, has_rows, show_time
 from meshlab.questions.security.rows import shown
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def encryption(result: Result) -> Figure:
     """When each edge was encrypted and when not."""
     table, found = result.tables["timeline"], result.tables["edges"]
     with figure(f"Edges over time, by how they were protected. {result.headline}.") as (fig, ax):
-        if _empty(ax, table):
+        if not has_rows(ax, table):
             return fig
         order = found.sort_values(["plaintext", "unverified", "mtls"], ascending=False)
         names = list(dict.fromkeys(_names(order)))[:_MOST]
@@ -36,7 +37,7 @@ def encryption(result: Result) -> Figure:
             if own.any():
                 shift = 0.2 if state == "plaintext" else 0.0
                 ax.plot(table["time"][own], at[own] + shift, mark, color=ink, markersize=4, linestyle="", label=state)
-        ax.set_yticks([-k for k in range(len(names))], [mathtext(shown(name, _LONGEST)) for name in names], fontsize=8)
+        _name_rows(ax, names)
         ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         show_time(ax)
     return fig
@@ -47,7 +48,7 @@ def certificates(result: Result) -> Figure:
     table = result.tables["rotations"]
     leaf = table[table["kind"] == "leaf"]
     with figure(f"Rotations of the workloads' certificates: {int(leaf['rotation'].sum())} were seen.") as (fig, ax):
-        if _empty(ax, leaf):
+        if not has_rows(ax, leaf):
             return fig
         ends = result.tables["certificates"]
         bad = set(ends.loc[ends["state"].isin(["overdue", "expired"]), "workload"])
@@ -62,13 +63,13 @@ def certificates(result: Result) -> Figure:
                 ax.plot(own["time"], own["workload"].map(place), "o", color=ink, markersize=6, label=label)
         late = ends[ends["workload"].isin(bad & set(names)) & (ends["kind"] == "leaf")]
         if not leaf["rotation"].any() and late.empty:
-            _empty(ax, late, "no rotation was seen")
+            has_rows(ax, late, "no rotation was seen")
             return fig
         for column, mark, label in (("renew_by", "|", "due"), ("ends", "X", "ends")):
             if len(late):
                 where = late["workload"].map(place)
                 ax.plot(late[column], where, mark, color="black", markersize=10, label=label, linestyle="")
-        ax.set_yticks([-k for k in range(len(names))], [mathtext(shown(name, _LONGEST)) for name in names], fontsize=8)
+        _name_rows(ax, names)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
         show_time(ax)
@@ -79,37 +80,23 @@ def denials(result: Result) -> Figure:
     """What share of each edge's requests was denied, with its interval."""
     table = result.tables["denials"].head(_MOST)
     with figure(f"Edges on which requests were denied: {len(table)}.") as (fig, ax):
-        if _empty(ax, table):
+        if not has_rows(ax, table):
             return fig
-        at = [-k for k in range(len(table))]
-        share = 100 * table["share"]
-        ax.errorbar(
-            share,
-            at,
-            xerr=[(share - 100 * table["low"]).clip(lower=0), (100 * table["high"] - share).clip(lower=0)],
-            fmt="o",
-            color=ORANGE,
-            capsize=4,
-        )
-        ax.set_yticks(at, [mathtext(shown(name, _LONGEST)) for name in _names(table)], fontsize=8)
+        share, low, high = (100 * table[column] for column in ("share", "low", "high"))
+        half = [(share - low).clip(lower=0), (high - share).clip(lower=0)]
+        ax.errorbar(share, [-k for k in range(len(table))], xerr=half, fmt="o", color=ORANGE, capsize=4)
+        _name_rows(ax, _names(table))
         ax.set_xlim(0, 101)
         ax.set_xlabel("requests denied (%)")
     return fig
 
 
+def _name_rows(ax: Axes, names: Iterable[str]) -> None:
+    labels = [mathtext(shown(name, _LONGEST)) for name in names]
+    ax.set_yticks([-k for k in range(len(labels))], labels, fontsize=8)
+
+
 def _names(table: pd.DataFrame) -> pd.Series[str]:
     caller = table["source"].where(table["source"] != "", "(unknown)")
-    return (
-        caller
-        + " → "
-        + table["destination_workload"]
-        + table["destination_cluster"].map(lambda c: f" ({c})" if c else "")
-    )
-
-
-def _empty(ax: Axes, table: pd.DataFrame, said: str = "nothing was measured") -> bool:
-    if len(table):
-        return False
-    ax.text(0.5, 0.5, said, ha="center", va="center", transform=ax.transAxes)
-    ax.set_axis_off()
-    return True
+    cluster = table["destination_cluster"].map(lambda name: f" ({name})" if name else "")
+    return caller + " → " + table["destination_workload"] + cluster

@@ -21,25 +21,21 @@ from meshlab.questions.security import (
     identity_findings,
     plot,
     privilege_findings,
-    score_findings,
-    tls_findings,
 )
 from meshlab.questions.security.certificate_steps import skew, steps, workload_of
 from meshlab.questions.security.certificates import certificates
 from meshlab.questions.security.codes import CODES
 from meshlab.questions.security.denials import denials, rbac
 from meshlab.questions.security.encryption import edges, protocols, shares, timeline
-from meshlab.questions.security.exposure import anonymous_callers, exposure
-from meshlab.questions.security.identity import identities
+from meshlab.questions.security.identity import anonymous_callers, exposure, identities
 from meshlab.questions.security.least_privilege.current import Permitted, read
 from meshlab.questions.security.least_privilege.istio import Selector
 from meshlab.questions.security.least_privilege.proposal import propose
 from meshlab.questions.security.least_privilege.replay import replay, unused
-from meshlab.questions.security.least_privilege.tables import denied as falsely_denied
-from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
+from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules, unused_permissions
 from meshlab.questions.security.needs import NEEDS
 from meshlab.questions.security.reach import reach
-from meshlab.questions.security.score import changes, earlier, score
+from meshlab.questions.security.score import changed, changes, earlier, score, scored
 from meshlab.questions.security.settings import SecuritySettings
 from meshlab.questions.security.strict import blind_spots, breaks, workloads
 from meshlab.questions.security.tables import TABLES
@@ -115,7 +111,7 @@ class Security(Question):
         yield from findings
         if "earlier" in case.evidence.documents:
             moved = case.tables["changes"] = changes(findings, case.evidence.documents["earlier"])
-            yield score_findings.changed(case, moved)
+            yield changed(case, moved)
 
     def headline(self, verdict: Verdict, findings: Sequence[Finding], case: Case) -> str:
         """The encrypted share, after the certificates that are not renewed."""
@@ -148,6 +144,8 @@ def _findings(case: Case) -> Iterator[Finding]:
     observed = evidence.counts["destination"]
     proposal = propose(observed)
     trial = None if observed.empty else replay(observed, last_part=settings.last_part)
+    if trial is not None:
+        tables["replay_denied"] = trial.denied
     selector = Selector(settings.policy_label)
     idle = None if in_force is None else unused(in_force, proposal, selector=selector)
     points, terms = score(share, ends, identities(flow.labels))
@@ -167,9 +165,8 @@ def _findings(case: Case) -> Iterator[Finding]:
         rules=rules(proposal.grants),
         unattributable=leftovers(proposal),
         replay=replayed(trial),
-        replay_denied=falsely_denied(trial),
         replay_unused=rules([] if trial is None else trial.unused),
-        unused=privilege_findings.unused_table(idle),
+        unused=unused_permissions(idle or ()),
         score=terms,
     )
     yield encryption_findings.encrypted(case, share, edge, tables["exposure"])
@@ -183,13 +180,13 @@ def _findings(case: Case) -> Iterator[Finding]:
     yield identity_findings.accounts(case, tables["identities"])
     yield from identity_findings.anonymous_callers(case, tables["unknown"])
     yield identity_findings.border(case, tables["exposure"], edge)
-    yield tls_findings.versions(case)
-    yield tls_findings.ciphers(case)
+    yield encryption_findings.versions(case)
+    yield encryption_findings.ciphers(case)
     yield privilege_findings.proposed(case, proposal)
     yield privilege_findings.replayed(case, trial)
     yield privilege_findings.unused(case, idle)
     yield identity_findings.radius(case, tables["reach"])
-    yield score_findings.scored(case, points, terms, edge)
+    yield scored(case, points, terms, edge)
 
 
 def _only_ingress(case: Case) -> bool:

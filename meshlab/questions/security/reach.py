@@ -14,39 +14,25 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from meshlab.questions.security.least_privilege.current import Permitted
 from meshlab.questions.security.least_privilege.names import bare
+from meshlab.questions.security.tables import TABLES
 from meshlab.questions.security.traffic import NOBODY
 from meshlab.telemetry.dialects.registry import root_namespaces
 
 __all__ = ["reach"]
 
 _TARGET: Final = ["destination_namespace", "destination_workload"]
-_COLUMNS: Final = ["principal", "workloads", "direct", "observed", "allowed_direct", "allowed", "excess"]
 
 
 def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataFrame:
-    """Blast radius: the workloads that whoever holds an identity gets to, one after the other.
+    """Blast radius: the workloads that whoever holds an identity gets to: the table ``reach``, the farthest first.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `traffic.Traffic.labels`.
-    policies : sequence of Permitted or None
-        Those in force; None: not known, which is not the same as none at all.
-
-    Returns
-    -------
-    DataFrame
-        ``principal``; ``workloads`` (how many run under it); ``direct`` and ``observed`` (how many workloads it called,
-        and how many it and those that it called in turn called); ``allowed_direct`` and ``allowed`` (the same by the
-        policies; NaN: not known); ``excess`` (allowed and not observed). The farthest first.
+    Policies that are not known (None) are not the same as none at all.
 
     Notes
     -----
     A workload without a policy that allows something lets everybody in. Policies that deny are not looked at, nor
     methods, paths and ports, so what is allowed is an upper bound.
     """
-    if table.empty:
-        return pd.DataFrame(columns=_COLUMNS)
     words = ["source", "source_namespace", "source_principal", *_TARGET, "destination_principal", "destination_service"]
     edges = table[words].assign(let=table["denied"] == "").drop_duplicates()
     edges = edges[~edges["destination_workload"].isin(NOBODY)]
@@ -58,7 +44,7 @@ def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataF
     ).drop_duplicates()
     calls = edges[~edges["source_principal"].isin(NOBODY)]
     if calls.empty:
-        return pd.DataFrame(columns=_COLUMNS)
+        return TABLES["reach"].empty()
     # Who was only ever refused did not get there.
     pairs = calls.loc[calls["let"], ["source_principal", *_TARGET]].drop_duplicates()
     who = sorted({*own["principal"], *calls["source_principal"]})
@@ -88,8 +74,7 @@ def reach(table: pd.DataFrame, policies: Sequence[Permitted] | None) -> pd.DataF
         beyond = _closure((ways, seen, down), len(who), size)[1]
         out["excess"] = beyond - out["observed"]
     callers = out[out["principal"].isin(calls["source_principal"])]
-    order = callers.sort_values(["observed", "principal"], ascending=[False, True])
-    return order[_COLUMNS].reset_index(drop=True)
+    return TABLES["reach"].pick(callers.sort_values(["observed", "principal"], ascending=[False, True]))
 
 
 def _named(edges: pd.DataFrame, principal: str, namespace: str, workload: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Rows of a table, and an edge, for those who write findings."""
+"""Rows of a table, and their names, for those who write findings."""
 
 from __future__ import annotations
 
@@ -35,15 +35,13 @@ def shown(name: object, most: int = _LONGEST) -> str:
     return line[: int(np.searchsorted(sizes, most - 6, side="right"))] + "…"
 
 
-def place_name(row: Any) -> str:
-    """A called workload for people."""
-    return "/".join(
-        shown(part or "-") for part in (row.destination_cluster, row.destination_namespace, row.destination_workload)
-    )
+def place_name(*parts: str) -> str:
+    """Cluster, namespace and workload (or pod) for people."""
+    return "/".join(shown(part or "-") for part in parts)
 
 
 def edge_name(row: Any) -> str:
     """An edge for people."""
-    called = row.destination_workload or row.destination_service or "-"
-    parts = (row.destination_cluster or "-", row.destination_namespace or "-", called)
-    return f"{shown(row.source or '(unknown)')} → {'/'.join(map(shown, parts))}"
+    called = row.destination_workload or row.destination_service
+    place = place_name(row.destination_cluster, row.destination_namespace, called)
+    return f"{shown(row.source or '(unknown)')} → {place}"

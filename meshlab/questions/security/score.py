@@ -1,4 +1,4 @@
-"""One number, with its formula beside it, and what changed since the last time."""
+"""One number, with its formula beside it, and what changed since the last time: ML-SEC-014 and 015."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.core.results import Finding
+from meshlab.core.results import Finding, Verdict
 from meshlab.errors import ParameterError
+from meshlab.questions.base import Case
+from meshlab.questions.security.encryption import percent
+from meshlab.questions.security.rows import each_row
+from meshlab.questions.security.tables import TABLES
 
-__all__ = ["FORMULA", "changes", "earlier", "score"]
+__all__ = ["changed", "changes", "earlier", "score", "scored"]
 
-FORMULA: Final = "sum(weight x share) / sum(weight) over what was measured, times 100, rounded down, then the caps"
+_FORMULA: Final = "sum(weight x share) / sum(weight) over what was measured, times 100, rounded down, then the caps"
 
 _WEIGHTS: Final = {
     "requests encrypted": 40.0,
@@ -38,16 +42,15 @@ def score(
     float or None
         0..100; None where nothing at all was measured.
     DataFrame
-        ``term``, ``weight``, ``share`` (NaN: not measured), ``cap`` (NaN: none).
+        The table ``score``.
     """
     units = shares.set_index(["unit", "by"])["share"] if len(shares) else pd.Series(dtype=np.float64)
     # Requests, connections and bytes are never added up; the lowest one counts.
-    flows = [units.get((unit, unit), np.nan) for unit in ("requests", "connections", "bytes")]
-    sides = [units.get((unit, "edges"), np.nan) for unit in ("requests", "connections", "bytes")]
+    kinds = ("requests", "connections", "bytes")
     leaf = certificates[(certificates["kind"] == "leaf") & (certificates["state"] != "unknown")]
     values = {
-        "requests encrypted": _least(flows),
-        "edges encrypted": _least(sides),
+        "requests encrypted": _least(units.get((unit, unit), np.nan) for unit in kinds),
+        "edges encrypted": _least(units.get((unit, "edges"), np.nan) for unit in kinds),
         "certificates in time": float((leaf["state"] == "fine").mean()) if len(leaf) else np.nan,
         "own accounts": float((~(identities["shared"] | identities["default"])).mean()) if len(identities) else np.nan,
     }
@@ -55,9 +58,7 @@ def score(
         "requests encrypted": _PLAIN_CAP if values["requests encrypted"] < 1 else np.nan,
         "certificates in time": _EXPIRED_CAP if (certificates["state"] == "expired").any() else np.nan,
     }
-    table = pd.DataFrame({"term": list(_WEIGHTS), "weight": list(_WEIGHTS.values())})
-    table["share"] = table["term"].map(values).astype(np.float64)
-    table["cap"] = table["term"].map(caps).astype(np.float64)
+    table = TABLES["score"].of([(term, weight, values[term], caps.get(term)) for term, weight in _WEIGHTS.items()])
     known = table[table["share"].notna()]
     # Names and certificates alone say nothing of the traffic.
     if known.empty or np.isnan(values["requests encrypted"]):
@@ -97,19 +98,7 @@ def earlier(against: str) -> dict[tuple[str, str], str]:
 
 
 def changes(findings: Iterable[Finding], before: Mapping[tuple[str, str], str]) -> pd.DataFrame:
-    """What is new, fixed or worse since an earlier result.
-
-    Parameters
-    ----------
-    findings : iterable of Finding
-    before : mapping of (str, str) to str
-        Of `earlier`.
-
-    Returns
-    -------
-    DataFrame
-        ``change``, ``code``, ``subject``, ``before``, ``after``.
-    """
+    """What is new, fixed or worse since an `earlier` result: the table ``changes``."""
     now: dict[tuple[str, str], str] = {}
     for f in findings:
         key = (f.code, f.subject)
@@ -124,4 +113,27 @@ def changes(findings: Iterable[Finding], before: Mapping[tuple[str, str], str]) 
             rows.append(("fixed", *key, was, is_))
         elif bad_then and _WORSE.get(is_, 0) > _WORSE.get(was, 0):
             rows.append(("worse", *key, was, is_))
-    return pd.DataFrame(rows, columns=["change", "code", "subject", "before", "after"])
+    return TABLES["changes"].of(rows)
+
+
+def scored(case: Case, score: float | None, terms: pd.DataFrame, edges: pd.DataFrame) -> Finding:
+    """ML-SEC-014: the score with its formula."""
+    if score is None:
+        return case.not_measured("014", "score", "There is no score without measured traffic.")
+    listed = ", ".join(
+        f"{row.term} {row.weight:g} x {'not measured' if row.share != row.share else percent(row.share, 1 - row.share)}"
+        for row in each_row(terms)
+    )
+    requests = edges[edges["unit"] == "requests"]
+    known, hidden = float(requests[["mtls", "plaintext"]].sum().sum()), float(requests["unverified"].sum())
+    measured = f"; {percent(known, hidden)} of requests measured" if known + hidden else ""
+    statement = f"Score {score:.0f} of 100 = {_FORMULA}: {listed}{measured}."
+    return case.finding("014", "score.pass", Verdict.PASS, statement, value=score)
+
+
+def changed(case: Case, changes: pd.DataFrame) -> Finding:
+    """ML-SEC-015: what changed since an earlier result."""
+    count = changes["change"].value_counts()
+    new, fixed, worse = (int(count.get(word, 0)) for word in ("new", "fixed", "worse"))
+    statement = f"Since the earlier result: {new} new, {fixed} fixed, {worse} worse."
+    return case.warn_if(new + worse, "015", "changes.worse", statement, value=float(new + worse))

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.questions.security.tables import TABLES
 from meshlab.questions.security.traffic import EDGE, Traffic
 
 __all__ = ["blind_spots", "breaks", "workloads"]
@@ -18,40 +19,17 @@ _BLIND: Final = (
 
 
 def breaks(found: pd.DataFrame, table: Traffic, seconds: float) -> pd.DataFrame:
-    """The edges that STRICT would break or would have broken.
-
-    Parameters
-    ----------
-    found : DataFrame
-        Of `encryption.edges`.
-    table : Traffic
-        What it was made of.
-    seconds : float
-        The window's length.
-
-    Returns
-    -------
-    DataFrame
-        `EDGE`, ``unit``, ``port`` (of the called workload; "not exported" where the mesh's metrics do not name it),
-        ``per_s``, ``first_plaintext``, ``last_plaintext`` and ``now`` (false: a mended edge).
-    """
+    """The edges that STRICT would break or would have broken in a window of some seconds: the table ``strict``."""
     broken = found[found["plaintext"] > 0]
-    listed = broken[[*EDGE, "unit", "first_plaintext", "last_plaintext", "now"]].copy()
-    listed.insert(len(EDGE) + 1, "port", _ports(broken, table.labels))
-    listed.insert(len(EDGE) + 2, "per_s", broken["plaintext"] / seconds)
-    return listed.sort_values(["now", "per_s", *EDGE], ascending=[False, False] + [True] * len(EDGE)).reset_index(
-        drop=True
-    )
+    broken = broken.assign(port=_ports(broken, table.labels), per_s=broken["plaintext"] / seconds)
+    order = broken.sort_values(["now", "per_s", *EDGE], ascending=[False, False] + [True] * len(EDGE))
+    return TABLES["strict"].pick(order)
 
 
 def _ports(broken: pd.DataFrame, labels: pd.DataFrame) -> list[str]:
     """The ports that plaintext came to, of each edge."""
-    if broken.empty:
-        return []
     keys = [*EDGE, "unit"]
-    plain = labels[
-        (labels["state"] == "plaintext") & ~labels["exposed"].astype(bool) & (labels["destination_port"] != "")
-    ]
+    plain = labels[(labels["state"] == "plaintext") & ~labels["exposed"] & (labels["destination_port"] != "")]
     some = {key: ", ".join(sorted(set(own), key=_number)) for key, own in plain.groupby(keys)["destination_port"]}
     return [some.get(key, "not exported") for key in broken[keys].itertuples(index=False, name=None)]
 
@@ -61,16 +39,11 @@ def _number(port: str) -> tuple[int, str]:
 
 
 def workloads(found: pd.DataFrame) -> pd.DataFrame:
-    """What switching each workload to STRICT would do: safe, unsafe, or unknown (nobody looked at its traffic).
+    """What switching each workload to STRICT would do: the table ``strict_workloads``.
 
-    Returns
-    -------
-    DataFrame
-        ``destination_workload, destination_namespace, destination_cluster``, ``callers``, ``strict`` and
-        ``last_plaintext``.
+    Safe, unsafe, or unknown: nobody looked at its traffic.
     """
-    keys = ["destination_workload", "destination_namespace", "destination_cluster"]
-    groups = found.groupby(keys, sort=True)
+    groups = found.groupby(["destination_workload", "destination_namespace", "destination_cluster"], sort=True)
     table = groups[["mtls", "unverified"]].sum()
     table["callers"] = groups.size()
     table["now"] = groups["now"].any()
@@ -78,15 +51,14 @@ def workloads(found: pd.DataFrame) -> pd.DataFrame:
     table["strict"] = np.select([table["now"], table["unverified"] > 0], ["unsafe", "unknown"], "safe")
     # Nothing but plaintext, and none of late: nobody has shown that its callers can do better.
     table.loc[(table["strict"] == "safe") & (table["mtls"] == 0), "strict"] = "unknown"
-    return table.reset_index()[[*keys, "callers", "strict", "last_plaintext"]]
+    return TABLES["strict_workloads"].pick(table.reset_index())
 
 
 def blind_spots(table: Traffic) -> str:
     """What this dry run could not see, in words: what never is in telemetry, and what this mesh does not export."""
-    labels = table.labels
-    more = [_BLIND]
-    if labels.empty or not (labels["destination_port"] != "").any():
+    labels, more = table.labels, [_BLIND]
+    if not (labels["destination_port"] != "").any():
         more.append("ports are not exported, so a port that must stay open cannot be distinguished from the others")
-    if labels.empty or not labels["unit"].isin(["connections", "bytes"]).any():
+    if not labels["unit"].isin(["connections", "bytes"]).any():
         more.append("TCP without requests is not exported, or there was none")
     return "; ".join(more)

@@ -11,12 +11,13 @@ import pandas as pd
 
 from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
+from meshlab.questions.security.least_privilege.observed import is_denied
 from meshlab.questions.security.needs import COLUMNS, WORDS
 
-__all__ = ["EDGE", "NOBODY", "PEERS", "Traffic", "is_ingress", "refusals", "traffic"]
+__all__ = ["EDGE", "NOBODY", "Traffic", "is_ingress", "refusals", "traffic"]
 
-PEERS: Final = ["source", "source_namespace", "destination_workload", "destination_service", "destination_namespace"]
-EDGE: Final = [*PEERS, "destination_cluster", "protocol"]
+_PEERS: Final = ["source", "source_namespace", "destination_workload", "destination_service", "destination_namespace"]
+EDGE: Final = [*_PEERS, "destination_cluster", "protocol"]
 """The columns that tell one edge from another; an edge of bytes is never added to one of requests."""
 
 NOBODY: Final = frozenset({"", "unknown", "-"})
@@ -24,8 +25,6 @@ NOBODY: Final = frozenset({"", "unknown", "-"})
 _MUTUAL: Final = frozenset({"mutual_tls", "true"})
 _PLAIN: Final = frozenset({"none", "no_identity", "disabled", "false", "no_tls"})
 _TARGET: Final = ["destination_service", "destination_namespace"]
-_FORBIDDEN: Final = "403"
-_PERMISSION_DENIED: Final = "7"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,16 +67,15 @@ def traffic(evidence: Evidence, ingresses: str) -> Traffic:
             samples.append(_samples(part).assign(sid=part.sid + start))
             start += len(part)
     if not tables:
-        more = ["count", "first", "last", "state", "unit", "exposed", "denied"]
-        return Traffic(pd.DataFrame(columns=[*WORDS, *more]), pd.DataFrame(columns=["sid", "time", "count"]))
+        nothing = pd.DataFrame(columns=[*WORDS, "count", "first", "last", "state", "unit", "exposed", "denied"])
+        return Traffic(nothing.astype({"exposed": bool}), pd.DataFrame(columns=["sid", "time", "count"]))
     labels = _sourced(_with_services(pd.concat(tables, ignore_index=True)))
     entries = {name: is_ingress(name, ingresses) for name in labels["destination_workload"].unique()}
     outside = labels["source"].isin(NOBODY) & labels["source_principal"].isin(NOBODY)
     entry = labels["destination_workload"].map(entries).astype(bool)
     labels["exposed"] = outside & entry & (labels["state"] != "mtls")
     external = labels["flags"].str.split(",").map(lambda flags: "UAEX" in flags).astype(bool)
-    refused = labels["code"].eq(_FORBIDDEN) | labels["grpc_status"].eq(_PERMISSION_DENIED)
-    labels["denied"] = np.select([external, refused], ["ext_authz", "policy"], "")
+    labels["denied"] = np.select([external, is_denied(labels)], ["ext_authz", "policy"], "")
     return Traffic(labels, pd.concat(samples, ignore_index=True))
 
 
@@ -139,7 +137,7 @@ def _connections(evidence: Evidence, name: str, more: tuple[str, ...] = ()) -> C
 
 
 def _unopened(opened: Counts, carried: Counts) -> Counts:
-    key = [*PEERS, "destination_cluster", "tls"]
+    key = [*_PEERS, "destination_cluster", "tls"]
     known = pd.MultiIndex.from_frame(opened.labels[key])
     return carried.select(~pd.MultiIndex.from_frame(carried.labels[key]).isin(known))
 

@@ -141,7 +141,7 @@ def _report(task: Task, question: Question, result: Result, summary: dict[str, A
     from meshlab.reports.stored import report_files
 
     with _DRAWING:
-        figures = question.draw(result, task.case.settings)
+        figures = question.draw(result)
     content = of_result(task.title, result, summary, figures, question=task.question)
     page = render(content, summary, given=task.given, tz=task.tz)
     tables = {f"tables/{name}.parquet": data for name, data in result.parquet()}

@@ -69,20 +69,15 @@ def location_shift(control: NDArray[np.float64], experiment: NDArray[np.float64]
     least, most = float(experiment.min() - control.max()), float(experiment.max() - control.min())
     z = float(norm.ppf((1.0 - level) / 2.0))
 
+    def reached(shift: float, quantile: float = 0.0) -> float:
+        return _standardised(control, experiment, shift) - quantile
+
     def bound(quantile: float) -> float:
-        def off(shift: float) -> float:
-            return _standardised(control, experiment, shift) - quantile
-
-        at_least, at_most = off(least), off(most)
-        if at_least <= 0:
+        if reached(least, quantile) <= 0:
             return least
-        return most if at_most >= 0 else _root(off, least, most, at_least, at_most)
+        return most if reached(most, quantile) >= 0 else _root(lambda at: reached(at, quantile), least, most)
 
-    def centred(shift: float) -> float:
-        return _standardised(control, experiment, shift)
-
-    estimate = _root(centred, least, most, centred(least), centred(most))
-    return Shift(estimate, bound(-z), bound(z))
+    return Shift(_root(reached, least, most), bound(-z), bound(z))
 
 
 def _standardised(control: NDArray[np.float64], experiment: NDArray[np.float64], shift: float) -> float:
@@ -97,14 +92,13 @@ def _standardised(control: NDArray[np.float64], experiment: NDArray[np.float64],
     return (over - 0.5 * float(np.sign(over))) / math.sqrt(spread)
 
 
-def _root(function: Callable[[float], float], low: float, high: float, at_low: float, at_high: float) -> float:
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
     """Brent's ``zeroin``; scipy's ``brentq`` stops elsewhere, and here the place where it stops is the result."""
     a, b, c = low, high, low
-    fa, fb, fc = at_low, at_high, at_low
+    fa = fc = function(a)
+    fb = function(b)
     if fa == 0:
         return a
-    if fb == 0:
-        return b
     for _ in range(_STEPS):
         before = b - a
         if abs(fc) < abs(fb):

@@ -9,7 +9,7 @@ from meshlab.questions.security.least_privilege.istio import Selector, policies
 from meshlab.questions.security.least_privilege.observed import WORDS, collect
 from meshlab.questions.security.least_privilege.proposal import Grant, Leftover, Proposal, Why, propose
 from meshlab.questions.security.least_privilege.replay import Replay, Unused, replay, unused
-from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules
+from meshlab.questions.security.least_privilege.tables import leftovers, replayed, rules, unused_permissions
 
 __all__ = [
     "WORDS",
@@ -33,4 +33,5 @@ __all__ = [
     "replayed",
     "rules",
     "unused",
+    "unused_permissions",
 ]

@@ -14,7 +14,7 @@ from meshlab.questions.security.least_privilege.names import bare
 from meshlab.telemetry.dialects.base import ABSENT, Reporter
 from meshlab.telemetry.mesh import Mesh
 
-__all__ = ["TARGET", "WORDS", "between", "collect", "edges", "ends_ms"]
+__all__ = ["TARGET", "WORDS", "between", "collect", "edges", "ends_ms", "is_denied"]
 
 TARGET: Final = ("destination_namespace", "destination_workload")
 """The words that name what a policy protects."""
@@ -71,17 +71,9 @@ def between(counts: Counts, after_ms: int | None = None, until_ms: int | None = 
 
 
 def edges(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a proposal needs to know of each combination of labels that had requests.
+    """What a proposal needs to know of each combination of labels that had requests, as `between` has them.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Of `between`.
-
-    Returns
-    -------
-    DataFrame
-        The frame's columns; ``principal`` without its scheme, empty where the server knew none; ``denied`` (bool).
+    ``principal`` is without its scheme, and empty where the server knew none; ``denied`` is bool.
 
     Notes
     -----
@@ -90,13 +82,11 @@ def edges(rows: pd.DataFrame) -> pd.DataFrame:
     a caller that also got other answers keeps its rule.
     """
     given = rows["source_principal"].astype(str)
-    known = ~given.isin(ABSENT) & ~_text(rows, "tls").isin(_NO_TLS)
-    principal = given.map(bare).where(known, "")
-    denied = _text(rows, "code").eq(_FORBIDDEN) | _text(rows, "grpc_status").eq(_PERMISSION_DENIED)
-    return rows.assign(principal=principal.to_numpy(dtype=object), denied=np.asarray(denied, dtype=bool))
+    said = rows.reindex(columns=["tls", "code", "grpc_status"], fill_value="").astype(str)
+    principal = given.map(bare).where(~given.isin(ABSENT) & ~said["tls"].isin(_NO_TLS), "")
+    return rows.assign(principal=principal.to_numpy(dtype=object), denied=is_denied(said))
 
 
-def _text(rows: pd.DataFrame, column: str) -> pd.Series:
-    if column not in rows:
-        return pd.Series("", index=rows.index, dtype=object)
-    return rows[column].astype(str)
+def is_denied(labels: pd.DataFrame) -> pd.Series[bool]:
+    """Whether requests were answered with 403, or with gRPC's PERMISSION_DENIED."""
+    return labels["code"].eq(_FORBIDDEN) | labels["grpc_status"].eq(_PERMISSION_DENIED)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from meshlab.core.counts import Counts
 from meshlab.errors import ParameterError
@@ -18,7 +18,6 @@ from meshlab.questions.security.least_privilege.proposal import Grant, Proposal,
 
 __all__ = ["Replay", "Unused", "replay", "unused"]
 
-_Z95: Final = 1.959964
 _EDGE: Final = (*TARGET, "principal")
 
 
@@ -161,7 +160,5 @@ def unused(
 
 
 def _wilson(events: int, total: int) -> tuple[float, float]:
-    share, z2 = events / total, _Z95 * _Z95
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = _Z95 * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
-    return (0.0 if events == 0 else centre - half), (1.0 if events == total else centre + half)
+    low, high = proportion_confint(events, total, method="wilson")
+    return float(low) if events else 0.0, float(high) if events < total else 1.0
