@@ -141,7 +141,7 @@ def _comparison(versions: Mapping[str, Capacity], main: Capacity | None) -> tupl
     others = [capacity for capacity in versions.values() if main is not None and capacity.version != main.version]
     if main is None or not others:
         return None
-    other = max(others, key=lambda capacity: int(capacity.fit.counts.sum()))
+    other = max(others, key=lambda capacity: int(capacity.fit.points.counts.sum()))
     return main.version, other.version, compare(main.fit, other.fit)
 
 
@@ -150,16 +150,16 @@ def _curve(main: Capacity | None) -> pd.DataFrame:
     if main is None or main.fit.coefficients is None:
         return empty("curve")
     fit = main.fit
-    band = fit.predict(fit.concurrency)
+    band = fit.predict(fit.points.concurrency)
     limit = fit.capacity_limit
     columns = {
-        "concurrency": fit.concurrency,
-        "throughput": fit.throughput,
-        "blocks": fit.counts,
+        "concurrency": fit.points.concurrency,
+        "throughput": fit.points.throughput,
+        "blocks": fit.points.counts,
         "law": band.throughput,
         "low": band.low,
         "high": band.high,
-        "capacity": np.minimum(fit.concurrency, limit[0]) / limit[1] if limit else np.nan,
+        "capacity": np.minimum(fit.points.concurrency, limit[0]) / limit[1] if limit else np.nan,
     }
     return table("curve", columns)
 
@@ -168,7 +168,7 @@ def _version(capacity: Capacity) -> tuple[object, ...]:
     estimates = capacity.knee.answer, sustainable_rate(capacity, slo=False), capacity.sustained
     return (
         capacity.version,
-        int(capacity.fit.counts.sum()),
+        int(capacity.fit.points.counts.sum()),
         capacity.fit.choice.chosen if capacity.fit.choice else "",
         *(answer.estimate.value if answer.estimate else np.nan for answer in estimates),
         100 * capacity.beyond,

@@ -43,7 +43,7 @@ def saturation(case: Case, about: Analysis) -> Finding:
     capacity, unit = about.main, _UNITS[about.samples.unit]
     knee, settings, parts["unit"] = capacity.knee.answer, case.settings, "in flight"
     if knee.refusal is not None and knee.refusal.reason in _STRAIGHT:
-        reach = number(float(capacity.fit.concurrency[-1]) if len(capacity.fit.concurrency) else 0.0)
+        reach = number(float(capacity.fit.points.concurrency[-1]) if len(capacity.fit.points.concurrency) else 0.0)
         statement = f"No saturation point up to {reach} concurrent requests {unit}: {knee.refusal.sentence}."
         return case.finding("001", "saturation.none", Verdict.PASS, statement, **parts)
     if knee.estimate is None:
@@ -58,7 +58,7 @@ def saturation(case: Case, about: Analysis) -> Finding:
         verdict,
         f"{_replicas(capacity, about.samples.unit)} ran past their saturation point ({number(at.value)} concurrent "
         f"requests {unit}, estimates {number(at.low)} to {number(at.high)}) in {percent(capacity.beyond)} of "
-        f"{capacity.fit.counts.sum():,} intervals.",
+        f"{capacity.fit.points.counts.sum():,} intervals.",
         value=at.value,
         interval=(at.low, at.high),
         action="" if verdict is Verdict.PASS else action,

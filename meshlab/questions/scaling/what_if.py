@@ -116,10 +116,10 @@ def what_if(scaler: Autoscaler, capacity: Capacity, traffic: pd.DataFrame, *, st
     arrivals = _per_period(ticks.time_s, ticks.sync_s, traffic)
     top = sustainable_rate(capacity, slo=False).estimate
     assert top is not None
-    lightly = fit.concurrency <= fit.concurrency[0] * 2
+    lightly = fit.points.concurrency <= fit.points.concurrency[0] * 2
     # The candidate of the capacity model is fitted whether or not it is the chosen one.
-    service_s = dict(fit.choice.candidate("capacity").parameters)["seconds"] if fit.choice else 0.0
-    service_s = service_s or float(np.median((fit.concurrency / fit.throughput)[lightly]))
+    service_s = fit.choice.candidate("capacity").parameters["seconds"] if fit.choice else 0.0
+    service_s = service_s or float(np.median((fit.points.concurrency / fit.points.throughput)[lightly]))
     replica, explained = fit_replica(
         ticks.observed[0],
         arrivals / np.maximum(ticks.ready_before, 1.0),
