@@ -32,35 +32,20 @@ _START_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Analysis:
-    """One service.
-
-    Attributes
-    ----------
-    samples : Samples
-    versions : mapping of str to Capacity
-    main : Capacity or None
-        Of the version asked for, else of the busiest.
-    comparison : (str, str, Comparison) or None
-        The main version, the busiest other one, and how their capacity differs.
-    arrivals : DataFrame
-    scaler : Autoscaler or None
-    reversals : DataFrame
-    what_if : WhatIf
-    lags : DataFrame
-        One row a pod.
-    supply : Provisioning
-    overhead : DataFrame
-    """
+    """One service."""
 
     samples: Samples
     versions: Mapping[str, Capacity]
     main: Capacity | None
+    """Of the version asked for, else of the busiest."""
     comparison: tuple[str, str, Comparison] | None
+    """The main version, the busiest other one, and how their capacity differs."""
     arrivals: pd.DataFrame
     scaler: Autoscaler | None
     reversals: pd.DataFrame
     what_if: WhatIf
     lags: pd.DataFrame
+    """One row a pod."""
     supply: Provisioning
     overhead: pd.DataFrame
 

@@ -24,19 +24,7 @@ _ENOUGH: Final = 2_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoscaler:
-    """One autoscaler.
-
-    Attributes
-    ----------
-    name, workload : str
-    spec : HpaSpec
-    targets : tuple of Target
-    ticks : Ticks
-    replayed : DataFrame
-        Table ``replayed``.
-    assumption : str
-        What is not exported and was inferred, one sentence; empty where the YAML was given.
-    """
+    """One autoscaler."""
 
     name: str
     workload: str
@@ -44,7 +32,9 @@ class Autoscaler:
     targets: tuple[Target, ...]
     ticks: Ticks
     replayed: pd.DataFrame
+    """Table ``replayed``."""
     assumption: str = ""
+    """What is not exported and was inferred, one sentence; empty where the YAML was given."""
 
     @property
     def down_window_s(self) -> float:

@@ -24,28 +24,18 @@ _TAIL: Final = 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Capacity:
-    """What one replica of a version can carry.
-
-    Attributes
-    ----------
-    version : str
-    fit : Fit
-    knee : Knee
-        In concurrent requests per replica.
-    sustained : Answer
-        Requests a second of a saturated replica.
-    slo : Answer or None
-        Concurrent requests per replica up to which the objective is met; None where there is no objective.
-    beyond : float
-        Share of the blocks beyond the knee; NaN where there is none.
-    """
+    """What one replica of a version can carry."""
 
     version: str
     fit: Fit
     knee: Knee
+    """In concurrent requests per replica."""
     sustained: Answer
+    """Requests a second of a saturated replica."""
     slo: Answer | None
+    """Concurrent requests per replica up to which the objective is met; None where there is no objective."""
     beyond: float
+    """Share of the blocks beyond the knee; NaN where there is none."""
 
 
 def fit_capacity(points: pd.DataFrame, tails: pd.DataFrame | None, version: str, settings: ScalingSettings) -> Capacity:

@@ -17,26 +17,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Elasticity:
-    """Accuracy and time share of both kinds of error; all are 0 when supply is demand.
-
-    Attributes
-    ----------
-    accuracy_under, accuracy_over : float
-        Replicas too few or too many, per cent of the demand, averaged over time.
-    time_under, time_over : float
-        Per cent of the time.
-    instability : float
-        Per cent of the moments in which supply and demand did not change in the same direction.
-    replicas : float
-        On average: what it costs.
-    """
+    """Accuracy and time share of both kinds of error; all are 0 when supply is demand."""
 
     accuracy_under: float
     accuracy_over: float
+    """Replicas too few or too many, per cent of the demand, averaged over time."""
     time_under: float
     time_over: float
+    """Per cent of the time."""
     instability: float
+    """Per cent of the moments in which supply and demand did not change in the same direction."""
     replicas: float
+    """On average: what it costs."""
 
 
 def demand(arrivals_per_s: Floats, carried_per_s: float) -> Floats:

@@ -26,29 +26,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Provisioning:
-    """Supply and demand.
-
-    Attributes
-    ----------
-    moments : DataFrame
-        Table ``supply``.
-    metrics : DataFrame
-        Table ``elasticity``: the first row is ``as observed``.
-    short, short_low, short_high : float
-        Share of the time with fewer ready replicas than needed, at what a replica carries and at its interval's ends.
-    refusal : str
-        Why there is none of this; empty where there is.
-    replica_per_s : float
-        Requests a second that a replica carries.
-    """
+    """Supply and demand."""
 
     moments: pd.DataFrame = field(default_factory=lambda: empty("supply"))
+    """Table ``supply``."""
     metrics: pd.DataFrame = field(default_factory=lambda: empty("elasticity"))
+    """Table ``elasticity``: the first row is ``as observed``."""
     short: float = np.nan
     short_low: float = np.nan
     short_high: float = np.nan
+    """Share of the time with fewer ready replicas than needed, at what a replica carries and at its interval's ends."""
     refusal: str = ""
+    """Why there is none of this; empty where there is."""
     replica_per_s: float = np.nan
+    """Requests a second that a replica carries."""
 
 
 def provisioning(

@@ -23,18 +23,12 @@ _NAMED: Final = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Points of a service, one a replica and block (or one a block, where replicas cannot be distinguished).
-
-    Attributes
-    ----------
-    frame : DataFrame
-        Table ``points``.
-    unit : str
-        What a point stands for: ``replica``, ``average`` (of the ready replicas) or ``service``.
-    """
+    """Points of a service, one a replica and block (or one a block, where replicas cannot be distinguished)."""
 
     frame: pd.DataFrame
+    """Table ``points``."""
     unit: str
+    """What a point stands for: ``replica``, ``average`` (of the ready replicas) or ``service``."""
 
 
 def block_s(evidence: Evidence) -> float:

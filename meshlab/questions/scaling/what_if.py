@@ -35,27 +35,18 @@ _REPLICAS_APART: Final = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WhatIf:
-    """Other windows, simulated.
-
-    Attributes
-    ----------
-    table : DataFrame
-        Table ``what_if``.
-    window_s : float or None
-        The smallest under which almost no run flaps, whatever the phase of the sync periods and the metric's noise.
-    refusal : str
-        Why nothing was simulated; empty where it was.
-    run : DataFrame
-        Of `hpa.closed_loop.simulate` under that window; empty where there is none.
-    reproduced : str
-        The simulation of the current settings compared with the observation, a clause.
-    """
+    """Other windows, simulated."""
 
     table: pd.DataFrame = field(default_factory=lambda: empty("what_if"))
+    """Table ``what_if``."""
     window_s: float | None = None
+    """The smallest under which almost no run flaps, whatever the phase of the sync periods and the metric's noise."""
     refusal: str = ""
+    """Why nothing was simulated; empty where it was."""
     reproduced: str = ""
+    """The simulation of the current settings compared with the observation, a clause."""
     run: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Of `hpa.closed_loop.simulate` under that window; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

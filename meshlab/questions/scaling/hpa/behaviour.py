@@ -21,18 +21,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the controller remembers of an autoscaler.
-
-    Parameters
-    ----------
-    recommendations : tuple of Event
-        What the metrics alone asked for.
-    changes : tuple of Event
-        The changes that were applied.
-    """
+    """What the controller remembers of an autoscaler."""
 
     recommendations: tuple[Event, ...] = ()
+    """What the metrics alone asked for."""
     changes: tuple[Event, ...] = ()
+    """The changes that were applied."""
 
     def remember(self, spec: HpaSpec, now_s: float, recommended: int, change: int) -> History:
         """The history with one more sync period; what no window and no policy looks back to is dropped."""

@@ -29,48 +29,32 @@ class NoMetrics(MeshlabError):
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod as the controller sees it.
-
-    Parameters
-    ----------
-    name : str
-    ready : bool or None
-        Its Ready condition; None where it has none.
-    started_s : float or None
-        Its start time.
-    changed_s : float
-        When its Ready condition last changed.
-    pending, failed, deleted : bool
-        Pending pods count as not ready; failed and deleted ones do not count.
-    request : int or None
-        Its containers' request of the resource, in thousandths.
-    """
+    """A pod as the controller sees it."""
 
     name: str
     ready: bool | None = True
+    """Its Ready condition; None where it has none."""
     started_s: float | None = 0.0
+    """Its start time."""
     changed_s: float = 0.0
+    """When its Ready condition last changed."""
     pending: bool = False
     failed: bool = False
     deleted: bool = False
+    """Pending pods count as not ready; failed and deleted ones do not count."""
     request: int | None = None
+    """Its containers' request of the resource, in thousandths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A metric of one pod.
-
-    Parameters
-    ----------
-    value : int
-        In thousandths, as Kubernetes computes: 250 is 0.25.
-    at_s, window_s : float
-        When it was taken, and over which time.
-    """
+    """A metric of one pod."""
 
     value: int
+    """In thousandths, as Kubernetes computes: 250 is 0.25."""
     at_s: float = math.inf
     window_s: float = 0.0
+    """When it was taken, and over which time."""
 
 
 def resource_replicas(

@@ -36,43 +36,28 @@ _AS_CLOSE: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class ReplicaModel:
-    """How one replica serves requests.
-
-    Parameters
-    ----------
-    service_s : float
-        Duration of a request without queueing.
-    carried_per_s : float
-        Requests a second that it serves at most.
-    slope, base : float
-        Its metric is ``base + slope x`` its concurrency, or its requests a second where `by_rate`.
-    by_rate : bool
-    noise : float
-        Standard deviation of the metric about that line, as a share of it.
-    """
+    """How one replica serves requests."""
 
     service_s: float
+    """Duration of a request without queueing."""
     carried_per_s: float
+    """Requests a second that it serves at most."""
     slope: float = 1.0
     base: float = 0.0
+    """Its metric is ``base + slope x`` its concurrency, or its requests a second where `by_rate`."""
     by_rate: bool = False
     noise: float = 0.0
+    """Standard deviation of the metric about that line, as a share of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Traffic:
-    """The load.
-
-    Attributes
-    ----------
-    time_s : ndarray of float64, shape (periods,)
-        Unix seconds of the sync periods, evenly spaced.
-    arrivals_per_s : ndarray of float64, shape (periods,)
-        In the period that ends at the time; NaN counts as the one before.
-    """
+    """The load."""
 
     time_s: Floats
+    """Unix seconds of the sync periods, evenly spaced. Shape (periods,)."""
     arrivals_per_s: Floats
+    """In the period that ends at the time; NaN counts as the one before. Shape (periods,)."""
 
 
 def simulate(

@@ -31,39 +31,24 @@ class SelectPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScalingPolicy:
-    """How much may change within a period.
-
-    Parameters
-    ----------
-    kind : PolicyType
-    value : int
-        Replicas, or per cent of those at the period's start.
-    period_s : int
-    """
+    """How much may change within a period."""
 
     kind: PolicyType
     value: int
+    """Replicas, or per cent of those at the period's start."""
     period_s: int
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingRules:
-    """One direction.
-
-    Parameters
-    ----------
-    window_s : float
-        Stabilization window: the most conservative recommendation of so many seconds applies.
-    policies : tuple of ScalingPolicy
-    select : SelectPolicy
-    tolerance : float
-        Share by which the metric may miss its target in this direction.
-    """
+    """One direction."""
 
     window_s: float
+    """Stabilization window: the most conservative recommendation of so many seconds applies."""
     policies: tuple[ScalingPolicy, ...]
     select: SelectPolicy = SelectPolicy.MAX
     tolerance: float = 0.1
+    """Share by which the metric may miss its target in this direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +87,6 @@ class Behaviour:
 class HpaSpec:
     """Bounds and behaviour.
 
-    Parameters
-    ----------
-    min_replicas, max_replicas : int
-    behaviour : Behaviour or None
-        None is autoscaling/v1: recommendations are stabilized when scaling down, and one step goes at most to twice
-        the replicas, or to four.
-    down_window_s : float
-        The controller's own stabilization window, where there is no behaviour.
-    tolerance : float
-        The controller's own tolerance, where there is no behaviour.
-
     Raises
     ------
     ParameterError
@@ -122,8 +96,12 @@ class HpaSpec:
     min_replicas: int
     max_replicas: int
     behaviour: Behaviour | None = field(default_factory=Behaviour)
+    """None is autoscaling/v1: recommendations are stabilized when scaling down, and one step goes at most to twice the
+    replicas, or to four."""
     down_window_s: float = 300.0
+    """The controller's own stabilization window, where there is no behaviour."""
     tolerance: float = 0.1
+    """The controller's own tolerance, where there is no behaviour."""
 
     @property
     def tolerances(self) -> Tolerance:
