@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -73,21 +73,18 @@ def provisioning(
     )
     columns = {"needed": needed, "needed_low": fewer, "needed_high": more, "ready": ready}
     late = round((start_s(chain) or 0.0) / block_s(evidence))
+    delayed = np.r_[np.full(late, needed[0]), needed][: len(needed)]
     strategies = {
         "as observed": ready,
         "the peak's replicas, all the time": np.full(len(needed), needed.max()),
         "enough for 95 % of the time": np.full(len(needed), np.ceil(np.quantile(needed, 0.95))),
-        f"perfect autoscaler, {late * block_s(evidence):.0f} s late": np.r_[np.full(late, needed[0]), needed][
-            : len(needed)
-        ],
+        f"perfect autoscaler, {late * block_s(evidence):.0f} s late": delayed,
     }
     if len(other.run):
         place = np.searchsorted(seconds(other.run["time"]), seconds(flow["time"]), side="right") - 1
         simulated = other.run["ready"].to_numpy(np.float64)[np.maximum(place, 0)]
         strategies[f"the autoscaler with a window of {other.window_s:.0f} s, simulated"] = simulated
-    metrics = pd.DataFrame(
-        [{"strategy": name, **asdict(elasticity(needed, supply))} for name, supply in strategies.items()]
-    )
+    metrics = pd.DataFrame([{"strategy": name, **elasticity(needed, supply)} for name, supply in strategies.items()])
 
     def short(wanted: Floats) -> float:
         known = np.isfinite(ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.capacity import Capacity, sustainable_rate
 from meshlab.questions.scaling.hpa import Behaviour
-from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, Traffic, can_simulate, fit_replica, simulate
+from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, can_simulate, fit_replica, simulate
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import seconds
 from meshlab.questions.scaling.tables import empty, table
@@ -65,11 +66,9 @@ class _Scene:
         spec = self.scaler.spec
         behaviour = spec.behaviour or Behaviour()
         spec = replace(spec, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
-        traffic = Traffic(self.scaler.ticks.time_s, arrivals)
-        begin, start_s = self.start_replicas, self.start_s
-        return simulate(
-            spec, self.scaler.targets, traffic, self.replica, start_replicas=begin, start_s=start_s, rng=rng
-        )
+        scaler, begin, late_s = self.scaler, self.start_replicas, self.start_s
+        run = partial(simulate, spec, scaler.targets, scaler.ticks.time_s, arrivals, self.replica)
+        return run(start_replicas=begin, start_s=late_s, rng=rng)
 
     def tried(self, window_s: float) -> tuple[float, float, float, float, float]:
         """A row of table ``what_if``: the means of runs that differ in the phase of sync periods and in noise."""
