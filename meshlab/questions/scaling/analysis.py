@@ -20,7 +20,7 @@ from meshlab.questions.scaling.provisioning import Provisioning, provisioning
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import Samples, arrivals, samples
 from meshlab.questions.scaling.settings import ScalingSettings
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 from meshlab.questions.scaling.usl import Comparison, compare
 from meshlab.questions.scaling.what_if import WhatIf, what_if
 
@@ -58,7 +58,7 @@ class Analysis:
             "arrivals": self.arrivals,
             "supply": self.supply.moments,
             "elasticity": self.supply.metrics,
-            "replayed": self.scaler.replayed if self.scaler else empty("replayed"),
+            "replayed": self.scaler.replayed if self.scaler else table("replayed"),
             "reversals": self.reversals,
             "what_if": self.what_if.table,
             "lags": summary(self.lags),
@@ -77,7 +77,7 @@ def analyse(case: Case) -> Analysis:
     workloads = [*sorted(set(points.frame["workload"])), subject.service]
     scaler = autoscaler(evidence, subject, workloads, settings.sync_s)
     chain = lags(evidence, subject, scaler)
-    reversed_ = empty("reversals")
+    reversed_ = table("reversals")
     other = WhatIf(refusal="there is no autoscaler, or nothing is known of its replicas")
     if scaler is not None:
         soon_s = max(settings.soon_s, scaler.down_window_s)
@@ -133,7 +133,7 @@ def _comparison(versions: Mapping[str, Capacity], main: Capacity | None) -> tupl
 def _curve(main: Capacity | None) -> pd.DataFrame:
     """The fitted points and both curves, for the figure."""
     if main is None or main.fit.coefficients is None:
-        return empty("curve")
+        return table("curve")
     fit = main.fit
     band = fit.predict(fit.points.concurrency)
     limit = fit.capacity_limit

@@ -101,29 +101,21 @@ def objective(case: Case, about: Analysis) -> Iterator[Finding]:
     limit_ms = case.settings.slo_ms
     if not limit_ms:
         return
-    answer = about.main.slo if about.main else None
+    answer, parts = about.main.slo if about.main else None, dict[str, Any](query="buckets")
     if answer is not None and answer.estimate is not None:
         at = answer.estimate
-        yield case.finding(
-            "003",
-            "objective.measured",
-            Verdict.PASS,
-            f"The p99 stays within {number(limit_ms)} ms up to {number(at.value)} concurrent requests per replica.",
-            query="buckets",
-            value=at.value,
-            interval=(at.low, at.high),
-            level=case.settings.level,
-            unit="in flight",
-        )
+        reach = f"up to {number(at.value)} concurrent requests per replica"
+        statement = f"The p99 stays within {number(limit_ms)} ms {reach}."
+        parts |= {"value": at.value, "interval": (at.low, at.high), "level": case.settings.level}
+        yield case.finding("003", "objective.measured", Verdict.PASS, statement, unit="in flight", **parts)
         return
     refusal = answer.refusal if answer else None
     outcomes = {Reason.OUT_OF_REACH: ("met", Verdict.PASS), Reason.NEVER_HELD: ("missed", Verdict.WARN)}
     outcome, verdict = outcomes.get(refusal.reason, ("unknown", None)) if refusal else ("unknown", None)
     reason = refusal.sentence if refusal else "there are no latency buckets"
     statement = f"A p99 of {number(limit_ms)} ms: {reason}."
-    yield case.finding(
-        "003", f"objective.{outcome}", verdict, statement, query="buckets", threshold=limit_ms, unit="ms"
-    )
+    parts |= {"threshold": limit_ms, "unit": "ms"}
+    yield case.finding("003", f"objective.{outcome}", verdict, statement, **parts)
 
 
 def versions(case: Case, about: Analysis) -> Finding:

@@ -16,7 +16,7 @@ from meshlab.questions.scaling.elasticity import demand, elasticity
 from meshlab.questions.scaling.lags import start_s
 from meshlab.questions.scaling.samples import block_s, namespace_mask, seconds
 from meshlab.questions.scaling.settings import ScalingSettings
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 from meshlab.questions.scaling.what_if import WhatIf
 
 __all__ = ["Provisioning", "provisioning"]
@@ -28,9 +28,9 @@ Floats = NDArray[np.float64]
 class Provisioning:
     """Supply and demand."""
 
-    moments: pd.DataFrame = field(default_factory=lambda: empty("supply"))
+    moments: pd.DataFrame = field(default_factory=lambda: table("supply"))
     """Table ``supply``."""
-    metrics: pd.DataFrame = field(default_factory=lambda: empty("elasticity"))
+    metrics: pd.DataFrame = field(default_factory=lambda: table("elasticity"))
     """Table ``elasticity``: the first row is ``as observed``."""
     short: float = np.nan
     short_low: float = np.nan

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 
 __all__ = ["Samples", "arrivals", "block_s", "namespace_mask", "samples", "seconds"]
 
@@ -94,7 +94,7 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
     sums = [counts.groupby(keys)["count"].sum(), durations.groupby(keys)["sum_ms"].sum()]
     frame = pd.concat(sums, axis=1, join="inner").reset_index()
     if frame.empty:
-        return empty("arrivals")
+        return table("arrivals")
     length_s = block_s(evidence)
     block, count = frame["block"].to_numpy(np.int64), frame["count"].to_numpy(np.float64)
     mean_s = np.divide(frame["sum_ms"].to_numpy(np.float64) / 1000, count, out=np.zeros(len(count)), where=count > 0)

@@ -16,7 +16,7 @@ from meshlab.questions.scaling.hpa import Behaviour
 from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, can_simulate, fit_replica, simulate
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import seconds
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 
 __all__ = ["WhatIf", "what_if"]
 
@@ -38,7 +38,7 @@ _REPLICAS_APART: Final = 0.2
 class WhatIf:
     """Other windows, simulated."""
 
-    table: pd.DataFrame = field(default_factory=lambda: empty("what_if"))
+    table: pd.DataFrame = field(default_factory=lambda: table("what_if"))
     """Table ``what_if``."""
     window_s: float | None = None
     """The smallest under which almost no run flaps, whatever the phase of the sync periods and the metric's noise."""

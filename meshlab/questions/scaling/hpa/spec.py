@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +58,8 @@ class Tolerance:
     down: float = 0.1
     up: float = 0.1
 
-    @overload
-    def holds(self, ratio: float) -> bool: ...
-
-    @overload
-    def holds(self, ratio: NDArray[np.float64]) -> NDArray[np.bool_]: ...
-
-    def holds(self, ratio: float | NDArray[np.float64]) -> bool | NDArray[np.bool_]:
-        """Whether a ratio is close enough to 1."""
+    def holds(self, ratio: float | NDArray[np.float64]) -> Any:
+        """Whether a ratio (or each of an array) is close enough to 1."""
         return (ratio >= 1.0 - self.down) & (ratio <= 1.0 + self.up)
 
 
