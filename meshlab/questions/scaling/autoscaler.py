@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
-from meshlab.questions.scaling.hpa import Behaviour, HpaSpec, Manifest, Target, TargetKind, Ticks, replay
+from meshlab.questions.scaling.hpa import HpaSpec, Manifest, Target, TargetKind, Ticks, replay
 from meshlab.questions.scaling.hpa.ticks import DEFAULT_SYNC_S, sync_period, sync_periods
 from meshlab.questions.scaling.samples import namespace_mask, seconds
 
@@ -114,10 +114,10 @@ def _inferred(
     exported: HpaSpec, targets: tuple[Target, ...], ticks: Ticks
 ) -> tuple[HpaSpec, tuple[Target, ...], Ticks, pd.DataFrame, str]:
     """Infer the scale-down window, which is exported nowhere: the one that explains most of the history."""
-    usual, recent = Behaviour(), ticks.last(_ENOUGH)
+    recent = ticks.last(_ENOUGH)
     tried = []
     for window_s in _WINDOWS_S:
-        spec = replace(exported, behaviour=replace(usual, down=replace(usual.down, window_s=window_s)))
+        spec = exported.with_down_window(window_s)
         history = replay(spec, targets, recent)
         tight = replay(spec, targets, recent, loose=False)
         # Of those that explain as much, the one that needs the least uncertainty of times.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.blocks import BlockGrid
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
 from meshlab.questions.scaling.tables import table
@@ -52,11 +53,6 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     Concurrency is the time that requests took in a block over its length (J. Little, Operations Research 9, 1961): it
     needs no gauge, and holds for every version and replica by itself. A replica's first and last block are left out
     where it started or stopped inside the window: it was there for a part of them.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    subject : Subject
     """
     counts, durations = _own(evidence, subject)
     keys = [*_REPLICA, "block", "time"]
@@ -72,7 +68,7 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     total = float(frame["requests"].sum())
     named = float(frame.loc[frame["instance"] != "", "requests"].sum())
     if total and named >= _NAMED * total:
-        blocks = int((evidence.window.end_ms - evidence.window.start_ms) // (1000 * length_s))
+        blocks = BlockGrid.over(evidence.window, evidence.block_ms).blocks
         return Samples(table("points", _whole(frame[frame["instance"] != ""], blocks)), "replica")
     return _averaged(evidence, subject, frame)
 
@@ -107,10 +103,9 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
     for at, part in ((first, inside), (first + 1, 1.0 - inside)):
         total += np.bincount(np.clip(at - block.min(), 0, len(blocks) - 1), count * part, len(blocks))
     in_flight = np.bincount(block - block.min(), frame["sum_ms"], len(blocks)) / 1000 / length_s
-    ends = evidence.window.start_ms + (blocks + 1) * round(1000 * length_s)
     columns = {
         "block": blocks,
-        "time": pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
+        "time": BlockGrid.over(evidence.window, evidence.block_ms).ends_of(blocks),
         "arrivals_per_s": np.where(np.isin(blocks, block), total / length_s, np.nan),
         "concurrency": in_flight,
     }

@@ -16,13 +16,13 @@ from scipy.stats import spearmanr
 
 from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl import Answer, Estimate, Reason, binned, refuse
+from meshlab.questions.scaling.usl.checks import LEVELS
 from meshlab.questions.scaling.usl.points import checked
 
 __all__ = ["slo_knee"]
 
 Floats = NDArray[np.float64]
 
-_LEVELS: Final = 6
 _RARE: Final = 0.05
 
 
@@ -62,8 +62,8 @@ def slo_knee(
     y = checked("tail", np.where(slow == np.inf, 1e6 * objective, slow), n.shape)
     known = np.isfinite(n) & np.isfinite(y) & (n > 0)
     n, y = n[known], np.minimum(y[known], 1e6 * objective)
-    if len(np.unique(n)) < _LEVELS:
-        return refuse(Reason.FEW_LEVELS, f"{len(np.unique(n))} distinct concurrencies, {_LEVELS} are needed")
+    if (levels := len(np.unique(n))) < LEVELS:
+        return refuse(Reason.FEW_LEVELS, f"{levels} distinct concurrencies, {LEVELS} are needed")
     crossing = _crossing(n, y, objective)
     if crossing >= n.max():
         return refuse(Reason.OUT_OF_REACH, f"the objective is met up to the largest load measured ({n.max():.3g})")
@@ -90,11 +90,9 @@ def _crossing(n: Floats, y: Floats, objective: float) -> float:
     points = binned(n, y)
     rising = isotonic_regression(points.throughput, weights=points.counts).x
     over = np.flatnonzero(rising > objective)
-    if not len(over):
-        return float(n.max())
+    if not len(over) or not over[0]:
+        return 0.0 if len(over) else float(n.max())
     k = int(over[0])
-    if k == 0:
-        return 0.0
     # Latencies grow by factors: between two bins their logarithm is closer to straight.
     below, above = np.log(max(rising[k - 1], 1e-12)), np.log(rising[k])
     share = (np.log(objective) - below) / (above - below) if above > below else 0.0

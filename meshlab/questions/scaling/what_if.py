@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.capacity import Capacity, sustainable_rate
-from meshlab.questions.scaling.hpa import Behaviour
 from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, can_simulate, fit_replica, simulate
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import seconds
@@ -63,12 +62,9 @@ class _Scene:
 
     def run(self, window_s: float, arrivals: Floats, rng: np.random.Generator | None = None) -> pd.DataFrame:
         """Simulate with another scale-down window."""
-        spec = self.scaler.spec
-        behaviour = spec.behaviour or Behaviour()
-        spec = replace(spec, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
-        scaler, begin, late_s = self.scaler, self.start_replicas, self.start_s
-        run = partial(simulate, spec, scaler.targets, scaler.ticks.time_s, arrivals, self.replica)
-        return run(start_replicas=begin, start_s=late_s, rng=rng)
+        scaler, spec = self.scaler, self.scaler.spec.with_down_window(window_s)
+        run = partial(simulate, spec, scaler.targets, scaler.ticks.time_s, arrivals, self.replica, rng=rng)
+        return run(start_replicas=self.start_replicas, start_s=self.start_s)
 
     def tried(self, window_s: float) -> tuple[float, float, float, float, float]:
         """A row of table ``what_if``: the means of runs that differ in the phase of sync periods and in noise."""
@@ -117,9 +113,8 @@ def what_if(scaler: Autoscaler, capacity: Capacity, traffic: pd.DataFrame, *, st
         carried_per_s=top.value,
     )
     if explained < _FOLLOWS:
-        return WhatIf(
-            refusal=f"the autoscaler's metric does not follow the traffic (explained: {max(explained, 0):.0%})"
-        )
+        reason = f"the autoscaler's metric does not follow the traffic (explained: {max(explained, 0):.0%})"
+        return WhatIf(refusal=reason)
     # Concurrency, averaged over a period, has so much random variation (M/G/infinity; L. Takacs, 1962).
     concurrency = max(float(np.nanmedian(arrivals)) * replica.service_s, 0.1)
     noise = min(float(np.sqrt(2 * replica.service_s / (concurrency * ticks.sync_s))), 0.5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -103,6 +103,11 @@ class HpaSpec:
         if self.behaviour is None:
             return Tolerance(self.tolerance, self.tolerance)
         return Tolerance(self.behaviour.down.tolerance, self.behaviour.up.tolerance)
+
+    def with_down_window(self, window_s: float) -> HpaSpec:
+        """The same with another scale-down stabilization window."""
+        behaviour = self.behaviour or Behaviour()
+        return replace(self, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
 
     def __post_init__(self) -> None:
         low, high = self.min_replicas, self.max_replicas

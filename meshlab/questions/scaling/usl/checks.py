@@ -59,12 +59,11 @@ def of_fit(n: Floats, x: Floats, w: Floats, fitted: Floats, single: float, choic
         sentence = f"throughput grows faster than concurrency (efficiency {efficiency:.2f}, p = {trend:.2g})"
         yield Refusal(Reason.SUPERLINEAR, f"{sentence}: a cache or a change of traffic mix")
     if matters and (p := _runs(n, residual * np.sqrt(w))) < _RARE:
-        yield Refusal(
-            Reason.PATTERN, f"the law does not follow the data's shape: too few runs of residuals (p = {p:.2g})"
-        )
-    usl = choice.candidate("usl").aicc
-    if choice.chosen != "usl" and np.isfinite(choice.candidate(choice.chosen).aicc):
-        less = usl - choice.candidate(choice.chosen).aicc
+        sentence = f"the law does not follow the data's shape: too few runs of residuals (p = {p:.2g})"
+        yield Refusal(Reason.PATTERN, sentence)
+    chosen = choice.candidate(choice.chosen).aicc
+    if choice.chosen != "usl" and np.isfinite(chosen):
+        less = choice.candidate("usl").aicc - chosen
         by = f"by {less:.1f} of AICc" if np.isfinite(less) and less > 0 else "with fewer unknowns"
         yield Refusal(Reason.SMALLER_MODEL, f"the {choice.chosen} model fits as well or better, {by}")
 
