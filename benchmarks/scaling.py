@@ -17,7 +17,7 @@ from usl import MINUTES, telemetry
 
 from meshlab.questions.scaling import knee
 from meshlab.questions.scaling.hpa import History, HpaSpec, Target, TargetKind, Ticks, decide, replay
-from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, Traffic, simulate
+from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, simulate
 from meshlab.questions.scaling.hpa.target import proposals
 from meshlab.questions.scaling.usl import fit_many
 
@@ -36,7 +36,8 @@ def histories() -> list[Ticks]:
         run = simulate(
             SPEC,
             TARGETS,
-            Traffic(times, load),
+            times,
+            load,
             ReplicaModel(0.1, 40.0, noise=0.05),
             start_replicas=5,
             start_s=40,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from meshlab.core import sanitize
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["BLUE", "ORANGE", "Figure", "figure", "has_rows", "picture", "show_time"]
+__all__ = ["BLUE", "ORANGE", "Figure", "figure", "is_empty", "legend", "picture", "show_time"]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -112,12 +111,18 @@ def _with_few_colours(png: BinaryIO) -> bytes:
     return sink.getvalue()
 
 
-def has_rows(ax: Axes, table: pd.DataFrame, instead: str = "not measured") -> bool:
-    """Whether there is something to draw; where there is not, the figure says so in words."""
-    if table.empty:
-        ax.text(0.5, 0.5, instead, transform=ax.transAxes, ha="center", va="center", fontsize=14)
-        ax.set_axis_off()
-    return not table.empty
+def is_empty(ax: Axes, table: Sized, instead: str = "not measured") -> bool:
+    """Whether there is nothing to draw; then the picture says so."""
+    if len(table):
+        return False
+    ax.text(0.5, 0.5, instead, transform=ax.transAxes, ha="center", va="center", fontsize=14)
+    ax.set_axis_off()
+    return True
+
+
+def legend(ax: Axes, columns: int = 3) -> None:
+    """The legend above the picture, where it hides nothing."""
+    ax.legend(frameon=False, ncols=columns, loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
 def show_time(ax: Axes) -> None:

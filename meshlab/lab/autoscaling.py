@@ -136,7 +136,7 @@ class Scaler:
                 )
             else:
                 target = round(self.spec.target * 1000)
-                proposal = average_replicas(len(pods), counted, samples, target, tolerance, now_s=now_s)
+                proposal = average_replicas(len(pods), counted, samples, target, tolerance)
         except NoMetrics:
             proposal = None
         return decide(hpa_spec(self.spec), self._history, len(pods), [proposal], now_s)

@@ -14,18 +14,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """Events and totals of two arms in blocks of time.
-
-    Parameters
-    ----------
-    events_b, total_b, events_c, total_c : array_like, shape (blocks,)
-        Counts of the first arm (baseline) and of the second (canary); 0 <= events <= total.
-    """
+    """Events and totals of two arms in blocks of time."""
 
     events_b: Floats
     total_b: Floats
     events_c: Floats
     total_c: Floats
+    """Counts of the first arm (baseline) and of the second (canary); 0 <= events <= total. Shape (blocks,)."""
 
     @classmethod
     def of(cls, events_b: ArrayLike, total_b: ArrayLike, events_c: ArrayLike, total_c: ArrayLike) -> Blocks:

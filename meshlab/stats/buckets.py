@@ -55,16 +55,11 @@ def superiority(first: Floats, second: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class QuantileBucket:
-    """The bucket in which a quantile lies: more the buckets do not know.
-
-    Parameters
-    ----------
-    lower, upper : float
-        Edges, in the histogram's unit; `upper` may be infinite.
-    """
+    """The bucket in which a quantile lies: more the buckets do not know."""
 
     lower: float
     upper: float
+    """Edges, in the histogram's unit; `upper` may be infinite."""
 
 
 def quantile_bucket(edges: Floats, counts: Floats, q: float, *, tail: int = 10) -> QuantileBucket | None:

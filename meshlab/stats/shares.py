@@ -36,18 +36,12 @@ _GRID: Final = 160
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """How much larger the second share may be: ``max(absolute, relative * first share)``.
-
-    Parameters
-    ----------
-    absolute : float
-        Share, 0..1, greater than 0: 0.005 is half a percentage point.
-    relative : float
-        Part of the first share, greater than 0: 0.5 allows half as much again.
-    """
+    """How much larger the second share may be: ``max(absolute, relative * first share)``."""
 
     absolute: float
+    """Share, 0..1, greater than 0: 0.005 is half a percentage point."""
     relative: float
+    """Part of the first share, greater than 0: 0.5 allows half as much again."""
 
     def of(self, share: float) -> float:
         """The margin in force at a first share; both in 0..1."""

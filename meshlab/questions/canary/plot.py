@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshlab.core.results import Result
-from meshlab.display.figures import BLUE, ORANGE, Figure, figure, has_rows, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, is_empty, show_time
 from meshlab.display.numbers import difference, interval, percent
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _figure(
     alt: str, table: pd.DataFrame, ylabel: str, draw: Callable[[Axes], None], *, over_time: bool = True
 ) -> Figure:
     with figure(alt) as (fig, ax):
-        if has_rows(ax, table):
+        if not is_empty(ax, table):
             draw(ax)
             ax.set_ylabel(ylabel)
             if over_time:

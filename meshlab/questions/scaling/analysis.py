@@ -20,7 +20,7 @@ from meshlab.questions.scaling.provisioning import Provisioning, provisioning
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import Samples, arrivals, samples
 from meshlab.questions.scaling.settings import ScalingSettings
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 from meshlab.questions.scaling.usl import Comparison, compare
 from meshlab.questions.scaling.what_if import WhatIf, what_if
 
@@ -32,35 +32,20 @@ _START_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Analysis:
-    """One service.
-
-    Attributes
-    ----------
-    samples : Samples
-    versions : mapping of str to Capacity
-    main : Capacity or None
-        Of the version asked for, else of the busiest.
-    comparison : (str, str, Comparison) or None
-        The main version, the busiest other one, and how their capacity differs.
-    arrivals : DataFrame
-    scaler : Autoscaler or None
-    reversals : DataFrame
-    what_if : WhatIf
-    lags : DataFrame
-        One row a pod.
-    supply : Provisioning
-    overhead : DataFrame
-    """
+    """One service."""
 
     samples: Samples
     versions: Mapping[str, Capacity]
     main: Capacity | None
+    """Of the version asked for, else of the busiest."""
     comparison: tuple[str, str, Comparison] | None
+    """The main version, the busiest other one, and how their capacity differs."""
     arrivals: pd.DataFrame
     scaler: Autoscaler | None
     reversals: pd.DataFrame
     what_if: WhatIf
     lags: pd.DataFrame
+    """One row a pod."""
     supply: Provisioning
     overhead: pd.DataFrame
 
@@ -73,7 +58,7 @@ class Analysis:
             "arrivals": self.arrivals,
             "supply": self.supply.moments,
             "elasticity": self.supply.metrics,
-            "replayed": self.scaler.replayed if self.scaler else empty("replayed"),
+            "replayed": self.scaler.replayed if self.scaler else table("replayed"),
             "reversals": self.reversals,
             "what_if": self.what_if.table,
             "lags": summary(self.lags),
@@ -92,7 +77,7 @@ def analyse(case: Case) -> Analysis:
     workloads = [*sorted(set(points.frame["workload"])), subject.service]
     scaler = autoscaler(evidence, subject, workloads, settings.sync_s)
     chain = lags(evidence, subject, scaler)
-    reversed_ = empty("reversals")
+    reversed_ = table("reversals")
     other = WhatIf(refusal="there is no autoscaler, or nothing is known of its replicas")
     if scaler is not None:
         soon_s = max(settings.soon_s, scaler.down_window_s)
@@ -141,25 +126,25 @@ def _comparison(versions: Mapping[str, Capacity], main: Capacity | None) -> tupl
     others = [capacity for capacity in versions.values() if main is not None and capacity.version != main.version]
     if main is None or not others:
         return None
-    other = max(others, key=lambda capacity: int(capacity.fit.counts.sum()))
+    other = max(others, key=lambda capacity: int(capacity.fit.points.counts.sum()))
     return main.version, other.version, compare(main.fit, other.fit)
 
 
 def _curve(main: Capacity | None) -> pd.DataFrame:
     """The fitted points and both curves, for the figure."""
     if main is None or main.fit.coefficients is None:
-        return empty("curve")
+        return table("curve")
     fit = main.fit
-    band = fit.predict(fit.concurrency)
+    band = fit.predict(fit.points.concurrency)
     limit = fit.capacity_limit
     columns = {
-        "concurrency": fit.concurrency,
-        "throughput": fit.throughput,
-        "blocks": fit.counts,
+        "concurrency": fit.points.concurrency,
+        "throughput": fit.points.throughput,
+        "blocks": fit.points.counts,
         "law": band.throughput,
         "low": band.low,
         "high": band.high,
-        "capacity": np.minimum(fit.concurrency, limit[0]) / limit[1] if limit else np.nan,
+        "capacity": np.minimum(fit.points.concurrency, limit[0]) / limit[1] if limit else np.nan,
     }
     return table("curve", columns)
 
@@ -168,7 +153,7 @@ def _version(capacity: Capacity) -> tuple[object, ...]:
     estimates = capacity.knee.answer, sustainable_rate(capacity, slo=False), capacity.sustained
     return (
         capacity.version,
-        int(capacity.fit.counts.sum()),
+        int(capacity.fit.points.counts.sum()),
         capacity.fit.choice.chosen if capacity.fit.choice else "",
         *(answer.estimate.value if answer.estimate else np.nan for answer in estimates),
         100 * capacity.beyond,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
-from meshlab.questions.scaling.hpa import Behaviour, HpaSpec, Manifest, Target, TargetKind, Ticks, replay
+from meshlab.questions.scaling.hpa import HpaSpec, Manifest, Target, TargetKind, Ticks, replay
 from meshlab.questions.scaling.hpa.ticks import DEFAULT_SYNC_S, sync_period, sync_periods
 from meshlab.questions.scaling.samples import namespace_mask, seconds
 
@@ -24,19 +24,7 @@ _ENOUGH: Final = 2_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Autoscaler:
-    """One autoscaler.
-
-    Attributes
-    ----------
-    name, workload : str
-    spec : HpaSpec
-    targets : tuple of Target
-    ticks : Ticks
-    replayed : DataFrame
-        Table ``replayed``.
-    assumption : str
-        What is not exported and was inferred, one sentence; empty where the YAML was given.
-    """
+    """One autoscaler."""
 
     name: str
     workload: str
@@ -44,7 +32,9 @@ class Autoscaler:
     targets: tuple[Target, ...]
     ticks: Ticks
     replayed: pd.DataFrame
+    """Table ``replayed``."""
     assumption: str = ""
+    """What is not exported and was inferred, one sentence; empty where the YAML was given."""
 
     @property
     def down_window_s(self) -> float:
@@ -124,10 +114,10 @@ def _inferred(
     exported: HpaSpec, targets: tuple[Target, ...], ticks: Ticks
 ) -> tuple[HpaSpec, tuple[Target, ...], Ticks, pd.DataFrame, str]:
     """Infer the scale-down window, which is exported nowhere: the one that explains most of the history."""
-    usual, recent = Behaviour(), ticks.last(_ENOUGH)
+    recent = ticks.last(_ENOUGH)
     tried = []
     for window_s in _WINDOWS_S:
-        spec = replace(exported, behaviour=replace(usual, down=replace(usual.down, window_s=window_s)))
+        spec = exported.with_down_window(window_s)
         history = replay(spec, targets, recent)
         tight = replay(spec, targets, recent, loose=False)
         # Of those that explain as much, the one that needs the least uncertainty of times.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from meshlab.core.results import Finding, Verdict
@@ -22,10 +24,8 @@ _WINDOW = "`scaleDown.stabilizationWindowSeconds`"
 def provisioning(case: Case, about: Analysis) -> Finding:
     """ML-SCA-004: how long there were fewer ready replicas than the traffic needed."""
     supply, settings, scaler = about.supply, case.settings, about.scaler
-    lack = case.missing("replicas")
     if supply.refusal:
-        reason = f"The exporters have no {lack.what}." if lack else f"Demand is unknown: {supply.refusal}."
-        return case.not_measured("004", "provisioning", reason, need="replicas", query="replicas")
+        return _absent(case, "004", "provisioning", "replicas", f"Demand is unknown: {supply.refusal}.")
     verdict = graded(supply.short, settings.short_warn, settings.short_fail, surely=supply.short_low)
     action = f"Scale out to {supply.moments['needed'].max():.0f} replicas for the peak."
     if scaler:
@@ -49,22 +49,14 @@ def provisioning(case: Case, about: Analysis) -> Finding:
 
 def flapping(case: Case, about: Analysis) -> Finding:
     """ML-SCA-005: scale-downs that were soon reversed, and the window that would have prevented them."""
-    scaler, settings, lack = about.scaler, case.settings, case.missing("status")
+    scaler, settings = about.scaler, case.settings
+    parts: dict[str, Any] = {"required": True, "query": "status"}
     if scaler is None:
-        reason = f"The exporters have no {lack.what}." if lack else "No autoscaler scales this service."
-        return case.not_measured("005", "flapping", reason, need="status", query="status")
+        return _absent(case, "005", "flapping", "status", "No autoscaler scales this service.")
     if scaler.replayed.empty:
         statement = f"No decision of {_name(case, scaler)} was scraped in the window."
-        action = "Move the window to where kube-state-metrics was scraped."
-        return case.finding(
-            "005",
-            "flapping.no_history",
-            Verdict.INCONCLUSIVE,
-            statement,
-            required=True,
-            query="status",
-            action=action,
-        )
+        parts["action"] = "Move the window to where kube-state-metrics was scraped."
+        return case.finding("005", "flapping.no_history", Verdict.INCONCLUSIVE, statement, **parts)
     moved, net = churn(scaler.replayed)
     count = len(about.reversals)
     soon = duration(max(settings.soon_s, scaler.down_window_s))
@@ -78,12 +70,11 @@ def flapping(case: Case, about: Analysis) -> Finding:
         f"flapping.{verdict.lower()}",
         verdict,
         statement,
-        required=True,
-        query="status",
         value=float(count),
         threshold=float(settings.reversals_fail),
         unit="reversals",
         action=_calmer(case, about, scaler) if count else "",
+        **parts,
     )
 
 
@@ -91,10 +82,8 @@ def _calmer(case: Case, about: Analysis, scaler: Autoscaler) -> str:
     """What would stop the reversals: a simulated window, else the one that bridges those that happened."""
     other, name = about.what_if, _name(case, scaler)
     if other.window_s is not None:
-        return (
-            f"Set {_WINDOW} of {name} to {other.window_s:.0f} (now {scaler.down_window_s:.0f}): simulated with this "
-            "traffic, almost no run flaps."
-        )
+        change = f"to {other.window_s:.0f} (now {scaler.down_window_s:.0f})"
+        return f"Set {_WINDOW} of {name} {change}: simulated with this traffic, almost no run flaps."
     why = other.refusal or "no window up to half an hour is sufficient"
     bridging_s = about.reversals["window_s"].max()
     if not np.isfinite(bridging_s):
@@ -161,21 +150,21 @@ def bounds(case: Case, about: Analysis) -> Finding:
 
 def start_up(case: Case, about: Analysis) -> Finding:
     """ML-SCA-008: from the metric's crossing to a new pod's first request."""
-    whole_s, lack = start_s(about.lags), case.missing("pods")
+    whole_s = start_s(about.lags)
     if whole_s is None:
-        reason = f"The exporters have no {lack.what}." if lack else "The autoscaler started no pod in the window."
-        return case.not_measured("008", "start", reason, need="pods", query="pods")
+        return _absent(case, "008", "start", "pods", "The autoscaler started no pod in the window.")
     table = summary(about.lags).dropna(subset=["p50_s"])
     parts = ", ".join(f"{part} {duration(median)}" for part, median in zip(table["part"], table["p50_s"], strict=True))
-    return case.finding(
-        "008",
-        "start.measured",
-        Verdict.PASS,
-        f"The median time from scaling decision to ready pod is {duration(whole_s)} ({len(about.lags)} pods; {parts}).",
-        query="pods",
-        value=whole_s,
-        unit="s",
-    )
+    pods = f"{len(about.lags)} pods; {parts}"
+    statement = f"The median time from scaling decision to ready pod is {duration(whole_s)} ({pods})."
+    return case.finding("008", "start.measured", Verdict.PASS, statement, query="pods", value=whole_s, unit="s")
+
+
+def _absent(case: Case, number: str, key: str, need: str, otherwise: str) -> Finding:
+    """Not measured, as the exporters lack what it needs, or for another reason."""
+    lack = case.missing(need)
+    reason = f"The exporters have no {lack.what}." if lack else otherwise
+    return case.not_measured(number, key, reason, need=need, query=need)
 
 
 def _name(case: Case, scaler: Autoscaler) -> str:

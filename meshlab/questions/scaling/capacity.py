@@ -13,7 +13,7 @@ from meshlab.questions.scaling import knee as knees
 from meshlab.questions.scaling.knee import Knee
 from meshlab.questions.scaling.settings import ScalingSettings
 from meshlab.questions.scaling.slo_knee import slo_knee
-from meshlab.questions.scaling.usl import Answer, Conditions, Estimate, Fit, Reason, fit_samples, refuse
+from meshlab.questions.scaling.usl import Answer, Estimate, Fit, Reason, fit_samples, refuse
 
 __all__ = ["Capacity", "block_p99", "fit_capacity", "sustainable_rate"]
 
@@ -24,28 +24,18 @@ _TAIL: Final = 0.99
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Capacity:
-    """What one replica of a version can carry.
-
-    Attributes
-    ----------
-    version : str
-    fit : Fit
-    knee : Knee
-        In concurrent requests per replica.
-    sustained : Answer
-        Requests a second of a saturated replica.
-    slo : Answer or None
-        Concurrent requests per replica up to which the objective is met; None where there is no objective.
-    beyond : float
-        Share of the blocks beyond the knee; NaN where there is none.
-    """
+    """What one replica of a version can carry."""
 
     version: str
     fit: Fit
     knee: Knee
+    """In concurrent requests per replica."""
     sustained: Answer
+    """Requests a second of a saturated replica."""
     slo: Answer | None
+    """Concurrent requests per replica up to which the objective is met; None where there is no objective."""
     beyond: float
+    """Share of the blocks beyond the knee; NaN where there is none."""
 
 
 def fit_capacity(points: pd.DataFrame, tails: pd.DataFrame | None, version: str, settings: ScalingSettings) -> Capacity:
@@ -63,7 +53,7 @@ def fit_capacity(points: pd.DataFrame, tails: pd.DataFrame | None, version: str,
     points = points.sort_values(["block", "instance"])
     n, x = points["concurrency"].to_numpy(np.float64), points["throughput"].to_numpy(np.float64)
     rate = points["errors"].to_numpy(np.float64) / np.maximum(points["requests"].to_numpy(np.float64), 1.0)
-    fit = fit_samples(n, x, conditions=Conditions(error_rate=rate), level=settings.level)
+    fit = fit_samples(n, x, error_rate=rate, level=settings.level)
     knee = knees.find(fit)
     at = knee.answer.estimate
     slo = None
@@ -85,7 +75,7 @@ def sustainable_rate(capacity: Capacity, *, slo: bool) -> Answer:
     if answer.estimate is None:
         return answer
     ends = (answer.estimate.low, answer.estimate.value, answer.estimate.high)
-    n = np.minimum(ends, capacity.fit.concurrency[-1])
+    n = np.minimum(ends, capacity.fit.points.concurrency[-1])
     if capacity.fit.capacity_limit is None:
         rates = capacity.fit.predict(n).throughput
     else:

@@ -43,7 +43,7 @@ def saturation(case: Case, about: Analysis) -> Finding:
     capacity, unit = about.main, _UNITS[about.samples.unit]
     knee, settings, parts["unit"] = capacity.knee.answer, case.settings, "in flight"
     if knee.refusal is not None and knee.refusal.reason in _STRAIGHT:
-        reach = number(float(capacity.fit.concurrency[-1]) if len(capacity.fit.concurrency) else 0.0)
+        reach = number(float(capacity.fit.points.concurrency[-1]) if len(capacity.fit.points.concurrency) else 0.0)
         statement = f"No saturation point up to {reach} concurrent requests {unit}: {knee.refusal.sentence}."
         return case.finding("001", "saturation.none", Verdict.PASS, statement, **parts)
     if knee.estimate is None:
@@ -58,7 +58,7 @@ def saturation(case: Case, about: Analysis) -> Finding:
         verdict,
         f"{_replicas(capacity, about.samples.unit)} ran past their saturation point ({number(at.value)} concurrent "
         f"requests {unit}, estimates {number(at.low)} to {number(at.high)}) in {percent(capacity.beyond)} of "
-        f"{capacity.fit.counts.sum():,} intervals.",
+        f"{capacity.fit.points.counts.sum():,} intervals.",
         value=at.value,
         interval=(at.low, at.high),
         action="" if verdict is Verdict.PASS else action,
@@ -101,29 +101,21 @@ def objective(case: Case, about: Analysis) -> Iterator[Finding]:
     limit_ms = case.settings.slo_ms
     if not limit_ms:
         return
-    answer = about.main.slo if about.main else None
+    answer, parts = about.main.slo if about.main else None, dict[str, Any](query="buckets")
     if answer is not None and answer.estimate is not None:
         at = answer.estimate
-        yield case.finding(
-            "003",
-            "objective.measured",
-            Verdict.PASS,
-            f"The p99 stays within {number(limit_ms)} ms up to {number(at.value)} concurrent requests per replica.",
-            query="buckets",
-            value=at.value,
-            interval=(at.low, at.high),
-            level=case.settings.level,
-            unit="in flight",
-        )
+        reach = f"up to {number(at.value)} concurrent requests per replica"
+        statement = f"The p99 stays within {number(limit_ms)} ms {reach}."
+        parts |= {"value": at.value, "interval": (at.low, at.high), "level": case.settings.level}
+        yield case.finding("003", "objective.measured", Verdict.PASS, statement, unit="in flight", **parts)
         return
     refusal = answer.refusal if answer else None
     outcomes = {Reason.OUT_OF_REACH: ("met", Verdict.PASS), Reason.NEVER_HELD: ("missed", Verdict.WARN)}
     outcome, verdict = outcomes.get(refusal.reason, ("unknown", None)) if refusal else ("unknown", None)
     reason = refusal.sentence if refusal else "there are no latency buckets"
     statement = f"A p99 of {number(limit_ms)} ms: {reason}."
-    yield case.finding(
-        "003", f"objective.{outcome}", verdict, statement, query="buckets", threshold=limit_ms, unit="ms"
-    )
+    parts |= {"threshold": limit_ms, "unit": "ms"}
+    yield case.finding("003", f"objective.{outcome}", verdict, statement, **parts)
 
 
 def versions(case: Case, about: Analysis) -> Finding:

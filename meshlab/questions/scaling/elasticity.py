@@ -5,38 +5,12 @@ N. Herbst et al., "Ready for Rain? A View from SPEC Research on the Future of Cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Elasticity", "demand", "elasticity"]
+__all__ = ["demand", "elasticity"]
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Elasticity:
-    """Accuracy and time share of both kinds of error; all are 0 when supply is demand.
-
-    Attributes
-    ----------
-    accuracy_under, accuracy_over : float
-        Replicas too few or too many, per cent of the demand, averaged over time.
-    time_under, time_over : float
-        Per cent of the time.
-    instability : float
-        Per cent of the moments in which supply and demand did not change in the same direction.
-    replicas : float
-        On average: what it costs.
-    """
-
-    accuracy_under: float
-    accuracy_over: float
-    time_under: float
-    time_over: float
-    instability: float
-    replicas: float
 
 
 def demand(arrivals_per_s: Floats, carried_per_s: float) -> Floats:
@@ -44,8 +18,11 @@ def demand(arrivals_per_s: Floats, carried_per_s: float) -> Floats:
     return np.asarray(np.ceil(arrivals_per_s / carried_per_s - 1e-9), np.float64)
 
 
-def elasticity(needed: Floats, supply: Floats) -> Elasticity:
-    """The metrics over evenly spaced moments.
+def elasticity(needed: Floats, supply: Floats) -> dict[str, float]:
+    """The metrics over evenly spaced moments, by their columns in table ``elasticity``.
+
+    Accuracy is how many replicas are too few or too many, per cent of the demand, averaged over time; instability the
+    share of the moments in which supply and demand did not change in the same direction; replicas are what it costs.
 
     Parameters
     ----------
@@ -55,17 +32,11 @@ def elasticity(needed: Floats, supply: Floats) -> Elasticity:
     """
     known = np.isfinite(needed) & np.isfinite(supply)
     d, s = needed[known], supply[known]
-    if not len(d):
-        return Elasticity(*([np.nan] * 6))
     with np.errstate(divide="ignore", invalid="ignore"):
         under = np.where(d > 0, np.maximum(d - s, 0.0) / d, 0.0)
         over = np.where(d > 0, np.maximum(s - d, 0.0) / d, s)
     turned = np.minimum(np.abs(np.sign(np.diff(s)) - np.sign(np.diff(d))), 1.0)
-    return Elasticity(
-        accuracy_under=100 * float(under.mean()),
-        accuracy_over=100 * float(over.mean()),
-        time_under=100 * float(np.mean(d > s)),
-        time_over=100 * float(np.mean(s > d)),
-        instability=100 * float(turned.mean()) if len(turned) else np.nan,
-        replicas=float(s.mean()),
-    )
+    shares = {"accuracy_under": under, "accuracy_over": over, "time_under": d > s, "time_over": s > d}
+    shares["instability"] = turned
+    means = {name: 100 * float(np.mean(values)) if len(values) else np.nan for name, values in shares.items()}
+    return {**means, "replicas": float(s.mean()) if len(s) else np.nan}

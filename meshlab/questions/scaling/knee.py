@@ -18,6 +18,7 @@ Candidates
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,9 +27,10 @@ from numpy.typing import NDArray
 from scipy.stats import f as fisher
 
 from meshlab.questions.scaling.usl import Answer, Estimate, Fit, Reason, curve, refuse
+from meshlab.questions.scaling.usl.compare import HARMLESS
 from meshlab.questions.scaling.usl.models import aicc, choose
 
-__all__ = ["Candidate", "Knee", "find"]
+__all__ = ["Knee", "find"]
 
 Floats = NDArray[np.float64]
 
@@ -38,63 +40,33 @@ _GRID: Final = 400
 _BREAKS: Final = 200
 # A break that leaves less than two points on a side is drawn by one point.
 _SIDE: Final = 2
-_UNFIT: Final = frozenset(
-    {Reason.NO_DATA, Reason.ONE_LEVEL, Reason.FEW_LEVELS, Reason.NARROW_RANGE, Reason.SUPERLINEAR, Reason.THROTTLED}
-    | {Reason.REPLICAS_CHANGED, Reason.ERRORS, Reason.LITTLE_MISMATCH, Reason.HYSTERESIS}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One method to find the knee, and its answer."""
-
-    name: str
-    answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Knee:
-    """The knee as a range.
-
-    Attributes
-    ----------
-    answer : Answer
-        Value: the median of the candidates; low and high: the lowest and highest of them. A refusal when there is no
-        knee, or when the candidates are more than a factor of two apart.
-    candidates : tuple of Candidate
-        In the order above; empty when the gate is shut.
-    gain : float
-        By how much AICc prefers the best model with a knee to the line, under the less favourable noise.
-    """
+    """The knee as a range."""
 
     answer: Answer
-    candidates: tuple[Candidate, ...]
+    """Value: the median of the candidates; low and high: the lowest and highest of them. A refusal when there is no
+    knee, or when the candidates are more than a factor of two apart."""
+    candidates: Mapping[str, Answer]
+    """The answer of each method, in the order above; empty when the gate is shut."""
     gain: float
+    """By how much AICc prefers the best model with a knee to the line, under the less favourable noise."""
 
 
 def find(fit: Fit) -> Knee:
-    """Look for the knee of a fitted curve.
-
-    Parameters
-    ----------
-    fit : Fit
-        Of `usl.fit`, `usl.fit_samples` or `usl.fit_many`.
-
-    Returns
-    -------
-    Knee
-    """
+    """Look for the knee of a fitted curve, of whichever function of `usl` it comes."""
     for refusal in fit.refusals:
-        if fit.coefficients is None or refusal.reason in _UNFIT:
-            return Knee(Answer(refusal=refusal), (), 0.0)
-    n, x = fit.concurrency, fit.throughput
-    broken, _ = _broken(n, x, fit.weights)
-    gain = min(_gain(n, x, fit.weights), _gain(n, x, _growing(fit)))
+        if fit.coefficients is None or refusal.reason not in HARMLESS:
+            return Knee(Answer(refusal=refusal), {}, 0.0)
+    n, x, w = fit.points.concurrency, fit.points.throughput, fit.points.weights
+    gain = min(_gain(n, x, w), _gain(n, x, _growing(fit)))
     if gain < _GATE:
         reason = f"a straight line fits as well (a knee improves AICc by {gain:.1f}, {_GATE:g} is required)"
-        return Knee(refuse(Reason.NO_KNEE, reason), (), gain)
-    candidates = _candidates(fit, broken)
-    stated = sorted(c.answer.estimate.value for c in candidates if c.answer.estimate is not None)
+        return Knee(refuse(Reason.NO_KNEE, reason), {}, gain)
+    candidates = _candidates(fit, _broken(n, x, w)[0])
+    stated = sorted(answer.estimate.value for answer in candidates.values() if answer.estimate is not None)
     return Knee(_combined(stated, float(n[-1])), candidates, gain)
 
 
@@ -110,8 +82,8 @@ def _combined(stated: list[float], largest: float) -> Answer:
 
 def _growing(fit: Fit) -> Floats:
     """Weights for noise that grows with the throughput."""
-    fitted = fit.predict(fit.concurrency).throughput
-    weights = fit.weights / np.maximum(fitted, 1e-3 * fitted.max()) ** 2
+    fitted = fit.predict(fit.points.concurrency).throughput
+    weights = fit.points.weights / np.maximum(fitted, 1e-3 * fitted.max()) ** 2
     return np.asarray(weights / weights.mean())
 
 
@@ -121,9 +93,8 @@ def _gain(n: Floats, x: Floats, w: Floats) -> float:
     points = np.array([float(len(n))])
     floor = 1e-18 * float(np.sum(w * x * x)) + 1e-300
     broken = float(aicc(np.maximum(np.array([_broken(n, x, w)[1]]), floor), points, 4)[0])
-    return choice.candidate("linear").aicc - min(
-        broken, *(choice.candidate(name).aicc for name in ("capacity", "amdahl", "usl"))
-    )
+    line, *others = (candidate.aicc for candidate in choice.candidates)
+    return line - min(broken, *others)
 
 
 def _broken(n: Floats, x: Floats, w: Floats) -> tuple[Estimate | None, float]:
@@ -147,21 +118,20 @@ def _broken(n: Floats, x: Floats, w: Floats) -> tuple[Estimate | None, float]:
     return Estimate(float(grid[at]), float(inside[0]), float(inside[-1])), float(squares[at])
 
 
-def _candidates(fit: Fit, broken: Estimate | None) -> tuple[Candidate, ...]:
+def _candidates(fit: Fit, broken: Estimate | None) -> dict[str, Answer]:
     three = fit.coefficients
     assert three is not None
-    low, high = float(fit.concurrency[0]), float(fit.concurrency[-1])
+    low, high = float(fit.points.concurrency[0]), float(fit.points.concurrency[-1])
     grid = np.linspace(low, high, _GRID)
     fitted = curve.throughput(grid, *three)
     chord = fitted[0] + (fitted[-1] - fitted[0]) * (grid - low) / (high - low)
+    bulge = (fitted - chord) / max(float(np.ptp(fitted)), 1e-300)
     answers = {
         "contention": _within(fit.knee, high),
         "break": _break(broken, low, high),
         # X / R = X^2 / N.
         "power": _inside(grid, fitted**2 / grid, "throughput / latency is largest"),
-        "kneedle": _inside(
-            grid, (fitted - chord) / max(float(np.ptp(fitted)), 1e-300), "the curve is farthest from its chord"
-        ),
+        "kneedle": _inside(grid, bulge, "the curve is farthest from its chord"),
     }
     if fit.capacity_limit is not None:
         # The law rounds off a sharp corner: its own landmarks are less precise than the corner itself.
@@ -169,7 +139,7 @@ def _candidates(fit: Fit, broken: Estimate | None) -> tuple[Candidate, ...]:
         limit = fit.capacity_limit[0]
         answers = {name: answer if name == "break" else better for name, answer in answers.items()}
         answers["capacity"] = Answer(Estimate(limit, limit, limit))
-    return tuple(Candidate(name, answer) for name, answer in answers.items())
+    return answers
 
 
 def _within(knee: Answer, high: float) -> Answer:
@@ -182,9 +152,8 @@ def _break(estimate: Estimate | None, low: float, high: float) -> Answer:
     if estimate is None:
         return refuse(Reason.NO_KNEE, "two joined lines do not flatten")
     if estimate.high - estimate.low > 0.5 * (high - low):
-        return refuse(
-            Reason.NO_KNEE, f"two joined lines could meet anywhere from {estimate.low:.3g} to {estimate.high:.3g}"
-        )
+        where = f"from {estimate.low:.3g} to {estimate.high:.3g}"
+        return refuse(Reason.NO_KNEE, f"two joined lines could meet anywhere {where}")
     return Answer(estimate)
 
 

@@ -11,7 +11,7 @@ from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.samples import block_s, namespace_mask, seconds
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 
 __all__ = ["STAGES", "lags", "start_s", "summary"]
 
@@ -41,8 +41,7 @@ def lags(evidence: Evidence, subject: Subject, scaler: Autoscaler | None) -> pd.
     pods = pods[namespace_mask(pods, subject) & (pods["workload"] == scaler.workload)]
     history = scaler.replayed
     when = seconds(history["time"])
-    rises = (history["desired"] > history["current"]).to_numpy()
-    wants = (history["recommended"] > history["current"]).to_numpy()
+    rises, wants = ((history[name] > history["current"]).to_numpy() for name in ("desired", "recommended"))
     sync_s = scaler.ticks.sync_s
     first = _first_requests(evidence, subject)
     rows = []
@@ -72,7 +71,7 @@ def lags(evidence: Evidence, subject: Subject, scaler: Autoscaler | None) -> pd.
 def summary(pods: pd.DataFrame) -> pd.DataFrame:
     """Table ``lags``: the median and the 95th percentile of each stage."""
     if pods.empty:
-        return empty("lags")
+        return table("lags")
     rows = []
     for name, what in STAGES.items():
         known = pods[name].dropna().to_numpy(np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from meshlab.telemetry.signals import gauges
 __all__ = ["KUBE_STATE", "NEEDS"]
 
 _REPLICA: Final = (*IDENTITY, "destination_workload", "destination_version", "destination_instance")
+_REQUIRED: Final[Mapping[str, Any]] = {"reporter": Reporter.DESTINATION, "required": True, "code": "001"}
 KUBE_STATE: Final = "install kube-state-metrics and let Prometheus scrape it"
 
 
@@ -56,20 +57,16 @@ NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
         "destination": Need(
             ask="request_counts",
             by=(*_REPLICA, "destination_host", "code", "flags"),
-            reporter=Reporter.DESTINATION,
-            required=True,
-            code="001",
             what="requests as the service's proxies count them",
             remedy="destination",
+            **_REQUIRED,
         ),
         "durations": Need(
             ask="durations",
             by=(*_REPLICA, "code", "flags"),
-            reporter=Reporter.DESTINATION,
-            required=True,
-            code="001",
             what="request durations of the service's proxies",
             remedy="latency",
+            **_REQUIRED,
         ),
         "buckets": Need(
             ask="latency_buckets",
@@ -80,9 +77,7 @@ NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
             remedy="latency",
         ),
         "in_flight": Need(
-            ask=_in_flight,
-            what="requests in flight as the source proxies count them",
-            remedy="in_flight",
+            ask=_in_flight, what="requests in flight as the source proxies count them", remedy="in_flight"
         ),
         "replicas": Need(ask=_replicas, what="replicas of deployments", remedy=KUBE_STATE),
         "bounds": Need(ask=_autoscalers(Autoscalers.bounds), what="bounds of autoscalers", remedy=KUBE_STATE),

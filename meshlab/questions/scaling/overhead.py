@@ -16,7 +16,7 @@ from scipy.stats import t as student
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
 from meshlab.questions.scaling.samples import block_s, namespace_mask
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 from meshlab.telemetry.dialects.registry import proxy_containers
 
 __all__ = ["overhead"]
@@ -37,7 +37,7 @@ def overhead(evidence: Evidence, subject: Subject, *, level: float) -> pd.DataFr
     """
     cpu, counts = evidence.frames["cpu"], evidence.frames["destination"]
     if cpu.empty:
-        return empty("overhead")
+        return table("overhead")
     length = block_s(evidence)
     cpu = cpu[namespace_mask(cpu, subject)]
     cpu = cpu.assign(container=np.where(cpu["container"].isin(proxy_containers()), "sidecar", "service"))

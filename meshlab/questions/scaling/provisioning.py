@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from meshlab.questions.scaling.elasticity import demand, elasticity
 from meshlab.questions.scaling.lags import start_s
 from meshlab.questions.scaling.samples import block_s, namespace_mask, seconds
 from meshlab.questions.scaling.settings import ScalingSettings
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 from meshlab.questions.scaling.what_if import WhatIf
 
 __all__ = ["Provisioning", "provisioning"]
@@ -26,29 +26,20 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Provisioning:
-    """Supply and demand.
+    """Supply and demand."""
 
-    Attributes
-    ----------
-    moments : DataFrame
-        Table ``supply``.
-    metrics : DataFrame
-        Table ``elasticity``: the first row is ``as observed``.
-    short, short_low, short_high : float
-        Share of the time with fewer ready replicas than needed, at what a replica carries and at its interval's ends.
-    refusal : str
-        Why there is none of this; empty where there is.
-    replica_per_s : float
-        Requests a second that a replica carries.
-    """
-
-    moments: pd.DataFrame = field(default_factory=lambda: empty("supply"))
-    metrics: pd.DataFrame = field(default_factory=lambda: empty("elasticity"))
+    moments: pd.DataFrame = field(default_factory=lambda: table("supply"))
+    """Table ``supply``."""
+    metrics: pd.DataFrame = field(default_factory=lambda: table("elasticity"))
+    """Table ``elasticity``: the first row is ``as observed``."""
     short: float = np.nan
     short_low: float = np.nan
     short_high: float = np.nan
+    """Share of the time with fewer ready replicas than needed, at what a replica carries and at its interval's ends."""
     refusal: str = ""
+    """Why there is none of this; empty where there is."""
     replica_per_s: float = np.nan
+    """Requests a second that a replica carries."""
 
 
 def provisioning(
@@ -82,21 +73,18 @@ def provisioning(
     )
     columns = {"needed": needed, "needed_low": fewer, "needed_high": more, "ready": ready}
     late = round((start_s(chain) or 0.0) / block_s(evidence))
+    delayed = np.r_[np.full(late, needed[0]), needed][: len(needed)]
     strategies = {
         "as observed": ready,
         "the peak's replicas, all the time": np.full(len(needed), needed.max()),
         "enough for 95 % of the time": np.full(len(needed), np.ceil(np.quantile(needed, 0.95))),
-        f"perfect autoscaler, {late * block_s(evidence):.0f} s late": np.r_[np.full(late, needed[0]), needed][
-            : len(needed)
-        ],
+        f"perfect autoscaler, {late * block_s(evidence):.0f} s late": delayed,
     }
     if len(other.run):
         place = np.searchsorted(seconds(other.run["time"]), seconds(flow["time"]), side="right") - 1
         simulated = other.run["ready"].to_numpy(np.float64)[np.maximum(place, 0)]
         strategies[f"the autoscaler with a window of {other.window_s:.0f} s, simulated"] = simulated
-    metrics = pd.DataFrame(
-        [{"strategy": name, **asdict(elasticity(needed, supply))} for name, supply in strategies.items()]
-    )
+    metrics = pd.DataFrame([{"strategy": name, **elasticity(needed, supply)} for name, supply in strategies.items()])
 
     def short(wanted: Floats) -> float:
         known = np.isfinite(ready)

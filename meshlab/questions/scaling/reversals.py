@@ -9,7 +9,7 @@ import pandas as pd
 
 from meshlab.questions.scaling.hpa import Target, TargetKind
 from meshlab.questions.scaling.samples import seconds
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 
 __all__ = ["churn", "reversals"]
 
@@ -36,7 +36,7 @@ def reversals(replayed: pd.DataFrame, targets: tuple[Target, ...], *, sync_s: fl
         NaN where they were never wanted in the history.
     """
     if replayed.empty:
-        return empty("reversals")
+        return table("reversals")
     time = seconds(replayed["time"])
     current, desired = (replayed[name].to_numpy(np.float64) for name in ("current", "desired"))
     recommended, observed = (replayed[name].to_numpy(np.float64) for name in ("recommended", "observed"))

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.blocks import BlockGrid
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 
 __all__ = ["Samples", "arrivals", "block_s", "namespace_mask", "samples", "seconds"]
 
@@ -23,18 +24,12 @@ _NAMED: Final = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Points of a service, one a replica and block (or one a block, where replicas cannot be distinguished).
-
-    Attributes
-    ----------
-    frame : DataFrame
-        Table ``points``.
-    unit : str
-        What a point stands for: ``replica``, ``average`` (of the ready replicas) or ``service``.
-    """
+    """Points of a service, one a replica and block (or one a block, where replicas cannot be distinguished)."""
 
     frame: pd.DataFrame
+    """Table ``points``."""
     unit: str
+    """What a point stands for: ``replica``, ``average`` (of the ready replicas) or ``service``."""
 
 
 def block_s(evidence: Evidence) -> float:
@@ -58,11 +53,6 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     Concurrency is the time that requests took in a block over its length (J. Little, Operations Research 9, 1961): it
     needs no gauge, and holds for every version and replica by itself. A replica's first and last block are left out
     where it started or stopped inside the window: it was there for a part of them.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    subject : Subject
     """
     counts, durations = _own(evidence, subject)
     keys = [*_REPLICA, "block", "time"]
@@ -78,7 +68,7 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     total = float(frame["requests"].sum())
     named = float(frame.loc[frame["instance"] != "", "requests"].sum())
     if total and named >= _NAMED * total:
-        blocks = int((evidence.window.end_ms - evidence.window.start_ms) // (1000 * length_s))
+        blocks = BlockGrid.over(evidence.window, evidence.block_ms).blocks
         return Samples(table("points", _whole(frame[frame["instance"] != ""], blocks)), "replica")
     return _averaged(evidence, subject, frame)
 
@@ -100,7 +90,7 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
     sums = [counts.groupby(keys)["count"].sum(), durations.groupby(keys)["sum_ms"].sum()]
     frame = pd.concat(sums, axis=1, join="inner").reset_index()
     if frame.empty:
-        return empty("arrivals")
+        return table("arrivals")
     length_s = block_s(evidence)
     block, count = frame["block"].to_numpy(np.int64), frame["count"].to_numpy(np.float64)
     mean_s = np.divide(frame["sum_ms"].to_numpy(np.float64) / 1000, count, out=np.zeros(len(count)), where=count > 0)
@@ -113,10 +103,9 @@ def arrivals(evidence: Evidence, subject: Subject) -> pd.DataFrame:
     for at, part in ((first, inside), (first + 1, 1.0 - inside)):
         total += np.bincount(np.clip(at - block.min(), 0, len(blocks) - 1), count * part, len(blocks))
     in_flight = np.bincount(block - block.min(), frame["sum_ms"], len(blocks)) / 1000 / length_s
-    ends = evidence.window.start_ms + (blocks + 1) * round(1000 * length_s)
     columns = {
         "block": blocks,
-        "time": pd.DatetimeIndex(ends.astype("datetime64[ms]")).tz_localize("UTC"),
+        "time": BlockGrid.over(evidence.window, evidence.block_ms).ends_of(blocks),
         "arrivals_per_s": np.where(np.isin(blocks, block), total / length_s, np.nan),
         "concurrency": in_flight,
     }

@@ -16,27 +16,18 @@ from scipy.stats import spearmanr
 
 from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl import Answer, Estimate, Reason, binned, refuse
+from meshlab.questions.scaling.usl.checks import LEVELS
 from meshlab.questions.scaling.usl.points import checked
 
 __all__ = ["slo_knee"]
 
 Floats = NDArray[np.float64]
 
-_LEVELS: Final = 6
 _RARE: Final = 0.05
-_REFITS: Final = 400
 
 
 def slo_knee(
-    concurrency: ArrayLike,
-    tail: ArrayLike,
-    objective: float,
-    *,
-    bins: int = 16,
-    level: float = 0.95,
-    refits: int = _REFITS,
-    block: int | None = None,
-    seed: int = 0,
+    concurrency: ArrayLike, tail: ArrayLike, objective: float, *, level: float = 0.95, refits: int = 400
 ) -> Answer:
     """Find the largest concurrency at which the tail latency meets the objective.
 
@@ -49,8 +40,8 @@ def slo_knee(
         histogram's last bucket, which is known to be too slow.
     objective : float
         Above 0.
-    bins, level : int, float
-    refits, block, seed : int
+    level : float
+    refits : int
         Of the bootstrap in blocks of neighbouring windows that gives the interval.
 
     Returns
@@ -63,48 +54,45 @@ def slo_knee(
     ParameterError
         Shapes differ, values are negative, the objective or the level makes no sense.
     """
-    if not (np.isfinite(objective) and objective > 0 and 0.0 < level < 1.0 and refits > 0 and (block or 1) > 0):
-        raise ParameterError("objective, level, refits and block must be positive", "use seconds, 0.95, 400 and None")
+    if not (np.isfinite(objective) and objective > 0 and 0.0 < level < 1.0 and refits > 0):
+        raise ParameterError("objective, level and refits must be positive", "use seconds, 0.95 and 400")
     n = checked("concurrency", concurrency)
     slow = np.asarray(tail, dtype=np.float64)
     # Far beyond the objective is as good as infinite, and can be binned.
     y = checked("tail", np.where(slow == np.inf, 1e6 * objective, slow), n.shape)
     known = np.isfinite(n) & np.isfinite(y) & (n > 0)
     n, y = n[known], np.minimum(y[known], 1e6 * objective)
-    if len(np.unique(n)) < _LEVELS:
-        return refuse(Reason.FEW_LEVELS, f"{len(np.unique(n))} distinct concurrencies, {_LEVELS} are needed")
-    crossing = _crossing(n, y, objective, bins)
+    if (levels := len(np.unique(n))) < LEVELS:
+        return refuse(Reason.FEW_LEVELS, f"{levels} distinct concurrencies, {LEVELS} are needed")
+    crossing = _crossing(n, y, objective)
     if crossing >= n.max():
         return refuse(Reason.OUT_OF_REACH, f"the objective is met up to the largest load measured ({n.max():.3g})")
     if crossing <= 0:
         return refuse(Reason.NEVER_HELD, f"the objective is missed even at the lowest load measured ({n.min():.3g})")
     related = spearmanr(n, y)
     if not (related.statistic > 0 and related.pvalue < _RARE):
-        return refuse(
-            Reason.UNRELATED, f"the tail does not grow with concurrency (rank correlation {related.statistic:.2f})"
-        )
-    rng = np.random.default_rng(seed)
-    length = min(block or max(1, round(len(n) ** (1 / 3))), len(n))
+        reason = f"the tail does not grow with concurrency (rank correlation {related.statistic:.2f})"
+        return refuse(Reason.UNRELATED, reason)
+    rng = np.random.default_rng(0)
+    length = max(1, round(len(n) ** (1 / 3)))
     draws = np.empty(refits)
     for i in range(refits):
         starts = rng.integers(0, len(n), -(-len(n) // length))
         at = (starts[:, None] + np.arange(length)).ravel()[: len(n)] % len(n)
-        crossed = _crossing(n[at], y[at], objective, bins)
+        crossed = _crossing(n[at], y[at], objective)
         draws[i] = np.inf if crossed >= n[at].max() else crossed
     low, high = (float(q) for q in np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2], method="nearest"))
     return Answer(Estimate.around(crossing, low, high))
 
 
-def _crossing(n: Floats, y: Floats, objective: float, bins: int) -> float:
+def _crossing(n: Floats, y: Floats, objective: float) -> float:
     """Where the rising curve crosses the objective; 0 before the first bin, the largest concurrency after the last."""
-    points = binned(n, y, bins)
+    points = binned(n, y)
     rising = isotonic_regression(points.throughput, weights=points.counts).x
     over = np.flatnonzero(rising > objective)
-    if not len(over):
-        return float(n.max())
+    if not len(over) or not over[0]:
+        return 0.0 if len(over) else float(n.max())
     k = int(over[0])
-    if k == 0:
-        return 0.0
     # Latencies grow by factors: between two bins their logarithm is closer to straight.
     below, above = np.log(max(rising[k - 1], 1e-12)), np.log(rising[k])
     share = (np.log(objective) - below) / (above - below) if above > below else 0.0

@@ -10,7 +10,7 @@ import pandas as pd
 
 from meshlab.questions.base import Table
 
-__all__ = ["TABLES", "empty", "table"]
+__all__ = ["TABLES", "table"]
 
 TABLES: Final[Mapping[str, Table]] = MappingProxyType(
     {
@@ -116,13 +116,8 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
 )
 
 
-def table(name: str, rows: pd.DataFrame | Sequence[Sequence[object]] | Mapping[str, Any]) -> pd.DataFrame:
+def table(name: str, rows: pd.DataFrame | Sequence[Sequence[object]] | Mapping[str, Any] = ()) -> pd.DataFrame:
     """Rows (or columns, or a frame that may have more of them) as the table of this name."""
     columns = list(TABLES[name].dtypes)
     frame = rows[columns] if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows, columns=columns)
     return TABLES[name].shaped(frame, name)
-
-
-def empty(name: str) -> pd.DataFrame:
-    """The table of this name without rows."""
-    return TABLES[name].empty()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -11,11 +12,10 @@ from numpy.typing import NDArray
 
 from meshlab.questions.scaling.autoscaler import Autoscaler
 from meshlab.questions.scaling.capacity import Capacity, sustainable_rate
-from meshlab.questions.scaling.hpa import Behaviour
-from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, Traffic, can_simulate, fit_replica, simulate
+from meshlab.questions.scaling.hpa.closed_loop import ReplicaModel, can_simulate, fit_replica, simulate
 from meshlab.questions.scaling.reversals import reversals
 from meshlab.questions.scaling.samples import seconds
-from meshlab.questions.scaling.tables import empty, table
+from meshlab.questions.scaling.tables import table
 
 __all__ = ["WhatIf", "what_if"]
 
@@ -35,27 +35,18 @@ _REPLICAS_APART: Final = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WhatIf:
-    """Other windows, simulated.
+    """Other windows, simulated."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        Table ``what_if``.
-    window_s : float or None
-        The smallest under which almost no run flaps, whatever the phase of the sync periods and the metric's noise.
-    refusal : str
-        Why nothing was simulated; empty where it was.
-    run : DataFrame
-        Of `hpa.closed_loop.simulate` under that window; empty where there is none.
-    reproduced : str
-        The simulation of the current settings compared with the observation, a clause.
-    """
-
-    table: pd.DataFrame = field(default_factory=lambda: empty("what_if"))
+    table: pd.DataFrame = field(default_factory=lambda: table("what_if"))
+    """Table ``what_if``."""
     window_s: float | None = None
+    """The smallest under which almost no run flaps, whatever the phase of the sync periods and the metric's noise."""
     refusal: str = ""
+    """Why nothing was simulated; empty where it was."""
     reproduced: str = ""
+    """The simulation of the current settings compared with the observation, a clause."""
     run: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Of `hpa.closed_loop.simulate` under that window; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,14 +62,9 @@ class _Scene:
 
     def run(self, window_s: float, arrivals: Floats, rng: np.random.Generator | None = None) -> pd.DataFrame:
         """Simulate with another scale-down window."""
-        spec = self.scaler.spec
-        behaviour = spec.behaviour or Behaviour()
-        spec = replace(spec, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
-        traffic = Traffic(self.scaler.ticks.time_s, arrivals)
-        begin, start_s = self.start_replicas, self.start_s
-        return simulate(
-            spec, self.scaler.targets, traffic, self.replica, start_replicas=begin, start_s=start_s, rng=rng
-        )
+        scaler, spec = self.scaler, self.scaler.spec.with_down_window(window_s)
+        run = partial(simulate, spec, scaler.targets, scaler.ticks.time_s, arrivals, self.replica, rng=rng)
+        return run(start_replicas=self.start_replicas, start_s=self.start_s)
 
     def tried(self, window_s: float) -> tuple[float, float, float, float, float]:
         """A row of table ``what_if``: the means of runs that differ in the phase of sync periods and in noise."""
@@ -116,10 +102,10 @@ def what_if(scaler: Autoscaler, capacity: Capacity, traffic: pd.DataFrame, *, st
     arrivals = _per_period(ticks.time_s, ticks.sync_s, traffic)
     top = sustainable_rate(capacity, slo=False).estimate
     assert top is not None
-    lightly = fit.concurrency <= fit.concurrency[0] * 2
+    lightly = fit.points.concurrency <= fit.points.concurrency[0] * 2
     # The candidate of the capacity model is fitted whether or not it is the chosen one.
-    service_s = dict(fit.choice.candidate("capacity").parameters)["seconds"] if fit.choice else 0.0
-    service_s = service_s or float(np.median((fit.concurrency / fit.throughput)[lightly]))
+    service_s = fit.choice.candidate("capacity").parameters["seconds"] if fit.choice else 0.0
+    service_s = service_s or float(np.median((fit.points.concurrency / fit.points.throughput)[lightly]))
     replica, explained = fit_replica(
         ticks.observed[0],
         arrivals / np.maximum(ticks.ready_before, 1.0),
@@ -127,9 +113,8 @@ def what_if(scaler: Autoscaler, capacity: Capacity, traffic: pd.DataFrame, *, st
         carried_per_s=top.value,
     )
     if explained < _FOLLOWS:
-        return WhatIf(
-            refusal=f"the autoscaler's metric does not follow the traffic (explained: {max(explained, 0):.0%})"
-        )
+        reason = f"the autoscaler's metric does not follow the traffic (explained: {max(explained, 0):.0%})"
+        return WhatIf(refusal=reason)
     # Concurrency, averaged over a period, has so much random variation (M/G/infinity; L. Takacs, 1962).
     concurrency = max(float(np.nanmedian(arrivals)) * replica.service_s, 0.1)
     noise = min(float(np.sqrt(2 * replica.service_s / (concurrency * ticks.sync_s))), 0.5)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from meshlab.core.results import Result
 from meshlab.core.sanitize import mathtext
-from meshlab.display.figures import BLUE, ORANGE, Figure, figure, has_rows, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, is_empty, show_time
 from meshlab.questions.security.rows import shown
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def encryption(result: Result) -> Figure:
     """When each edge was encrypted and when not."""
     table, found = result.tables["timeline"], result.tables["edges"]
     with figure(f"Edges over time, by how they were protected. {result.headline}.") as (fig, ax):
-        if not has_rows(ax, table):
+        if is_empty(ax, table):
             return fig
         order = found.sort_values(["plaintext", "unverified", "mtls"], ascending=False)
         names = list(dict.fromkeys(_names(order)))[:_MOST]
@@ -48,7 +48,7 @@ def certificates(result: Result) -> Figure:
     table = result.tables["rotations"]
     leaf = table[table["kind"] == "leaf"]
     with figure(f"Rotations of the workloads' certificates: {int(leaf['rotation'].sum())} were seen.") as (fig, ax):
-        if not has_rows(ax, leaf):
+        if is_empty(ax, leaf):
             return fig
         ends = result.tables["certificates"]
         bad = set(ends.loc[ends["state"].isin(["overdue", "expired"]), "workload"])
@@ -63,7 +63,7 @@ def certificates(result: Result) -> Figure:
                 ax.plot(own["time"], own["workload"].map(place), "o", color=ink, markersize=6, label=label)
         late = ends[ends["workload"].isin(bad & set(names)) & (ends["kind"] == "leaf")]
         if not leaf["rotation"].any() and late.empty:
-            has_rows(ax, late, "no rotation was seen")
+            is_empty(ax, late, "no rotation was seen")
             return fig
         for column, mark, label in (("renew_by", "|", "due"), ("ends", "X", "ends")):
             if len(late):
@@ -80,7 +80,7 @@ def denials(result: Result) -> Figure:
     """What share of each edge's requests was denied, with its interval."""
     table = result.tables["denials"].head(_MOST)
     with figure(f"Edges on which requests were denied: {len(table)}.") as (fig, ax):
-        if not has_rows(ax, table):
+        if is_empty(ax, table):
             return fig
         share, low, high = (100 * table[column] for column in ("share", "low", "high"))
         half = [(share - low).clip(lower=0), (high - share).clip(lower=0)]

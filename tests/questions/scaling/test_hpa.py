@@ -126,7 +126,7 @@ def test_without_metrics_there_is_no_answer(broken: str) -> None:
 def test_a_metric_of_pods_ignores_readiness(
     current: int, ready: str, values: tuple[int, ...], target: int, wanted: int
 ) -> None:
-    found = average_replicas(current, pods(len(ready), ready=ready), samples(*values), target, TENTH, now_s=NOW)
+    found = average_replicas(current, pods(len(ready), ready=ready), samples(*values), target, TENTH)
     assert found == wanted
 
 

@@ -76,7 +76,7 @@ def test_arrays_decide_as_single_periods_do(spec: HpaSpec, begin: int, asked: li
 def test_what_pods_ask_for_is_computed_alike(ready: int, waiting: int, seen: int, target: int) -> None:
     pods = [HpaPod(f"p{i}", ready=i < ready) for i in range(ready + waiting)]
     samples = {f"p{i}": Sample(seen) for i in range(ready)}
-    wanted = average_replicas(ready + waiting, pods, samples, target, Tolerance(), now_s=1e6)
+    wanted = average_replicas(ready + waiting, pods, samples, target, Tolerance())
     told = Target("queue", TargetKind.AVERAGE, target / 1000)
     current, up = np.array([float(ready + waiting)]), np.array([float(ready)])
     assert proposals(HpaSpec(1, 99), told, np.array([seen / 1000]), current, up)[0] == wanted

@@ -150,7 +150,7 @@ def test_a_metric_of_pods_asks_for(
     target: int, current: int, words: Words, values: tuple[int, ...], replicas: int
 ) -> None:
     group = pods(max(current, len(str(words.get("phase", "")))), **words)  # type: ignore[arg-type]
-    assert average_replicas(current, group, samples(*values), target, TENTH, now_s=NOW) == replicas
+    assert average_replicas(current, group, samples(*values), target, TENTH) == replicas
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_one_per_cent_of_tolerance_lets_one_more_in() -> None:
     assert value_replicas(3, 3, 8_900, 8_800, narrow) == 4
     assert per_pod_replicas(4, 20_208, 5_000, narrow) == 5
     assert per_pod_replicas(3, 8_600, 2_800, narrow) == 4
-    assert average_replicas(3, pods(3), samples(20_000, 21_000, 21_000), 20_000, narrow, now_s=NOW) == 4
+    assert average_replicas(3, pods(3), samples(20_000, 21_000, 21_000), 20_000, narrow) == 4
 
 
 @pytest.mark.parametrize(

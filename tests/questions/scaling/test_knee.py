@@ -31,7 +31,7 @@ def test_a_smooth_curve_gives_a_range_of_candidates():
     x = 995 * LEVELS / (1 + 0.0267 * (LEVELS - 1) + 7.69e-4 * LEVELS * (LEVELS - 1)) * (1 + 0.02 * rng.normal(size=20))
     found = knee.find(fit(LEVELS, x))
     assert found.gain > 6
-    assert [one.name for one in found.candidates] == ["contention", "break", "power", "kneedle"]
+    assert list(found.candidates) == ["contention", "break", "power", "kneedle"]
     assert found.answer.estimate.low <= found.answer.estimate.value <= found.answer.estimate.high
     assert found.answer.estimate.high <= 2 * found.answer.estimate.low
 

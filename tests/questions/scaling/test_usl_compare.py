@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl import Reason, compare, curve, fit
 
 LEVELS = np.linspace(1, 40, 20)
@@ -49,9 +47,3 @@ def test_versions_without_a_common_concurrency_or_with_thin_data_are_not_compare
     assert found.change is None
     assert found.refusal.reason is Reason.FEW_LEVELS
     assert "after" in found.refusal.sentence
-
-
-def test_a_level_that_is_no_share_is_refused():
-    rng = np.random.default_rng(5)
-    with pytest.raises(ParameterError, match="level 95"):
-        compare(version(rng), version(rng), level=95)

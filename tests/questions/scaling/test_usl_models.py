@@ -30,7 +30,7 @@ def test_each_model_is_chosen_for_its_own_data(name, shape):
 
 def test_a_capacity_limit_has_its_concurrency_and_service_time():
     choice = fit(LEVELS, np.minimum(LEVELS, 16) / 0.05).choice
-    assert choice.clear
+    assert not choice.rivals
     assert dict(choice.candidate("capacity").parameters) == pytest.approx({"limit": 16.0, "seconds": 0.05}, rel=1e-6)
 
 

@@ -21,26 +21,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the controller remembers of an autoscaler.
-
-    Parameters
-    ----------
-    recommendations : tuple of Event
-        What the metrics alone asked for.
-    changes : tuple of Event
-        The changes that were applied.
-    """
+    """What the controller remembers of an autoscaler."""
 
     recommendations: tuple[Event, ...] = ()
+    """What the metrics alone asked for."""
     changes: tuple[Event, ...] = ()
+    """The changes that were applied."""
 
     def remember(self, spec: HpaSpec, now_s: float, recommended: int, change: int) -> History:
         """The history with one more sync period; what no window and no policy looks back to is dropped."""
         behaviour = spec.behaviour
-        windows = [spec.down_window_s] if behaviour is None else [behaviour.up.window_s, behaviour.down.window_s]
-        periods = [0.0]
-        if behaviour is not None:
-            periods += [policy.period_s for rules in (behaviour.up, behaviour.down) for policy in rules.policies]
+        both = (behaviour.up, behaviour.down) if behaviour else ()
+        windows = [rules.window_s for rules in both] or [spec.down_window_s]
+        periods = [0.0, *(policy.period_s for rules in both for policy in rules.policies)]
         recommendations = (*_since(self.recommendations, now_s - max(windows)), Event(now_s, recommended))
         return History(recommendations, _since(self.changes, now_s - max(periods))).changed(change, now_s)
 

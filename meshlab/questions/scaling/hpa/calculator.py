@@ -8,16 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
 from meshlab.errors import MeshlabError
 from meshlab.questions.scaling.hpa.spec import Tolerance
 
 __all__ = ["NoMetrics", "Pod", "Sample", "average_replicas", "per_pod_replicas", "resource_replicas", "value_replicas"]
-
-_CPU_INITIALISATION_S: Final = 300.0
-_INITIAL_READINESS_S: Final = 30.0
-
 
 _Ratio = Callable[[Mapping[str, int]], float]
 _Assumed = Callable[[str], int]
@@ -29,48 +25,32 @@ class NoMetrics(MeshlabError):
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod as the controller sees it.
-
-    Parameters
-    ----------
-    name : str
-    ready : bool or None
-        Its Ready condition; None where it has none.
-    started_s : float or None
-        Its start time.
-    changed_s : float
-        When its Ready condition last changed.
-    pending, failed, deleted : bool
-        Pending pods count as not ready; failed and deleted ones do not count.
-    request : int or None
-        Its containers' request of the resource, in thousandths.
-    """
+    """A pod as the controller sees it."""
 
     name: str
     ready: bool | None = True
+    """Its Ready condition; None where it has none."""
     started_s: float | None = 0.0
+    """Its start time."""
     changed_s: float = 0.0
+    """When its Ready condition last changed."""
     pending: bool = False
     failed: bool = False
     deleted: bool = False
+    """Pending pods count as not ready; failed and deleted ones do not count."""
     request: int | None = None
+    """Its containers' request of the resource, in thousandths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A metric of one pod.
-
-    Parameters
-    ----------
-    value : int
-        In thousandths, as Kubernetes computes: 250 is 0.25.
-    at_s, window_s : float
-        When it was taken, and over which time.
-    """
+    """A metric of one pod."""
 
     value: int
+    """In thousandths, as Kubernetes computes: 250 is 0.25."""
     at_s: float = math.inf
     window_s: float = 0.0
+    """When it was taken, and over which time."""
 
 
 def resource_replicas(
@@ -81,11 +61,10 @@ def resource_replicas(
     tolerance: Tolerance,
     *,
     now_s: float,
-    cpu: bool = True,
-    initialisation_s: float = _CPU_INITIALISATION_S,
-    readiness_s: float = _INITIAL_READINESS_S,
+    initialisation_s: float = 300.0,
+    readiness_s: float = 30.0,
 ) -> int:
-    """Replicas for a resource whose target is a utilisation, in per cent of the requests.
+    """Replicas for CPU whose target is a utilisation, in per cent of the requests.
 
     Parameters
     ----------
@@ -97,17 +76,16 @@ def resource_replicas(
     target_percent : int
     tolerance : Tolerance
     now_s : float
-    cpu : bool
-        Whether the resource is CPU: only then does readiness matter.
     initialisation_s, readiness_s : float
-        The controller's flags of these names.
+        The controller's flags of these names: only for CPU does readiness matter.
 
     Raises
     ------
     NoMetrics
         No pod that counts has a sample, or a request is missing.
     """
-    groups = _grouped(pods, samples, now_s, initialisation_s if cpu else None, readiness_s)
+    unready = partial(_is_unready, now_s=now_s, initialisation_s=initialisation_s, readiness_s=readiness_s)
+    groups = _grouped(pods, samples, unready)
     requests = {pod.name: pod.request for pod in pods if pod.request is not None}
     if lacking := [pod.name for pod in pods if pod.request is None]:
         raise NoMetrics(f"pod {lacking[0]} requests nothing of the resource")
@@ -120,25 +98,13 @@ def resource_replicas(
         # Whole per cents, before they are divided: the controller computes with integers.
         return (sum(values[name] for name in counted) * 100 // requested) / target_percent
 
-    def assumed(pod: str) -> int:
-        return requests[pod] * max(100, target_percent) // 100
-
-    return _replicas(current, groups, ratio, assumed, tolerance)
+    return _replicas(current, groups, ratio, lambda pod: requests[pod] * max(100, target_percent) // 100, tolerance)
 
 
 def average_replicas(
-    current: int,
-    pods: Sequence[Pod],
-    samples: Mapping[str, Sample],
-    target: int,
-    tolerance: Tolerance,
-    *,
-    now_s: float,
-    cpu: bool = False,
-    initialisation_s: float = _CPU_INITIALISATION_S,
-    readiness_s: float = _INITIAL_READINESS_S,
+    current: int, pods: Sequence[Pod], samples: Mapping[str, Sample], target: int, tolerance: Tolerance
 ) -> int:
-    """Replicas for a metric of every pod (or a resource) whose target is an average value, in thousandths.
+    """Replicas for a metric of every pod whose target is an average value, in thousandths.
 
     The parameters are those of `resource_replicas`.
 
@@ -147,12 +113,10 @@ def average_replicas(
     NoMetrics
         No pod that counts has a sample.
     """
-    groups = _grouped(pods, samples, now_s, initialisation_s if cpu else None, readiness_s)
-
-    def ratio(values: Mapping[str, int]) -> float:
-        return (sum(values.values()) // len(values)) / target
-
-    return _replicas(current, groups, ratio, lambda pod: target, tolerance)
+    groups = _grouped(pods, samples, lambda pod, sample: False)
+    return _replicas(
+        current, groups, lambda values: (sum(values.values()) // len(values)) / target, lambda pod: target, tolerance
+    )
 
 
 def value_replicas(current: int, ready: int, usage: int, target: int, tolerance: Tolerance) -> int:
@@ -188,9 +152,7 @@ class _Groups:
     missing: tuple[str, ...]
 
 
-def _grouped(
-    pods: Sequence[Pod], samples: Mapping[str, Sample], now_s: float, initialisation_s: float | None, readiness_s: float
-) -> _Groups:
+def _grouped(pods: Sequence[Pod], samples: Mapping[str, Sample], is_unready: Callable[[Pod, Sample], bool]) -> _Groups:
     if not pods:
         raise NoMetrics("no pods returned by selector while calculating replica count")
     values = {name: sample.value for name, sample in samples.items()}
@@ -202,7 +164,7 @@ def _grouped(
             unready.append(pod.name)
         elif pod.name not in samples:
             missing.append(pod.name)
-        elif initialisation_s is not None and _is_unready(pod, samples[pod.name], now_s, initialisation_s, readiness_s):
+        elif is_unready(pod, samples[pod.name]):
             unready.append(pod.name)
         else:
             ready += 1

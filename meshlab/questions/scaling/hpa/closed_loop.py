@@ -17,12 +17,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import theilslopes
 
+from meshlab.core.series import utc_index
 from meshlab.questions.scaling.hpa.behaviour import History
 from meshlab.questions.scaling.hpa.controller import decide
 from meshlab.questions.scaling.hpa.spec import HpaSpec
 from meshlab.questions.scaling.hpa.target import Target, TargetKind, proposals
 
-__all__ = ["ReplicaModel", "Traffic", "can_simulate", "fit_replica", "simulate"]
+__all__ = ["ReplicaModel", "can_simulate", "fit_replica", "simulate"]
 
 Floats = NDArray[np.float64]
 
@@ -36,49 +37,25 @@ _AS_CLOSE: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class ReplicaModel:
-    """How one replica serves requests.
-
-    Parameters
-    ----------
-    service_s : float
-        Duration of a request without queueing.
-    carried_per_s : float
-        Requests a second that it serves at most.
-    slope, base : float
-        Its metric is ``base + slope x`` its concurrency, or its requests a second where `by_rate`.
-    by_rate : bool
-    noise : float
-        Standard deviation of the metric about that line, as a share of it.
-    """
+    """How one replica serves requests."""
 
     service_s: float
+    """Duration of a request without queueing."""
     carried_per_s: float
+    """Requests a second that it serves at most."""
     slope: float = 1.0
     base: float = 0.0
+    """Its metric is ``base + slope x`` its concurrency, or its requests a second where `by_rate`."""
     by_rate: bool = False
     noise: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Traffic:
-    """The load.
-
-    Attributes
-    ----------
-    time_s : ndarray of float64, shape (periods,)
-        Unix seconds of the sync periods, evenly spaced.
-    arrivals_per_s : ndarray of float64, shape (periods,)
-        In the period that ends at the time; NaN counts as the one before.
-    """
-
-    time_s: Floats
-    arrivals_per_s: Floats
+    """Standard deviation of the metric about that line, as a share of it."""
 
 
 def simulate(
     spec: HpaSpec,
     targets: Sequence[Target],
-    traffic: Traffic,
+    time_s: Floats,
+    arrivals_per_s: Floats,
     replica: ReplicaModel,
     *,
     start_replicas: int,
@@ -92,7 +69,10 @@ def simulate(
     spec : HpaSpec
     targets : sequence of Target
         The first is the metric that `replica` models.
-    traffic : Traffic
+    time_s : ndarray of float64, shape (periods,)
+        Unix seconds of the sync periods, evenly spaced.
+    arrivals_per_s : ndarray of float64, shape (periods,)
+        In the period that ends at the time; NaN counts as the one before.
     replica : ReplicaModel
     start_replicas : int
         In the first period.
@@ -106,13 +86,13 @@ def simulate(
     DataFrame
         One row a period: ``time, current, ready, observed, recommended, desired, waiting`` (requests in the queue).
     """
-    times, rates = traffic.time_s, pd.Series(traffic.arrivals_per_s).ffill().bfill().fillna(0.0).to_numpy()
-    sync_s = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+    rates = pd.Series(arrivals_per_s).ffill().bfill().fillna(0.0).to_numpy()
+    sync_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
     history, current, waiting = History(), start_replicas, 0.0
     # When each replica is ready, the youngest last: those are removed first.
     ready_at = [-math.inf] * start_replicas
     rows = []
-    for now, rate in zip(times, rates, strict=True):
+    for now, rate in zip(time_s, rates, strict=True):
         sums = ready_sum = 0.0
         part = sync_s / _PARTS
         for k in range(_PARTS):
@@ -132,13 +112,12 @@ def simulate(
         asked = float(proposals(spec, targets[0], *one_period)[0])
         decision = decide(spec, history, current, [None if math.isnan(asked) else int(asked)], float(now))
         history = decision.history
-        rows.append((now, current, ready, observed, asked, decision.replicas, waiting))
+        rows.append((current, ready, observed, asked, decision.replicas, waiting))
         change = decision.replicas - current
         ready_at = [*ready_at, *[now + start_s] * change] if change > 0 else ready_at[: decision.replicas]
         current = decision.replicas
-    frame = pd.DataFrame(rows, columns=["time_s", "current", "ready", "observed", "recommended", "desired", "waiting"])
-    stamp = (frame.pop("time_s").to_numpy() * 1000).astype("datetime64[ms]")
-    frame.insert(0, "time", pd.DatetimeIndex(stamp).tz_localize("UTC"))
+    frame = pd.DataFrame(rows, columns=["current", "ready", "observed", "recommended", "desired", "waiting"])
+    frame.insert(0, "time", utc_index((1000 * time_s).astype(np.int64)))
     return frame
 
 

@@ -14,24 +14,16 @@ __all__ = ["Decision", "decide"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The decision of one sync period.
-
-    Parameters
-    ----------
-    replicas : int
-        To be applied.
-    recommended : int or None
-        What the metrics alone ask for; None where they were not read or are missing.
-    reason : Reason
-        What had the last word.
-    history : History
-        For the next period.
-    """
+    """The decision of one sync period."""
 
     replicas: int
+    """To be applied."""
     recommended: int | None
+    """What the metrics alone ask for; None where they were not read or are missing."""
     reason: Reason
+    """What had the last word."""
     history: History
+    """For the next period."""
 
 
 def decide(spec: HpaSpec, history: History, current: int, proposals: Sequence[int | None], now_s: float) -> Decision:

@@ -94,21 +94,14 @@ class _Autoscaler(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The object's content.
-
-    Parameters
-    ----------
-    name, namespace, workload : str
-    spec : HpaSpec
-    targets : tuple of Target
-        One a metric.
-    """
+    """The object's content."""
 
     name: str
     namespace: str
     workload: str
     spec: HpaSpec
     targets: tuple[Target, ...]
+    """One a metric."""
 
     @classmethod
     def read(cls, path: str | Path) -> Manifest:

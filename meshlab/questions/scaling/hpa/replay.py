@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from meshlab.core.series import utc_index
 from meshlab.questions.scaling.hpa.reasons import Reason
 from meshlab.questions.scaling.hpa.spec import HpaSpec, PolicyType, ScalingRules, SelectPolicy
 from meshlab.questions.scaling.hpa.target import Target, proposals
@@ -64,7 +65,7 @@ def replay(spec: HpaSpec, targets: Sequence[Target], ticks: Ticks, *, loose: boo
     by_hand = np.r_[False, np.abs(ticks.current[1:] - ticks.desired[:-1]) > 0] & ~fits
     cause = np.where(fits, reasons, np.where(by_hand, CHANGED_BY_HAND, UNEXPLAINED))
     columns = {
-        "time": pd.DatetimeIndex((ticks.time_s * 1000).astype("datetime64[ms]")).tz_localize("UTC"),
+        "time": utc_index((1000 * ticks.time_s).astype(np.int64)),
         "current": ticks.current,
         "ready": ticks.ready_before,
         "observed": ticks.observed[0] if len(ticks.observed) else np.full(len(ticks), np.nan),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,39 +31,24 @@ class SelectPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScalingPolicy:
-    """How much may change within a period.
-
-    Parameters
-    ----------
-    kind : PolicyType
-    value : int
-        Replicas, or per cent of those at the period's start.
-    period_s : int
-    """
+    """How much may change within a period."""
 
     kind: PolicyType
     value: int
+    """Replicas, or per cent of those at the period's start."""
     period_s: int
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingRules:
-    """One direction.
-
-    Parameters
-    ----------
-    window_s : float
-        Stabilization window: the most conservative recommendation of so many seconds applies.
-    policies : tuple of ScalingPolicy
-    select : SelectPolicy
-    tolerance : float
-        Share by which the metric may miss its target in this direction.
-    """
+    """One direction."""
 
     window_s: float
+    """Stabilization window: the most conservative recommendation of so many seconds applies."""
     policies: tuple[ScalingPolicy, ...]
     select: SelectPolicy = SelectPolicy.MAX
     tolerance: float = 0.1
+    """Share by which the metric may miss its target in this direction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +58,8 @@ class Tolerance:
     down: float = 0.1
     up: float = 0.1
 
-    @overload
-    def holds(self, ratio: float) -> bool: ...
-
-    @overload
-    def holds(self, ratio: NDArray[np.float64]) -> NDArray[np.bool_]: ...
-
-    def holds(self, ratio: float | NDArray[np.float64]) -> bool | NDArray[np.bool_]:
-        """Whether a ratio is close enough to 1."""
+    def holds(self, ratio: float | NDArray[np.float64]) -> Any:
+        """Whether a ratio (or each of an array) is close enough to 1."""
         return (ratio >= 1.0 - self.down) & (ratio <= 1.0 + self.up)
 
 
@@ -102,17 +81,6 @@ class Behaviour:
 class HpaSpec:
     """Bounds and behaviour.
 
-    Parameters
-    ----------
-    min_replicas, max_replicas : int
-    behaviour : Behaviour or None
-        None is autoscaling/v1: recommendations are stabilized when scaling down, and one step goes at most to twice
-        the replicas, or to four.
-    down_window_s : float
-        The controller's own stabilization window, where there is no behaviour.
-    tolerance : float
-        The controller's own tolerance, where there is no behaviour.
-
     Raises
     ------
     ParameterError
@@ -122,8 +90,12 @@ class HpaSpec:
     min_replicas: int
     max_replicas: int
     behaviour: Behaviour | None = field(default_factory=Behaviour)
+    """None is autoscaling/v1: recommendations are stabilized when scaling down, and one step goes at most to twice the
+    replicas, or to four."""
     down_window_s: float = 300.0
+    """The controller's own stabilization window, where there is no behaviour."""
     tolerance: float = 0.1
+    """The controller's own tolerance, where there is no behaviour."""
 
     @property
     def tolerances(self) -> Tolerance:
@@ -131,6 +103,11 @@ class HpaSpec:
         if self.behaviour is None:
             return Tolerance(self.tolerance, self.tolerance)
         return Tolerance(self.behaviour.down.tolerance, self.behaviour.up.tolerance)
+
+    def with_down_window(self, window_s: float) -> HpaSpec:
+        """The same with another scale-down stabilization window."""
+        behaviour = self.behaviour or Behaviour()
+        return replace(self, behaviour=replace(behaviour, down=replace(behaviour.down, window_s=window_s)))
 
     def __post_init__(self) -> None:
         low, high = self.min_replicas, self.max_replicas

@@ -34,19 +34,12 @@ class TargetKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of one metric.
-
-    Parameters
-    ----------
-    metric : str
-    kind : TargetKind
-    value : float
-        Per cent for a utilisation, else in the metric's unit.
-    """
+    """The target of one metric."""
 
     metric: str
     kind: TargetKind
     value: float
+    """Per cent for a utilisation, else in the metric's unit."""
 
 
 def proposals(spec: HpaSpec, target: Target, observed: Floats, current: Floats, ready: Floats) -> Floats:

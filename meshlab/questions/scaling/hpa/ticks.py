@@ -26,27 +26,19 @@ _STEADY: Final = 240
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticks:
-    """Sync periods, evenly spaced.
-
-    Attributes
-    ----------
-    time_s : ndarray of float64, shape (periods,)
-        Unix seconds, to within a scrape.
-    current, desired : ndarray of float64, shape (periods,)
-        Replicas before and after the decision; NaN where nothing was scraped of the period.
-    ready_before, ready_after : ndarray of float64, shape (periods,)
-        Ready replicas at the last scrape before and at the first after it: the real number is between them.
-    observed : ndarray of float64, shape (metrics, periods)
-        The value of each metric; NaN where unknown.
-    sync_s : float
-    """
+    """Sync periods, evenly spaced."""
 
     time_s: Floats
+    """Unix seconds, to within a scrape. Shape (periods,)."""
     current: Floats
     desired: Floats
+    """Replicas before and after the decision; NaN where nothing was scraped of the period. Shape (periods,)."""
     ready_before: Floats
     ready_after: Floats
+    """Ready replicas at the last scrape before and at the first after it: the real number is between them. Shape
+    (periods,)."""
     observed: Floats
+    """The value of each metric; NaN where unknown. Shape (metrics, periods)."""
     sync_s: float
 
     def __len__(self) -> int:

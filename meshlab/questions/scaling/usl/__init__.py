@@ -1,6 +1,5 @@
 """The Universal Scalability Law, with intervals and with reasons where it may not be stated."""
 
-from meshlab.questions.scaling.usl.checks import Conditions
 from meshlab.questions.scaling.usl.compare import Comparison, compare
 from meshlab.questions.scaling.usl.fitting import fit, fit_many, fit_samples
 from meshlab.questions.scaling.usl.models import Candidate, Choice
@@ -13,7 +12,6 @@ __all__ = [
     "Candidate",
     "Choice",
     "Comparison",
-    "Conditions",
     "Estimate",
     "Fit",
     "Points",

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import mannwhitneyu, norm
+from numpy.typing import NDArray
+from scipy.stats import norm
 from scipy.stats import t as student
 
-from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl.models import Choice
-from meshlab.questions.scaling.usl.points import checked
 from meshlab.questions.scaling.usl.result import Reason, Refusal
 
-__all__ = ["Conditions", "of_conditions", "of_fit", "of_hysteresis", "of_points"]
+__all__ = ["of_errors", "of_fit", "of_points"]
 
 Floats = NDArray[np.float64]
 
@@ -25,55 +22,10 @@ RANGE: Final = 3.0
 _SAME: Final = 0.01
 _RARE: Final = 0.01
 _EFFICIENCY: Final = 1.05
-_THROTTLED: Final = 0.05
 _ERRORS: Final = 0.01
 _ERRING_WINDOWS: Final = 0.10
-_LITTLE: Final = 0.15
 # Below this share of the largest throughput, a pattern in the residuals changes no decision.
 _MATTERS: Final = 1e-3
-_DIFFERENCE: Final = 0.05
-_EACH_WAY: Final = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Conditions:
-    """Other measurements, one a row of concurrency and throughput; None where there are none.
-
-    Attributes
-    ----------
-    time : array_like
-        Seconds; the order in which the load rose and fell.
-    throttled : array_like
-        Share of CPU periods that were throttled, 0 to 1.
-    replicas : array_like
-        Ready replicas.
-    error_rate : array_like
-        Share of requests that failed, 0 to 1.
-    gauge : array_like
-        Requests in flight as a gauge saw them, in the unit of concurrency.
-    """
-
-    time: ArrayLike | None = None
-    throttled: ArrayLike | None = None
-    replicas: ArrayLike | None = None
-    error_rate: ArrayLike | None = None
-    gauge: ArrayLike | None = None
-
-    def column(self, name: str, shape: tuple[int, ...]) -> Floats | None:
-        """One measurement as an array of this shape, or None.
-
-        Raises
-        ------
-        ParameterError
-            Its shape is not that of concurrency, or it holds impossible values.
-        """
-        values = getattr(self, name)
-        if values is None:
-            return None
-        column = checked(name, values, shape)
-        if name in ("throttled", "error_rate") and np.any(column > 1):
-            raise ParameterError(f"{name} holds values above 1", "give shares from 0 to 1, not per cent")
-        return column
 
 
 def of_points(n: Floats) -> Iterator[Refusal]:
@@ -107,12 +59,11 @@ def of_fit(n: Floats, x: Floats, w: Floats, fitted: Floats, single: float, choic
         sentence = f"throughput grows faster than concurrency (efficiency {efficiency:.2f}, p = {trend:.2g})"
         yield Refusal(Reason.SUPERLINEAR, f"{sentence}: a cache or a change of traffic mix")
     if matters and (p := _runs(n, residual * np.sqrt(w))) < _RARE:
-        yield Refusal(
-            Reason.PATTERN, f"the law does not follow the data's shape: too few runs of residuals (p = {p:.2g})"
-        )
-    usl = choice.candidate("usl").aicc
-    if choice.chosen != "usl" and np.isfinite(choice.candidate(choice.chosen).aicc):
-        less = usl - choice.candidate(choice.chosen).aicc
+        sentence = f"the law does not follow the data's shape: too few runs of residuals (p = {p:.2g})"
+        yield Refusal(Reason.PATTERN, sentence)
+    chosen = choice.candidate(choice.chosen).aicc
+    if choice.chosen != "usl" and np.isfinite(chosen):
+        less = choice.candidate("usl").aicc - chosen
         by = f"by {less:.1f} of AICc" if np.isfinite(less) and less > 0 else "with fewer unknowns"
         yield Refusal(Reason.SMALLER_MODEL, f"the {choice.chosen} model fits as well or better, {by}")
 
@@ -150,40 +101,9 @@ def _runs(n: Floats, residual: Floats) -> float:
     return float(norm.cdf((runs + 0.5 - expected) / np.sqrt(variance)))
 
 
-def of_hysteresis(n: Floats, x: Floats, fitted: Floats, time: Floats) -> Iterator[Refusal]:
-    """Rising and falling load must show the same curve: garbage collection and cold caches prevent it."""
-    order = np.argsort(time, kind="stable")
-    step = np.diff(n[order])
-    relative = ((x - fitted) / np.maximum(fitted, 1e-300))[order][1:]
-    up, down = relative[step > 0], relative[step < 0]
-    if min(len(up), len(down)) < _EACH_WAY:
-        return
-    apart = float(np.median(up) - np.median(down))
-    p = float(mannwhitneyu(up, down, method="asymptotic").pvalue)
-    if p < _RARE and abs(apart) > _DIFFERENCE:
-        sentence = f"throughput at the same concurrency differs by {apart:+.0%} between rising and falling load"
-        yield Refusal(Reason.HYSTERESIS, sentence)
-
-
-def of_conditions(n: Floats, conditions: Conditions) -> Iterator[Refusal]:
-    """Rules on the other measurements."""
-    throttled = conditions.column("throttled", n.shape)
-    if throttled is not None and np.any(np.isfinite(throttled)):
-        share = float(np.nanmean(throttled))
-        if share > _THROTTLED:
-            yield Refusal(Reason.THROTTLED, f"{share:.0%} of CPU periods were throttled: this measures the quota")
-    replicas = conditions.column("replicas", n.shape)
-    if replicas is not None and len(counts := np.unique(replicas[np.isfinite(replicas)])) > 1:
-        sentence = f"ready replicas ranged from {counts[0]:g} to {counts[-1]:g}: fit each number on its own"
-        yield Refusal(Reason.REPLICAS_CHANGED, sentence)
-    errors = conditions.column("error_rate", n.shape)
-    if errors is not None and np.any(known := np.isfinite(errors)):
-        share = float(np.mean(errors[known] > _ERRORS))
-        if share > _ERRING_WINDOWS:
-            yield Refusal(Reason.ERRORS, f"{share:.0%} of the windows had more than {_ERRORS:.0%} errors")
-    gauge = conditions.column("gauge", n.shape)
-    if gauge is not None and np.any(known := np.isfinite(gauge) & np.isfinite(n) & (gauge > 0)):
-        apart = float(np.median(np.abs(gauge[known] - n[known]) / gauge[known]))
-        if apart > _LITTLE:
-            sentence = f"concurrency by gauge and by Little's law differs by {apart:.0%}: retries or local replies"
-            yield Refusal(Reason.LITTLE_MISMATCH, sentence)
+def of_errors(rate: Floats) -> Iterator[Refusal]:
+    """The rule on the share of requests that failed in each window; NaN where it is not known."""
+    known = rate[np.isfinite(rate)]
+    share = float(np.mean(known > _ERRORS)) if len(known) else 0.0
+    if share > _ERRING_WINDOWS:
+        yield Refusal(Reason.ERRORS, f"{share:.0%} of the windows had more than {_ERRORS:.0%} errors")

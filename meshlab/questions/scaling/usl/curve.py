@@ -10,24 +10,20 @@ Source: N. Gunther, "Guerrilla Capacity Planning" (2007), with the three-coeffic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["gradient", "peak_concurrency", "slowdown", "throughput"]
+__all__ = ["gradient", "peak_concurrency", "throughput", "with_error"]
 
 Floats = NDArray[np.float64]
 
 
-def slowdown(concurrency: ArrayLike, contention: ArrayLike, coherency: ArrayLike) -> Floats:
-    """How many times longer a request takes than alone: 1 + contention (N - 1) + coherency N (N - 1)."""
+def throughput(concurrency: ArrayLike, contention: float, coherency: float, single: float) -> Floats:
+    """X(N), in the unit of ``single``."""
     n = np.asarray(concurrency, dtype=np.float64)
-    return np.asarray(1.0 + np.asarray(contention) * (n - 1.0) + np.asarray(coherency) * n * (n - 1.0), np.float64)
-
-
-def throughput(concurrency: ArrayLike, contention: ArrayLike, coherency: ArrayLike, single: ArrayLike) -> Floats:
-    """X(N), in the unit of ``single``; the arguments are broadcast."""
-    n = np.asarray(concurrency, dtype=np.float64)
-    return np.asarray(np.asarray(single) * n / slowdown(n, contention, coherency), np.float64)
+    return np.asarray(single * n / (1.0 + contention * (n - 1.0) + coherency * n * (n - 1.0)), np.float64)
 
 
 def gradient(concurrency: ArrayLike, contention: float, coherency: float, single: float) -> Floats:
@@ -38,9 +34,16 @@ def gradient(concurrency: ArrayLike, contention: float, coherency: float, single
     ndarray of float64, shape (N, 3)
     """
     n = np.asarray(concurrency, dtype=np.float64)
-    slow = slowdown(n, contention, coherency)
-    x = single * n / slow
-    return np.stack([-x * (n - 1.0) / slow, -x * n * (n - 1.0) / slow, n / slow], axis=-1)
+    slow = 1.0 + contention * (n - 1.0) + coherency * n * (n - 1.0)
+    by_contention = -single * n * (n - 1.0) / slow**2
+    return np.stack([by_contention, by_contention * n, n / slow], axis=-1)
+
+
+def with_error(concurrency: Floats, coefficients: Sequence[float], covariance: Floats) -> tuple[Floats, Floats]:
+    """X(N) and its standard error by the delta method, each of shape (N,)."""
+    slope = gradient(concurrency, *coefficients)
+    variance = np.einsum("ij,jk,ik->i", slope, covariance, slope)
+    return throughput(concurrency, *coefficients), np.sqrt(np.maximum(variance, 0.0))
 
 
 def peak_concurrency(contention: float, coherency: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Peak, knee and limit of a fitted curve, stated only where the data reach."""
+"""Peak and knee of a fitted curve, stated only where the data reach."""
 
 from __future__ import annotations
 
@@ -22,45 +22,24 @@ _BEYOND: Final = 2.0
 
 
 def landmarks(
-    coefficients: tuple[float, float, float],
-    covariance: Floats,
-    freedom: int,
-    level: float,
-    largest: float,
-) -> tuple[Answer, Answer, Answer, Answer]:
-    """Peak concurrency, peak throughput, knee (1 / contention) and limit (single / contention).
-
-    Parameters
-    ----------
-    coefficients : (contention, coherency, single)
-    covariance : ndarray of float64, shape (3, 3)
-    freedom : int
-    level : float
-    largest : float
-        Largest concurrency that was measured.
-    """
+    coefficients: tuple[float, float, float], covariance: Floats, freedom: int, level: float, largest: float
+) -> tuple[Answer, Answer, Answer]:
+    """Peak concurrency, peak throughput and knee (1 / contention); `largest` is the largest concurrency measured."""
     if freedom < 1 or not np.all(np.isfinite(covariance)):
         none = refuse(Reason.FEW_LEVELS, "the points cannot separate the coefficients")
-        return none, none, none, none
+        return none, none, none
     quantile = float(student.ppf(0.5 + level / 2, freedom))
     peak = _peak(coefficients, covariance, quantile, largest)
     height = Answer(refusal=peak.refusal)
     if peak.estimate is not None:
         # At the top the slope along concurrency is nil, so the error of where the peak is adds nothing.
-        at = float(peak.estimate.value)
-        x = float(curve.throughput(at, *coefficients))
-        slope = curve.gradient([at], *coefficients)[0]
-        half = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
-        height = Answer(Estimate(x, max(x - half, 0.0), x + half))
-    return peak, height, *_contended(coefficients, covariance, quantile, largest)
+        at = np.array([peak.estimate.value])
+        x, error = (float(part[0]) for part in curve.with_error(at, coefficients, covariance))
+        height = Answer(Estimate(x, max(x - quantile * error, 0.0), x + quantile * error))
+    return peak, height, _knee(coefficients[0], quantile * float(np.sqrt(max(covariance[0, 0], 0.0))), largest)
 
 
-def _peak(
-    coefficients: tuple[float, float, float],
-    covariance: Floats,
-    quantile: float,
-    largest: float,
-) -> Answer:
+def _peak(coefficients: tuple[float, float, float], covariance: Floats, quantile: float, largest: float) -> Answer:
     a, b, _ = coefficients
     at = curve.peak_concurrency(a, b)
     if at is None:
@@ -75,25 +54,16 @@ def _peak(
         return refuse(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest / at:.0%} of the way to a peak")
     if high > _BEYOND * largest:
         end = "without end" if np.isinf(high) else f"up to {high:.3g}"
-        return refuse(
-            Reason.OUT_OF_REACH, f"the peak could lie {end}, the data end at {largest:.3g}: it is at least there"
-        )
+        reason = f"the peak could lie {end}, the data end at {largest:.3g}: it is at least there"
+        return refuse(Reason.OUT_OF_REACH, reason)
     return Answer(Estimate.around(at, low, high))
 
 
-def _contended(
-    coefficients: tuple[float, float, float], covariance: Floats, quantile: float, largest: float
-) -> tuple[Answer, Answer]:
-    a, _, g = coefficients
-    half = quantile * float(np.sqrt(max(covariance[0, 0], 0.0)))
-    if a <= half:
-        none = refuse(Reason.NONE_IN_RANGE, "contention may be 0: no knee and no limit in range")
-        return none, none
-    if _REACH / a > largest:
-        none = refuse(Reason.OUT_OF_REACH, f"the data end at {largest:.3g}, {largest * a:.0%} of the way to the knee")
-        return none, none
-    knee = Answer(Estimate(1.0 / a, 1.0 / (a + half), 1.0 / (a - half)))
-    slope = np.array([-1.0 / a, 0.0, 1.0 / g])
-    spread = quantile * float(np.sqrt(max(slope @ covariance @ slope, 0.0)))
-    limit = g / a
-    return knee, Answer(Estimate(limit, limit * float(np.exp(-spread)), limit * float(np.exp(spread))))
+def _knee(contention: float, half: float, largest: float) -> Answer:
+    """From contention and half the width of its interval."""
+    if contention <= half:
+        return refuse(Reason.NONE_IN_RANGE, "contention may be 0: no knee in range")
+    if _REACH / contention > largest:
+        reach = f"the data end at {largest:.3g}, {largest * contention:.0%} of the way to the knee"
+        return refuse(Reason.OUT_OF_REACH, reach)
+    return Answer(Estimate(1.0 / contention, 1.0 / (contention + half), 1.0 / (contention - half)))

@@ -12,7 +12,8 @@ with the spread estimated. Models within two units of the best cannot be disting
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -28,68 +29,38 @@ MODELS: Final = ("linear", "capacity", "amdahl", "usl")
 # With the spread of the noise, which is estimated too.
 _UNKNOWNS: Final = (2, 3, 3, 4)
 _CLOSE: Final = 2.0
+_COEFFICIENTS: Final = ("contention", "coherency", "single")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model as fitted.
-
-    Attributes
-    ----------
-    name : str
-        One of `MODELS`.
-    parameters : tuple of (str, float)
-        ``limit`` (requests at once) and ``seconds`` (each) for capacity, else contention, coherency, single.
-    aicc : float
-        Infinite when there are too few points for this model.
-    weight : float
-        Akaike weight: the relative support among the four.
-    squares : float
-        Weighted sum of squared residuals.
-    """
+    """One model as fitted."""
 
     name: str
-    parameters: tuple[tuple[str, float], ...]
+    """One of `MODELS`."""
+    parameters: Mapping[str, float]
+    """``limit`` (requests at once) and ``seconds`` (each) for capacity, else contention, coherency, single."""
     aicc: float
+    """Infinite when there are too few points for this model."""
     weight: float
+    """Akaike weight: the relative support among the four."""
     squares: float
+    """Weighted sum of squared residuals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The four candidates in the order of `MODELS`, and the chosen one.
-
-    Attributes
-    ----------
-    chosen : str
-    rivals : tuple of str
-        Models that fit as well (within two units of AICc); empty when the choice is clear.
-    sentence : str
-    """
+    """The four candidates in the order of `MODELS`, and the chosen one."""
 
     candidates: tuple[Candidate, ...]
     chosen: str
     rivals: tuple[str, ...]
+    """Models that fit as well (within two units of AICc); empty when the choice is clear."""
     sentence: str
-
-    @property
-    def clear(self) -> bool:
-        """Whether no other model is as good."""
-        return not self.rivals
-
-    def scaled(self, factor: float) -> Choice:
-        """The same choice for throughputs this many times as large."""
-        return replace(self, candidates=tuple(_rescaled(candidate, factor) for candidate in self.candidates))
 
     def candidate(self, name: str) -> Candidate:
         """The candidate of this name."""
         return self.candidates[MODELS.index(name)]
-
-
-def _rescaled(candidate: Candidate, factor: float) -> Candidate:
-    change = {"single": factor, "seconds": 1.0 / factor}
-    parameters = tuple((name, value * change.get(name, 1.0)) for name, value in candidate.parameters)
-    return replace(candidate, parameters=parameters, squares=candidate.squares * factor**2)
 
 
 def aicc(squares: Floats, points: Floats, unknowns: int) -> Floats:
@@ -135,45 +106,34 @@ def capacity(n: Floats, x: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
         return c[:, 0], (1.0 / rate)[:, 0], squares
 
 
-def choose(n: Floats, x: Floats, w: Floats, whole: solve.Curves | None = None) -> tuple[Choice, ...]:
+def choose(n: Floats, x: Floats, w: Floats) -> tuple[Choice, ...]:
     """Fit all four models to each row and rank them.
 
     Parameters
     ----------
     n, x, w : ndarray of float64, shape (curves, points)
         As in `solve.usl`.
-    whole : Curves, optional
-        The law as already fitted.
 
     Returns
     -------
     tuple of Choice
     """
-    whole = whole or solve.usl(n, x, w)
-    line, amdahl = solve.linear(n, x, w), solve.amdahl(n, x, w)
+    line, amdahl, whole = (fitted(n, x, w) for fitted in (solve.linear, solve.amdahl, solve.usl))
     limit, seconds, kinked = capacity(n, x, w)
     points = np.sum(w > 0, axis=1).astype(np.float64)
     # Data without noise would send every logarithm to its own minus infinity: rounding is the least noise there is.
     floor = 1e-18 * np.sum(w * x * x, 1) + 1e-300
     squares = np.stack([np.maximum(s, floor) for s in (line.squares, kinked, amdahl.squares, whole.squares)])
     score = np.stack([aicc(s, points, k) for s, k in zip(squares, _UNKNOWNS, strict=True)])
-    coefficients = [_columns(curves, "contention", "coherency", "single") for curves in (line, amdahl, whole)]
-    coefficients.insert(1, {"limit": limit, "seconds": seconds})
+    parameters = [{name: getattr(curves, name) for name in _COEFFICIENTS} for curves in (line, amdahl, whole)]
+    parameters.insert(1, {"limit": limit, "seconds": seconds})
     return tuple(
-        _ranked(
-            score[:, i],
-            squares[:, i],
-            [tuple((name, float(values[i])) for name, values in columns.items()) for columns in coefficients],
-        )
+        _ranked(score[:, i], squares[:, i], [{name: float(v[i]) for name, v in model.items()} for model in parameters])
         for i in range(len(n))
     )
 
 
-def _columns(curves: solve.Curves, *names: str) -> dict[str, Floats]:
-    return {name: getattr(curves, name) for name in names}
-
-
-def _ranked(score: Floats, squares: Floats, parameters: list[tuple[tuple[str, float], ...]]) -> Choice:
+def _ranked(score: Floats, squares: Floats, parameters: list[dict[str, float]]) -> Choice:
     """One row's choice; the arguments are in the order of `MODELS`."""
     best = float(np.min(score))
     away = score - best if np.isfinite(best) else np.array([0.0, np.inf, np.inf, np.inf])

@@ -25,29 +25,18 @@ _TRUST: Final = 16.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Points:
-    """Points of a curve, by concurrency.
-
-    Attributes
-    ----------
-    concurrency, throughput, weights : ndarray of float64, shape (points,)
-        Medians of each bin; weights are the inverse variance of the throughput up to a factor.
-    counts : ndarray of int64, shape (points,)
-        Samples in each bin.
-    bin : ndarray of int64, shape (samples,)
-        The point of each sample; -1 for a sample that was left out (missing, or nothing in flight).
-    spread : ndarray of float64, shape (points,)
-        Robust standard deviation of throughput about the bin's own slope.
-    """
+    """Points of a curve, by concurrency; each array has the shape (points,)."""
 
     concurrency: Floats
     throughput: Floats
+    """Medians of each bin."""
     weights: Floats
+    """Inverse variance of the throughput, up to a factor."""
     counts: NDArray[np.int64]
-    bin: NDArray[np.int64]
-    spread: Floats
+    """Samples in each bin."""
 
 
-def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None, axes: int = 1) -> Floats:
+def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> Floats:
     """Read numbers that may be missing (NaN) but are neither negative nor infinite.
 
     Raises
@@ -59,10 +48,8 @@ def checked(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None, 
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise ParameterError(f"{name} must be numbers", "give an array of floats, NaN where nothing is known") from None
-    if array.ndim != axes:
-        raise ParameterError(
-            f"{name} has {array.ndim} axes instead of {axes}", "one row a service, one column a moment"
-        )
+    if array.ndim != 1:
+        raise ParameterError(f"{name} has {array.ndim} axes instead of 1", "give one value for each row")
     if shape is not None and array.shape != shape:
         raise ParameterError(f"{name} has shape {array.shape}, concurrency {shape}", "give one value for each row")
     if np.any(np.isinf(array)):
@@ -99,24 +86,19 @@ def binned(concurrency: ArrayLike, throughput: ArrayLike, bins: int = 16) -> Poi
     if bins < 3:
         raise ParameterError(f"{bins} bins cannot show a curve", "use 12 to 20")
     known = np.flatnonzero(np.isfinite(n) & np.isfinite(x) & (n > 0))
-    assigned = np.full(len(n), -1, dtype=np.int64)
     if not len(known):
         none = np.empty(0)
-        return Points(none, none, none, np.empty(0, np.int64), assigned, none)
+        return Points(none, none, none, np.empty(0, np.int64))
     order = known[np.lexsort((x[known], n[known]))]
     ns = n[order]
     # Equal concurrencies stay together, so that the order of rows cannot matter.
     cuts = np.searchsorted(ns, ns[np.arange(1, bins) * len(ns) // bins], side="left")
     starts = _narrow(ns, np.unique(np.concatenate([[0], cuts])))
     pieces = np.split(order, starts[1:])
-    for k, piece in enumerate(pieces):
-        assigned[piece] = k
-    middle = np.array([np.median(n[p]) for p in pieces])
-    height = np.array([np.median(x[p]) for p in pieces])
-    counts = np.array([len(p) for p in pieces], dtype=np.int64)
-    spread = np.array([_spread(n[p], x[p]) for p in pieces])
-    weights = _weights(spread, counts)
-    return Points(middle, height, weights, counts, assigned, spread)
+    middle, height = (np.array([np.median(values[piece]) for piece in pieces]) for values in (n, x))
+    counts = np.array([len(piece) for piece in pieces], dtype=np.int64)
+    spread = np.array([_spread(n[piece], x[piece]) for piece in pieces])
+    return Points(middle, height, _weights(spread, counts), counts)
 
 
 def _narrow(ns: Floats, starts: NDArray[np.int64]) -> NDArray[np.int64]:

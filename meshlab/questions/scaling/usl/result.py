@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from meshlab.errors import ParameterError
 from meshlab.questions.scaling.usl import curve
 from meshlab.questions.scaling.usl.models import Choice
+from meshlab.questions.scaling.usl.points import Points
 
 __all__ = ["Answer", "Band", "Estimate", "Fit", "Reason", "Refusal", "refuse"]
 
@@ -27,12 +28,8 @@ class Reason(StrEnum):
     NARROW_RANGE = "narrow range"
     SMALLER_MODEL = "smaller model"
     PATTERN = "pattern in the residuals"
-    HYSTERESIS = "rising and falling load differ"
-    THROTTLED = "throttled"
-    REPLICAS_CHANGED = "replicas changed"
     ERRORS = "errors"
     SUPERLINEAR = "super-linear"
-    LITTLE_MISMATCH = "gauge and Little's law differ"
     OUT_OF_REACH = "out of reach"
     NONE_IN_RANGE = "none in range"
     NO_KNEE = "no knee"
@@ -83,14 +80,8 @@ def refuse(reason: Reason, sentence: str) -> Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """The predicted curve with its pointwise interval.
+    """The predicted curve with its pointwise interval; each array has the shape (points,)."""
 
-    Attributes
-    ----------
-    concurrency, throughput, low, high : ndarray of float64, shape (points,)
-    """
-
-    concurrency: Floats
     throughput: Floats
     low: Floats
     high: Floats
@@ -98,53 +89,30 @@ class Band:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fit:
-    """The Universal Scalability Law of one service, version or replica.
-
-    Attributes
-    ----------
-    contention, coherency, single : Estimate or None
-        alpha (sigma), beta (kappa) and gamma (lambda). None when the data are too thin for any fit.
-    refusals : tuple of Refusal
-        Why the curve may not be stated as a finding. The coefficients are still given where they can be computed.
-    peak, peak_throughput : Answer
-        Largest throughput and its concurrency.
-    knee : Answer
-        1 / contention: from here on added requests mostly queue.
-    limit : Answer
-        single / contention: Amdahl's asymptote.
-    choice : Choice or None
-        Which of the four models the data prefer.
-    covariance : ndarray of float64, shape (3, 3)
-    freedom : int
-        Degrees of freedom of the t quantile.
-    level : float
-    concurrency, throughput, weights : ndarray of float64, shape (points,)
-        What was fitted, by concurrency.
-    counts : ndarray of int64, shape (points,)
-        Samples behind each point.
-    """
+    """The Universal Scalability Law of one service, version or replica."""
 
     contention: Estimate | None
+    """alpha (sigma); None, as the two that follow, when the data are too thin for any fit."""
     coherency: Estimate | None
+    """beta (kappa)."""
     single: Estimate | None
+    """gamma (lambda)."""
     refusals: tuple[Refusal, ...]
+    """Why the curve may not be stated as a finding. The coefficients are still given where they can be computed."""
     peak: Answer
+    """Concurrency of the largest throughput."""
     peak_throughput: Answer
     knee: Answer
-    limit: Answer
+    """1 / contention: from here on added requests mostly queue."""
     choice: Choice | None
+    """Which of the four models the data prefer."""
     covariance: Floats = field(repr=False)
+    """Shape (3, 3)."""
     freedom: int
+    """Degrees of freedom of the t quantile."""
     level: float
-    concurrency: Floats = field(repr=False)
-    throughput: Floats = field(repr=False)
-    weights: Floats = field(repr=False)
-    counts: NDArray[np.int64] = field(repr=False)
-
-    @property
-    def holds(self) -> bool:
-        """Whether the curve may be stated as a finding."""
-        return self.contention is not None and not self.refusals
+    points: Points = field(repr=False)
+    """What was fitted."""
 
     @property
     def coefficients(self) -> tuple[float, float, float] | None:
@@ -158,7 +126,7 @@ class Fit:
         """Concurrency limit and seconds a request, where that model fits best."""
         if self.choice is None or self.choice.chosen != "capacity":
             return None
-        known = dict(self.choice.candidate("capacity").parameters)
+        known = self.choice.candidate("capacity").parameters
         return known["limit"], known["seconds"]
 
     def reasons(self) -> tuple[Reason, ...]:
@@ -177,8 +145,6 @@ class Fit:
         if coefficients is None:
             raise ParameterError("this fit has no coefficients to predict with", self.refusals[0].sentence)
         n = np.atleast_1d(np.asarray(concurrency, dtype=np.float64))
-        x = curve.throughput(n, *coefficients)
-        slope = curve.gradient(n, *coefficients)
-        error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", slope, self.covariance, slope), 0.0))
+        x, error = curve.with_error(n, coefficients, self.covariance)
         half = student.ppf(0.5 + self.level / 2, self.freedom) * error
-        return Band(n, x, np.maximum(x - half, 0.0), x + half)
+        return Band(x, np.maximum(x - half, 0.0), x + half)

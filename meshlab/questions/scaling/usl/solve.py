@@ -39,19 +39,13 @@ _STILL: Final = 1e-13
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Least squares solutions, one a row of the data.
-
-    Attributes
-    ----------
-    contention, coherency, single : ndarray of float64, shape (curves,)
-    squares : ndarray of float64, shape (curves,)
-        Weighted sum of squared residuals.
-    """
+    """Least squares solutions, one a row of the data; each array has the shape (curves,)."""
 
     contention: Floats
     coherency: Floats
     single: Floats
     squares: Floats
+    """Weighted sum of squared residuals."""
 
 
 def usl(n: Floats, x: Floats, w: Floats) -> Curves:
@@ -108,16 +102,7 @@ def _better(left: Curves, right: Curves) -> Curves:
 
 
 def _descend(n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, *, free_b: bool) -> Curves:
-    """Projected Levenberg-Marquardt from one start a curve; rows that have converged are left out.
-
-    Parameters
-    ----------
-    n, x, w : ndarray of float64, shape (curves, points)
-    a, b : ndarray of float64, shape (curves,)
-        The starts.
-    free_b : bool
-        Whether coherency is fitted, or stays 0.
-    """
+    """Projected Levenberg-Marquardt from one start (a, b) a curve; rows that have converged are left out."""
     a, b = a.copy(), b.copy()
     single, squares = _project(n, x, w, a, b)
     damping = np.full(len(n), 1e-3)
@@ -131,13 +116,8 @@ def _descend(n: Floats, x: Floats, w: Floats, a: Floats, b: Floats, *, free_b: b
         new_single, new_squares = _project(n[row], x[row], w[row], new_a, new_b)
         lower = new_squares < squares[row]
         gain = np.where(lower, squares[row] - new_squares, 0.0)
-        kept = row[lower]
-        a[kept], b[kept], single[kept], squares[kept] = (
-            new_a[lower],
-            new_b[lower],
-            new_single[lower],
-            new_squares[lower],
-        )
+        for old, new in ((a, new_a), (b, new_b), (single, new_single), (squares, new_squares)):
+            old[row[lower]] = new[lower]
         damping[row] = np.where(lower, damping[row] * 0.1, damping[row] * 7.0)
         settled = (lower & (gain <= _STILL * (squares[row] + 1e-18 * scale[row]))) | (damping[row] > 1e10)
         row = row[~settled]
