@@ -1,4 +1,4 @@
-"""Requests and attempts of all edges, a few hundred edges at a time."""
+"""Requests and attempts of all edges, some edges at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
-from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, is_single
+from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted
 from meshlab.questions.retries.outcomes import failed, flagged, never_arrived
 
 __all__ = ["Counted", "counted", "ratio"]
@@ -79,7 +79,7 @@ def counted(
     edges, blocks = len(retries), counts[0].grid.blocks
     numbers = np.arange(edges)
     at_source, at_destination = np.isin(numbers, edge[0]), np.isin(numbers, edge[1])
-    kind = np.float32 if all(map(is_single, counts)) else np.float64
+    kind = np.result_type(*(part.value for part in counts))
     cells = {name: np.empty((edges, blocks), kind) for name in _CUBES}
     totals: dict[str, Floats] = {}
     own, stuck = np.zeros(edges, np.bool_), np.zeros(edges, np.bool_)

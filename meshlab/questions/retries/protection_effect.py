@@ -59,8 +59,7 @@ def find_protection(evidence: Evidence, edges: Edges, judged: Bools, settings: R
         of 95 %.
     """
     actions = acted(evidence, edges, judged)
-    shed = actions.cells.sum(axis=1, dtype=np.float64)
-    whole = shed_of(actions, edges, shed)
+    shed, whole = actions.shed, shed_of(actions, edges)
     scrapes = open_scrapes(evidence, edges).reindex(pd.MultiIndex.from_arrays([actions.edge, actions.kind]))
     seen, opened = (scrapes[name].to_numpy(np.float64) for name in ("scrapes", "open"))
     table = edges.names.iloc[actions.edge].reset_index(drop=True)
@@ -69,7 +68,7 @@ def find_protection(evidence: Evidence, edges: Edges, judged: Bools, settings: R
         scrapes=seen,
         open=opened,
         open_share=opened / seen,
-        blocks=(actions.cells > 0).sum(axis=1),
+        blocks=actions.blocks.sum(axis=1),
         shed=shed,
         shed_share=np.divide(shed, whole, out=np.full(len(shed), np.nan), where=whole > 0),
     )
@@ -125,7 +124,7 @@ def _compared(
         offered, good = (end.chunk(first, last + 1, edges.blocks).sums() for end in ends)
         troubled = _troubled(good, offered, settings)
         offered, good, troubled = offered[at - first], good[at - first], troubled[at - first]
-        acting = actions.cells[rows] > 0
+        acting = actions.blocks[rows]
         during, before = acting.copy(), _before(acting, troubled)
         for row in np.flatnonzero(actions.kind[rows] == EJECTION):
             away = ejected.of(int(actions.edge[rows[row]]))
