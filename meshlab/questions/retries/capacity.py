@@ -87,7 +87,7 @@ def _by_service(edges: Edges, judged: Bools) -> list[tuple[int, Floats, Floats]]
     """Attempts and what was taken in by block, of the services that refused enough to be saturated."""
     count, blocks = len(edges.services), edges.blocks
     place: NDArray[np.intp] = np.where(judged & edges.known, edges.destination, -1)
-    ends = [Sorted(cells, place) for cells in (edges.attempts, edges.counts.accepted)]
+    ends = [Sorted(cells, place) for cells in (edges.attempts, edges.accepted)]
     services = []
     for low in range(0, count, CHUNK):
         parts = [end.chunk(low, min(low + CHUNK, count), blocks) for end in ends]

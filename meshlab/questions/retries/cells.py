@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meshlab.core.counts import Counts
 
@@ -19,7 +19,9 @@ __all__ = [
     "Floats",
     "Sorted",
     "by_block",
+    "over_edges",
     "quantile",
+    "ratio",
     "total",
     "totals",
 ]
@@ -65,6 +67,24 @@ def total(cells: Cells, blocks: Bools | None = None) -> Floats:
         part = cells[low : low + CHUNK]
         summed[low : low + CHUNK] = np.nansum(part if blocks is None else part[:, blocks], axis=1, dtype=np.float64)
     return summed
+
+
+def over_edges(cells: Cells, edges: Bools) -> Floats:
+    """The sum of some edges by block; NaN in a block where none of them was measured."""
+    summed, some = np.zeros(cells.shape[1]), np.zeros(cells.shape[1], np.bool_)
+    numbers = np.flatnonzero(edges)
+    for low in range(0, len(numbers), CHUNK):
+        part = cells[numbers[low : low + CHUNK]]
+        summed += np.nansum(part, axis=0, dtype=np.float64)
+        some |= np.isfinite(part).any(axis=0)
+    return np.where(some, summed, np.nan)
+
+
+def ratio(part: ArrayLike, whole: ArrayLike, otherwise: float = np.nan) -> Floats:
+    """One by the other, and something else where there is nothing to divide by."""
+    top, bottom = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    quotient: Floats = np.divide(top, bottom, out=np.full(np.shape(top), otherwise), where=bottom > 0)
+    return quotient
 
 
 def quantile(values: Floats, q: float) -> Floats:

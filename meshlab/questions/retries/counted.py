@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
-from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted
+from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, ratio
 from meshlab.questions.retries.outcomes import failed, flagged, never_arrived
 
-__all__ = ["Counted", "counted", "ratio"]
+__all__ = ["Counted", "counted"]
 
 _UNEXPLAINED: Final = 0.05
 """Share of the arrivals beyond requests and failures from which on they count as no retries at all."""
@@ -127,12 +127,6 @@ def counted(
         at_destination=at_destination,
         totals=pd.DataFrame(totals),
     )
-
-
-def ratio(part: Floats, whole: Floats) -> Floats:
-    """One by the other; NaN where there is nothing to divide by."""
-    quotient: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
-    return quotient
 
 
 def _rules(source: Counts, destination: Counts, proxies: Counts) -> dict[str, tuple[int, Bools | None]]:

@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
-from meshlab.questions.retries.cells import Floats
-from meshlab.questions.retries.counted import Counted, ratio
+from meshlab.questions.retries.cells import Floats, ratio
+from meshlab.questions.retries.counted import Counted
 from meshlab.telemetry.dialects.proxies import COUNTERS
 
 __all__ = ["counter_sums", "edge_table"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.sanitize import plain
-from meshlab.questions.retries.cells import EDGE, Bools, Cells, Floats, totals
+from meshlab.questions.retries.cells import EDGE, Bools, Floats, totals
 from meshlab.questions.retries.counted import Counted, counted
 from meshlab.questions.retries.edge_table import counter_sums, edge_table
 from meshlab.telemetry.dialects.base import ABSENT
@@ -19,9 +20,9 @@ from meshlab.telemetry.dialects.base import ABSENT
 __all__ = ["Edges", "read_edges"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Edges:
-    """All edges as arrays.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Edges(Counted):
+    """All edges as arrays: what was counted on each of them, and who they lead from and to.
 
     Parameters
     ----------
@@ -31,40 +32,22 @@ class Edges:
         Numbers of the called service and of the caller's own; -1 for a caller that is no called service.
     services : DataFrame
         ``namespace`` and ``service``, by number.
-    counts : Counted
-        What was counted on each edge and in each block.
     table : DataFrame
         One row an edge: sums over the window; NaN for what is not exported.
-    block_ms : int
+    grid : BlockGrid
     """
 
     names: pd.DataFrame
     destination: NDArray[np.intp]
     source: NDArray[np.intp]
     services: pd.DataFrame
-    counts: Counted
     table: pd.DataFrame
-    block_ms: int
-
-    @property
-    def requests(self) -> Cells:
-        """Requests, each once whatever its tries, shape (edges, blocks); NaN where they were not measured."""
-        return self.counts.requests
-
-    @property
-    def attempts(self) -> Cells:
-        """Attempts, shape (edges, blocks); NaN where they were not measured."""
-        return self.counts.attempts
-
-    @property
-    def good(self) -> Cells:
-        """Requests that were answered with success, shape (edges, blocks); NaN where they were not measured."""
-        return self.counts.good
+    grid: BlockGrid
 
     @property
     def known(self) -> Bools:
         """Whether attempts are known at all, shape (edges,)."""
-        return np.asarray(self.counts.basis != "", np.bool_)
+        return np.asarray(self.basis != "", np.bool_)
 
     @property
     def amplification(self) -> Floats:
@@ -74,12 +57,12 @@ class Edges:
     @property
     def blocks(self) -> int:
         """How many blocks there are."""
-        return int(self.requests.shape[1])
+        return self.grid.blocks
 
     @property
     def block_s(self) -> float:
         """Length of a block, seconds."""
-        return self.block_ms / 1000
+        return self.grid.block_ms / 1000
 
     def label(self, edge: int) -> str:
         """An edge as ``source -> service``, harmless to print."""
@@ -115,7 +98,15 @@ def read_edges(evidence: Evidence) -> Edges:
         counters["retry"].to_numpy(np.float64),
         counts_attempts=evidence.facts.counts_attempts,
     )
-    return Edges(names, called, calling, services, counts, edge_table(names, counts, counters), evidence.block_ms)
+    return Edges(
+        **{field.name: getattr(counts, field.name) for field in fields(counts)},
+        names=names,
+        destination=called,
+        source=calling,
+        services=services,
+        table=edge_table(names, counts, counters),
+        grid=source.grid,
+    )
 
 
 def _hosts(*sides: Counts) -> dict[str, tuple[str, str]]:

@@ -76,7 +76,7 @@ def acted(evidence: Evidence, edges: Edges, judged: Bools) -> Acted:
             if kind in _FLAGGED:
                 sums = np.nan_to_num(edges.table[_FLAGGED[kind]].to_numpy(np.float64)[part])
                 at = np.flatnonzero(judged[part] & ~exported[kind][part] & (sums >= 1))
-                flagged = edges.counts.overflow[part][at].astype(np.float64)
+                flagged = edges.overflow[part][at].astype(np.float64)
                 cells[at] = flagged * (sums[at] / np.maximum(flagged.sum(axis=1), 1.0))[:, None]
             busy = np.flatnonzero(cells.any(axis=1))
             shed = cells[busy]
@@ -98,7 +98,7 @@ def shed_of(actions: Acted, edges: Edges) -> Floats:
     """What it was shed of: requests, attempts, or retries made and refused; NaN for ejections."""
     requests, attempts = (edges.table[name].to_numpy(np.float64)[actions.edge] for name in ("requests", "attempts"))
     # Requests that a breaker refused are no longer among those that both ends report.
-    blocked = np.where(edges.counts.basis[actions.edge] == "arrivals", actions.shed, 0.0)
+    blocked = np.where(edges.basis[actions.edge] == "arrivals", actions.shed, 0.0)
     wholes = {
         BREAKER: requests + blocked,
         LIMIT: attempts - requests + actions.shed,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from meshlab.core.evidence import Evidence
-from meshlab.questions.retries.cells import CHUNK, EDGE, Bools, Floats, Sorted, quantile
+from meshlab.questions.retries.cells import CHUNK, EDGE, Bools, Floats, Sorted, quantile, ratio
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.protection import EJECTION, Acted, acted, open_scrapes, shed_of
 from meshlab.questions.retries.settings import RetriesSettings
@@ -70,7 +70,7 @@ def find_protection(evidence: Evidence, edges: Edges, judged: Bools, settings: R
         open_share=opened / seen,
         blocks=actions.blocks.sum(axis=1),
         shed=shed,
-        shed_share=np.divide(shed, whole, out=np.full(len(shed), np.nan), where=whole > 0),
+        shed_share=ratio(shed, whole),
     )
     compared = _compared(actions, _Ejected.at(evidence, edges), edges, judged, settings)
     table = pd.concat([table, compared], axis=1)
@@ -114,7 +114,7 @@ def _compared(
     known = judged & edges.known & np.isin(edges.destination, wanted)
     place = np.where(known, np.searchsorted(wanted, edges.destination), -1)
     # A request that a breaker refused is one that was not answered with success, whatever else it counts as.
-    ends = [Sorted(cells, place) for cells in (edges.counts.offered, edges.good)]
+    ends = [Sorted(cells, place) for cells in (edges.offered, edges.good)]
     order = np.argsort(services, kind="stable")
     tables = []
     for low in range(0, max(len(order), 1), CHUNK):
@@ -162,7 +162,7 @@ def _welch(good: Floats, offered: Floats, before: Bools, during: Bools, least: i
 
 def _troubled(good: Floats, offered: Floats, settings: RetriesSettings) -> Bools:
     """Blocks in which a destination answered worse than usual: the upper quartile of its blocks."""
-    share = np.divide(good, offered, out=np.full(good.shape, np.nan), where=offered > 0)
+    share = ratio(good, offered)
     return np.asarray(share < settings.goodput * quantile(share, 0.75)[:, None], np.bool_)
 
 

@@ -115,8 +115,8 @@ class Retries(Question):
         evidence, settings, tables = case.evidence, case.settings, case.tables
         edges = read_edges(evidence)
         judged = _judged(edges, case)
-        storm = find_storm(edges, judged, start_ms=evidence.window.start_ms, settings=settings)
-        paths = find_paths(edges, storm.incident, attempts=settings.attempts, least=settings.least)
+        storm = find_storm(edges, judged, settings)
+        paths = find_paths(edges, storm.incident, settings)
         routes = evidence.documents.get("routes", ())
         flaws = lint(routes, _configured(paths, routes)) if routes else ()
         other = what_if(evidence, edges, storm, settings, routes)

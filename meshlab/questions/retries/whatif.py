@@ -12,7 +12,7 @@ import pandas as pd
 
 from meshlab.core.evidence import Evidence
 from meshlab.display.numbers import percent
-from meshlab.questions.retries.cells import by_block
+from meshlab.questions.retries.cells import by_block, ratio
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.effective_policy import EffectivePolicy, effective_policy
 from meshlab.questions.retries.outcomes import failed
@@ -182,14 +182,13 @@ def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice) -> Bloc
     at_once = requests.select(failed(requests.labels) & (requests.labels["code"] != "0"))
     refused = np.where(np.isfinite(arrived), np.nan_to_num(by_block(at_once)), np.nan)
     took_s = by_block(evidence.counts["durations"].select(None, **place)) / 1000
-    latency_s = np.divide(took_s, arrived, out=np.full(count, np.nan), where=arrived > 0)
     return Blocks(
         time_s=np.asarray((np.arange(count) + 1.0) * length, np.float64)[near],
         offered_per_s=line["load_per_s"].to_numpy(np.float64)[near],
         attempts_per_s=(arrived / length)[near],
         refused_per_s=(refused / length)[near],
         good_per_s=line["goodput_per_s"].to_numpy(np.float64)[near],
-        latency_s=latency_s[near],
+        latency_s=ratio(took_s, arrived)[near],
     )
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cells import Bools, total
+from meshlab.questions.retries.cells import Bools, ratio, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import above, below
 from meshlab.questions.retries.storm.rises import Rises
-from meshlab.questions.retries.storm.sums import divided
 
 __all__ = ["Origin", "amplified", "depths", "find_origin"]
 
@@ -75,5 +74,5 @@ def amplified(edges: Edges, origin: Origin, blocks: Bools) -> float:
     for depth in np.unique(distance[origin.hops]):
         level = origin.hops & (distance == depth)
         attempts, requests = (total(cells[level], blocks).sum() for cells in (edges.attempts, edges.requests))
-        product *= float(divided(attempts, requests))
+        product *= float(ratio(attempts, requests))
     return product

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cells import Bools, Floats, total
+from meshlab.questions.retries.cells import Bools, Floats, over_edges, ratio, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.storm.origin import Origin
 from meshlab.questions.retries.storm.rises import Rises
-from meshlab.questions.retries.storm.sums import by_block, divided
 
 __all__ = ["Course", "find_course", "incident_table", "label", "timeline"]
 
@@ -45,17 +44,17 @@ class Course:
 
 def find_course(edges: Edges, rises: Rises, origin: Origin, *, amplification: float, goodput: float) -> Course:
     """Compare each block with what was usual before the first rise."""
-    load, good = by_block(edges.requests, origin.tops), by_block(edges.good, origin.tops)
-    attempts, requests = by_block(edges.attempts, origin.hops), by_block(edges.requests, origin.hops)
+    load, good = over_edges(edges.requests, origin.tops), over_edges(edges.good, origin.tops)
+    attempts, requests = over_edges(edges.attempts, origin.hops), over_edges(edges.requests, origin.hops)
     weight = total(edges.requests[origin.hops])
     usual = float(np.average(rises.usual[origin.hops], weights=weight)) if weight.sum() > 0 else 1.0
     calm = np.arange(edges.blocks) < int(rises.onset[origin.hops].min())
-    before = float(divided(np.nansum(good[calm]), np.nansum(load[calm]))) if np.nansum(load[calm]) > 0 else 1.0
+    before = float(ratio(np.nansum(good[calm]), np.nansum(load[calm]))) if np.nansum(load[calm]) > 0 else 1.0
     return Course(
         load=load,
         goodput=good,
-        amplified=divided(attempts, requests) >= amplification * usual,
-        degraded=divided(good, load) < goodput * before,
+        amplified=ratio(attempts, requests) >= amplification * usual,
+        degraded=ratio(good, load) < goodput * before,
         calm=calm,
     )
 
@@ -87,9 +86,7 @@ def label(course: Course, begin: int, end: int, worst: str) -> NDArray[np.str_]:
     return phase
 
 
-def timeline(
-    edges: Edges, known: Bools, edge: int, hops: Bools, *, load: Floats, goodput: Floats, start_ms: int
-) -> pd.DataFrame:
+def timeline(edges: Edges, known: Bools, edge: int, hops: Bools, *, load: Floats, goodput: Floats) -> pd.DataFrame:
     """One row a block, without its phase: see the result's table of that name.
 
     Parameters
@@ -100,20 +97,17 @@ def timeline(
     edge : int
         Whose service's attempts are shown.
     load, goodput : ndarray, shape (blocks,)
-    start_ms : int
-        The window's start, unix milliseconds.
     """
-    ends = (start_ms + (np.arange(edges.blocks) + 1) * edges.block_ms).astype("datetime64[ms]")
     service = edges.destination == edges.destination[edge]
     return pd.DataFrame(
         {
-            "time": pd.DatetimeIndex(ends).tz_localize("UTC"),
+            "time": edges.grid.ends,
             "load_per_s": load / edges.block_s,
             "goodput_per_s": goodput / edges.block_s,
-            "attempts_per_s": by_block(edges.attempts, service & known) / edges.block_s,
-            "amplification": divided(by_block(edges.attempts, hops), by_block(edges.requests, hops)),
-            "accepted_per_s": edges.counts.accepted[service].sum(axis=0, dtype=np.float64) / edges.block_s,
-            "success_rate": divided(goodput, load),
+            "attempts_per_s": over_edges(edges.attempts, service & known) / edges.block_s,
+            "amplification": ratio(over_edges(edges.attempts, hops), over_edges(edges.requests, hops)),
+            "accepted_per_s": edges.accepted[service].sum(axis=0, dtype=np.float64) / edges.block_s,
+            "success_rate": ratio(goodput, load),
         }
     )
 

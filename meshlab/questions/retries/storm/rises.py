@@ -61,5 +61,5 @@ def find_rises(edges: Edges, known: Bools, *, amplification: float) -> Rises:
     # Two ends are scraped at two moments, and either may miss one at the window's edge: a surplus of a block, or one
     # that the next block pays back, is no retry.
     surplus = max(0.02, 1.0 / max(edges.blocks, 1))
-    beyond = (edges.counts.basis == "proxies") | (np.nan_to_num(edges.amplification) >= 1.0 + surplus)
+    beyond = (edges.basis == "proxies") | (np.nan_to_num(edges.amplification) >= 1.0 + surplus)
     return Rises(usual=base, amplified=risen[0] & beyond, failing=risen[1], onset=since[0], failing_since=since[1])
