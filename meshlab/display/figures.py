@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -14,7 +14,7 @@ from meshlab.core import sanitize
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["BASELINE", "BLUE", "CANARY", "ORANGE", "Figure", "figure", "picture", "show_time"]
+__all__ = ["BASELINE", "BLUE", "CANARY", "ORANGE", "Figure", "figure", "is_empty", "legend", "picture", "show_time"]
 
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
@@ -111,6 +111,20 @@ def _with_few_colours(png: BinaryIO) -> bytes:
         few = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     few.save(sink, "png", optimize=True)
     return sink.getvalue()
+
+
+def is_empty(ax: Axes, table: Sized) -> bool:
+    """Whether there is nothing to draw; then the picture says so."""
+    if len(table):
+        return False
+    ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", fontsize=14)
+    ax.set_axis_off()
+    return True
+
+
+def legend(ax: Axes, columns: int = 3) -> None:
+    """The legend above the picture, where it hides nothing."""
+    ax.legend(frameon=False, ncols=columns, loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
 def show_time(ax: Axes) -> None:

@@ -84,7 +84,7 @@ def increase_by_block(
         else:
             key, total = sum_cells(group[sid] * grid.blocks + blocks, rise, int(last - first + 1) * grid.blocks)
         if value.dtype == np.float32 and not is_single(total):
-            value = value.astype(np.float64)
+            value = np.r_[value[:at].astype(np.float64), np.empty(most - at)]
         until = at + len(key)
         block[at:until], value[at:until] = key % grid.blocks, total
         lengths[first : last + 1] = np.bincount(key // grid.blocks, minlength=last - first + 1)

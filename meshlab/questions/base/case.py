@@ -126,6 +126,14 @@ class Case:
             **numbers,
         )
 
+    def warn_if(
+        self, bad: object, number: str, key: str, statement: str, *, action: Action | str = "", **more: Any
+    ) -> Finding:
+        """A warning with its action where something is bad; else a pass, whose key ends in ``pass``."""
+        if bad:
+            return self.finding(number, key, Verdict.WARN, statement, action=action, **more)
+        return self.finding(number, f"{key.rpartition('.')[0]}.pass", Verdict.PASS, statement, **more)
+
     def not_measured(self, number: str, key: str, statement: str, *, need: str = "", **more: Any) -> Finding:
         """An optional part that is missing, with how to enable it where a need says so."""
         lack = self.missing(need)

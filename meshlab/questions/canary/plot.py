@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshlab.core.results import Result
-from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, is_empty, show_time
 from meshlab.display.numbers import difference, interval, percent
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ def _figure(
     alt: str, table: pd.DataFrame, ylabel: str, draw: Callable[[Axes], None], *, over_time: bool = True
 ) -> Figure:
     with figure(alt) as (fig, ax):
-        if table.empty:
-            ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", fontsize=14)
-            ax.set_axis_off()
+        if is_empty(ax, table):
             return fig
         draw(ax)
         ax.set_ylabel(ylabel)

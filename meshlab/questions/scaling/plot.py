@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from meshlab.core.results import Finding, Result
-from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, is_empty, legend, show_time
 from meshlab.display.numbers import number
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
 __all__ = ["autoscaler", "capacity_curve", "supply", "windows"]
@@ -25,7 +24,7 @@ def capacity_curve(result: Result) -> Figure:
     points, curve = result.tables["points"], result.tables["curve"]
     knee = _finding(result, "ML-SCA-001")
     with figure(f"Requests a second of a replica against its concurrency. {_statement(result, knee)}") as (fig, ax):
-        if _empty(ax, curve):
+        if is_empty(ax, curve):
             return fig
         points = points[(points["concurrency"] > 0) & (points["throughput"] > 0)]
         style: dict[str, Any] = {"color": BLUE, "alpha": 0.25, "markersize": 4, "label": "one interval"}
@@ -64,7 +63,7 @@ def supply(result: Result) -> Figure:
     moments = result.tables["supply"]
     alt = f"Ready replicas and replicas that the traffic needed, over time. {_statement(result, 'ML-SCA-004')}"
     with figure(alt) as (fig, ax):
-        if _empty(ax, moments):
+        if is_empty(ax, moments):
             return fig
         time = moments["time"]
         low, high = moments["needed_low"], moments["needed_high"]
@@ -82,7 +81,7 @@ def autoscaler(result: Result) -> Figure:
     history = result.tables["replayed"]
     alt = f"Replicas that metrics asked for and the autoscaler decided, over time. {_statement(result, 'ML-SCA-005')}"
     with figure(alt) as (fig, ax):
-        if _empty(ax, history):
+        if is_empty(ax, history):
             return fig
         top = float(history["desired"].max()) + 1.5
         shown = history["recommended"].clip(upper=top)
@@ -108,7 +107,7 @@ def windows(result: Result) -> Figure:
     table, flapping = result.tables["what_if"], _finding(result, "ML-SCA-005")
     outcome = flapping.action if flapping is not None and len(table) else "Nothing was simulated."
     with figure(f"Simulated reversals and replicas by scale-down stabilization window. {outcome}") as (fig, ax):
-        if _empty(ax, table):
+        if is_empty(ax, table):
             return fig
         ax.plot(table["window_s"], table["reversals"], "o-", color=ORANGE, label="reversals per run")
         ax.plot(table["window_s"], table["replicas"], "s-.", color=BLUE, label="mean replicas")
@@ -130,12 +129,4 @@ def _statement(result: Result, finding: Finding | str | None) -> str:
 
 def _finish(ax: Axes, ylabel: str = "") -> None:
     ax.set_ylabel(ylabel)
-    ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
-
-
-def _empty(ax: Axes, frame: pd.DataFrame) -> bool:
-    if len(frame):
-        return False
-    ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", fontsize=14)
-    ax.set_axis_off()
-    return True
+    legend(ax)

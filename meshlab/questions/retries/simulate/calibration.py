@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshlab.errors import ParameterError
 from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import simulate
 from meshlab.questions.retries.simulate.service import Service
+from meshlab.questions.retries.simulate.tables import Floats
 
 __all__ = ["Blocks", "Calibrated", "NotCalibrated", "calibrate"]
-
-Floats = NDArray[np.float64]
 
 AS_NEAR: Final = 0.15
 """Share by which the policy in force, simulated, may miss what it did."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-__all__ = ["UNLIMITED", "Concurrency", "Hop", "Limit", "Ratio", "RetryPolicy", "Tokens"]
+__all__ = ["Concurrency", "Hop", "Limit", "Ratio", "RetryPolicy", "Tokens"]
 
 # Envoy's back-off: full jitter below a bound that doubles with each try, ten times the base at most.
 _CAP: Final = 10.0
@@ -66,7 +66,6 @@ class Tokens:
 
 
 Limit = Concurrency | Ratio | Tokens
-UNLIMITED: Final[Limit | None] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Hop:
     per_try_s: float = 0.0
     route_s: float = 15.0
     back_off_s: float = 0.025
-    limit: Limit | None = UNLIMITED
+    limit: Limit | None = None
 
     def pause_s(self, retry: int) -> float:
         """Mean pause before the retry of this number; the first is 1."""
@@ -122,11 +121,3 @@ class RetryPolicy:
         kept = layer % len(self.hops)
         hops = tuple(hop if at == kept else replace(hop, retries=0) for at, hop in enumerate(self.hops))
         return replace(self, name=name, hops=hops)
-
-    @property
-    def worst_case(self) -> int:
-        """Attempts at the service for one request when every try fails."""
-        product = 1
-        for hop in self.hops:
-            product *= hop.retries + 1
-        return product
