@@ -33,7 +33,6 @@ _WORKS: Final = 1.1
 _ANSWERED: Final = 0.9
 """Share of its own calls that must be answered with success."""
 _LEAST_BLOCKS: Final = 3
-_MEASURED: Final = ("load_per_s", "capacity_per_s", "low", "high", "blocks")
 
 
 def find_capacity(
@@ -47,32 +46,21 @@ def find_capacity(
     request at the top, a load up to capacity / W comes back by itself; between that and the capacity a sufficiently
     long timeout can push it into overload.
 
-    Parameters
-    ----------
-    edges : Edges
-    judged : ndarray of bool, shape (edges,)
-        The edges that are judged.
-    storm : Storm
-    paths : DataFrame
-        Of `find_paths`.
-    settings : RetriesSettings
-
     Returns
     -------
     DataFrame
         As the result's table ``capacity``: one row a service that was seen saturated. The interval is of 95 %.
     """
-    rows: list[tuple[object, ...]] = []
+    rows = []
     calm = (storm.timeline["phase"] == "calm").to_numpy(np.bool_)
     for service, attempts, accepted in _by_service(edges, judged) if calm.any() else ():
         full = _saturated(attempts, accepted, calm, settings)
         if full.sum() < _LEAST_BLOCKS or _fails_below(edges, service, full):
             continue
-        low, middle, high = _middle(accepted[full] / edges.block_s)
         usual = float(np.nanmedian(attempts[calm])) / edges.block_s
-        namespace, name = edges.services.iloc[service]
-        rows.append((namespace, name, usual, middle, low, high, int(full.sum())))
-    table = pd.DataFrame(rows, columns=["namespace", "service", *_MEASURED])
+        rows.append((*edges.services.iloc[service], usual, *_middle(accepted[full] / edges.block_s), int(full.sum())))
+    measured = ("namespace", "service", "load_per_s", "capacity_per_s", "low", "high", "blocks")
+    table = pd.DataFrame(rows, columns=measured)
     table = table.merge(paths[["namespace", "service", "worst", "worst_from"]], how="left", on=["namespace", "service"])
     retried = table["worst"] > 1
     table["worst"] = table["worst"].where(retried)
@@ -122,4 +110,4 @@ def _middle(values: Floats) -> tuple[float, float, float]:
     """The median, and the order statistics that bound it whatever the distribution."""
     ordered = np.sort(values)
     at = max(int(binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5)) - 1, 0)
-    return float(ordered[at]), float(np.median(ordered)), float(ordered[-1 - at])
+    return float(np.median(ordered)), float(ordered[at]), float(ordered[-1 - at])

@@ -13,8 +13,7 @@ from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.sanitize import plain
 from meshlab.questions.retries.cells import EDGE, Bools, Floats, totals
-from meshlab.questions.retries.counted import Counted, counted
-from meshlab.questions.retries.edge_table import counter_sums, edge_table
+from meshlab.questions.retries.counted import Counted, counted, counter_sums, edge_table
 from meshlab.telemetry.dialects.base import ABSENT
 
 __all__ = ["Edges", "read_edges"]
@@ -114,12 +113,8 @@ def _hosts(*sides: Counts) -> dict[str, tuple[str, str]]:
     rows = pd.concat([side.labels.assign(total=totals(side)) for side in sides])
     known = rows[~rows["destination_service"].isin(ABSENT) & ~rows["destination_host"].isin(ABSENT)]
     known = known.sort_values("total").drop_duplicates("destination_host", keep="last")
-    return {
-        str(host): (str(namespace), str(service))
-        for host, namespace, service in zip(
-            known["destination_host"], known["destination_namespace"], known["destination_service"], strict=True
-        )
-    }
+    hosts = known[["destination_host", "destination_namespace", "destination_service"]].astype(str)
+    return {host: (namespace, service) for host, namespace, service in hosts.itertuples(index=False, name=None)}
 
 
 def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFrame:
@@ -128,9 +123,9 @@ def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFra
     if "destination_host" not in table or keyed.empty:
         return keyed
     unresolved = (keyed["destination_service"] == "").to_numpy(np.bool_)
-    dialled = [hosts.get(host) or _named(host) for host in table["destination_host"][unresolved]]
-    keyed.loc[unresolved, "destination_namespace"] = [namespace for namespace, _ in dialled]
-    keyed.loc[unresolved, "destination_service"] = [service for _, service in dialled]
+    if unresolved.any():
+        dialled = [hosts.get(host) or _named(host) for host in table["destination_host"][unresolved]]
+        keyed.loc[unresolved, ["destination_namespace", "destination_service"]] = dialled
     return keyed
 
 
@@ -162,19 +157,13 @@ def _services(
     services.columns = pd.Index(["namespace", "service"])
     index = pd.MultiIndex.from_frame(services)
     called = index.get_indexer(pd.MultiIndex.from_frame(names[["destination_namespace", "destination_service"]]))
+    place = {"destination_namespace": "namespace", "destination_service": "service"}
     workloads = [
-        pd.DataFrame(
-            {
-                "namespace": key["destination_namespace"],
-                "workload": table["destination_workload"],
-                "service": key["destination_service"],
-            }
-        )
+        key.rename(columns=place)[[*place.values()]].assign(workload=table["destination_workload"])
         for table, key in zip(tables, keys, strict=True)
     ]
     # A workload that no answer names is taken for the service of its name.
-    workloads.append(services.assign(workload=services["service"])[["namespace", "workload", "service"]])
-    owners = pd.concat(workloads)
+    owners = pd.concat([*workloads, services.assign(workload=services["service"])])
     owners = owners[(owners["workload"] != "") & (owners["service"] != "")].drop_duplicates(["namespace", "workload"])
     number = pd.Series(
         index.get_indexer(pd.MultiIndex.from_frame(owners[["namespace", "service"]])),

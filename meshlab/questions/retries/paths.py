@@ -52,13 +52,8 @@ def find_paths(edges: Edges, incident: Bools, settings: RetriesSettings) -> pd.D
     A product says how often the last service is tried per request at the first, as long as each attempt at one hop
     causes its calls at the next: what is refused on the path makes it smaller than the configured worst case.
 
-    Parameters
-    ----------
-    edges : Edges
-    incident : ndarray of bool, shape (blocks,)
-        The blocks of the incident, which are looked at apart from the whole window.
-    settings : RetriesSettings
-        Its ``least`` requests over three blocks are those from which an edge's attempts are taken for its worst case.
+    The blocks of the incident are looked at apart from the whole window. An edge's attempts are taken for its worst
+    case from ``least`` requests over three blocks on.
 
     Returns
     -------

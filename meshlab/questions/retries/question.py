@@ -22,7 +22,7 @@ from meshlab.questions.retries.cells import Bools
 from meshlab.questions.retries.codes import CODES
 from meshlab.questions.retries.edges import Edges, read_edges
 from meshlab.questions.retries.graph import above
-from meshlab.questions.retries.lint import Flaw, lint
+from meshlab.questions.retries.lint import lint
 from meshlab.questions.retries.needs import NEEDS, block_ms
 from meshlab.questions.retries.paths import find_paths
 from meshlab.questions.retries.proposal import proposals
@@ -114,7 +114,7 @@ class Retries(Question):
         """
         evidence, settings, tables = case.evidence, case.settings, case.tables
         edges = read_edges(evidence)
-        judged = _judged(edges, case)
+        judged = _above(edges, case.subject or Subject("", settings.namespace, ""))
         storm = find_storm(edges, judged, settings)
         paths = find_paths(edges, storm.incident, settings)
         routes = evidence.documents.get("routes", ())
@@ -130,7 +130,7 @@ class Retries(Question):
             breakers=gauges(evidence),
             policies=other.policies,
             mitigations=other.mitigations,
-            flaws=_flaw_table(flaws),
+            flaws=pd.DataFrame([dataclasses.asdict(flaw) for flaw in flaws]).astype(str),
             proposal=proposals(other),
         )
         if other.effective is not None:
@@ -180,11 +180,6 @@ class Retries(Question):
         return Readiness(State.LACKING, "nothing shows how often requests were tried", lack)
 
 
-def _judged(edges: Edges, case: Case) -> Bools:
-    """The edges on the paths to the case's subject, or to all services of its namespace."""
-    return _above(edges, _into(edges, case.subject or Subject("", case.settings.namespace, "")))
-
-
 def _into(edges: Edges, subject: Subject) -> Bools:
     """The edges to a service, to all of a namespace, or to all."""
     into = np.ones(len(edges.names), np.bool_)
@@ -194,13 +189,14 @@ def _into(edges: Edges, subject: Subject) -> Bools:
     return into
 
 
-def _above(edges: Edges, into: Bools) -> Bools:
-    return above(edges, np.flatnonzero(into).tolist(), np.ones(len(edges.names), np.bool_))
+def _above(edges: Edges, subject: Subject) -> Bools:
+    """The edges on the paths to a service, to all of a namespace, or to all."""
+    return above(edges, np.flatnonzero(_into(edges, subject)).tolist(), np.ones(len(edges.names), np.bool_))
 
 
 def _part(evidence: Evidence, edges: Edges, subject: Subject) -> Evidence:
     """What speaks of the services on the paths to a subject, and of what these call."""
-    paths = np.unique(edges.destination[_above(edges, _into(edges, subject))])
+    paths = np.unique(edges.destination[_above(edges, subject)])
     # Whether a service fails by itself is shown by its own calls.
     called = edges.destination[np.isin(edges.source, paths)]
     wanted = pd.MultiIndex.from_frame(edges.services.iloc[np.union1d(paths, called)])
@@ -237,7 +233,3 @@ def _edge_table(edges: Edges, storm: Storm, judged: Bools) -> pd.DataFrame:
     kept: pd.DataFrame = table[judged & ~table["only_destination"].to_numpy(np.bool_)]
     kept = kept.sort_values(["amplification", "requests"], ascending=False, na_position="last")
     return kept.reset_index(drop=True)
-
-
-def _flaw_table(flaws: Sequence[Flaw]) -> pd.DataFrame:
-    return pd.DataFrame([dataclasses.asdict(flaw) for flaw in flaws]).astype(str)

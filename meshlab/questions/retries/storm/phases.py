@@ -60,16 +60,9 @@ def find_course(edges: Edges, rises: Rises, origin: Origin, *, amplification: fl
 
 
 def label(course: Course, begin: int, end: int, worst: str) -> NDArray[np.str_]:
-    """The phase of each block.
+    """The phase of each block of an incident whose trigger's first block and the one after its last are known.
 
-    Parameters
-    ----------
-    course : Course
-        With an incident.
-    begin, end : int
-        The trigger's first block and the one after its last.
-    worst : str
-        What the blocks after the trigger are called.
+    `worst` is what the blocks after the trigger are called.
     """
     trouble = course.amplified | course.degraded
     span = np.arange(len(trouble))
@@ -89,14 +82,7 @@ def label(course: Course, begin: int, end: int, worst: str) -> NDArray[np.str_]:
 def timeline(edges: Edges, known: Bools, edge: int, hops: Bools, *, load: Floats, goodput: Floats) -> pd.DataFrame:
     """One row a block, without its phase: see the result's table of that name.
 
-    Parameters
-    ----------
-    edges : Edges
-    known, hops : ndarray of bool, shape (edges,)
-        The edges that are judged, and those whose amplification is shown.
-    edge : int
-        Whose service's attempts are shown.
-    load, goodput : ndarray, shape (blocks,)
+    Shown are the attempts at the service of `edge` on the `known` ones, and the amplification of the `hops`.
     """
     service = edges.destination == edges.destination[edge]
     return pd.DataFrame(

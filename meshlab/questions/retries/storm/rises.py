@@ -39,16 +39,7 @@ class Rises:
 
 
 def find_rises(edges: Edges, known: Bools, *, amplification: float) -> Rises:
-    """Look at all known edges, a few at a time.
-
-    Parameters
-    ----------
-    edges : Edges
-    known : ndarray of bool, shape (edges,)
-        The edges that are looked at.
-    amplification : float
-        Attempts per request, over the usual, that are a rise.
-    """
+    """Look at all known edges, a few at a time: `amplification` is how many times the usual attempts are a rise."""
     count = len(known)
     base, risen, since = np.ones(count), np.zeros((2, count), np.bool_), np.full((2, count), -1, np.intp)
     numbers = np.flatnonzero(known)
@@ -79,22 +70,9 @@ def _usual(events: Floats, exposure: Floats, low: float, high: float) -> Floats:
 
 
 def _rise(events: Floats, exposure: Floats, base: Floats, times: float) -> tuple[Bools, NDArray[np.intp]]:
-    """Find the edges whose events rose beyond what is usual, and since when.
+    """Whether events (edges, blocks) rose to so many times what is usual for their exposure, and from which block on.
 
-    Parameters
-    ----------
-    events, exposure : ndarray, shape (edges, blocks)
-        Such as attempts and requests; NaN where not measured.
-    base : ndarray, shape (edges,)
-        Events for a unit of exposure, as is usual.
-    times : float
-        The rise that is looked for.
-
-    Returns
-    -------
-    risen : ndarray of bool, shape (edges,)
-    onset : ndarray of int, shape (edges,)
-        The first block of the rise; -1 where there is none.
+    `base` is how many events a unit of exposure has as is usual, shape (edges,); the block is -1 where nothing rose.
     """
     count, size = np.nan_to_num(events), np.nan_to_num(exposure) * base[:, None]
     walk = np.cumsum(count * np.log(times) - size * (times - 1), axis=1)

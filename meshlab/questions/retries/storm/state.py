@@ -84,15 +84,7 @@ class Storm:
 
 
 def find_storm(edges: Edges, judged: Bools, settings: RetriesSettings) -> Storm:
-    """Look for a retry storm.
-
-    Parameters
-    ----------
-    edges : Edges
-    judged : ndarray of bool, shape (edges,)
-        The edges that are judged.
-    settings : RetriesSettings
-    """
+    """Look for a retry storm on the judged edges, shape (edges,)."""
     known = judged & edges.known
     known &= np.nan_to_num(edges.table["requests"].to_numpy(np.float64)) >= settings.least
     rises = find_rises(edges, known, amplification=settings.amplification)
@@ -107,12 +99,7 @@ def find_storm(edges: Edges, judged: Bools, settings: RetriesSettings) -> Storm:
 
 
 def _storm(
-    edges: Edges,
-    known: Bools,
-    origin: Origin,
-    course: Course,
-    nothing: Storm,
-    settings: RetriesSettings,
+    edges: Edges, known: Bools, origin: Origin, course: Course, nothing: Storm, settings: RetriesSettings
 ) -> Storm:
     """Attempts are amplified: what became of it."""
     incident = course.incident
