@@ -13,16 +13,13 @@ from meshlab.questions.retries.cells import CHUNK, Bools, Floats, Sorted, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.storm import Storm
+from meshlab.questions.retries.tables import LEVEL, UNKNOWN
 
-__all__ = ["OVERLOADED", "STABLE", "UNKNOWN", "VULNERABLE", "find_capacity"]
+__all__ = ["OVERLOADED", "STABLE", "VULNERABLE", "find_capacity"]
 
 STABLE: Final = "stable"
 VULNERABLE: Final = "vulnerable"
 OVERLOADED: Final = "overloaded"
-UNKNOWN: Final = "not measured"
-
-LEVEL: Final = 0.95
-"""Of the interval."""
 
 _MORE: Final = 1.5
 """Attempts over the usual from which a service may be saturated."""

@@ -55,13 +55,7 @@ def totals(counts: Counts) -> Floats:
 
 
 def total(cells: Cells, blocks: Bools | None = None) -> Floats:
-    """The sum of each row over some blocks, NaN for none, shape (rows,); a few rows at a time.
-
-    Parameters
-    ----------
-    cells : ndarray, shape (rows, blocks)
-    blocks : ndarray of bool, shape (blocks,), optional
-    """
+    """The sum of each row of a table over all blocks or some, shape (rows,); a few rows at a time."""
     summed = np.zeros(len(cells))
     for low in range(0, len(cells), CHUNK):
         part = cells[low : low + CHUNK]
@@ -159,12 +153,7 @@ class Chunk:
     shape: tuple[int, int]
 
     def sums(self, keep: Bools | None = None) -> Floats:
-        """Sums by edge and block of the groups that are kept, shape (edges, blocks); zero for none.
-
-        Parameters
-        ----------
-        keep : ndarray of bool, shape (all groups,), optional
-        """
+        """Sums by edge and block of the groups that a mask of all groups keeps, shape (edges, blocks); 0 for none."""
         kept = slice(None) if keep is None else keep[self.rows]
         return self._over(np.nan_to_num(self.cells[kept]), self.edge[kept])
 

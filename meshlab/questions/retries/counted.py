@@ -23,8 +23,6 @@ _UNEXPLAINED: Final = 0.05
 _STUCK: Final = 1.05
 """Arrivals for a request from which on retry counters that stand at zero are not believed."""
 
-_CUBES: Final = ("requests", "good", "attempts", "accepted", "injected", "offered", "overflow")
-
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Counted:
@@ -79,7 +77,7 @@ def counted(
     numbers = np.arange(edges)
     at_source, at_destination = np.isin(numbers, edge[0]), np.isin(numbers, edge[1])
     kind = np.result_type(*(part.value for part in counts))
-    cells = {name: np.empty((edges, blocks), kind) for name in _CUBES}
+    cells: dict[str, Cells] = {}
     totals: dict[str, Floats] = {}
     own, stuck = np.zeros(edges, np.bool_), np.zeros(edges, np.bool_)
     ends = [Sorted(part, numbers) for part, numbers in zip(counts, edge, strict=True)]
@@ -117,7 +115,7 @@ def counted(
             "offered": np.where(scraped, requests if counts_attempts else of["offered"], np.nan),
             "overflow": of["overflow"],
         }.items():
-            cells[name][part] = values
+            cells.setdefault(name, np.empty((edges, blocks), kind))[part] = values
     return Counted(
         **cells,
         basis=np.where(own, "proxies", np.where(both, "arrivals", "")).astype(object),
@@ -193,7 +191,7 @@ def edge_table(names: pd.DataFrame, counts: Counted, sums: pd.DataFrame) -> pd.D
     requests, attempts, refused = whole["requests"], whole["attempts"], whole["refused"]
     retries = attempts - requests
     own, known, at_destination = counts.basis == "proxies", counts.basis != "", counts.at_destination
-    saved = np.where(own, sums["retry_success"], np.nan)
+    both, saved = at_destination & counts.at_source, np.where(own, sums["retry_success"], np.nan)
     # A refused retry is counted by itself; what else bears the flag UO was refused before it was sent.
     blocked = sums[["pending_overflow", "active_overflow"]].max(axis=1).to_numpy(np.float64)
     flagged = np.where(at_destination, whole["overflow"] - refused, np.nan)
@@ -216,7 +214,5 @@ def edge_table(names: pd.DataFrame, counts: Counted, sums: pd.DataFrame) -> pd.D
         success_rate=ratio(whole["offered_good"], whole["offered"]),
         stuck_counters=counts.stuck_counters,
         only_destination=~counts.at_source & at_destination,
-        consistency=np.where(
-            at_destination & counts.at_source, ratio(whole["arrived_good"], whole["offered_good"]), np.nan
-        ),
+        consistency=np.where(both, ratio(whole["arrived_good"], whole["offered_good"]), np.nan),
     )

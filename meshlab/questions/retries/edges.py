@@ -63,6 +63,11 @@ class Edges(Counted):
         """Length of a block, seconds."""
         return self.grid.block_ms / 1000
 
+    def numbers_of(self, table: pd.DataFrame) -> NDArray[np.intp]:
+        """The edge that each row of a table is about; -1 for none."""
+        rows = pd.MultiIndex.from_frame(table[list(EDGE)].astype(str))
+        return pd.MultiIndex.from_frame(self.names).get_indexer(rows)
+
     def label(self, edge: int) -> str:
         """An edge as ``source -> service``, harmless to print."""
         row = self.names.iloc[edge]

@@ -34,16 +34,7 @@ Timeouts = dict[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EffectivePolicy:
-    """What every hop does, the outermost first.
-
-    Attributes
-    ----------
-    chain : RetryPolicy
-    deadline_s : float
-        How long clients wait.
-    table : DataFrame
-        As the result's table ``effective_policy``, one row a hop.
-    """
+    """What every hop does, how long clients wait, and the result's table of that name."""
 
     chain: RetryPolicy
     deadline_s: float

@@ -27,11 +27,8 @@ def stopped(case: Case, answer: WhatIf) -> Finding:
     policies: list[Any] = list(answer.policies.itertuples(index=False))
     now, others = policies[0], policies[1:]
     count = sum(policy.recovered for policy in others)
-    statement = (
-        f"The current policy recovers {duration(now.recovery_s)} after the trigger"
-        if now.recovered
-        else "The current policy does not recover"
-    ) + f"; {count} of {plural(len(others), 'alternative')} do."
+    back = f"recovers {duration(now.recovery_s)} after the trigger" if now.recovered else "does not recover"
+    statement = f"The current policy {back}; {count} of {plural(len(others), 'alternative')} do."
     if answer.advised is not None:
         best = next(policy for policy in others if policy.policy == answer.advised.name)
         statement += (

@@ -54,16 +54,14 @@ class Acted:
 
 def gauges(evidence: Evidence) -> pd.DataFrame:
     """At how many scrapes each breaker stood open and hosts were ejected, over the window."""
-    keys = [*EDGE, "gauge"]
-    each = evidence.frames["breakers"].groupby(keys, sort=True, observed=True)
-    table: pd.DataFrame = each.agg({"scrapes": "sum", "open": "sum", "most": "max"}).reset_index()
-    return table
+    each = evidence.frames["breakers"].groupby([*EDGE, "gauge"], sort=True, observed=True)
+    return each.agg({"scrapes": "sum", "open": "sum", "most": "max"}).reset_index()
 
 
 def acted(evidence: Evidence, edges: Edges, judged: Bools) -> Acted:
     """What each kind of protection shed by edge and block: by the proxies' counters, else by the flag UO."""
     proxies = evidence.counts["proxies"]
-    edge = pd.MultiIndex.from_frame(edges.names).get_indexer(pd.MultiIndex.from_frame(proxies.labels[list(EDGE)]))
+    edge = edges.numbers_of(proxies.labels)
     metric = proxies.labels["metric"].to_numpy(object)
     counted = Sorted(proxies, np.where((totals(proxies) > 0) & judged[edge], edge, -1))
     exported = {kind: np.isin(np.arange(len(judged)), edge[np.isin(metric, _COUNTERS[kind])]) for kind in _FLAGGED}
@@ -88,8 +86,7 @@ def open_scrapes(evidence: Evidence, edges: Edges) -> pd.DataFrame:
     """Scrapes and those that saw it open, by edge and kind; of two gauges of one thing the one that was open more."""
     table = gauges(evidence)
     table["kind"] = table["gauge"].astype(str).map(_KINDS)
-    index = pd.MultiIndex.from_frame(edges.names)
-    table["edge"] = index.get_indexer(pd.MultiIndex.from_frame(table[list(EDGE)].astype(str)))
+    table["edge"] = edges.numbers_of(table)
     table = table[table["kind"].notna() & (table["edge"] >= 0)].sort_values("open")
     return table.drop_duplicates(["edge", "kind"], keep="last").set_index(["edge", "kind"])[["scrapes", "open"]]
 

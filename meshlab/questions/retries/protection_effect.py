@@ -13,16 +13,13 @@ from meshlab.questions.retries.cells import CHUNK, EDGE, Bools, Floats, Sorted, 
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.protection import EJECTION, Acted, acted, open_scrapes, shed_of
 from meshlab.questions.retries.settings import RetriesSettings
+from meshlab.questions.retries.tables import LEVEL, UNKNOWN
 
-__all__ = ["BETTER", "NOTHING", "UNKNOWN", "WORSE", "find_protection"]
+__all__ = ["BETTER", "NOTHING", "WORSE", "find_protection"]
 
 BETTER: Final = "better"
 WORSE: Final = "worse"
 NOTHING: Final = "no difference seen"
-UNKNOWN: Final = "not measured"
-
-LEVEL: Final = 0.95
-"""Of the interval."""
 
 _NEAR: Final = 6
 """Blocks before it acted that are compared."""
@@ -71,10 +68,8 @@ def _ejected(evidence: Evidence, edges: Edges) -> dict[int, Bools]:
     """The blocks in which a host was ejected, by edge."""
     frame = evidence.frames["breakers"]
     frame = frame[(frame["gauge"] == "ejected") & (frame["open"] > 0)]
-    index = pd.MultiIndex.from_frame(edges.names)
     away: dict[int, Bools] = {}
-    numbers = index.get_indexer(pd.MultiIndex.from_frame(frame[list(EDGE)].astype(str)))
-    for edge, first, blocks in zip(numbers.tolist(), frame["block"], frame["blocks"], strict=True):
+    for edge, first, blocks in zip(edges.numbers_of(frame).tolist(), frame["block"], frame["blocks"], strict=True):
         if edge >= 0:
             away.setdefault(edge, np.zeros(edges.blocks, np.bool_))[int(first) : int(first + blocks)] = True
     return away

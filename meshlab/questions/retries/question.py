@@ -182,16 +182,14 @@ class Retries(Question):
 
 def _into(edges: Edges, subject: Subject) -> Bools:
     """The edges to a service, to all of a namespace, or to all."""
-    into = np.ones(len(edges.names), np.bool_)
-    for dimension, name in (("service", subject.service), ("namespace", subject.namespace)):
-        if name:
-            into &= (edges.names[f"destination_{dimension}"] == name).to_numpy(np.bool_)
-    return into
+    places = zip(_PLACE, (subject.namespace, subject.service), strict=True)
+    masks = [(edges.names[column] == name).to_numpy(np.bool_) for column, name in places if name]
+    return np.logical_and.reduce(masks, axis=0) if masks else np.ones(len(edges.names), np.bool_)
 
 
 def _above(edges: Edges, subject: Subject) -> Bools:
     """The edges on the paths to a service, to all of a namespace, or to all."""
-    return above(edges, np.flatnonzero(_into(edges, subject)).tolist(), np.ones(len(edges.names), np.bool_))
+    return above(edges, _into(edges, subject), np.ones(len(edges.names), np.bool_))
 
 
 def _part(evidence: Evidence, edges: Edges, subject: Subject) -> Evidence:

@@ -11,10 +11,10 @@ from meshlab.core.results import Finding, Verdict
 from meshlab.core.sanitize import plain
 from meshlab.display.numbers import difference, number, percent, plural
 from meshlab.questions.base import Case
-from meshlab.questions.retries.capacity import OVERLOADED, STABLE, UNKNOWN, VULNERABLE
+from meshlab.questions.retries.capacity import OVERLOADED, STABLE, VULNERABLE
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.protection_effect import UNKNOWN as NOT_COMPARED
 from meshlab.questions.retries.protection_effect import WORSE
+from meshlab.questions.retries.tables import UNKNOWN
 
 __all__ = ["breakers", "refusals", "timeouts", "value", "vulnerable"]
 
@@ -86,7 +86,7 @@ def timeouts(case: Case, table: pd.DataFrame, edges: Edges) -> Finding:
 
 def breakers(case: Case, gauges: pd.DataFrame, protection: pd.DataFrame) -> Finding:
     """ML-RET-010: how often breakers stood open and hosts were ejected, what was shed, and whether it helped."""
-    compared = protection[protection["helped"] != NOT_COMPARED]
+    compared = protection[protection["helped"] != UNKNOWN]
     rows = compared.head(2) if len(compared) else protection.head(1)
     shed = [_shed(row) for row in rows.itertuples(index=False)]
     if len(protection) > len(rows):
@@ -119,7 +119,7 @@ def _shed(row: Any) -> str:
     share = f" ({percent(row.shed_share, 0)})" if np.isfinite(row.shed_share) else ""
     place = f"{plain(row.source) or 'outside'} -> {plain(row.destination_service)}"
     shed = f"{row.kind.capitalize()} of {place}: {number(row.shed)}{share} in {plural(row.blocks, 'block')}"
-    if row.helped == NOT_COMPARED:
+    if row.helped == UNKNOWN:
         return f"{shed}; whether it helped is not measured ({row.why})."
     points = f"{difference(100 * row.low)} to {difference(100 * row.high)} points"
     return (

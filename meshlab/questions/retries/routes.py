@@ -155,10 +155,9 @@ def _virtual_service(item: Mapping[str, Any]) -> Iterator[EdgePolicy]:
 def _methods(route: Mapping[str, Any]) -> Iterator[str]:
     for match in _list(route, "match"):
         method = match.get("method")
-        if isinstance(method, Mapping) and isinstance(method.get("exact"), str):
-            yield method["exact"]
-        elif isinstance(method, str):
-            yield method
+        exact = method.get("exact") if isinstance(method, Mapping) else method
+        if isinstance(exact, str):
+            yield exact
 
 
 def _http_route(item: Mapping[str, Any]) -> Iterator[EdgePolicy]:

@@ -1,8 +1,7 @@
 """What other retry policies would have done with the same load and the same trigger."""
 
-from meshlab.questions.retries.simulate.alternatives import alternatives
 from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, NotCalibrated, calibrate
-from meshlab.questions.retries.simulate.policy import Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens
+from meshlab.questions.retries.simulate.policy import Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens, alternatives
 from meshlab.questions.retries.simulate.recovery import Mitigation, cuts, recover
 from meshlab.questions.retries.simulate.run import Runs, simulate
 from meshlab.questions.retries.simulate.service import Service

@@ -76,12 +76,7 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class NotCalibrated:
-    """No what-if can be trusted.
-
-    Attributes
-    ----------
-    reason, remedy : str
-    """
+    """No what-if can be trusted: why, and what to do."""
 
     reason: str
     remedy: str

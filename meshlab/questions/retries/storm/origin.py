@@ -36,7 +36,7 @@ def find_origin(edges: Edges, known: Bools, rises: Rises) -> Origin:
     """Look downwards from the amplified edges, along edges that are amplified or fail."""
     troubled = known & (rises.amplified | rises.failing)
     edge = _deepest(edges, rises, troubled)
-    paths = above(edges, [edge], troubled)
+    paths = above(edges, np.arange(len(troubled)) == edge, troubled)
     hops = paths & rises.amplified
     below_top = edges.destination[paths & (edges.destination != edges.destination[edge])]
     tops = paths & ~np.isin(edges.source, below_top)
@@ -45,7 +45,7 @@ def find_origin(edges: Edges, known: Bools, rises: Rises) -> Origin:
 
 def _deepest(edges: Edges, rises: Rises, troubled: Bools) -> int:
     """The deepest troubled edge below the amplified ones: of several the one with most failed attempts."""
-    reach = below(edges, np.flatnonzero(rises.amplified).tolist(), troubled)
+    reach = below(edges, rises.amplified, troubled)
     sources = edges.source[reach & troubled]
     leaves = reach & ~np.isin(edges.destination, sources[sources >= 0])
     # In a circle nobody is deepest.

@@ -12,10 +12,9 @@ from meshlab.questions.retries.cells import Bools, Floats, over_edges, ratio, to
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.storm.origin import Origin
 from meshlab.questions.retries.storm.rises import Rises
+from meshlab.questions.retries.tables import RATES
 
 __all__ = ["Course", "find_course", "incident_table", "label", "timeline"]
-
-_RATES = ("load_per_s", "goodput_per_s", "attempts_per_s", "amplification")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -104,7 +103,7 @@ def incident_table(line: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     run = (line["phase"] != line["phase"].shift()).cumsum()
     length = line["time"].diff().median() if len(line) > 1 else pd.Timedelta(0)
-    means = {name: (name, "mean") for name in _RATES}
+    means = {name: (name, "mean") for name in RATES}
     spans = {"begin": ("time", "min"), "end": ("time", "max"), "blocks": ("time", "size")}
     table = line.groupby(run, sort=True).agg(phase=("phase", "first"), **spans, **means)
     table["begin"] -= length
