@@ -24,8 +24,9 @@ def counted(words: pd.DataFrame, cells: np.ndarray, quantity: str = "count") -> 
     """Counts by dimensions and block, as `collect` leaves them: each group in every block."""
     groups, blocks = cells.shape
     starts = np.arange(groups + 1, dtype=np.int64) * blocks
-    block = np.tile(np.arange(blocks, dtype=np.int32), groups)
-    return Counts(words, starts, block, cells.ravel(), BlockGrid(0, BLOCK_MS, blocks), quantity=quantity)
+    grid = BlockGrid(0, BLOCK_MS, blocks)
+    block = np.tile(np.arange(blocks, dtype=grid.dtype), groups)
+    return Counts(words, starts, block, cells.ravel(), grid, quantity=quantity)
 
 
 def frame(edge: pd.DataFrame, outcomes: list[tuple[str, float]], blocks: int, rng: np.random.Generator) -> Counts:
@@ -33,7 +34,7 @@ def frame(edge: pd.DataFrame, outcomes: list[tuple[str, float]], blocks: int, rn
     words = edge.loc[edge.index.repeat(len(outcomes))].reset_index(drop=True)
     words["code"] = [code for code, _ in outcomes] * len(edge)
     words["grpc_status"], words["flags"] = "", "-"
-    cells = np.empty((len(words), blocks))
+    cells = np.empty((len(words), blocks), np.float32)
     for at, (_, rate) in enumerate(outcomes):
         for low in range(0, len(edge), 256):
             rows = slice(low * len(outcomes) + at, (low + 256) * len(outcomes), len(outcomes))
@@ -63,7 +64,7 @@ def main() -> None:
     names = edge[["source_namespace", "source", "destination_namespace", "destination_service"]]
     words = names.loc[names.index.repeat(len(COUNTERS))].reset_index(drop=True)
     words["metric"] = list(COUNTERS) * len(names)
-    proxies = counted(words, rng.poisson(1.0, (len(words), blocks)).astype(np.float64), "value")
+    proxies = counted(words, rng.poisson(1.0, (len(words), blocks)).astype(np.float32), "value")
     # One service fails for two hours, and all who call it, and who call these, try each request three times.
     failing = f"service-{SERVICES - 1}"
     into = edge["destination_service"] == failing

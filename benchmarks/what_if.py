@@ -42,7 +42,7 @@ def main() -> None:
     evidence, settings = question.collect(mesh, mesh.window()), question.settings()
     edges = read_edges(evidence)
     judged = np.ones(len(edges.names), np.bool_)
-    storm = find_storm(edges, judged, start_ms=evidence.window.start_ms, settings=settings)
+    storm = find_storm(edges, judged, settings)
     began = time.process_time()
     answer = what_if(evidence, edges, storm, settings)
     print(f"calibration, {len(answer.policies)} policies and the mitigations: {time.process_time() - began:.2f} s")

@@ -48,6 +48,11 @@ class BlockGrid:
         return cls(span.start_ms, block_ms, span.duration_ms // block_ms)
 
     @property
+    def dtype(self) -> type[np.int16] | type[np.int32]:
+        """The smallest type that holds the number of every block."""
+        return np.int16 if self.blocks < 1 << 15 else np.int32
+
+    @property
     def ends(self) -> pd.DatetimeIndex:
         """End of each block, UTC; shape (blocks,)."""
         return self.ends_of(np.arange(self.blocks))

@@ -17,13 +17,16 @@ from meshlab.core.series import Query
 from meshlab.core.subject import Subject
 from meshlab.errors import ContractError
 
-__all__ = ["BlockGrid", "Counts", "group_rows", "sum_cells"]
+__all__ = ["BlockGrid", "Counts", "group_rows", "is_single", "sum_cells"]
 
 _WHOLE: Final = "count"
 """The one quantity that is counted in whole numbers."""
 
 _DENSE: Final = 8
 """Cells of a table for each number to be added, up to which the table is made."""
+
+_AT_ONCE: Final = 1 << 16
+"""Numbers that are compared at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +39,11 @@ class Counts:
         One row a group, one column a word, sorted by all of them in turn; each group has at least one block.
     starts : ndarray of int64, shape (groups + 1,)
         Where each group begins in `block` and `value`, plus the end.
-    block : ndarray of int32, shape (counts,)
-        Ascending within a group.
-    value : ndarray of float64, shape (counts,)
-        Exact for whole numbers up to 2**53.
+    block : ndarray of int16 or int32, shape (counts,)
+        Ascending within a group; kept as `BlockGrid.dtype`.
+    value : ndarray of float32 or float64, shape (counts,)
+        Kept in single precision where that holds every number exactly, else in double, which holds whole numbers up to
+        2**53. Sums are to be made in double.
     grid : BlockGrid
     query : Query
         Where it comes from, with its completeness.
@@ -49,8 +53,8 @@ class Counts:
 
     labels: pd.DataFrame
     starts: NDArray[np.int64]
-    block: NDArray[np.int32]
-    value: NDArray[np.float64]
+    block: NDArray[np.integer]
+    value: NDArray[np.float32] | NDArray[np.float64]
     grid: BlockGrid
     query: Query = field(default_factory=lambda: Query(promql="", engine=""))
     quantity: str = _WHOLE
@@ -58,6 +62,9 @@ class Counts:
     def __post_init__(self) -> None:
         if len(self.starts) != len(self.labels) + 1 or not len(self.block) == len(self.value) == self.starts[-1]:
             raise ContractError("the parts of Counts differ in length")
+        object.__setattr__(self, "block", self.block.astype(self.grid.dtype, copy=False))
+        if self.value.dtype != np.float32 and is_single(self.value):
+            object.__setattr__(self, "value", self.value.astype(np.float32))
 
     @classmethod
     def of(
@@ -95,7 +102,7 @@ class Counts:
         return cls(
             groups[lengths > 0].reset_index(drop=True),
             np.r_[0, np.cumsum(lengths[lengths > 0])].astype(np.int64),
-            block.astype(np.int32),
+            block,
             total,
             grid,
             query or Query(promql="", engine=""),
@@ -176,7 +183,7 @@ class Counts:
             columns[word] = pd.Categorical.from_codes(codes, dtype=table.dtype, validate=False)
         columns["block"] = self.block.astype(np.int64)
         columns["time"] = self.grid.ends_of(self.block)
-        columns[self.quantity] = self.value.astype(np.int64) if self.quantity == _WHOLE else self.value
+        columns[self.quantity] = self.value.astype(np.int64 if self.quantity == _WHOLE else np.float64)
         return pd.DataFrame(columns, copy=False)
 
     def cells(self) -> NDArray[np.float32] | NDArray[np.float64]:
@@ -187,8 +194,7 @@ class Counts:
         ndarray, shape (groups, blocks)
             In single precision as long as it holds every number exactly, else in double.
         """
-        exact = bool((self.value.astype(np.float32) == self.value).all())
-        cells = np.full((len(self), self.grid.blocks), np.nan, np.float32 if exact else np.float64)
+        cells = np.full((len(self), self.grid.blocks), np.nan, self.value.dtype)
         cells[self.sid, self.block] = self.value
         return cells
 
@@ -286,8 +292,22 @@ class Counts:
         labels, starts = self.labels.iloc[rows].reset_index(drop=True), np.zeros(len(rows) + 1, np.int64)
         lengths = np.diff(self.starts)[rows]
         np.cumsum(lengths, out=starts[1:])
-        at = np.repeat(self.starts[:-1][rows] - starts[:-1], lengths) + np.arange(starts[-1])
+        first = self.starts[:-1][rows]
+        at: slice | NDArray[np.int64] = slice(0, 0)
+        if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+            # Neighbours lie together: a view will do.
+            at = slice(first[0], first[0] + starts[-1])
+        elif len(rows):
+            at = np.repeat(first - starts[:-1], lengths)
+            at += np.arange(len(at))
         return replace(self, labels=labels, starts=starts, block=self.block[at], value=self.value[at])
+
+
+def is_single(value: NDArray[np.floating]) -> bool:
+    """Whether single precision holds every number exactly."""
+    parts = np.array_split(value, 1 + len(value) // _AT_ONCE)
+    with np.errstate(over="ignore"):
+        return value.dtype == np.float32 or all(np.array_equal(part.astype(np.float32), part) for part in parts)
 
 
 def group_rows(labels: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DataFrame]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.blocks import BlockGrid
-from meshlab.core.counts import Counts, group_rows, sum_cells
+from meshlab.core.counts import Counts, group_rows, is_single, sum_cells
 from meshlab.core.series import SeriesSet
 from meshlab.stats.counters import first_scrapes, increments
 
@@ -71,7 +71,8 @@ def increase_by_block(
     chosen = np.arange(len(raw)) if keep is None else np.flatnonzero(keep)
     order = chosen[np.argsort(number[chosen], kind="stable")]
     most = min(int(np.diff(raw.starts)[order].sum()), len(groups) * grid.blocks)
-    block, value, lengths = np.empty(most, np.int32), np.empty(most), np.zeros(len(groups), np.int64)
+    block, lengths = np.empty(most, grid.dtype), np.zeros(len(groups), np.int64)
+    value: NDArray[np.float32] | Floats = np.empty(most, np.float32)
     at = 0
     for series, sid, blocks, rise in _rises(raw, target, grid, order, number):
         rise = np.rint(rise) if quantity == "count" else rise * scale
@@ -82,6 +83,8 @@ def increase_by_block(
             key, total = _largest(group[key // grid.blocks] * grid.blocks + key % grid.blocks, total)
         else:
             key, total = sum_cells(group[sid] * grid.blocks + blocks, rise, int(last - first + 1) * grid.blocks)
+        if value.dtype == np.float32 and not is_single(total):
+            value = np.r_[value[:at].astype(np.float64), np.empty(most - at)]
         until = at + len(key)
         block[at:until], value[at:until] = key % grid.blocks, total
         lengths[first : last + 1] = np.bincount(key // grid.blocks, minlength=last - first + 1)

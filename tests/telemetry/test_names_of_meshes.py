@@ -21,7 +21,7 @@ ALLOWED = (
     "questions/retries/routes.py",
     "questions/retries/proposal.py",
     "questions/retries/tables.py",
-    "questions/retries/simulate/alternatives.py",
+    "questions/retries/simulate/policy.py",
     # What a reader is told of a code.
     "questions/retries/codes.py",
     "questions/security/least_privilege/",

@@ -13,16 +13,13 @@ from meshlab.questions.retries.cells import CHUNK, Bools, Floats, Sorted, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.storm import Storm
+from meshlab.questions.retries.tables import LEVEL, UNKNOWN
 
-__all__ = ["OVERLOADED", "STABLE", "UNKNOWN", "VULNERABLE", "find_capacity"]
+__all__ = ["OVERLOADED", "STABLE", "VULNERABLE", "find_capacity"]
 
 STABLE: Final = "stable"
 VULNERABLE: Final = "vulnerable"
 OVERLOADED: Final = "overloaded"
-UNKNOWN: Final = "not measured"
-
-LEVEL: Final = 0.95
-"""Of the interval."""
 
 _MORE: Final = 1.5
 """Attempts over the usual from which a service may be saturated."""
@@ -33,7 +30,6 @@ _WORKS: Final = 1.1
 _ANSWERED: Final = 0.9
 """Share of its own calls that must be answered with success."""
 _LEAST_BLOCKS: Final = 3
-_MEASURED: Final = ("load_per_s", "capacity_per_s", "low", "high", "blocks")
 
 
 def find_capacity(
@@ -47,32 +43,21 @@ def find_capacity(
     request at the top, a load up to capacity / W comes back by itself; between that and the capacity a sufficiently
     long timeout can push it into overload.
 
-    Parameters
-    ----------
-    edges : Edges
-    judged : ndarray of bool, shape (edges,)
-        The edges that are judged.
-    storm : Storm
-    paths : DataFrame
-        Of `find_paths`.
-    settings : RetriesSettings
-
     Returns
     -------
     DataFrame
         As the result's table ``capacity``: one row a service that was seen saturated. The interval is of 95 %.
     """
-    rows: list[tuple[object, ...]] = []
+    rows = []
     calm = (storm.timeline["phase"] == "calm").to_numpy(np.bool_)
     for service, attempts, accepted in _by_service(edges, judged) if calm.any() else ():
         full = _saturated(attempts, accepted, calm, settings)
         if full.sum() < _LEAST_BLOCKS or _fails_below(edges, service, full):
             continue
-        low, middle, high = _middle(accepted[full] / edges.block_s)
         usual = float(np.nanmedian(attempts[calm])) / edges.block_s
-        namespace, name = edges.services.iloc[service]
-        rows.append((namespace, name, usual, middle, low, high, int(full.sum())))
-    table = pd.DataFrame(rows, columns=["namespace", "service", *_MEASURED])
+        rows.append((*edges.services.iloc[service], usual, *_middle(accepted[full] / edges.block_s), int(full.sum())))
+    measured = ("namespace", "service", "load_per_s", "capacity_per_s", "low", "high", "blocks")
+    table = pd.DataFrame(rows, columns=measured)
     table = table.merge(paths[["namespace", "service", "worst", "worst_from"]], how="left", on=["namespace", "service"])
     retried = table["worst"] > 1
     table["worst"] = table["worst"].where(retried)
@@ -87,7 +72,7 @@ def _by_service(edges: Edges, judged: Bools) -> list[tuple[int, Floats, Floats]]
     """Attempts and what was taken in by block, of the services that refused enough to be saturated."""
     count, blocks = len(edges.services), edges.blocks
     place: NDArray[np.intp] = np.where(judged & edges.known, edges.destination, -1)
-    ends = [Sorted(cells, place) for cells in (edges.attempts, edges.counts.accepted)]
+    ends = [Sorted(cells, place) for cells in (edges.attempts, edges.accepted)]
     services = []
     for low in range(0, count, CHUNK):
         parts = [end.chunk(low, min(low + CHUNK, count), blocks) for end in ends]
@@ -122,4 +107,4 @@ def _middle(values: Floats) -> tuple[float, float, float]:
     """The median, and the order statistics that bound it whatever the distribution."""
     ordered = np.sort(values)
     at = max(int(binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5)) - 1, 0)
-    return float(ordered[at]), float(np.median(ordered)), float(ordered[-1 - at])
+    return float(np.median(ordered)), float(ordered[at]), float(ordered[-1 - at])

@@ -1,4 +1,4 @@
-"""Counts by edge and block of time as tables of numbers, a few hundred edges at a time."""
+"""Counts by edge and block of time as tables of numbers, some edges at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from meshlab.core.counts import Counts
 
@@ -19,8 +19,9 @@ __all__ = [
     "Floats",
     "Sorted",
     "by_block",
-    "is_single",
+    "over_edges",
     "quantile",
+    "ratio",
     "total",
     "totals",
 ]
@@ -32,11 +33,8 @@ Cells = NDArray[np.float32] | NDArray[np.float64]
 EDGE = ("source_namespace", "source", "destination_namespace", "destination_service")
 """The dimensions that tell one edge from another: a calling workload and a called service."""
 
-CHUNK: Final = 256
+CHUNK: Final = 64
 """Edges that are worked on at a time: what lies between fits into a processor's cache."""
-
-
-_AT_ONCE: Final = 1 << 20
 
 
 def by_block(counts: Counts) -> Floats:
@@ -47,29 +45,40 @@ def by_block(counts: Counts) -> Floats:
 
 
 def totals(counts: Counts) -> Floats:
-    """The sum of each group over time, shape (groups,)."""
-    return np.add.reduceat(counts.value, counts.starts[:-1]) if len(counts) else np.zeros(0)
-
-
-def is_single(counts: Counts) -> bool:
-    """Whether single precision holds every number exactly."""
-    parts = np.array_split(counts.value, 1 + len(counts.value) // _AT_ONCE)
-    return all(np.array_equal(part.astype(np.float32), part) for part in parts)
+    """The sum of each group over time, shape (groups,); some groups at a time."""
+    sums, starts = np.zeros(len(counts)), counts.starts
+    for low in range(0, len(counts), CHUNK):
+        first = starts[low : low + CHUNK + 1]
+        value = counts.value[first[0] : first[-1]].astype(np.float64)
+        sums[low : low + CHUNK] = np.add.reduceat(value, first[:-1] - first[0])
+    return sums
 
 
 def total(cells: Cells, blocks: Bools | None = None) -> Floats:
-    """The sum of each row over some blocks, NaN for none, shape (rows,); a few rows at a time.
-
-    Parameters
-    ----------
-    cells : ndarray, shape (rows, blocks)
-    blocks : ndarray of bool, shape (blocks,), optional
-    """
+    """The sum of each row of a table over all blocks or some, shape (rows,); a few rows at a time."""
     summed = np.zeros(len(cells))
     for low in range(0, len(cells), CHUNK):
         part = cells[low : low + CHUNK]
         summed[low : low + CHUNK] = np.nansum(part if blocks is None else part[:, blocks], axis=1, dtype=np.float64)
     return summed
+
+
+def over_edges(cells: Cells, edges: Bools) -> Floats:
+    """The sum of some edges by block; NaN in a block where none of them was measured."""
+    summed, some = np.zeros(cells.shape[1]), np.zeros(cells.shape[1], np.bool_)
+    numbers = np.flatnonzero(edges)
+    for low in range(0, len(numbers), CHUNK):
+        part = cells[numbers[low : low + CHUNK]]
+        summed += np.nansum(part, axis=0, dtype=np.float64)
+        some |= np.isfinite(part).any(axis=0)
+    return np.where(some, summed, np.nan)
+
+
+def ratio(part: ArrayLike, whole: ArrayLike, otherwise: float = np.nan) -> Floats:
+    """One by the other, and something else where there is nothing to divide by."""
+    top, bottom = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    quotient: Floats = np.divide(top, bottom, out=np.full(np.shape(top), otherwise), where=bottom > 0)
+    return quotient
 
 
 def quantile(values: Floats, q: float) -> Floats:
@@ -144,12 +153,7 @@ class Chunk:
     shape: tuple[int, int]
 
     def sums(self, keep: Bools | None = None) -> Floats:
-        """Sums by edge and block of the groups that are kept, shape (edges, blocks); zero for none.
-
-        Parameters
-        ----------
-        keep : ndarray of bool, shape (all groups,), optional
-        """
+        """Sums by edge and block of the groups that a mask of all groups keeps, shape (edges, blocks); 0 for none."""
         kept = slice(None) if keep is None else keep[self.rows]
         return self._over(np.nan_to_num(self.cells[kept]), self.edge[kept])
 

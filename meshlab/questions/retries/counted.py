@@ -1,4 +1,4 @@
-"""Requests and attempts of all edges, a few hundred edges at a time."""
+"""Requests and attempts of all edges, some edges at a time."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
-from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, is_single
+from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, ratio
 from meshlab.questions.retries.outcomes import failed, flagged, never_arrived
+from meshlab.telemetry.dialects.proxies import COUNTERS
 
-__all__ = ["Counted", "counted", "ratio"]
+__all__ = ["Counted", "counted", "counter_sums", "edge_table"]
 
 _UNEXPLAINED: Final = 0.05
 """Share of the arrivals beyond requests and failures from which on they count as no retries at all."""
 
 _STUCK: Final = 1.05
 """Arrivals for a request from which on retry counters that stand at zero are not believed."""
-
-_CUBES: Final = ("requests", "good", "attempts", "accepted", "injected", "offered", "overflow")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -67,10 +66,8 @@ def counted(
 
     Parameters
     ----------
-    counts : tuple of Counts
-        Of the source, the destination and the proxies.
-    edge : sequence of ndarray of int
-        The edge of each group of these; -1 for none.
+    counts, edge : sequence of Counts, of ndarray of int
+        Of the source, the destination and the proxies, and the edge of each of their groups; -1 for none.
     retries : ndarray, shape (edges,)
         Retries over the window; NaN where they are not exported.
     counts_attempts : bool
@@ -79,8 +76,8 @@ def counted(
     edges, blocks = len(retries), counts[0].grid.blocks
     numbers = np.arange(edges)
     at_source, at_destination = np.isin(numbers, edge[0]), np.isin(numbers, edge[1])
-    kind = np.float32 if all(map(is_single, counts)) else np.float64
-    cells = {name: np.empty((edges, blocks), kind) for name in _CUBES}
+    kind = np.result_type(*(part.value for part in counts))
+    cells: dict[str, Cells] = {}
     totals: dict[str, Floats] = {}
     own, stuck = np.zeros(edges, np.bool_), np.zeros(edges, np.bool_)
     ends = [Sorted(part, numbers) for part, numbers in zip(counts, edge, strict=True)]
@@ -118,7 +115,7 @@ def counted(
             "offered": np.where(scraped, requests if counts_attempts else of["offered"], np.nan),
             "overflow": of["overflow"],
         }.items():
-            cells[name][part] = values
+            cells.setdefault(name, np.empty((edges, blocks), kind))[part] = values
     return Counted(
         **cells,
         basis=np.where(own, "proxies", np.where(both, "arrivals", "")).astype(object),
@@ -127,12 +124,6 @@ def counted(
         at_destination=at_destination,
         totals=pd.DataFrame(totals),
     )
-
-
-def ratio(part: Floats, whole: Floats) -> Floats:
-    """One by the other; NaN where there is nothing to divide by."""
-    quotient: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
-    return quotient
 
 
 def _rules(source: Counts, destination: Counts, proxies: Counts) -> dict[str, tuple[int, Bools | None]]:
@@ -180,3 +171,48 @@ def _from_arrivals(of: dict[str, Floats]) -> tuple[Floats, Floats]:
     share = np.where(odd, np.nan_to_num(ratio(beyond, arrived)), 0.0)
     of["unexplained"] = of["arrived"] * share[:, None]
     return reached, np.maximum(of["arrived"] - of["unexplained"], 0)
+
+
+def counter_sums(proxies: Counts, totals: Floats, edge: NDArray[np.intp], count: int) -> pd.DataFrame:
+    """Totals of each proxy counter by edge; NaN where it is not exported."""
+    sums = {}
+    for name in COUNTERS:
+        rows = (proxies.labels["metric"] == name).to_numpy(np.bool_) & (edge >= 0)
+        column = np.full(count, np.nan)
+        column[edge[rows]] = 0.0
+        np.add.at(column, edge[rows], totals[rows])
+        sums[name] = column
+    return pd.DataFrame(sums)
+
+
+def edge_table(names: pd.DataFrame, counts: Counted, sums: pd.DataFrame) -> pd.DataFrame:
+    """Requests, attempts, and what became of them; NaN for what is not exported."""
+    whole = {str(name): values.to_numpy(np.float64) for name, values in counts.totals.items()}
+    requests, attempts, refused = whole["requests"], whole["attempts"], whole["refused"]
+    retries = attempts - requests
+    own, known, at_destination = counts.basis == "proxies", counts.basis != "", counts.at_destination
+    both, saved = at_destination & counts.at_source, np.where(own, sums["retry_success"], np.nan)
+    # A refused retry is counted by itself; what else bears the flag UO was refused before it was sent.
+    blocked = sums[["pending_overflow", "active_overflow"]].max(axis=1).to_numpy(np.float64)
+    flagged = np.where(at_destination, whole["overflow"] - refused, np.nan)
+    exported = ("retry_limit_exceeded", "per_try_timeout", "timeout", "connect_fail", "ejections")
+    return names.assign(
+        basis=counts.basis,
+        requests=np.where(known, requests, np.nan),
+        attempts=np.where(known, attempts, np.nan),
+        amplification=np.where(known, ratio(attempts, requests), np.nan),
+        retries_per_request=np.where(known, ratio(retries, requests), np.nan),
+        retries_per_attempt=np.where(known, ratio(retries, attempts), np.nan),
+        saved=saved,
+        wasted=np.where(own, 1 - ratio(saved, np.where(retries > 0, retries, np.nan)), np.nan),
+        breaker_rejected=np.where(np.isfinite(blocked), blocked, np.where(at_destination, refused, np.nan)),
+        retries_refused=np.where(own, sums["retry_overflow"], flagged),
+        **{name: sums[name] for name in exported},
+        never_arrived=whole["never"],
+        injected=whole["injected"],
+        unexplained=np.where(at_destination, whole["unexplained"], np.nan),
+        success_rate=ratio(whole["offered_good"], whole["offered"]),
+        stuck_counters=counts.stuck_counters,
+        only_destination=~counts.at_source & at_destination,
+        consistency=np.where(both, ratio(whole["arrived_good"], whole["offered_good"]), np.nan),
+    )

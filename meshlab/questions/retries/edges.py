@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
 from meshlab.core.sanitize import plain
-from meshlab.questions.retries.cells import EDGE, Bools, Cells, Floats, totals
-from meshlab.questions.retries.counted import Counted, counted
-from meshlab.questions.retries.edge_table import counter_sums, edge_table
+from meshlab.questions.retries.cells import EDGE, Bools, Floats, totals
+from meshlab.questions.retries.counted import Counted, counted, counter_sums, edge_table
 from meshlab.telemetry.dialects.base import ABSENT
 
 __all__ = ["Edges", "read_edges"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Edges:
-    """All edges as arrays.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Edges(Counted):
+    """All edges as arrays: what was counted on each of them, and who they lead from and to.
 
     Parameters
     ----------
@@ -31,40 +31,22 @@ class Edges:
         Numbers of the called service and of the caller's own; -1 for a caller that is no called service.
     services : DataFrame
         ``namespace`` and ``service``, by number.
-    counts : Counted
-        What was counted on each edge and in each block.
     table : DataFrame
         One row an edge: sums over the window; NaN for what is not exported.
-    block_ms : int
+    grid : BlockGrid
     """
 
     names: pd.DataFrame
     destination: NDArray[np.intp]
     source: NDArray[np.intp]
     services: pd.DataFrame
-    counts: Counted
     table: pd.DataFrame
-    block_ms: int
-
-    @property
-    def requests(self) -> Cells:
-        """Requests, each once whatever its tries, shape (edges, blocks); NaN where they were not measured."""
-        return self.counts.requests
-
-    @property
-    def attempts(self) -> Cells:
-        """Attempts, shape (edges, blocks); NaN where they were not measured."""
-        return self.counts.attempts
-
-    @property
-    def good(self) -> Cells:
-        """Requests that were answered with success, shape (edges, blocks); NaN where they were not measured."""
-        return self.counts.good
+    grid: BlockGrid
 
     @property
     def known(self) -> Bools:
         """Whether attempts are known at all, shape (edges,)."""
-        return np.asarray(self.counts.basis != "", np.bool_)
+        return np.asarray(self.basis != "", np.bool_)
 
     @property
     def amplification(self) -> Floats:
@@ -74,12 +56,17 @@ class Edges:
     @property
     def blocks(self) -> int:
         """How many blocks there are."""
-        return int(self.requests.shape[1])
+        return self.grid.blocks
 
     @property
     def block_s(self) -> float:
         """Length of a block, seconds."""
-        return self.block_ms / 1000
+        return self.grid.block_ms / 1000
+
+    def numbers_of(self, table: pd.DataFrame) -> NDArray[np.intp]:
+        """The edge that each row of a table is about; -1 for none."""
+        rows = pd.MultiIndex.from_frame(table[list(EDGE)].astype(str))
+        return pd.MultiIndex.from_frame(self.names).get_indexer(rows)
 
     def label(self, edge: int) -> str:
         """An edge as ``source -> service``, harmless to print."""
@@ -115,7 +102,15 @@ def read_edges(evidence: Evidence) -> Edges:
         counters["retry"].to_numpy(np.float64),
         counts_attempts=evidence.facts.counts_attempts,
     )
-    return Edges(names, called, calling, services, counts, edge_table(names, counts, counters), evidence.block_ms)
+    return Edges(
+        **{field.name: getattr(counts, field.name) for field in fields(counts)},
+        names=names,
+        destination=called,
+        source=calling,
+        services=services,
+        table=edge_table(names, counts, counters),
+        grid=source.grid,
+    )
 
 
 def _hosts(*sides: Counts) -> dict[str, tuple[str, str]]:
@@ -123,12 +118,8 @@ def _hosts(*sides: Counts) -> dict[str, tuple[str, str]]:
     rows = pd.concat([side.labels.assign(total=totals(side)) for side in sides])
     known = rows[~rows["destination_service"].isin(ABSENT) & ~rows["destination_host"].isin(ABSENT)]
     known = known.sort_values("total").drop_duplicates("destination_host", keep="last")
-    return {
-        str(host): (str(namespace), str(service))
-        for host, namespace, service in zip(
-            known["destination_host"], known["destination_namespace"], known["destination_service"], strict=True
-        )
-    }
+    hosts = known[["destination_host", "destination_namespace", "destination_service"]].astype(str)
+    return {host: (namespace, service) for host, namespace, service in hosts.itertuples(index=False, name=None)}
 
 
 def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFrame:
@@ -137,9 +128,9 @@ def _keyed(table: pd.DataFrame, hosts: dict[str, tuple[str, str]]) -> pd.DataFra
     if "destination_host" not in table or keyed.empty:
         return keyed
     unresolved = (keyed["destination_service"] == "").to_numpy(np.bool_)
-    dialled = [hosts.get(host) or _named(host) for host in table["destination_host"][unresolved]]
-    keyed.loc[unresolved, "destination_namespace"] = [namespace for namespace, _ in dialled]
-    keyed.loc[unresolved, "destination_service"] = [service for _, service in dialled]
+    if unresolved.any():
+        dialled = [hosts.get(host) or _named(host) for host in table["destination_host"][unresolved]]
+        keyed.loc[unresolved, ["destination_namespace", "destination_service"]] = dialled
     return keyed
 
 
@@ -171,19 +162,13 @@ def _services(
     services.columns = pd.Index(["namespace", "service"])
     index = pd.MultiIndex.from_frame(services)
     called = index.get_indexer(pd.MultiIndex.from_frame(names[["destination_namespace", "destination_service"]]))
+    place = {"destination_namespace": "namespace", "destination_service": "service"}
     workloads = [
-        pd.DataFrame(
-            {
-                "namespace": key["destination_namespace"],
-                "workload": table["destination_workload"],
-                "service": key["destination_service"],
-            }
-        )
+        key.rename(columns=place)[[*place.values()]].assign(workload=table["destination_workload"])
         for table, key in zip(tables, keys, strict=True)
     ]
     # A workload that no answer names is taken for the service of its name.
-    workloads.append(services.assign(workload=services["service"])[["namespace", "workload", "service"]])
-    owners = pd.concat(workloads)
+    owners = pd.concat([*workloads, services.assign(workload=services["service"])])
     owners = owners[(owners["workload"] != "") & (owners["service"] != "")].drop_duplicates(["namespace", "workload"])
     number = pd.Series(
         index.get_indexer(pd.MultiIndex.from_frame(owners[["namespace", "service"]])),

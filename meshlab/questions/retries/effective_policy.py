@@ -18,6 +18,7 @@ from meshlab.questions.retries.routes import EdgePolicy
 from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.simulate import Concurrency, Hop, RetryPolicy
 from meshlab.questions.retries.storm import Storm, depths
+from meshlab.questions.retries.tables import TABLES
 
 __all__ = ["EffectivePolicy", "effective_policy"]
 
@@ -33,16 +34,7 @@ Timeouts = dict[tuple[str, str], float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EffectivePolicy:
-    """What every hop does, the outermost first.
-
-    Attributes
-    ----------
-    chain : RetryPolicy
-    deadline_s : float
-        How long clients wait.
-    table : DataFrame
-        As the result's table ``effective_policy``, one row a hop.
-    """
+    """What every hop does, how long clients wait, and the result's table of that name."""
 
     chain: RetryPolicy
     deadline_s: float
@@ -57,15 +49,6 @@ def effective_policy(
     What `routes` say of a service holds. Else the number of tries is that of the setting ``attempts``, or what the
     incident's attempts per request come to; and a try's timeout is that of the settings, or the mean duration, at the
     destination, of attempts whose caller had gone. In the same way clients that went show how long they wait.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    edges : Edges
-    storm : Storm
-        With an origin.
-    settings : RetriesSettings
-    routes : sequence of EdgePolicy, optional
     """
     timeouts = _timeouts(evidence)
     rows, hops = [], []
@@ -78,26 +61,17 @@ def effective_policy(
         else:
             hop, basis = _measured(level, edges, storm, settings, timeouts.get((namespace, service), 0.0))
         hops.append(hop)
-        rows.append(
-            {
-                "source": ", ".join(plain(name) for name in names["source"].unique()),
-                "destination_namespace": namespace,
-                "destination_service": service,
-                "retries": hop.retries,
-                "per_try_s": hop.per_try_s or np.nan,
-                "route_s": hop.route_s or np.nan,
-                "limit": _limit(hop),
-                "basis": basis,
-            }
-        )
+        sources = ", ".join(plain(name) for name in names["source"].unique())
+        times = (hop.per_try_s or np.nan, hop.route_s or np.nan)
+        rows.append((sources, namespace, service, hop.retries, *times, _limit(hop), basis))
+    table = pd.DataFrame(rows, columns=list(TABLES["effective_policy"].dtypes))
     deadline_s = settings.deadline_s or _patience_s(edges, storm, timeouts)
-    return EffectivePolicy(RetryPolicy("as it is", tuple(hops)), deadline_s, pd.DataFrame(rows))
+    return EffectivePolicy(RetryPolicy("as it is", tuple(hops)), deadline_s, table)
 
 
 def _levels(edges: Edges, storm: Storm) -> list[list[int]]:
     """The amplified edges by their depth, the outermost first."""
-    hops = np.zeros(len(edges.names), np.bool_)
-    hops[list(storm.amplifiers)] = True
+    hops = np.isin(np.arange(len(edges.names)), storm.amplifiers)
     assert storm.origin is not None
     depth = depths(edges, storm.origin, hops)
     return [np.flatnonzero(hops & (depth == at)).tolist() for at in np.unique(depth[hops])[::-1]]
@@ -162,8 +136,5 @@ def _timeouts(evidence: Evidence) -> Timeouts:
 def _patience_s(edges: Edges, storm: Storm, timeouts: Timeouts) -> float:
     """How long clients waited before they gave up."""
     first = edges.source[list(storm.tops)]
-    for service in first[first >= 0]:
-        row = edges.services.iloc[int(service)]
-        if waited := timeouts.get((str(row["namespace"]), str(row["service"]))):
-            return waited
-    return _PATIENT_S
+    callers = edges.services.iloc[first[first >= 0]].astype(str).itertuples(index=False, name=None)
+    return next((timeouts[caller] for caller in callers if timeouts.get(caller)), _PATIENT_S)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,19 +11,17 @@ from meshlab.questions.retries.edges import Edges
 __all__ = ["above", "below", "forward"]
 
 
-def below(edges: Edges, start: Iterable[int], among: Bools) -> Bools:
+def below(edges: Edges, start: Bools, among: Bools) -> Bools:
     """The edges of a set that lie at or below some edges, following called services to their own calls."""
     return _spread(edges.destination, edges.source, start, among)
 
 
-def above(edges: Edges, start: Iterable[int], among: Bools) -> Bools:
+def above(edges: Edges, start: Bools, among: Bools) -> Bools:
     """The edges of a set that lie at or above some edges."""
     return _spread(edges.source, edges.destination, start, among)
 
 
-def _spread(out: NDArray[np.intp], into: NDArray[np.intp], start: Iterable[int], among: Bools) -> Bools:
-    reached = np.zeros(len(out), np.bool_)
-    reached[list(start)] = True
+def _spread(out: NDArray[np.intp], into: NDArray[np.intp], reached: Bools, among: Bools) -> Bools:
     while True:
         following = np.unique(out[reached])
         more = reached | (among & np.isin(into, following[following >= 0]))

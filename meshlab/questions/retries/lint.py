@@ -34,15 +34,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """One thing that is wrong.
-
-    Attributes
-    ----------
-    fault : Fault
-    service : str
-        Harmless to print.
-    statement, remedy : str
-    """
+    """One thing that is wrong; the service's name is harmless to print."""
 
     fault: Fault
     service: str

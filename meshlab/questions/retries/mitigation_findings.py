@@ -27,11 +27,8 @@ def stopped(case: Case, answer: WhatIf) -> Finding:
     policies: list[Any] = list(answer.policies.itertuples(index=False))
     now, others = policies[0], policies[1:]
     count = sum(policy.recovered for policy in others)
-    statement = (
-        f"The current policy recovers {duration(now.recovery_s)} after the trigger"
-        if now.recovered
-        else "The current policy does not recover"
-    ) + f"; {count} of {plural(len(others), 'alternative')} do."
+    back = f"recovers {duration(now.recovery_s)} after the trigger" if now.recovered else "does not recover"
+    statement = f"The current policy {back}; {count} of {plural(len(others), 'alternative')} do."
     if answer.advised is not None:
         best = next(policy for policy in others if policy.policy == answer.advised.name)
         statement += (
@@ -39,17 +36,11 @@ def stopped(case: Case, answer: WhatIf) -> Finding:
             f"{number(best.peak_per_s)} attempts per second instead of {number(now.peak_per_s)}."
         )
     statement += f" The simulator reproduces the recording within {percent(answer.calibrated.missed)}."
-    return case.finding(
-        "011",
-        f"policies.{'recovers' if now.recovered else 'stuck'}",
-        Verdict.PASS if now.recovered else Verdict.WARN,
-        statement,
-        value=float(count),
-        unit="policies that recover",
-        action=f"Apply {answer.advised.name} to the hops of the proposal."
-        if answer.advised is not None and not now.recovered
-        else "",
-    )
+    action = f"Apply {answer.advised.name} to the hops of the proposal." if answer.advised is not None else ""
+    numbers: dict[str, Any] = {"value": float(count), "unit": "policies that recover"}
+    if now.recovered:
+        return case.finding("011", "policies.recovers", Verdict.PASS, statement, **numbers)
+    return case.finding("011", "policies.stuck", Verdict.WARN, statement, action=action, **numbers)
 
 
 def ends(case: Case, answer: WhatIf) -> Finding:
@@ -57,26 +48,20 @@ def ends(case: Case, answer: WhatIf) -> Finding:
     best = answer.mitigation
     if best is None:
         return _refused(case, "012", "mitigation", answer, "What ends it")
+    numbers: dict[str, Any] = {"value": best.load_share, "unit": "share of the load that may stay"}
     if best.by_itself:
-        statement, action = f"It ends by itself after {duration(best.load_share_s)}.", ""
-    elif best.retries_off:
-        statement = f"Switching retries off ends it after {duration(best.retries_off_s)}."
+        statement = f"It ends by itself after {duration(best.load_share_s)}."
+        return case.finding("012", "mitigation.by_itself", Verdict.PASS, statement, **numbers)
+    if best.retries_off:
+        key, statement = "retries_off", f"Switching retries off ends it after {duration(best.retries_off_s)}."
         action = "Switch the retries off first: it sheds no request."
     else:
-        statement, action = "Switching retries off does not end it within a minute.", "Stop the load."
-    if not best.by_itself:
-        table = answer.mitigations
-        cut = table[table["mitigation"].str.startswith("load cut") & (table["probability"] >= _LIKELY)]
-        statement += f" With retries on, {_cut(cut.iloc[0]) if len(cut) else 'no cut of the load is enough'}."
-    return case.finding(
-        "012",
-        f"mitigation.{'by_itself' if best.by_itself else 'retries_off' if best.retries_off else 'load'}",
-        Verdict.PASS if best.by_itself else Verdict.WARN,
-        statement,
-        value=best.load_share,
-        unit="share of the load that may stay",
-        action=action,
-    )
+        key, statement = "load", "Switching retries off does not end it within a minute."
+        action = "Stop the load."
+    table = answer.mitigations
+    cut = table[table["mitigation"].str.startswith("load cut") & (table["probability"] >= _LIKELY)]
+    statement += f" With retries on, {_cut(cut.iloc[0]) if len(cut) else 'no cut of the load is enough'}."
+    return case.finding("012", f"mitigation.{key}", Verdict.WARN, statement, action=action, **numbers)
 
 
 def _cut(row: pd.Series[float]) -> str:

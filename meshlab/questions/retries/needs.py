@@ -11,7 +11,7 @@ from meshlab.core.window import Span
 from meshlab.questions.base import Asking, Need
 from meshlab.telemetry.dialects.base import Reporter
 
-__all__ = ["DIMENSIONS", "DURATION_DIMENSIONS", "NEEDS", "block_ms"]
+__all__ = ["DIMENSIONS", "NEEDS", "block_ms"]
 
 DIMENSIONS: Final = (
     "source_namespace",
@@ -25,9 +25,6 @@ DIMENSIONS: Final = (
     "flags",
 )
 """The dimensions by which requests are counted."""
-
-DURATION_DIMENSIONS: Final = ("destination_namespace", "destination_service", "code")
-"""The dimensions by which durations are added up."""
 
 _LEAST_BLOCK_MS: Final = 10_000
 _MOST_BLOCKS: Final = 720
@@ -66,7 +63,10 @@ NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
         ),
         "durations": Need(
             ask=lambda asking: asking.mesh.durations(
-                asking.window, DURATION_DIMENSIONS, reporter=Reporter.DESTINATION, block_ms=asking.block_ms
+                asking.window,
+                ("destination_namespace", "destination_service", "code"),
+                reporter=Reporter.DESTINATION,
+                block_ms=asking.block_ms,
             ),
             what="durations of attempts as the destinations' proxies measure them",
             remedy="destination",

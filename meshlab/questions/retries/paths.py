@@ -7,24 +7,25 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from meshlab.questions.retries.cells import CHUNK, Bools, Floats, total
+from meshlab.questions.retries.cells import CHUNK, Bools, Floats, ratio, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import forward
+from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.tables import TABLES
 
-__all__ = ["find_paths", "most", "pooled"]
+__all__ = ["find_paths"]
 
 _RETRIES: Final = 1.3
 """Attempts for a request below which a hop is taken for one that does not retry."""
 
 
-def pooled(edges: Edges, blocks: Bools) -> Floats:
+def _pooled(edges: Edges, blocks: Bools) -> Floats:
     """Attempts per request of each edge over some blocks, shape (edges,); 1 where it is not known."""
     requests, attempts = total(edges.requests, blocks), total(edges.attempts, blocks)
-    return np.where((requests > 0) & (attempts > 0), attempts / np.where(requests > 0, requests, 1), 1.0)
+    return ratio(attempts, np.where(attempts > 0, requests, 0.0), 1.0)
 
 
-def most(edges: Edges, least: int) -> Floats:
+def _most(edges: Edges, least: int) -> Floats:
     """The most attempts per request that each edge had over three neighbouring blocks, shape (edges,).
 
     1 where there were no more than chance and the scrapes of two ends make.
@@ -34,8 +35,8 @@ def most(edges: Edges, least: int) -> Floats:
         requests, attempts = (
             _three(cells[low : low + CHUNK].astype(np.float64)) for cells in (edges.requests, edges.attempts)
         )
-        ratio = np.divide(attempts, requests, out=np.ones_like(requests), where=requests >= least)
-        highest[low : low + CHUNK] = ratio.max(axis=1, initial=1.0)
+        each = ratio(attempts, np.where(requests >= least, requests, 0.0), 1.0)
+        highest[low : low + CHUNK] = each.max(axis=1, initial=1.0)
     return np.where(highest >= _RETRIES, highest, 1.0)
 
 
@@ -45,21 +46,14 @@ def _three(cells: Floats) -> Floats:
     return np.asarray(sums[:, width:] - sums[:, : sums.shape[1] - width], np.float64)
 
 
-def find_paths(edges: Edges, incident: Bools, *, attempts: int = 0, least: int = 20) -> pd.DataFrame:
+def find_paths(edges: Edges, incident: Bools, settings: RetriesSettings) -> pd.DataFrame:
     """The most amplified path to each service.
 
     A product says how often the last service is tried per request at the first, as long as each attempt at one hop
     causes its calls at the next: what is refused on the path makes it smaller than the configured worst case.
 
-    Parameters
-    ----------
-    edges : Edges
-    incident : ndarray of bool, shape (blocks,)
-        The blocks of the incident, which are looked at apart from the whole window.
-    attempts : int
-        Attempts configured at each hop; 0: not known.
-    least : int
-        Requests over three blocks from which an edge's attempts are taken for its worst case.
+    The blocks of the incident are looked at apart from the whole window. An edge's attempts are taken for its worst
+    case from ``least`` requests over three blocks on.
 
     Returns
     -------
@@ -67,15 +61,15 @@ def find_paths(edges: Edges, incident: Bools, *, attempts: int = 0, least: int =
         As the result's table ``paths``, the most amplified first. The worst case is the configured one, or else what
         was observed: the product of the most that each hop had at any time.
     """
-    whole = pooled(edges, np.ones(edges.blocks, np.bool_))
-    during = pooled(edges, incident) if incident.any() else np.full(len(whole), np.nan)
+    whole = _pooled(edges, np.ones(edges.blocks, np.bool_))
+    during = _pooled(edges, incident) if incident.any() else np.full(len(whole), np.nan)
     weight = np.where(np.isfinite(during), during, whole)
-    highest = most(edges, least)
+    highest = _most(edges, settings.least)
     names = edges.names[["source", "destination_service"]].to_numpy(object)
     rows = []
     for service, path in _most_amplified(edges, weight).items():
         measured = edges.known[path].any()
-        configured = float(attempts ** int(edges.known[path].sum())) if attempts else np.nan
+        configured = float(settings.attempts ** int(edges.known[path].sum())) if settings.attempts else np.nan
         observed = float(highest[path].prod()) if measured else np.nan
         rows.append(
             {
@@ -87,8 +81,8 @@ def find_paths(edges: Edges, incident: Bools, *, attempts: int = 0, least: int =
                 "amplification": float(whole[path].prod()) if measured else np.nan,
                 "in_incident": float(during[path].prod()) if measured else np.nan,
                 "configured": configured,
-                "worst": configured if attempts else observed,
-                "worst_from": "configured" if attempts else "observed" if measured else "",
+                "worst": configured if settings.attempts else observed,
+                "worst_from": "configured" if settings.attempts else "observed" if measured else "",
             }
         )
     table = pd.DataFrame(rows, columns=list(TABLES["paths"].dtypes))

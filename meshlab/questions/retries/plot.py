@@ -2,67 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from meshlab.core import sanitize
-from meshlab.core.results import Finding, Result
-from meshlab.display.figures import BLUE, ORANGE, Figure, figure, show_time
+from meshlab.core.results import Result
+from meshlab.display.figures import BLUE, ORANGE, Figure, figure, is_empty, legend, show_time
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 __all__ = ["edges", "hysteresis", "policies", "timeline"]
 
-_SHADES: Final = {
-    "triggered": ("#E69F00", 0.25),
-    "storm": ("#9c2a00", 0.25),
-    "metastable": ("#9c2a00", 0.25),
-    "recovering": ("#009E73", 0.20),
+# Of each phase: its shade, how much of it, the ink of its marks, and their shape.
+_PHASES: Final = {
+    "calm": ("white", 0.0, BLUE, "o"),
+    "triggered": ("#E69F00", 0.25, "#B07700", "^"),
+    "storm": ("#9c2a00", 0.25, "#9c2a00", "X"),
+    "metastable": ("#9c2a00", 0.25, "#9c2a00", "X"),
+    "recovering": ("#009E73", 0.20, "#00735C", "s"),
 }
+_BLACK: Final = "#333333"
 _MOST_EDGES: Final = 12
 
 
-def _finding(result: Result, code: str) -> Finding:
-    return next(f for f in result.findings if f.code == code)
+def _statement(result: Result, code: str) -> str:
+    return next(f.statement for f in result.findings if f.code == code)
+
+
+def _top(values: pd.Series[float]) -> float:
+    return float(np.nanmax(values.to_numpy(np.float64), initial=1.0))
 
 
 def timeline(result: Result) -> Figure:
     """Load, goodput and attempts over time, and the phases."""
     line, phases = result.tables["timeline"], result.tables["incident"]
-    state = _finding(result, "ML-RET-001")
-    alt = f"Load, goodput and attempts per second in {len(line)} blocks of time. {state.statement}"
+    alt = f"Load, goodput and attempts per second in {len(line)} blocks of time. {_statement(result, 'ML-RET-001')}"
     with figure(alt) as (fig, ax):
-        if _empty(ax, line):
+        if is_empty(ax, line):
             return fig
-        for row in phases.itertuples(index=False):
-            if str(row.phase) in _SHADES:
-                ink, alpha = _SHADES[str(row.phase)]
-                ax.axvspan(row.begin, row.end, color=ink, alpha=alpha, linewidth=0)  # type: ignore[arg-type]
-                middle = row.begin + (row.end - row.begin) / 2  # type: ignore[operator]
-                place = (middle, 0.98)
-                ax.annotate(
-                    str(row.phase),
-                    place,
-                    xycoords=("data", "axes fraction"),
-                    rotation=90,
-                    va="top",
-                    ha="center",
-                    size=9,
-                )
+        for row in phases[phases["phase"] != "calm"].itertuples(index=False):
+            shade, alpha, _, _ = _PHASES[str(row.phase)]
+            ax.axvspan(row.begin, row.end, color=shade, alpha=alpha, linewidth=0)  # type: ignore[arg-type]
+            place = (row.begin + (row.end - row.begin) / 2, 0.98)  # type: ignore[operator]
+            style: dict[str, Any] = {"rotation": 90, "va": "top", "ha": "center", "size": 9}
+            ax.annotate(str(row.phase), place, xycoords=("data", "axes fraction"), **style)
         ax.plot(line["time"], line["attempts_per_s"], color=ORANGE, linewidth=2, label="attempts at the origin")
-        ax.plot(line["time"], line["load_per_s"], color="#333333", linewidth=1.5, linestyle="--", label="load")
+        ax.plot(line["time"], line["load_per_s"], color=_BLACK, linewidth=1.5, linestyle="--", label="load")
         ax.plot(line["time"], line["goodput_per_s"], color=BLUE, linewidth=2, linestyle="-.", label="goodput")
         # Attempts are tens of times the load: both are to be seen.
-        ax.set_yscale(
-            "symlog", linthresh=max(1.0, float(np.nanmax(line["load_per_s"].to_numpy(np.float64), initial=1)))
-        )
+        ax.set_yscale("symlog", linthresh=_top(line["load_per_s"]))
         ax.set_ylim(bottom=0)
         ax.yaxis.set_major_formatter("{x:g}")
         ax.set_ylabel("requests per second")
-        ax.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        legend(ax)
         show_time(ax)
     return fig
 
@@ -70,31 +64,22 @@ def timeline(result: Result) -> Figure:
 def hysteresis(result: Result) -> Figure:
     """Goodput against load, block by block: a way back that is another one than the way there."""
     line = result.tables["timeline"]
-    state = _finding(result, "ML-RET-001")
-    alt = f"Goodput against load in {len(line)} blocks, joined in the order of time. {state.statement}"
+    alt = f"Goodput against load in {len(line)} blocks, joined in the order of time. {_statement(result, 'ML-RET-001')}"
     with figure(alt) as (fig, ax):
-        if _empty(ax, line):
+        if is_empty(ax, line):
             return fig
         ax.plot(line["load_per_s"], line["goodput_per_s"], color="#999999", linewidth=0.8)
-        marks = {"calm": "o", "triggered": "^", "storm": "X", "metastable": "X", "recovering": "s"}
-        inks = {
-            "calm": BLUE,
-            "triggered": "#B07700",
-            "storm": "#9c2a00",
-            "metastable": "#9c2a00",
-            "recovering": "#00735C",
-        }
-        for phase, mark in marks.items():
+        for phase, (_, _, ink, mark) in _PHASES.items():
             rows = line[line["phase"] == phase]
             if len(rows):
-                ax.plot(rows["load_per_s"], rows["goodput_per_s"], mark, color=inks[phase], label=phase, markersize=6)
-        top = float(np.nanmax(line["load_per_s"].to_numpy(np.float64), initial=1.0)) * 1.05
-        ax.plot([0, top], [0, top], color="#333333", linestyle=":", linewidth=1)
+                ax.plot(rows["load_per_s"], rows["goodput_per_s"], mark, color=ink, label=phase, markersize=6)
+        top = _top(line["load_per_s"]) * 1.05
+        ax.plot([0, top], [0, top], color=_BLACK, linestyle=":", linewidth=1)
         ax.set_xlim(0, top)
         ax.set_ylim(0, top)
         ax.set_xlabel("load (requests per second)")
         ax.set_ylabel("goodput (successes per second)")
-        ax.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        legend(ax, 4)
     return fig
 
 
@@ -105,7 +90,7 @@ def edges(result: Result) -> Figure:
     most = f"{shown['amplification'].iloc[-1]:.3g}" if len(shown) else "0"
     alt = f"Requests and attempts of the {len(shown)} most amplified edges; the first has {most} attempts per request."
     with figure(alt) as (fig, ax):
-        if _empty(ax, shown):
+        if is_empty(ax, shown):
             return fig
         at = np.arange(len(shown))
         ax.barh(at + 0.2, shown["attempts"], 0.38, color=ORANGE, label="attempts")
@@ -117,16 +102,16 @@ def edges(result: Result) -> Figure:
         ax.xaxis.set_major_formatter("{x:,.0f}")
         ax.margins(x=0.1)
         ax.set_xlabel("in the window")
-        ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        legend(ax, 2)
     return fig
 
 
 def policies(result: Result) -> Figure:
     """The most attempts a second under each policy, and whether the system recovers."""
     table = result.tables["policies"]
-    alt = f"Most attempts per second under {len(table)} policies. {_finding(result, 'ML-RET-011').statement}"
+    alt = f"Most attempts per second under {len(table)} policies. {_statement(result, 'ML-RET-011')}"
     with figure(alt) as (fig, ax):
-        if _empty(ax, table):
+        if is_empty(ax, table):
             return fig
         shown = table.iloc[::-1]
         back = shown["recovered"].to_numpy(np.bool_)
@@ -139,13 +124,5 @@ def policies(result: Result) -> Figure:
             ax.annotate(after, (float(row.peak_per_s), y), va="center", size=9)  # type: ignore[arg-type]
         ax.margins(x=0.15)
         ax.set_xlabel("most attempts per second, over 5 s")
-        ax.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+        legend(ax, 2)
     return fig
-
-
-def _empty(ax: Axes, frame: pd.DataFrame) -> bool:
-    if len(frame):
-        return False
-    ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", fontsize=14)
-    ax.set_axis_off()
-    return True

@@ -14,6 +14,7 @@ from meshlab.core.results import Result
 from meshlab.core.sanitize import plain
 from meshlab.display.preformatted import Text
 from meshlab.questions.retries.simulate.policy import Concurrency, Hop
+from meshlab.questions.retries.tables import TABLES
 from meshlab.questions.retries.whatif import WhatIf
 
 __all__ = ["Proposal", "proposals", "propose", "proposed"]
@@ -72,10 +73,8 @@ def propose(service: str, namespace: str, hop: Hop, *, port: int = 80) -> Propos
         # A budget that stands alone is refused, so the static limit stands beside it: the budget goes before.
         http["maxRetries"] = max(round(hop.limit.least), 1)
         if hop.limit.percent:
-            policy["retryBudget"] = {
-                "percent": hop.limit.percent,
-                "minRetryConcurrency": max(round(hop.limit.least), 0),
-            }
+            least = max(round(hop.limit.least), 0)
+            policy["retryBudget"] = {"percent": hop.limit.percent, "minRetryConcurrency": least}
             notes.append("`retryBudget` needs a release of Istio that has it: look for `retry_budget` in the proxy.")
     elif hop.limit is not None:
         notes.append(f"Istio and Gateway API have no {type(hop.limit).__name__} limits: left out.")
@@ -114,17 +113,10 @@ def proposals(answer: WhatIf) -> pd.DataFrame:
         return pd.DataFrame()
     rows = []
     for hop, row in zip(answer.advised.hops, answer.effective.table.itertuples(index=False), strict=True):
-        proposal = propose(str(row.destination_service), str(row.destination_namespace), hop)
-        rows.append(
-            {
-                "destination_service": plain(str(row.destination_service)),
-                "policy": answer.advised.name,
-                "istio": proposal.istio,
-                "gateway": proposal.gateway,
-                "notes": " ".join(proposal.notes),
-            }
-        )
-    return pd.DataFrame(rows)
+        service = str(row.destination_service)
+        made = propose(service, str(row.destination_namespace), hop)
+        rows.append((plain(service), answer.advised.name, made.istio, made.gateway, " ".join(made.notes)))
+    return pd.DataFrame(rows, columns=list(TABLES["proposal"].dtypes))
 
 
 def proposed(result: Result) -> Text:

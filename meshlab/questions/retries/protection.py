@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.evidence import Evidence
-from meshlab.questions.retries.cells import EDGE, Bools, Cells, Floats, totals
+from meshlab.questions.retries.cells import CHUNK, EDGE, Bools, Floats, Sorted, totals
 from meshlab.questions.retries.edges import Edges
 
 __all__ = ["BREAKER", "EJECTION", "LIMIT", "Acted", "acted", "gauges", "open_scrapes", "shed_of"]
@@ -44,44 +44,41 @@ _FLAGGED: Final = {BREAKER: "breaker_rejected", LIMIT: "retries_refused"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acted:
-    """What acted on which edge, shape (rows,), and how much it shed, shape (rows, blocks)."""
+    """What acted on which edge, shape (rows,), how much it shed, and in which blocks it did, shape (rows, blocks)."""
 
     edge: NDArray[np.intp]
     kind: NDArray[np.object_]
-    cells: Cells
+    shed: Floats
+    blocks: Bools
 
 
 def gauges(evidence: Evidence) -> pd.DataFrame:
     """At how many scrapes each breaker stood open and hosts were ejected, over the window."""
-    keys = [*EDGE, "gauge"]
-    each = evidence.frames["breakers"].groupby(keys, sort=True, observed=True)
-    table: pd.DataFrame = each.agg({"scrapes": "sum", "open": "sum", "most": "max"}).reset_index()
-    return table
+    each = evidence.frames["breakers"].groupby([*EDGE, "gauge"], sort=True, observed=True)
+    return each.agg({"scrapes": "sum", "open": "sum", "most": "max"}).reset_index()
 
 
 def acted(evidence: Evidence, edges: Edges, judged: Bools) -> Acted:
     """What each kind of protection shed by edge and block: by the proxies' counters, else by the flag UO."""
     proxies = evidence.counts["proxies"]
-    index = pd.MultiIndex.from_frame(edges.names)
-    parts = []
-    for kind, counters in _COUNTERS.items():
-        shed: dict[int, Cells] = {}
-        exported = np.zeros(len(judged), np.bool_)
-        for counter in counters:
-            counts = proxies.select(metric=counter)
-            edge = index.get_indexer(pd.MultiIndex.from_frame(counts.labels[list(EDGE)]))
-            exported[edge[edge >= 0]] = True
-            busy = np.flatnonzero((edge >= 0) & (totals(counts) > 0))
-            for at, cells in zip(edge[busy].tolist(), np.nan_to_num(counts.cells()[busy]), strict=True):
-                shed[at] = np.maximum(shed[at], cells) if at in shed else cells
-        if kind in _FLAGGED:
-            sums = np.nan_to_num(edges.table[_FLAGGED[kind]].to_numpy(np.float64))
-            for at in np.flatnonzero(~exported & (sums >= 1)).tolist():
-                flagged = edges.counts.overflow[at]
-                shed[at] = flagged * (sums[at] / max(float(flagged.sum(dtype=np.float64)), 1.0))
-        numbers = [at for at in sorted(shed) if judged[at]]
-        cells = np.stack([shed[at] for at in numbers]) if numbers else np.empty((0, edges.blocks))
-        parts.append((np.asarray(numbers, np.intp), np.full(len(numbers), kind, object), cells))
+    edge = edges.numbers_of(proxies.labels)
+    metric = proxies.labels["metric"].to_numpy(object)
+    counted = Sorted(proxies, np.where((totals(proxies) > 0) & judged[edge], edge, -1))
+    exported = {kind: np.isin(np.arange(len(judged)), edge[np.isin(metric, _COUNTERS[kind])]) for kind in _FLAGGED}
+    parts = [(np.empty(0, np.intp), np.empty(0, object), np.empty(0), np.empty((0, edges.blocks), np.bool_))]
+    for low in range(0, len(judged), CHUNK):
+        part = slice(low, min(low + CHUNK, len(judged)))
+        chunk = counted.chunk(low, part.stop, edges.blocks)
+        for kind, counters in _COUNTERS.items():
+            cells = np.maximum.reduce([chunk.sums(metric == counter) for counter in counters])
+            if kind in _FLAGGED:
+                sums = np.nan_to_num(edges.table[_FLAGGED[kind]].to_numpy(np.float64)[part])
+                at = np.flatnonzero(judged[part] & ~exported[kind][part] & (sums >= 1))
+                flagged = edges.overflow[part][at].astype(np.float64)
+                cells[at] = flagged * (sums[at] / np.maximum(flagged.sum(axis=1), 1.0))[:, None]
+            busy = np.flatnonzero(cells.any(axis=1))
+            shed = cells[busy]
+            parts.append((low + busy, np.full(len(busy), kind, object), shed.sum(axis=1), shed > 0))
     return Acted(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -89,20 +86,19 @@ def open_scrapes(evidence: Evidence, edges: Edges) -> pd.DataFrame:
     """Scrapes and those that saw it open, by edge and kind; of two gauges of one thing the one that was open more."""
     table = gauges(evidence)
     table["kind"] = table["gauge"].astype(str).map(_KINDS)
-    index = pd.MultiIndex.from_frame(edges.names)
-    table["edge"] = index.get_indexer(pd.MultiIndex.from_frame(table[list(EDGE)].astype(str)))
+    table["edge"] = edges.numbers_of(table)
     table = table[table["kind"].notna() & (table["edge"] >= 0)].sort_values("open")
     return table.drop_duplicates(["edge", "kind"], keep="last").set_index(["edge", "kind"])[["scrapes", "open"]]
 
 
-def shed_of(actions: Acted, edges: Edges, shed: Floats) -> Floats:
+def shed_of(actions: Acted, edges: Edges) -> Floats:
     """What it was shed of: requests, attempts, or retries made and refused; NaN for ejections."""
     requests, attempts = (edges.table[name].to_numpy(np.float64)[actions.edge] for name in ("requests", "attempts"))
     # Requests that a breaker refused are no longer among those that both ends report.
-    blocked = np.where(edges.counts.basis[actions.edge] == "arrivals", shed, 0.0)
+    blocked = np.where(edges.basis[actions.edge] == "arrivals", actions.shed, 0.0)
     wholes = {
         BREAKER: requests + blocked,
-        LIMIT: attempts - requests + shed,
+        LIMIT: attempts - requests + actions.shed,
         TRY_TIMEOUT: attempts,
         TIMEOUT: requests,
     }

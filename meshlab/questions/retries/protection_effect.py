@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from meshlab.core.evidence import Evidence
-from meshlab.questions.retries.cells import CHUNK, EDGE, Bools, Floats, Sorted, quantile
+from meshlab.questions.retries.cells import CHUNK, EDGE, Bools, Floats, Sorted, quantile, ratio
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.protection import EJECTION, Acted, acted, open_scrapes, shed_of
 from meshlab.questions.retries.settings import RetriesSettings
+from meshlab.questions.retries.tables import LEVEL, UNKNOWN
 
-__all__ = ["BETTER", "NOTHING", "UNKNOWN", "WORSE", "find_protection"]
+__all__ = ["BETTER", "NOTHING", "WORSE", "find_protection"]
 
 BETTER: Final = "better"
 WORSE: Final = "worse"
 NOTHING: Final = "no difference seen"
-UNKNOWN: Final = "not measured"
-
-LEVEL: Final = 0.95
-"""Of the interval."""
 
 _NEAR: Final = 6
 """Blocks before it acted that are compared."""
@@ -37,20 +32,12 @@ _AT_ONCE: Final = f"requests failed in fewer than {_LEAST_BLOCKS} blocks before 
 
 
 def find_protection(evidence: Evidence, edges: Edges, judged: Bools, settings: RetriesSettings) -> pd.DataFrame:
-    """What protected each edge, and whether its destination did better for it.
+    """What protected each judged edge, and whether its destination did better for it.
 
     Compared are the success rates of all requests to the destination, from whichever source, shed ones included: while
     it acted, and in the up to six blocks before in which requests failed already and it did not act. An ejection is
     compared with the blocks in which the host was back until it was ejected anew. It is a comparison in time: whatever
     else changed in the meantime is in it.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    edges : Edges
-    judged : ndarray of bool, shape (edges,)
-        The edges that are judged.
-    settings : RetriesSettings
 
     Returns
     -------
@@ -59,8 +46,7 @@ def find_protection(evidence: Evidence, edges: Edges, judged: Bools, settings: R
         of 95 %.
     """
     actions = acted(evidence, edges, judged)
-    shed = actions.cells.sum(axis=1, dtype=np.float64)
-    whole = shed_of(actions, edges, shed)
+    shed, whole = actions.shed, shed_of(actions, edges)
     scrapes = open_scrapes(evidence, edges).reindex(pd.MultiIndex.from_arrays([actions.edge, actions.kind]))
     seen, opened = (scrapes[name].to_numpy(np.float64) for name in ("scrapes", "open"))
     table = edges.names.iloc[actions.edge].reset_index(drop=True)
@@ -69,45 +55,28 @@ def find_protection(evidence: Evidence, edges: Edges, judged: Bools, settings: R
         scrapes=seen,
         open=opened,
         open_share=opened / seen,
-        blocks=(actions.cells > 0).sum(axis=1),
+        blocks=actions.blocks.sum(axis=1),
         shed=shed,
-        shed_share=np.divide(shed, whole, out=np.full(len(shed), np.nan), where=whole > 0),
+        shed_share=ratio(shed, whole),
     )
-    compared = _compared(actions, _Ejected.at(evidence, edges), edges, judged, settings)
+    compared = _compared(actions, _ejected(evidence, edges), edges, judged, settings)
     table = pd.concat([table, compared], axis=1)
     return table.sort_values(["shed", *EDGE, "kind"], ascending=[False] + 5 * [True]).reset_index(drop=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Ejected:
-    """Edges with ejected hosts, and when, shape (rows, blocks)."""
-
-    edge: NDArray[np.intp]
-    cells: Bools
-
-    @classmethod
-    def at(cls, evidence: Evidence, edges: Edges) -> _Ejected:
-        frame = evidence.frames["breakers"]
-        frame = frame[(frame["gauge"] == "ejected") & (frame["open"] > 0)]
-        index = pd.MultiIndex.from_frame(edges.names)
-        edge = index.get_indexer(pd.MultiIndex.from_frame(frame[list(EDGE)].astype(str)))
-        frame, edge = frame[edge >= 0], edge[edge >= 0]
-        numbers, row = np.unique(edge, return_inverse=True)
-        # Up at the first block of each run, down after its last.
-        step = np.zeros((len(numbers), edges.blocks + 1), np.int64)
-        first = frame["block"].to_numpy(np.int64)
-        np.add.at(step, (row, first), 1)
-        np.add.at(step, (row, first + frame["blocks"].to_numpy(np.int64)), -1)
-        return cls(numbers, np.cumsum(step, axis=1)[:, : edges.blocks] > 0)
-
-    def of(self, edge: int) -> Bools | None:
-        """The blocks in which a host of this edge was ejected; None where none was."""
-        at = int(np.searchsorted(self.edge, edge))
-        return self.cells[at] if at < len(self.edge) and self.edge[at] == edge else None
+def _ejected(evidence: Evidence, edges: Edges) -> dict[int, Bools]:
+    """The blocks in which a host was ejected, by edge."""
+    frame = evidence.frames["breakers"]
+    frame = frame[(frame["gauge"] == "ejected") & (frame["open"] > 0)]
+    away: dict[int, Bools] = {}
+    for edge, first, blocks in zip(edges.numbers_of(frame).tolist(), frame["block"], frame["blocks"], strict=True):
+        if edge >= 0:
+            away.setdefault(edge, np.zeros(edges.blocks, np.bool_))[int(first) : int(first + blocks)] = True
+    return away
 
 
 def _compared(
-    actions: Acted, ejected: _Ejected, edges: Edges, judged: Bools, settings: RetriesSettings
+    actions: Acted, ejected: dict[int, Bools], edges: Edges, judged: Bools, settings: RetriesSettings
 ) -> pd.DataFrame:
     """The destination's success rate with and without each action, in the order of the actions."""
     services = edges.destination[actions.edge]
@@ -115,43 +84,43 @@ def _compared(
     known = judged & edges.known & np.isin(edges.destination, wanted)
     place = np.where(known, np.searchsorted(wanted, edges.destination), -1)
     # A request that a breaker refused is one that was not answered with success, whatever else it counts as.
-    ends = [Sorted(cells, place) for cells in (edges.counts.offered, edges.good)]
+    ends = [Sorted(cells, place) for cells in (edges.offered, edges.good)]
     order = np.argsort(services, kind="stable")
     tables = []
     for low in range(0, max(len(order), 1), CHUNK):
         rows = order[low : low + CHUNK]
         at = np.searchsorted(wanted, services[rows])
-        first, last = (int(at.min()), int(at.max())) if len(at) else (0, 0)
+        first, last = (int(at[0]), int(at[-1])) if len(at) else (0, 0)
         offered, good = (end.chunk(first, last + 1, edges.blocks).sums() for end in ends)
         troubled = _troubled(good, offered, settings)
         offered, good, troubled = offered[at - first], good[at - first], troubled[at - first]
-        acting = actions.cells[rows] > 0
+        acting = actions.blocks[rows]
         during, before = acting.copy(), _before(acting, troubled)
         for row in np.flatnonzero(actions.kind[rows] == EJECTION):
-            away = ejected.of(int(actions.edge[rows[row]]))
-            during[row] = False if away is None else away & ~acting[row]
+            during[row] = ejected.get(int(actions.edge[rows[row]]), False) & ~acting[row]
             before[row] = acting[row]
-        table = _welch(good, offered, before, during, settings.least)
-        tables.append(table.set_axis(rows))
+        tables.append(_welch(good, offered, before, during, settings.least).set_axis(rows))
     return pd.concat(tables).sort_index().reset_index(drop=True)
 
 
 def _welch(good: Floats, offered: Floats, before: Bools, during: Bools, least: int) -> pd.DataFrame:
     """Both success rates and the interval of their difference (Welch), a row an action."""
-    earlier, later = _rate(good, offered, before), _rate(good, offered, during)
-    variance = earlier.variance + later.variance
+    (n0, offered0, share0, variance0), (n1, offered1, share1, variance1) = (
+        _rate(good, offered, mask) for mask in (before, during)
+    )
+    variance = variance0 + variance1
     with np.errstate(invalid="ignore", divide="ignore"):
-        parts = sum(rate.variance**2 / (rate.blocks - 1) for rate in (earlier, later))
-        half = stdtrit(variance**2 / parts, 0.5 + LEVEL / 2) * np.sqrt(variance)
-    difference = later.share - earlier.share
-    few_before, few_during = ((rate.blocks < _LEAST_BLOCKS) | (rate.offered < least) for rate in (earlier, later))
+        half = variance0**2 / (n0 - 1) + variance1**2 / (n1 - 1)
+        half = stdtrit(variance**2 / half, 0.5 + LEVEL / 2) * np.sqrt(variance)
+    difference = share1 - share0
+    few_before, few_during = (n0 < _LEAST_BLOCKS) | (offered0 < least), (n1 < _LEAST_BLOCKS) | (offered1 < least)
     enough = ~few_before & ~few_during
     low, high = difference - half, difference + half
     helped = np.where(low > 0, BETTER, np.where(high < 0, WORSE, NOTHING)).astype(object)
     return pd.DataFrame(
         {
-            "success_before": np.where(few_before, np.nan, earlier.share),
-            "success_during": np.where(few_during, np.nan, later.share),
+            "success_before": np.where(few_before, np.nan, share0),
+            "success_during": np.where(few_during, np.nan, share1),
             "difference": np.where(enough, difference, np.nan),
             "low": np.where(enough, low, np.nan),
             "high": np.where(enough, high, np.nan),
@@ -163,7 +132,7 @@ def _welch(good: Floats, offered: Floats, before: Bools, during: Bools, least: i
 
 def _troubled(good: Floats, offered: Floats, settings: RetriesSettings) -> Bools:
     """Blocks in which a destination answered worse than usual: the upper quartile of its blocks."""
-    share = np.divide(good, offered, out=np.full(good.shape, np.nan), where=offered > 0)
+    share = ratio(good, offered)
     return np.asarray(share < settings.goodput * quantile(share, 0.75)[:, None], np.bool_)
 
 
@@ -175,28 +144,17 @@ def _before(acting: Bools, troubled: Bools) -> Bools:
     return ahead & troubled & ~acting
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rate:
-    """Blocks, requests, success rate and its variance, shape (rows,)."""
+def _rate(good: Floats, offered: Floats, mask: Bools) -> tuple[Floats, Floats, Floats, Floats]:
+    """Blocks, requests, success rate and its variance, shape (rows,).
 
-    blocks: Floats
-    offered: Floats
-    share: Floats
-    variance: Floats
-
-
-def _rate(good: Floats, offered: Floats, mask: Bools) -> _Rate:
-    """A ratio over blocks, each of which is drawn as a whole; never surer than if all requests were drawn singly."""
+    A ratio over blocks, each of which is drawn as a whole; never surer than if all requests were drawn singly.
+    """
     mask = mask & (offered > 0)
-    blocks, requests, fine = (
-        mask.sum(axis=1).astype(np.float64),
-        (offered * mask).sum(axis=1),
-        (good * mask).sum(axis=1),
-    )
+    requests, fine = (offered * mask).sum(axis=1), (good * mask).sum(axis=1)
+    blocks = mask.sum(axis=1).astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = fine / requests
         rest = ((good - share[:, None] * offered) * mask) ** 2
         between = rest.sum(axis=1) * blocks / (blocks - 1) / requests**2
         single = (fine + 1) / (requests + 2)
-        within = single * (1 - single) / requests
-    return _Rate(blocks, requests, share, np.fmax(between, within))
+        return blocks, requests, share, np.fmax(between, single * (1 - single) / requests)

@@ -22,7 +22,7 @@ from meshlab.questions.retries.cells import Bools
 from meshlab.questions.retries.codes import CODES
 from meshlab.questions.retries.edges import Edges, read_edges
 from meshlab.questions.retries.graph import above
-from meshlab.questions.retries.lint import Flaw, lint
+from meshlab.questions.retries.lint import lint
 from meshlab.questions.retries.needs import NEEDS, block_ms
 from meshlab.questions.retries.paths import find_paths
 from meshlab.questions.retries.proposal import proposals
@@ -114,9 +114,9 @@ class Retries(Question):
         """
         evidence, settings, tables = case.evidence, case.settings, case.tables
         edges = read_edges(evidence)
-        judged = _judged(edges, case)
-        storm = find_storm(edges, judged, start_ms=evidence.window.start_ms, settings=settings)
-        paths = find_paths(edges, storm.incident, attempts=settings.attempts, least=settings.least)
+        judged = _above(edges, case.subject or Subject("", settings.namespace, ""))
+        storm = find_storm(edges, judged, settings)
+        paths = find_paths(edges, storm.incident, settings)
         routes = evidence.documents.get("routes", ())
         flaws = lint(routes, _configured(paths, routes)) if routes else ()
         other = what_if(evidence, edges, storm, settings, routes)
@@ -130,7 +130,7 @@ class Retries(Question):
             breakers=gauges(evidence),
             policies=other.policies,
             mitigations=other.mitigations,
-            flaws=_flaw_table(flaws),
+            flaws=pd.DataFrame([dataclasses.asdict(flaw) for flaw in flaws]).astype(str),
             proposal=proposals(other),
         )
         if other.effective is not None:
@@ -180,27 +180,21 @@ class Retries(Question):
         return Readiness(State.LACKING, "nothing shows how often requests were tried", lack)
 
 
-def _judged(edges: Edges, case: Case) -> Bools:
-    """The edges on the paths to the case's subject, or to all services of its namespace."""
-    return _above(edges, _into(edges, case.subject or Subject("", case.settings.namespace, "")))
-
-
 def _into(edges: Edges, subject: Subject) -> Bools:
     """The edges to a service, to all of a namespace, or to all."""
-    into = np.ones(len(edges.names), np.bool_)
-    for dimension, name in (("service", subject.service), ("namespace", subject.namespace)):
-        if name:
-            into &= (edges.names[f"destination_{dimension}"] == name).to_numpy(np.bool_)
-    return into
+    places = zip(_PLACE, (subject.namespace, subject.service), strict=True)
+    masks = [(edges.names[column] == name).to_numpy(np.bool_) for column, name in places if name]
+    return np.logical_and.reduce(masks, axis=0) if masks else np.ones(len(edges.names), np.bool_)
 
 
-def _above(edges: Edges, into: Bools) -> Bools:
-    return above(edges, np.flatnonzero(into).tolist(), np.ones(len(edges.names), np.bool_))
+def _above(edges: Edges, subject: Subject) -> Bools:
+    """The edges on the paths to a service, to all of a namespace, or to all."""
+    return above(edges, _into(edges, subject), np.ones(len(edges.names), np.bool_))
 
 
 def _part(evidence: Evidence, edges: Edges, subject: Subject) -> Evidence:
     """What speaks of the services on the paths to a subject, and of what these call."""
-    paths = np.unique(edges.destination[_above(edges, _into(edges, subject))])
+    paths = np.unique(edges.destination[_above(edges, subject)])
     # Whether a service fails by itself is shown by its own calls.
     called = edges.destination[np.isin(edges.source, paths)]
     wanted = pd.MultiIndex.from_frame(edges.services.iloc[np.union1d(paths, called)])
@@ -237,7 +231,3 @@ def _edge_table(edges: Edges, storm: Storm, judged: Bools) -> pd.DataFrame:
     kept: pd.DataFrame = table[judged & ~table["only_destination"].to_numpy(np.bool_)]
     kept = kept.sort_values(["amplification", "requests"], ascending=False, na_position="last")
     return kept.reset_index(drop=True)
-
-
-def _flaw_table(flaws: Sequence[Flaw]) -> pd.DataFrame:
-    return pd.DataFrame([dataclasses.asdict(flaw) for flaw in flaws]).astype(str)

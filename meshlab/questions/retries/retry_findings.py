@@ -11,12 +11,14 @@ from meshlab.core.results import Finding, Verdict
 from meshlab.core.sanitize import plain
 from meshlab.display.numbers import difference, number, percent, plural
 from meshlab.questions.base import Case
-from meshlab.questions.retries.capacity import OVERLOADED, STABLE, UNKNOWN, VULNERABLE
+from meshlab.questions.retries.capacity import OVERLOADED, STABLE, VULNERABLE
 from meshlab.questions.retries.edges import Edges
-from meshlab.questions.retries.protection_effect import UNKNOWN as NOT_COMPARED
 from meshlab.questions.retries.protection_effect import WORSE
+from meshlab.questions.retries.tables import UNKNOWN
 
 __all__ = ["breakers", "refusals", "timeouts", "value", "vulnerable"]
+
+Numbers = dict[str, Any]
 
 _FUTILE: Final = 0.10
 _FUTILE_FROM: Final = 1.5
@@ -40,18 +42,11 @@ def value(case: Case, table: pd.DataFrame) -> Finding:
     if retries < 1:
         return case.finding("007", "value.pass", Verdict.PASS, "There were no retries.", query="proxies")
     share = saved / retries
-    futile = share < _FUTILE and bool((table["amplification"] > _FUTILE_FROM).any())
-    return case.finding(
-        "007",
-        f"value.{'futile' if futile else 'pass'}",
-        Verdict.WARN if futile else Verdict.PASS,
-        f"{plural(round(retries), 'retry', 'retries')} saved {plural(round(saved), 'request')}.",
-        value=share,
-        threshold=_FUTILE,
-        unit="requests saved by a retry",
-        action="Bound these retries: they only make load." if futile else "",
-        query="proxies",
-    )
+    futile = share < _FUTILE and (table["amplification"] > _FUTILE_FROM).any()
+    statement = f"{plural(round(retries), 'retry', 'retries')} saved {plural(round(saved), 'request')}."
+    numbers: Numbers = {"value": share, "threshold": _FUTILE, "unit": "requests saved by a retry", "query": "proxies"}
+    action = "Bound these retries: they only make load."
+    return case.warn_if(futile, "007", "value.futile", statement, action=action, **numbers)
 
 
 def refusals(case: Case, table: pd.DataFrame) -> Finding:
@@ -67,17 +62,13 @@ def refusals(case: Case, table: pd.DataFrame) -> Finding:
     ]
     if exhausted.notna().any():
         parts.append(f"{plural(round(exhausted.sum()), 'request')} used up their retries")
-    unbounded = bool(exhausted.sum() > 0 and refused.sum() == 0)
-    return case.finding(
-        "008",
-        f"refusals.{'unbounded' if unbounded else 'pass'}",
-        Verdict.PASS,
-        f"{', '.join(parts)}.{' Only the number of attempts bounds them.' if unbounded else ''}",
-        value=float(refused.sum()),
-        unit="retries refused",
-        action="Set a retry budget: the number of attempts bounds a request, and not the load." if unbounded else "",
-        query="proxies",
-    )
+    numbers: Numbers = {"value": float(refused.sum()), "unit": "retries refused", "query": "proxies"}
+    statement = f"{', '.join(parts)}."
+    if exhausted.sum() <= 0 or refused.sum() != 0:
+        return case.finding("008", "refusals.pass", Verdict.PASS, statement, **numbers)
+    statement += " Only the number of attempts bounds them."
+    action = "Set a retry budget: the number of attempts bounds a request, and not the load."
+    return case.finding("008", "refusals.unbounded", Verdict.PASS, statement, action=action, **numbers)
 
 
 def timeouts(case: Case, table: pd.DataFrame, edges: Edges) -> Finding:
@@ -87,21 +78,15 @@ def timeouts(case: Case, table: pd.DataFrame, edges: Edges) -> Finding:
         return case.not_measured("009", "timeouts", "Timeouts are not exported.", query="proxies")
     each = table[known].sum(axis=1)
     most = edges.label(int(each.index[int(each.to_numpy(np.float64).argmax())]))
-    return case.finding(
-        "009",
-        "timeouts.pass",
-        Verdict.PASS,
-        ", ".join(f"{number(table[name].sum())} {_TIMEOUTS[name]}" for name in known)
-        + (f", most on {most}." if each.max() > 0 else "."),
-        value=float(table[known[0]].sum()),
-        unit=_TIMEOUTS[known[0]],
-        query="proxies",
-    )
+    statement = ", ".join(f"{number(table[name].sum())} {_TIMEOUTS[name]}" for name in known)
+    statement += f", most on {most}." if each.max() > 0 else "."
+    numbers: Numbers = {"value": float(table[known[0]].sum()), "unit": _TIMEOUTS[known[0]], "query": "proxies"}
+    return case.finding("009", "timeouts.pass", Verdict.PASS, statement, **numbers)
 
 
 def breakers(case: Case, gauges: pd.DataFrame, protection: pd.DataFrame) -> Finding:
     """ML-RET-010: how often breakers stood open and hosts were ejected, what was shed, and whether it helped."""
-    compared = protection[protection["helped"] != NOT_COMPARED]
+    compared = protection[protection["helped"] != UNKNOWN]
     rows = compared.head(2) if len(compared) else protection.head(1)
     shed = [_shed(row) for row in rows.itertuples(index=False)]
     if len(protection) > len(rows):
@@ -115,7 +100,8 @@ def breakers(case: Case, gauges: pd.DataFrame, protection: pd.DataFrame) -> Find
         for row in opened.sort_values("open", ascending=False).head(3).itertuples(index=False)
     ]
     first = f"Open: {', '.join(stood)}." if stood else "No scrape saw a breaker open or a host ejected."
-    worse = bool((protection["helped"] == WORSE).any())
+    worse = (protection["helped"] == WORSE).any()
+    action = "Check the limits of what shed requests: success fell with it, or with what came at the same time."
     return case.finding(
         "010",
         f"breakers.{'worse' if worse else 'pass'}",
@@ -123,9 +109,7 @@ def breakers(case: Case, gauges: pd.DataFrame, protection: pd.DataFrame) -> Find
         " ".join([first, *shed]),
         value=float(opened["open"].sum()),
         unit="scrapes",
-        action="Check the limits of what shed requests: success fell with it, or with what came at the same time."
-        if worse
-        else "",
+        action=action if worse else "",
         query="breakers",
     )
 
@@ -135,7 +119,7 @@ def _shed(row: Any) -> str:
     share = f" ({percent(row.shed_share, 0)})" if np.isfinite(row.shed_share) else ""
     place = f"{plain(row.source) or 'outside'} -> {plain(row.destination_service)}"
     shed = f"{row.kind.capitalize()} of {place}: {number(row.shed)}{share} in {plural(row.blocks, 'block')}"
-    if row.helped == NOT_COMPARED:
+    if row.helped == UNKNOWN:
         return f"{shed}; whether it helped is not measured ({row.why})."
     points = f"{difference(100 * row.low)} to {difference(100 * row.high)} points"
     return (
@@ -160,8 +144,9 @@ def vulnerable(case: Case, table: pd.DataFrame) -> Finding:
         f"A saturated {plain(str(row['service']))} takes in {number(row['capacity_per_s'])} attempts per second "
         f"({number(row['low'])} to {number(row['high'])}), usually {number(row['load_per_s'])}."
     )
-    known = bool(np.isfinite(row["safe_per_s"]))
-    if known:
+    numbers: Numbers = {"unit": _UNIT, "query": "destination"}
+    if np.isfinite(row["safe_per_s"]):
+        numbers |= {"value": float(row["load_per_s"] * row["worst"] / row["capacity_per_s"]), "threshold": 1.0}
         statement += (
             f" With {number(row['worst'])} attempts per request ({row['worst_from']}) it recovers by itself from loads "
             f"up to {number(row['safe_per_s'])} per second."
@@ -170,18 +155,9 @@ def vulnerable(case: Case, table: pd.DataFrame) -> Finding:
         statement += " No retries were seen, and how many are configured is not known."
     if row["state"] == UNKNOWN:
         action = "Set `attempts` to the attempts configured at each hop."
-        return case.not_measured("014", "capacity", statement, action=action, unit=_UNIT, query="destination")
-    risky = row["state"] in (VULNERABLE, OVERLOADED)
-    return case.finding(
-        "014",
-        f"capacity.{row['state']}",
-        Verdict.WARN if risky else Verdict.PASS,
-        statement,
-        value=float(row["load_per_s"] * row["worst"] / row["capacity_per_s"]) if known else None,
-        threshold=1.0 if known else None,
-        unit=_UNIT,
-        action="Bound the retries or add capacity: a sufficiently long timeout can push it into overload."
-        if risky
-        else "",
-        query="destination",
-    )
+        return case.not_measured("014", "capacity", statement, action=action, **numbers)
+    key = f"capacity.{row['state']}"
+    if row["state"] == STABLE:
+        return case.finding("014", key, Verdict.PASS, statement, **numbers)
+    action = "Bound the retries or add capacity: a sufficiently long timeout can push it into overload."
+    return case.finding("014", key, Verdict.WARN, statement, action=action, **numbers)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 
@@ -134,14 +134,14 @@ def _items(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _virtual_service(item: Mapping[str, Any]) -> Iterator[EdgePolicy]:
-    for route in _list(_table(item, "spec"), "http"):
+    for route in _list(_given(item, "spec", dict), "http"):
         retries = {} if route.get("retries") is None else route["retries"]
         if not isinstance(retries, Mapping):
             raise _bad("has retries that are no table")
         conditions = str(retries.get("retryOn", _ISTIO_CONDITIONS)).split(",")
         for target in _list(route, "route"):
             yield EdgePolicy(
-                service=_text(_table(target, "destination"), "host"),
+                service=_given(_given(target, "destination", dict), "host", str),
                 namespace=_namespace(item),
                 retries=_whole(retries.get("attempts", _ISTIO_ATTEMPTS), "attempts"),
                 per_try_s=_seconds(retries, "perTryTimeout"),
@@ -155,23 +155,20 @@ def _virtual_service(item: Mapping[str, Any]) -> Iterator[EdgePolicy]:
 def _methods(route: Mapping[str, Any]) -> Iterator[str]:
     for match in _list(route, "match"):
         method = match.get("method")
-        if isinstance(method, Mapping) and isinstance(method.get("exact"), str):
-            yield method["exact"]
-        elif isinstance(method, str):
-            yield method
+        exact = method.get("exact") if isinstance(method, Mapping) else method
+        if isinstance(exact, str):
+            yield exact
 
 
 def _http_route(item: Mapping[str, Any]) -> Iterator[EdgePolicy]:
-    for rule in _list(_table(item, "spec"), "rules"):
-        retry, timeouts = (
-            value if isinstance(value := rule.get(key), Mapping) else {} for key in ("retry", "timeouts")
-        )
+    for rule in _list(_given(item, "spec", dict), "rules"):
+        retry, timeouts = _part(rule, "retry"), _part(rule, "timeouts")
         codes = retry.get("codes") or ()
         if not isinstance(codes, list | tuple):
             raise _bad("has retry codes that are no list")
         for target in _list(rule, "backendRefs"):
             yield EdgePolicy(
-                service=_text(target, "name"),
+                service=_given(target, "name", str),
                 namespace=str(target.get("namespace") or _namespace(item)),
                 # Gateway API: what is not set is left to the implementation; no retry stanza is no retry here.
                 retries=_whole(retry.get("attempts", 1), "attempts") if retry else 0,
@@ -184,12 +181,9 @@ def _http_route(item: Mapping[str, Any]) -> Iterator[EdgePolicy]:
 
 
 def _destination_rule(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    spec = _table(item, "spec")
-    policy = spec.get("trafficPolicy")
-    policy = policy if isinstance(policy, Mapping) else {}
-    budget, pool = policy.get("retryBudget"), policy.get("connectionPool")
-    http = pool.get("http") if isinstance(pool, Mapping) else None
-    most = http.get("maxRetries") if isinstance(http, Mapping) else None
+    spec = _given(item, "spec", dict)
+    policy = _part(spec, "trafficPolicy")
+    budget, most = policy.get("retryBudget"), _part(_part(policy, "connectionPool"), "http").get("maxRetries")
     subsets = [subset for subset in _list(spec, "subsets") if isinstance(subset.get("trafficPolicy"), Mapping)]
     limit: dict[str, Any] = {"max_retries": None if most is None else _whole(most, "maxRetries")}
     if isinstance(budget, Mapping):
@@ -198,7 +192,7 @@ def _destination_rule(item: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             "budget_alone": set(policy) == {"retryBudget"},
             "budget_in_subset": any("retryBudget" not in subset["trafficPolicy"] for subset in subsets),
         }
-    return _text(spec, "host"), limit
+    return _given(spec, "host", str), limit
 
 
 def _short(host: str) -> str:
@@ -206,28 +200,28 @@ def _short(host: str) -> str:
 
 
 def _namespace(item: Mapping[str, Any]) -> str:
-    about = item.get("metadata")
-    return str(about.get("namespace") or "") if isinstance(about, Mapping) else ""
+    return str(_part(item, "metadata").get("namespace") or "")
 
 
-def _table(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+T = TypeVar("T", str, dict[str, Any])
+
+
+def _given(item: Mapping[str, Any], key: str, kind: type[T]) -> T:
     value = item.get(key)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, kind) or value == "":
         raise _bad(f"has no {key}")
     return value
+
+
+def _part(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A table that may be missing."""
+    return value if isinstance(value := item.get(key), Mapping) else {}
 
 
 def _list(item: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     value = [] if item.get(key) is None else item[key]
     if not isinstance(value, list) or not all(isinstance(each, Mapping) for each in value):
         raise _bad(f"has {key} that is no list of tables")
-    return value
-
-
-def _text(item: Mapping[str, Any], key: str) -> str:
-    value = item.get(key)
-    if not isinstance(value, str) or not value:
-        raise _bad(f"has no {key}")
     return value
 
 

@@ -17,12 +17,10 @@ class RetriesSettings(QuestionSettings):
     namespace: Annotated[str, Meta(description="of the service; empty: any")] = ""
     service: Annotated[str, Meta(description="only edges on paths to this service are judged; empty: all")] = ""
     attempts: Annotated[
-        int,
-        Meta(ge=0, le=1000, description="attempts configured at each hop, the first included; 0: not known"),
+        int, Meta(ge=0, le=1000, description="attempts configured at each hop, the first included; 0: not known")
     ] = 0
     routes_file: Annotated[
-        str,
-        Meta(description="VirtualServices, DestinationRules and HTTPRoutes as YAML; empty: measured"),
+        str, Meta(description="VirtualServices, DestinationRules and HTTPRoutes as YAML; empty: measured")
     ] = ""
     per_try_s: Annotated[
         float, Meta(ge=0, le=3600, description="timeout of a try at every hop, seconds; 0: as measured")
@@ -41,8 +39,7 @@ class RetriesSettings(QuestionSettings):
         float, Meta(ge=0.01, le=0.999, description="share of the usual goodput below which it is lost")
     ] = 0.9
     sustained_s: Annotated[
-        int,
-        Meta(ge=1, le=86_400, description="seconds by which a storm must outlast its trigger to be metastable"),
+        int, Meta(ge=1, le=86_400, description="seconds by which a storm must outlast its trigger to be metastable")
     ] = 60
     least: Annotated[
         int, Meta(ge=1, le=1_000_000_000, description="requests that an edge needs in the window to be judged")

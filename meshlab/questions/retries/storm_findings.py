@@ -45,9 +45,8 @@ def state(case: Case, storm: Storm, edges: Edges) -> Finding:
     partial = [name for name in ("source", "destination", "proxies") if name in queries and queries[name].failed]
     if partial or storm.state is State.UNKNOWN:
         key, statement, action = _unknown(case, partial)
-        return case.finding(
-            "001", f"state.{key}", Verdict.INCONCLUSIVE, statement, required=True, query="source", action=action
-        )
+        numbers: dict[str, Any] = {"required": True, "query": "source", "action": action}
+        return case.finding("001", f"state.{key}", Verdict.INCONCLUSIVE, statement, **numbers)
     return case.finding(
         "001",
         f"state.{'degraded' if storm.overloaded else storm.state.value}",
@@ -87,7 +86,8 @@ def _statement(storm: Storm, edges: Edges) -> str:
         lost = " Goodput was lost for another reason: overload, or errors that nobody retries."
         steady = f"No retry storm: {number(storm.amplified)}x amplification on the busiest retrying edge."
         return steady + (lost if storm.overloaded else "")
-    head = f"{_LEADS[storm.state]} at {_name(edges, storm.origin)}: {number(storm.amplified)}x amplification"
+    assert storm.origin is not None
+    head = f"{_LEADS[storm.state]} at {edges.label(storm.origin)}: {number(storm.amplified)}x amplification"
     bad = storm.incident
     if not bad.any():
         hot = int((line["phase"] != "calm").sum())
@@ -109,22 +109,18 @@ def coverage(case: Case, edges: Edges, judged: Bools) -> Finding:
     table = edges.table[judged]
     own, both = (int((table["basis"] == basis).sum()) for basis in ("proxies", "arrivals"))
     known = f"Attempts come from source proxies' counters on {plural(own, 'edge')}, inferred from both sides on {both}."
+    numbers: dict[str, Any] = {"value": float(own), "unit": "edges", "query": "proxies"}
     stuck = table[table["stuck_counters"]]
     if len(stuck):
-        return case.finding(
-            "002",
-            "coverage.stuck",
-            Verdict.WARN,
-            f"{known} Retry counters of {plural(len(stuck), 'edge')} ({_name(edges, int(stuck.index[0]))} first) stand "
-            "at zero while more arrives than was requested: they are registered and not included.",
-            value=float(len(stuck)),
-            unit="edges",
-            action="Include `.*upstream_rq_retry.*` in the proxies' stats as a regular expression, not as a prefix.",
-            query="proxies",
+        numbers["value"] = float(len(stuck))
+        known += (
+            f" Retry counters of {plural(len(stuck), 'edge')} ({edges.label(int(stuck.index[0]))} first) stand at zero "
+            "while more arrives than was requested: they are registered and not included."
         )
+        action = "Include `.*upstream_rq_retry.*` in the proxies' stats as a regular expression, not as a prefix."
+        return case.finding("002", "coverage.stuck", Verdict.WARN, known, action=action, **numbers)
     one_end = int((table["basis"] == "").sum() - table["only_destination"].sum())
     known += f" {plural(one_end, 'edge')} reported at one end only: not judged." if one_end else ""
-    numbers: dict[str, Any] = {"value": float(own), "unit": "edges", "query": "proxies"}
     if lack := case.missing("proxies"):
         return case.not_measured("002", "coverage", f"{known} Not exported: {lack.what}.", need="proxies", **numbers)
     return case.finding("002", "coverage.pass", Verdict.PASS, known, **numbers)
@@ -143,18 +139,16 @@ def consistency(case: Case, edges: Edges, judged: Bools) -> Finding:
     worst = int(off[~mirrored].idxmax()) if (~mirrored).any() else int(off.idxmax())
     bad, extra = int(((off > _TOLERATED) & ~mirrored).sum()), int(mirrored.sum())
     also = f" {plural(extra, 'more edge')} carry mirrored or unmeshed requests, which count as no retries."
-    return case.finding(
+    return case.warn_if(
+        bad,
         "003",
-        f"consistency.{'warn' if bad else 'pass'}",
-        Verdict.WARN if bad else Verdict.PASS,
-        f"Source- and destination-side success counts differ by {percent(off[worst])} on {_name(edges, worst)}, by "
+        "consistency.warn",
+        f"Source- and destination-side success counts differ by {percent(off[worst])} on {edges.label(worst)}, by "
         f"more than {percent(_TOLERATED)} on {bad} of {plural(len(table), 'edge')}.{also if extra else ''}",
-        value=float(edges.table["consistency"].to_numpy(np.float64)[worst]),
+        value=float(table.loc[worst, "consistency"]),
         threshold=1 + _TOLERATED,
         unit="good answers given for one received",
-        action="Trust other edges: a scrape is missing, a source is outside the mesh, or requests are mirrored."
-        if bad
-        else "",
+        action="Trust other edges: a scrape is missing, a source is outside the mesh, or requests are mirrored.",
         query="destination",
     )
 
@@ -163,22 +157,15 @@ def origin(case: Case, storm: Storm, edges: Edges) -> Finding:
     """ML-RET-004: where it began."""
     if storm.origin is None:
         return _none(case, "004", "origin", "No edge's attempts rose beyond its load.", storm, "destination")
-    row, onset = edges.table.loc[storm.origin], int(storm.onset[storm.origin])
+    onset = int(storm.onset[storm.origin])
     success = float(edges.table["success_rate"].to_numpy(np.float64)[storm.origin])
     since = f" since {storm.timeline['time'].iloc[onset]:%H:%M:%S} UTC" if onset >= 0 else ""
-    name = _name(edges, storm.origin)
+    name, row = edges.label(storm.origin), edges.table.loc[storm.origin]
     why = storm.trigger.kind if storm.trigger else "nothing below it fails"
-    return case.finding(
-        "004",
-        "origin.warn",
-        Verdict.WARN,
-        f"It started at {name}, the deepest edge that fails{since}: {percent(success, 0)} success rate.",
-        subject=name,
-        value=success,
-        unit="share",
-        action=f"Look at {plain(row['destination_service'])}: {why}.",
-        query="destination",
-    )
+    statement = f"It started at {name}, the deepest edge that fails{since}: {percent(success, 0)} success rate."
+    action = f"Look at {plain(row['destination_service'])}: {why}."
+    numbers: dict[str, Any] = {"value": success, "unit": "share", "query": "destination", "subject": name}
+    return case.finding("004", "origin.warn", Verdict.WARN, statement, action=action, **numbers)
 
 
 def amplifiers(case: Case, storm: Storm, edges: Edges) -> Finding:
@@ -187,17 +174,11 @@ def amplifiers(case: Case, storm: Storm, edges: Edges) -> Finding:
         return _none(case, "005", "amplifiers", "No edge amplifies its requests.", storm, "proxies")
     blocks = storm.incident if storm.incident.any() else (storm.timeline["phase"] != "calm").to_numpy(np.bool_)
     requests, attempts = total(edges.requests, blocks), total(edges.attempts, blocks)
-    each = [f"{_name(edges, e)} {attempts[e] / requests[e]:.2f}" for e in storm.amplifiers if requests[e] > 0]
-    return case.finding(
-        "005",
-        "amplifiers.warn",
-        Verdict.WARN,
-        f"Attempts per request, from the origin upwards: {', '.join(each[:_MOST])}.",
-        value=float(len(storm.amplifiers)),
-        unit="edges",
-        action="Retry at one of these hops only." if len(storm.amplifiers) > 1 else "",
-        query="proxies",
-    )
+    each = [f"{edges.label(e)} {attempts[e] / requests[e]:.2f}" for e in storm.amplifiers if requests[e] > 0]
+    statement = f"Attempts per request, from the origin upwards: {', '.join(each[:_MOST])}."
+    action = "Retry at one of these hops only." if len(storm.amplifiers) > 1 else ""
+    numbers: dict[str, Any] = {"value": float(len(storm.amplifiers)), "unit": "edges", "query": "proxies"}
+    return case.finding("005", "amplifiers.warn", Verdict.WARN, statement, action=action, **numbers)
 
 
 def path(case: Case, storm: Storm, paths: pd.DataFrame) -> Finding:
@@ -207,30 +188,18 @@ def path(case: Case, storm: Storm, paths: pd.DataFrame) -> Finding:
         return case.not_measured("006", "path", "No path from the ingress is known.", query="source")
     column, when = ("in_incident", " in the incident") if storm.incident.any() else ("amplification", "")
     row = known.loc[known[column].idxmax()]
-    configured = bool(np.isfinite(row["configured"]))
-    worst = ""
-    if configured:
-        worst = f" The configured worst case is {number(row['configured'])}."
-    elif row["worst"] > 1:
-        worst = (
-            f" The most attempts seen at each hop multiply to {number(row['worst'])}; the configuration is not known."
-        )
-    calm = storm.origin is None
-    return case.finding(
-        "006",
-        f"path.{'pass' if calm else 'warn'}",
-        Verdict.PASS if calm else Verdict.WARN,
+    statement = (
         f"{plain(row['path'])}: {number(row[column])}x amplification end to end{when}, over "
-        f"{plural(int(row['retrying_hops']), 'hop')} that retry.{worst}",
-        value=float(row[column]),
-        threshold=float(row["configured"]) if configured else None,
-        unit="attempts",
-        query="source",
+        f"{plural(int(row['retrying_hops']), 'hop')} that retry."
     )
-
-
-def _name(edges: Edges, edge: int | None) -> str:
-    return edges.label(edge) if edge is not None else ""
+    numbers: dict[str, Any] = {"value": float(row[column]), "unit": "attempts", "query": "source"}
+    if np.isfinite(row["configured"]):
+        numbers["threshold"] = float(row["configured"])
+        statement += f" The configured worst case is {number(row['configured'])}."
+    elif row["worst"] > 1:
+        many = number(row["worst"])
+        statement += f" The most attempts seen at each hop multiply to {many}; the configuration is not known."
+    return case.warn_if(storm.origin is not None, "006", "path.warn", statement, **numbers)
 
 
 def _none(case: Case, code: str, topic: str, statement: str, storm: Storm, query: str) -> Finding:

@@ -8,7 +8,11 @@ from typing import Final
 
 from meshlab.questions.base import Table
 
-__all__ = ["TABLES"]
+__all__ = ["LEVEL", "RATES", "TABLES", "UNKNOWN"]
+
+LEVEL: Final = 0.95
+"""Of the intervals."""
+UNKNOWN: Final = "not measured"
 
 _EDGE: Final = {
     "source_namespace": "text",
@@ -16,7 +20,7 @@ _EDGE: Final = {
     "destination_namespace": "text",
     "destination_service": "text",
 }
-_RATES: Final = {
+RATES: Final = {
     "load_per_s": "float: 1/s, requests at the top of the paths",
     "goodput_per_s": "float: 1/s, of these answered with success",
     "attempts_per_s": "float: 1/s, at the origin's service",
@@ -67,12 +71,12 @@ TABLES: Final[Mapping[str, Table]] = MappingProxyType(
         ),
         "timeline": Table(
             time="time: end of the block",
-            **_RATES,
+            **RATES,
             accepted_per_s="float: 1/s, attempts not refused at once",
             success_rate="float: 0..1",
             phase="text: calm, triggered, storm, metastable or recovering",
         ),
-        "incident": Table(phase="text", begin="time", end="time", blocks="int", **_RATES),
+        "incident": Table(phase="text", begin="time", end="time", blocks="int", **RATES),
         "capacity": Table(
             namespace="text",
             service="text",

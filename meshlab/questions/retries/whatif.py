@@ -12,7 +12,7 @@ import pandas as pd
 
 from meshlab.core.evidence import Evidence
 from meshlab.display.numbers import percent
-from meshlab.questions.retries.cells import by_block
+from meshlab.questions.retries.cells import by_block, ratio
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.effective_policy import EffectivePolicy, effective_policy
 from meshlab.questions.retries.outcomes import failed
@@ -82,17 +82,7 @@ class WhatIf:
 def what_if(
     evidence: Evidence, edges: Edges, storm: Storm, settings: RetriesSettings, routes: Sequence[EdgePolicy] = ()
 ) -> WhatIf:
-    """Calibrate on calm and trigger, then run other policies against the same load and the same trigger.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    edges : Edges
-    storm : Storm
-    settings : RetriesSettings
-    routes : sequence of EdgePolicy, optional
-        What is configured.
-    """
+    """Calibrate on calm and trigger, then run other policies against the same load and the same trigger."""
     if storm.state is State.UNKNOWN:
         return WhatIf(refused=NotCalibrated("attempts are not known", "what the first finding asks for"))
     if storm.origin is None:
@@ -151,23 +141,16 @@ def _step_s(chain: RetryPolicy, block_s: float) -> float:
 def _longest_s(chain: RetryPolicy) -> float:
     """How long a request can take at most; what a client that is more patient would do is the same."""
     first = chain.hops[0]
-    if not first.per_try_s:
-        return float("inf")
     pauses = sum(2 * first.pause_s(k) for k in range(1, first.retries + 1))
-    return (first.retries + 1) * first.per_try_s + pauses
+    return (first.retries + 1) * first.per_try_s + pauses if first.per_try_s else math.inf
 
 
 def _from(known: Calibrated, begin_s: float) -> Calibrated:
     """The same without most of the calm, in which all policies are alike."""
     first = max(round(begin_s / known.step_s), 0)
-    skipped_s = first * known.step_s
-    return replace(
-        known,
-        load_per_s=known.load_per_s[first:],
-        slower=known.slower[first:],
-        begin_s=known.begin_s - skipped_s,
-        end_s=known.end_s - skipped_s,
-    )
+    begin_s, end_s = (moment - first * known.step_s for moment in (known.begin_s, known.end_s))
+    load, slower = known.load_per_s[first:], known.slower[first:]
+    return replace(known, load_per_s=load, slower=slower, begin_s=begin_s, end_s=end_s)
 
 
 def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice) -> Blocks:
@@ -182,28 +165,23 @@ def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice) -> Bloc
     at_once = requests.select(failed(requests.labels) & (requests.labels["code"] != "0"))
     refused = np.where(np.isfinite(arrived), np.nan_to_num(by_block(at_once)), np.nan)
     took_s = by_block(evidence.counts["durations"].select(None, **place)) / 1000
-    latency_s = np.divide(took_s, arrived, out=np.full(count, np.nan), where=arrived > 0)
     return Blocks(
         time_s=np.asarray((np.arange(count) + 1.0) * length, np.float64)[near],
         offered_per_s=line["load_per_s"].to_numpy(np.float64)[near],
         attempts_per_s=(arrived / length)[near],
         refused_per_s=(refused / length)[near],
         good_per_s=line["goodput_per_s"].to_numpy(np.float64)[near],
-        latency_s=latency_s[near],
+        latency_s=ratio(took_s, arrived)[near],
     )
 
 
 def _mitigations(mitigation: Mitigation, drawn: pd.DataFrame) -> pd.DataFrame:
+    """What is certain, and then the cuts of the load that were drawn."""
     alone_s = mitigation.load_share_s if mitigation.by_itself else np.nan
     certain = [
-        {"mitigation": "nothing", "probability": float(mitigation.by_itself), "recovery_s": alone_s},
-        {
-            "mitigation": "retries off",
-            "probability": float(mitigation.retries_off),
-            "recovery_s": mitigation.retries_off_s,
-        },
+        ("nothing", float(mitigation.by_itself), alone_s),
+        ("retries off", float(mitigation.retries_off), mitigation.retries_off_s),
     ]
-    cut = drawn.assign(mitigation=[f"load cut to {percent(share, 0)}" for share in drawn["share"]]).drop(
-        columns="share"
-    )
-    return pd.concat([pd.DataFrame(certain), cut], ignore_index=True)
+    drawn.insert(0, "mitigation", [f"load cut to {percent(share, 0)}" for share in drawn.pop("share")])
+    first = pd.DataFrame(certain, columns=["mitigation", "probability", "recovery_s"])
+    return pd.concat([first, drawn], ignore_index=True)

@@ -110,7 +110,8 @@ def _totals(counts: Counts) -> pd.DataFrame:
 
 
 def _samples(counts: Counts) -> pd.DataFrame:
-    return pd.DataFrame({"sid": counts.sid, "time": counts.grid.ends_of(counts.block), "count": counts.value})
+    time, count = counts.grid.ends_of(counts.block), counts.value.astype(np.float64)
+    return pd.DataFrame({"sid": counts.sid, "time": time, "count": count}, copy=False)
 
 
 def _source_only(destination: Counts, source: Counts) -> Counts:

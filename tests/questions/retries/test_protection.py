@@ -12,7 +12,8 @@ import pytest
 import meshlab
 from meshlab.core.results import Finding, Result
 from meshlab.questions.retries import Retries
-from meshlab.questions.retries.protection_effect import BETTER, NOTHING, UNKNOWN, WORSE
+from meshlab.questions.retries.protection_effect import BETTER, NOTHING, WORSE
+from meshlab.questions.retries.tables import UNKNOWN
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.mesh import Mesh
 
@@ -205,7 +206,7 @@ def finding(result: Result) -> Finding:
 def test_it_is_said() -> None:
     statement = finding(judged(breaker(200, 600))).statement
     assert "rq_open of a -> b at 18 of 60 scrapes" in statement
-    assert "Circuit breaker of a -> b: 4,000 (13\N{NARROW NO-BREAK SPACE}%) in 10 blocks" in statement
+    assert "Circuit breaker of a -> b: 4,000 (13 %) in 10 blocks" in statement
     assert "(better: " in statement
     assert finding(judged(breaker(500, 100))).action
     assert not finding(judged(breaker(200, 600))).action

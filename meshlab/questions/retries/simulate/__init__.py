@@ -1,14 +1,12 @@
 """What other retry policies would have done with the same load and the same trigger."""
 
-from meshlab.questions.retries.simulate.alternatives import alternatives
 from meshlab.questions.retries.simulate.calibration import Blocks, Calibrated, NotCalibrated, calibrate
-from meshlab.questions.retries.simulate.policy import UNLIMITED, Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens
-from meshlab.questions.retries.simulate.recovery import Mitigation, chance, cuts, recover
+from meshlab.questions.retries.simulate.policy import Concurrency, Hop, Limit, Ratio, RetryPolicy, Tokens, alternatives
+from meshlab.questions.retries.simulate.recovery import Mitigation, cuts, recover
 from meshlab.questions.retries.simulate.run import Runs, simulate
 from meshlab.questions.retries.simulate.service import Service
 
 __all__ = [
-    "UNLIMITED",
     "Blocks",
     "Calibrated",
     "Concurrency",
@@ -23,7 +21,6 @@ __all__ = [
     "Tokens",
     "alternatives",
     "calibrate",
-    "chance",
     "cuts",
     "recover",
     "simulate",

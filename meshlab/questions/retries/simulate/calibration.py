@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from meshlab.errors import ParameterError
 from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import simulate
 from meshlab.questions.retries.simulate.service import Service
+from meshlab.questions.retries.simulate.tables import Floats
 
 __all__ = ["Blocks", "Calibrated", "NotCalibrated", "calibrate"]
-
-Floats = NDArray[np.float64]
 
 AS_NEAR: Final = 0.15
 """Share by which the policy in force, simulated, may miss what it did."""
@@ -78,12 +76,7 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class NotCalibrated:
-    """No what-if can be trusted.
-
-    Attributes
-    ----------
-    reason, remedy : str
-    """
+    """No what-if can be trusted: why, and what to do."""
 
     reason: str
     remedy: str
@@ -159,45 +152,39 @@ def calibrate(
     in_flight = _mean((blocks.attempts_per_s * blocks.latency_s)[slowed]) if np.any(slowed) else 0.0
     queue = max(float(np.nansum((taken[filling] - alike / slower) * length)) + in_flight, 0.0)
     service = Service(alike * usual_s, usual_s, queue, deadline_s, cancels=cancels)
-    return _checked(blocks, policy, service, slower, (begin_s, end_s), length, step_s)
+    return _checked(blocks, policy, service, slower, begin_s, end_s, step_s)
 
 
 def _checked(
-    blocks: Blocks,
-    policy: RetryPolicy,
-    service: Service,
-    slower: float,
-    trigger: tuple[float, float],
-    length: float,
-    step_s: float,
+    blocks: Blocks, policy: RetryPolicy, service: Service, slower: float, begin_s: float, end_s: float, step_s: float
 ) -> Calibrated | NotCalibrated:
+    """Whether the policy in force, simulated, does in calm and trigger what it did."""
+    time, length = _even(blocks)
     per_block = max(round(length / step_s), 1)
     known = np.isfinite(blocks.offered_per_s)
-    load = np.repeat(np.interp(blocks.time_s, blocks.time_s[known], blocks.offered_per_s[known]), per_block)
-    origin = float(blocks.time_s[0]) - length
+    load = np.repeat(np.interp(time, time[known], blocks.offered_per_s[known]), per_block)
+    origin = float(time[0]) - length
     at = origin + np.arange(len(load)) * step_s
-    factor = np.where((at >= trigger[0]) & (at < trigger[1]), slower, 1.0)
+    factor = np.where((at >= begin_s) & (at < end_s), slower, 1.0)
     # What came after the trigger is what is asked about: it is not looked at here.
-    upto = blocks.time_s <= trigger[1]
+    upto = time <= end_s
     steps = int(upto.sum()) * per_block
     runs = simulate([policy], service, load[:steps], factor[:steps], step_s=step_s)
 
-    def blockwise(values: Floats) -> Floats:
-        return np.asarray(values[0].reshape(-1, per_block).mean(axis=1))
-
     # Both ends are scraped at their own moments: in the block in which it changed, some tell of the calm still.
-    changed = trigger[0] + length if trigger[1] - trigger[0] > 2 * length - 1e-6 else trigger[0]
+    changed = begin_s + length if end_s - begin_s > 2 * length - 1e-6 else begin_s
     worst, what = 0.0, ""
-    for name, mine, theirs in (
-        ("attempts", blockwise(runs.attempts), blocks.attempts_per_s),
-        ("good answers", blockwise(runs.good), blocks.good_per_s),
+    for name, simulated, measured_per_s in (
+        ("attempts", runs.attempts, blocks.attempts_per_s),
+        ("good answers", runs.good, blocks.good_per_s),
     ):
-        for phase, begin, end in (("calm", -np.inf, trigger[0]), ("the trigger", changed, trigger[1])):
-            part = (blocks.time_s[upto] > begin) & (blocks.time_s[upto] <= end) & np.isfinite(theirs[upto])
+        mine, theirs = simulated[0].reshape(-1, per_block).mean(axis=1), measured_per_s[upto]
+        for phase, begin, end in (("calm", -np.inf, begin_s), ("the trigger", changed, end_s)):
+            part = (time[upto] > begin) & (time[upto] <= end) & np.isfinite(theirs)
             if not np.any(part):
                 return NotCalibrated(f"{name} were not measured in {phase}", "a window in which they were scraped")
             # Nobody is answered in a trigger: what is missed is a share of what was asked then.
-            measured = float(theirs[upto][part].sum())
+            measured = float(theirs[part].sum())
             scale = max(measured, float(np.nansum(blocks.offered_per_s[upto][part])))
             missed = abs(float(mine[part].sum()) - measured) / max(scale, 1e-9)
             if missed > worst:
@@ -208,7 +195,7 @@ def _checked(
             f"and at most {100 * AS_NEAR:.0f} % may be",
             "the policy as it is configured, the client's deadline, and whether abandoned work is cancelled",
         )
-    return Calibrated(service, load, factor, trigger[0] - origin, trigger[1] - origin, worst, step_s)
+    return Calibrated(service, load, factor, begin_s - origin, end_s - origin, worst, step_s)
 
 
 def _even(blocks: Blocks) -> tuple[Floats, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-__all__ = ["UNLIMITED", "Concurrency", "Hop", "Limit", "Ratio", "RetryPolicy", "Tokens"]
+__all__ = ["Concurrency", "Hop", "Limit", "Ratio", "RetryPolicy", "Tokens", "alternatives"]
 
 # Envoy's back-off: full jitter below a bound that doubles with each try, ten times the base at most.
 _CAP: Final = 10.0
@@ -66,7 +66,6 @@ class Tokens:
 
 
 Limit = Concurrency | Ratio | Tokens
-UNLIMITED: Final[Limit | None] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Hop:
     per_try_s: float = 0.0
     route_s: float = 15.0
     back_off_s: float = 0.025
-    limit: Limit | None = UNLIMITED
+    limit: Limit | None = None
 
     def pause_s(self, retry: int) -> float:
         """Mean pause before the retry of this number; the first is 1."""
@@ -123,10 +122,37 @@ class RetryPolicy:
         hops = tuple(hop if at == kept else replace(hop, retries=0) for at, hop in enumerate(self.hops))
         return replace(self, name=name, hops=hops)
 
-    @property
-    def worst_case(self) -> int:
-        """Attempts at the service for one request when every try fails."""
-        product = 1
-        for hop in self.hops:
-            product *= hop.retries + 1
-        return product
+
+_BUDGET: Final = Concurrency(least=3, percent=20)
+
+
+def alternatives(force: RetryPolicy) -> list[RetryPolicy]:
+    """The policy in force, and those that people reach for in its place, in the words of who configures them."""
+    policies = [force, force.each("no retries", retries=0)]
+    if max(hop.retries for hop in force.hops) > 1:
+        policies.append(force.each("1 retry", retries=1))
+    if len(force.hops) > 1:
+        policies += [
+            force.only("at the last hop only", -1),
+            force.only("at the first hop only", 0),
+            force.only("", -1).each("budget of 20 %, at the last hop only", limit=_BUDGET),
+        ]
+    policies += [
+        force.each("budget of 20 %", limit=_BUDGET),
+        force.each("budget of 10 %", limit=Concurrency(least=1, percent=10)),
+        force.each("max_retries 3", limit=Concurrency(least=3)),
+        force.each("Linkerd's budget of 20 %", limit=Ratio(0.2)),
+        force.each("bucket of 10 tokens", limit=Tokens()),
+    ]
+    if any(hop.per_try_s for hop in force.hops):
+        policies += [
+            _times(force, "timeouts of tries doubled", per_try_s=2.0),
+            _times(force, "timeouts of tries halved", per_try_s=0.5),
+        ]
+    return [*policies, _times(force, "back-off ten times as long", back_off_s=10.0)]
+
+
+def _times(force: RetryPolicy, name: str, **factors: float) -> RetryPolicy:
+    """The same with times multiplied at every hop."""
+    hops = (replace(hop, **{key: getattr(hop, key) * by for key, by in factors.items()}) for hop in force.hops)
+    return RetryPolicy(name, tuple(hops))

@@ -8,15 +8,13 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from meshlab.questions.retries.simulate.calibration import Calibrated
 from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.run import Runs, reach, simulate
+from meshlab.questions.retries.simulate.tables import Floats
 
-__all__ = ["Mitigation", "chance", "cuts", "recover"]
-
-Floats = NDArray[np.float64]
+__all__ = ["Mitigation", "cuts", "recover"]
 
 # With the two others as many as are simulated together.
 _SHARES: Final = 62
@@ -77,28 +75,6 @@ def recover(known: Calibrated, policy: RetryPolicy, at_s: float, *, within_s: fl
     )
 
 
-def chance(
-    known: Calibrated,
-    policy: RetryPolicy,
-    at_s: float,
-    share: float,
-    *,
-    rng: np.random.Generator,
-    within_s: float = 60.0,
-    draws: int = 32,
-) -> Floats:
-    """Seconds until a cut of the load has ended it, for many draws of arrivals by chance.
-
-    A few requests a second come in bunches: near the border the same cut is enough one day and not another.
-
-    Returns
-    -------
-    ndarray of float64, shape (draws,)
-        Sorted; infinite where it does not end in time.
-    """
-    return np.sort(_drawn(known, policy, at_s, [share], rng, within_s, draws)[0])
-
-
 def cuts(
     known: Calibrated,
     policy: RetryPolicy,
@@ -111,10 +87,15 @@ def cuts(
 ) -> pd.DataFrame:
     """What each cut of the load comes to: ``share, probability, recovery_s, low_s, high_s``, a row a cut.
 
-    The probability is the share of draws of arrivals in which it ends in time, `recovery_s` the median of those and
+    A few requests a second come in bunches: near the border the same cut is enough one day and not another. The
+    probability is the share of draws of arrivals in which it ends in time, `recovery_s` the median of those and
     `low_s` to `high_s` hold eight of ten draws; NaN where that is not in time.
     """
-    took = _drawn(known, policy, at_s, shares, rng, within_s, draws)
+    shape = (len(shares) * draws, round(within_s / known.step_s))
+    mean = np.repeat(np.asarray(shares, np.float64), draws)[:, None] * _usual(known, at_s) * known.step_s
+    load = rng.poisson(np.broadcast_to(mean, shape)) / known.step_s
+    # Where a few requests come by chance it need not stay from then on.
+    took = _after(known, [policy] * shape[0], load, at_s).recovery_s(0.0, stays=False).reshape(len(shares), draws)
     ended = np.isfinite(took)
     medians = [float(np.median(row[ok])) if ok.any() else float("nan") for row, ok in zip(took, ended, strict=True)]
     low, high = (np.sort(took, axis=1)[:, round(at * (draws - 1))] for at in (0.1, 0.9))
@@ -127,23 +108,6 @@ def cuts(
             "high_s": np.where(np.isfinite(high), high, np.nan),
         }
     )
-
-
-def _drawn(
-    known: Calibrated,
-    policy: RetryPolicy,
-    at_s: float,
-    shares: Sequence[float],
-    rng: np.random.Generator,
-    within_s: float,
-    draws: int,
-) -> Floats:
-    """Seconds to recovery, shape (shares, draws); where a few requests come by chance it need not stay from then on."""
-    shape = (len(shares) * draws, round(within_s / known.step_s))
-    mean = np.repeat(np.asarray(shares, np.float64), draws)[:, None] * _usual(known, at_s) * known.step_s
-    load = rng.poisson(np.broadcast_to(mean, shape)) / known.step_s
-    took = _after(known, [policy] * shape[0], load, at_s).recovery_s(0.0, stays=False)
-    return took.reshape(len(shares), draws)
 
 
 def _usual(known: Calibrated, at_s: float) -> float:

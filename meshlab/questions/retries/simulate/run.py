@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from meshlab.errors import ContractError, ParameterError
+from meshlab.questions.retries.cells import ratio
 from meshlab.questions.retries.simulate.policy import RetryPolicy
 from meshlab.questions.retries.simulate.service import Service
 from meshlab.questions.retries.simulate.state import State, begin
@@ -96,17 +97,16 @@ class Runs:
         answered nothing.
         """
         recovery = self.recovery_s(after_s)
-        offered, attempts = self.offered.sum(axis=1), self.attempts.sum(axis=1)
+        offered, attempts, good = (per_s.sum(axis=1) for per_s in (self.offered, self.attempts, self.good))
         return pd.DataFrame(
             {
                 "policy": [policy.name for policy in self.policies],
                 "recovered": np.isfinite(recovery),
                 "recovery_s": np.where(np.isfinite(recovery), recovery, np.nan),
-                "answered": self.good.sum(axis=1) / offered,
+                "answered": good / offered,
                 "attempts": attempts / offered,
                 "peak_per_s": self.peak_attempts_per_s(),
-                "wasted": 1.0
-                - np.divide(self.good.sum(axis=1), attempts, out=np.ones_like(offered), where=attempts > 0),
+                "wasted": 1.0 - ratio(good, attempts, 1.0),
             }
         )
 
@@ -151,11 +151,8 @@ def simulate(
     factor = np.asarray(slower, dtype=np.float64)
     if factor.ndim and factor.shape != load.shape[1:]:
         raise ParameterError("the service's slowness and the load differ in length", "give one number a step for each")
-    if (
-        not np.all(factor > 0)
-        or min(service.concurrency, service.service_s, service.deadline_s) <= 0
-        or service.queue < 0
-    ):
+    least = min(service.concurrency, service.service_s, service.deadline_s)
+    if not np.all(factor > 0) or least <= 0 or service.queue < 0:
         raise ParameterError("a service without concurrency, time or deadline answers nothing", "give positive numbers")
     factor = np.broadcast_to(factor, load.shape[1:])
     attempts, good, waiting = (np.empty(load.shape) for _ in range(3))

@@ -103,8 +103,7 @@ class State:
 
 def begin(tables: Tables) -> State:
     """An idle chain with full buckets."""
-    rows, hops = tables.retries.shape
-    rings, tries = tables.rings, tables.soon.shape[2]
+    (rows, hops, tries), rings = tables.soon.shape, tables.rings
     by_hop = ("asked_per_s", "rejected", "repeats", "asked", "granted", "fresh", "succeeded")
     by_policy = ("abandoned", "refusal", "attempts", "good", "waiting")
     nothing: dict[str, Any] = {name: np.zeros((rows, hops)) for name in by_hop}

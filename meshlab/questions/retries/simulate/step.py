@@ -21,14 +21,7 @@ __all__ = ["step"]
 def step(before: State, tables: Tables, load_per_s: Floats, slower: float) -> State:
     """Go on by one step; the state before is left as it is.
 
-    Parameters
-    ----------
-    before : State
-    tables : Tables
-    load_per_s : ndarray of float64, shape (policies,)
-        Requests of clients.
-    slower : float
-        How many times its usual time the service takes in this step.
+    Clients make `load_per_s` requests, shape (policies,), and the service takes `slower` times its usual time.
     """
     state = before.copy()
     capacity = tables.service.capacity_per_s / slower * tables.step_s
@@ -85,11 +78,7 @@ def _retry(state: State, tables: Tables, hop: int, failed: Floats, allowance: Fl
 def _issue(state: State, tables: Tables, hop: int, begun: slice, seeds: Floats, again: Floats) -> tuple[Floats, Floats]:
     """Issue tries of the calls that have `begun` then and, within the step, all that follow refusals.
 
-    Returns
-    -------
-    issued : ndarray of float64, shape (policies,)
-    refused : ndarray of float64, shape (policies, begun)
-        Calls that have no try left.
+    Returned are how many, shape (policies,), and the calls that have no try left, shape (policies, begun).
     """
     rejected = state.rejected[:, hop, None]
     count = tables.soon.shape[2]

@@ -38,7 +38,6 @@ class Tables:
         Whether a try of this number may be followed by another.
     is_retry : tuple of ndarray of float64
         Which of a hop's masses in flight are of retries, flat.
-    retries : ndarray of int64, shape (policies, hops)
     lasts : ndarray of int64, shape (policies, hops)
         Steps after which a try is given up.
     ends : ndarray of bool, shape (policies, hops)
@@ -65,7 +64,6 @@ class Tables:
     rings: tuple[int, ...]
     may: NDArray[np.bool_]
     is_retry: tuple[Floats, ...]
-    retries: Ints
     lasts: Ints
     ends: NDArray[np.bool_]
     route: Ints
@@ -109,7 +107,6 @@ class Tables:
         def limit(kind: type, name: str, other: float) -> Floats:
             return table(lambda hop: float(getattr(hop.limit, name)) if isinstance(hop.limit, kind) else other)
 
-        retries = table(lambda hop: hop.retries).astype(np.int64)
         lasts = steps(table(lambda hop: _lasting(hop, service.deadline_s)[0]))
         # Hop 0 is the client: its "tries" are the requests, and they last until its deadline.
         client = np.full(len(policies), max(round(service.deadline_s / step_s), 1), dtype=np.int64)
@@ -123,9 +120,8 @@ class Tables:
             rows=np.arange(len(policies)),
             waits=waits,
             rings=rings,
-            may=number < retries[:, :, None],
+            may=number < table(lambda hop: [hop.retries]),
             is_retry=tuple(np.broadcast_to(number > 0, shape).reshape(-1).astype(np.float64) for shape in masses),
-            retries=retries,
             lasts=lasts,
             ends=table(lambda hop: _lasting(hop, service.deadline_s)[1]),
             route=steps(table(lambda hop: hop.route_s or np.inf)),

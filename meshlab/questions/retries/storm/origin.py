@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cells import Bools, total
+from meshlab.questions.retries.cells import Bools, ratio, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.graph import above, below
 from meshlab.questions.retries.storm.rises import Rises
-from meshlab.questions.retries.storm.sums import divided
 
 __all__ = ["Origin", "amplified", "depths", "find_origin"]
 
@@ -37,7 +36,7 @@ def find_origin(edges: Edges, known: Bools, rises: Rises) -> Origin:
     """Look downwards from the amplified edges, along edges that are amplified or fail."""
     troubled = known & (rises.amplified | rises.failing)
     edge = _deepest(edges, rises, troubled)
-    paths = above(edges, [edge], troubled)
+    paths = above(edges, np.arange(len(troubled)) == edge, troubled)
     hops = paths & rises.amplified
     below_top = edges.destination[paths & (edges.destination != edges.destination[edge])]
     tops = paths & ~np.isin(edges.source, below_top)
@@ -46,7 +45,7 @@ def find_origin(edges: Edges, known: Bools, rises: Rises) -> Origin:
 
 def _deepest(edges: Edges, rises: Rises, troubled: Bools) -> int:
     """The deepest troubled edge below the amplified ones: of several the one with most failed attempts."""
-    reach = below(edges, np.flatnonzero(rises.amplified).tolist(), troubled)
+    reach = below(edges, rises.amplified, troubled)
     sources = edges.source[reach & troubled]
     leaves = reach & ~np.isin(edges.destination, sources[sources >= 0])
     # In a circle nobody is deepest.
@@ -75,5 +74,5 @@ def amplified(edges: Edges, origin: Origin, blocks: Bools) -> float:
     for depth in np.unique(distance[origin.hops]):
         level = origin.hops & (distance == depth)
         attempts, requests = (total(cells[level], blocks).sum() for cells in (edges.attempts, edges.requests))
-        product *= float(divided(attempts, requests))
+        product *= float(ratio(attempts, requests))
     return product

@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cells import Bools, Floats, total
+from meshlab.questions.retries.cells import Bools, Floats, over_edges, ratio, total
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.storm.origin import Origin
 from meshlab.questions.retries.storm.rises import Rises
-from meshlab.questions.retries.storm.sums import by_block, divided
+from meshlab.questions.retries.tables import RATES
 
 __all__ = ["Course", "find_course", "incident_table", "label", "timeline"]
-
-_RATES = ("load_per_s", "goodput_per_s", "attempts_per_s", "amplification")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -45,32 +43,25 @@ class Course:
 
 def find_course(edges: Edges, rises: Rises, origin: Origin, *, amplification: float, goodput: float) -> Course:
     """Compare each block with what was usual before the first rise."""
-    load, good = by_block(edges.requests, origin.tops), by_block(edges.good, origin.tops)
-    attempts, requests = by_block(edges.attempts, origin.hops), by_block(edges.requests, origin.hops)
+    load, good = over_edges(edges.requests, origin.tops), over_edges(edges.good, origin.tops)
+    attempts, requests = over_edges(edges.attempts, origin.hops), over_edges(edges.requests, origin.hops)
     weight = total(edges.requests[origin.hops])
     usual = float(np.average(rises.usual[origin.hops], weights=weight)) if weight.sum() > 0 else 1.0
     calm = np.arange(edges.blocks) < int(rises.onset[origin.hops].min())
-    before = float(divided(np.nansum(good[calm]), np.nansum(load[calm]))) if np.nansum(load[calm]) > 0 else 1.0
+    before = float(ratio(np.nansum(good[calm]), np.nansum(load[calm]))) if np.nansum(load[calm]) > 0 else 1.0
     return Course(
         load=load,
         goodput=good,
-        amplified=divided(attempts, requests) >= amplification * usual,
-        degraded=divided(good, load) < goodput * before,
+        amplified=ratio(attempts, requests) >= amplification * usual,
+        degraded=ratio(good, load) < goodput * before,
         calm=calm,
     )
 
 
 def label(course: Course, begin: int, end: int, worst: str) -> NDArray[np.str_]:
-    """The phase of each block.
+    """The phase of each block of an incident whose trigger's first block and the one after its last are known.
 
-    Parameters
-    ----------
-    course : Course
-        With an incident.
-    begin, end : int
-        The trigger's first block and the one after its last.
-    worst : str
-        What the blocks after the trigger are called.
+    `worst` is what the blocks after the trigger are called.
     """
     trouble = course.amplified | course.degraded
     span = np.arange(len(trouble))
@@ -87,33 +78,21 @@ def label(course: Course, begin: int, end: int, worst: str) -> NDArray[np.str_]:
     return phase
 
 
-def timeline(
-    edges: Edges, known: Bools, edge: int, hops: Bools, *, load: Floats, goodput: Floats, start_ms: int
-) -> pd.DataFrame:
+def timeline(edges: Edges, known: Bools, edge: int, hops: Bools, *, load: Floats, goodput: Floats) -> pd.DataFrame:
     """One row a block, without its phase: see the result's table of that name.
 
-    Parameters
-    ----------
-    edges : Edges
-    known, hops : ndarray of bool, shape (edges,)
-        The edges that are judged, and those whose amplification is shown.
-    edge : int
-        Whose service's attempts are shown.
-    load, goodput : ndarray, shape (blocks,)
-    start_ms : int
-        The window's start, unix milliseconds.
+    Shown are the attempts at the service of `edge` on the `known` ones, and the amplification of the `hops`.
     """
-    ends = (start_ms + (np.arange(edges.blocks) + 1) * edges.block_ms).astype("datetime64[ms]")
     service = edges.destination == edges.destination[edge]
     return pd.DataFrame(
         {
-            "time": pd.DatetimeIndex(ends).tz_localize("UTC"),
+            "time": edges.grid.ends,
             "load_per_s": load / edges.block_s,
             "goodput_per_s": goodput / edges.block_s,
-            "attempts_per_s": by_block(edges.attempts, service & known) / edges.block_s,
-            "amplification": divided(by_block(edges.attempts, hops), by_block(edges.requests, hops)),
-            "accepted_per_s": edges.counts.accepted[service].sum(axis=0, dtype=np.float64) / edges.block_s,
-            "success_rate": divided(goodput, load),
+            "attempts_per_s": over_edges(edges.attempts, service & known) / edges.block_s,
+            "amplification": ratio(over_edges(edges.attempts, hops), over_edges(edges.requests, hops)),
+            "accepted_per_s": edges.accepted[service].sum(axis=0, dtype=np.float64) / edges.block_s,
+            "success_rate": ratio(goodput, load),
         }
     )
 
@@ -124,7 +103,7 @@ def incident_table(line: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     run = (line["phase"] != line["phase"].shift()).cumsum()
     length = line["time"].diff().median() if len(line) > 1 else pd.Timedelta(0)
-    means = {name: (name, "mean") for name in _RATES}
+    means = {name: (name, "mean") for name in RATES}
     spans = {"begin": ("time", "min"), "end": ("time", "max"), "blocks": ("time", "size")}
     table = line.groupby(run, sort=True).agg(phase=("phase", "first"), **spans, **means)
     table["begin"] -= length

@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from meshlab.questions.retries.cells import Bools
+from meshlab.questions.retries.cells import Bools, over_edges, ratio
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.storm.origin import Origin, amplified, depths, find_origin
 from meshlab.questions.retries.storm.phases import Course, find_course, label, timeline
 from meshlab.questions.retries.storm.rises import Rises, find_rises
-from meshlab.questions.retries.storm.sums import by_block, divided
 from meshlab.questions.retries.storm.trigger import Trigger, find_trigger
 from meshlab.questions.retries.tables import TABLES
 
@@ -84,18 +83,8 @@ class Storm:
     overloaded: bool = False
 
 
-def find_storm(edges: Edges, judged: Bools, *, start_ms: int, settings: RetriesSettings) -> Storm:
-    """Look for a retry storm.
-
-    Parameters
-    ----------
-    edges : Edges
-    judged : ndarray of bool, shape (edges,)
-        The edges that are judged.
-    start_ms : int
-        The window's start, unix milliseconds.
-    settings : RetriesSettings
-    """
+def find_storm(edges: Edges, judged: Bools, settings: RetriesSettings) -> Storm:
+    """Look for a retry storm on the judged edges, shape (edges,)."""
     known = judged & edges.known
     known &= np.nan_to_num(edges.table["requests"].to_numpy(np.float64)) >= settings.least
     rises = find_rises(edges, known, amplification=settings.amplification)
@@ -103,24 +92,18 @@ def find_storm(edges: Edges, judged: Bools, *, start_ms: int, settings: RetriesS
     if not known.any():
         return nothing
     if not rises.amplified.any():
-        return _stable(edges, known, rises, nothing, start_ms, settings)
+        return _stable(edges, known, rises, nothing, settings)
     origin = find_origin(edges, known, rises)
     course = find_course(edges, rises, origin, amplification=settings.amplification, goodput=settings.goodput)
-    return _storm(edges, known, origin, course, nothing, start_ms, settings)
+    return _storm(edges, known, origin, course, nothing, settings)
 
 
 def _storm(
-    edges: Edges,
-    known: Bools,
-    origin: Origin,
-    course: Course,
-    nothing: Storm,
-    start_ms: int,
-    settings: RetriesSettings,
+    edges: Edges, known: Bools, origin: Origin, course: Course, nothing: Storm, settings: RetriesSettings
 ) -> Storm:
     """Attempts are amplified: what became of it."""
     incident = course.incident
-    line = timeline(edges, known, origin.edge, origin.hops, load=course.load, goodput=course.goodput, start_ms=start_ms)
+    line = timeline(edges, known, origin.edge, origin.hops, load=course.load, goodput=course.goodput)
     distance, onset = depths(edges, origin.edge, origin.hops), nothing.onset
     amplifiers = sorted(np.flatnonzero(origin.hops).tolist(), key=lambda e: (distance[e], onset[e], e))
     amplification = amplified(edges, origin, incident if incident.any() else course.amplified)
@@ -162,22 +145,20 @@ def _storm(
     )
 
 
-def _stable(
-    edges: Edges, known: Bools, rises: Rises, nothing: Storm, start_ms: int, settings: RetriesSettings
-) -> Storm:
+def _stable(edges: Edges, known: Bools, rises: Rises, nothing: Storm, settings: RetriesSettings) -> Storm:
     """Nothing is amplified: what is usual, and whether goodput was lost for another reason."""
     tops = known & (edges.source < 0)
     tops = tops if tops.any() else known & ~np.isin(edges.source, edges.destination[known])
     tops = tops if tops.any() else known
-    load, good = by_block(edges.requests, tops), by_block(edges.good, tops)
+    load, good = over_edges(edges.requests, tops), over_edges(edges.good, tops)
     busiest = int(np.nanargmax(np.where(known, edges.amplification, -1.0)))
-    line = timeline(edges, known, busiest, known, load=load, goodput=good, start_ms=start_ms)
+    line = timeline(edges, known, busiest, known, load=load, goodput=good)
     line["phase"] = "calm"
-    share = divided(good, load)
+    share = ratio(good, load)
     course = Course(
         load=load,
         goodput=good,
-        amplified=divided(edges.attempts[busiest], edges.requests[busiest]) >= settings.amplification,
+        amplified=ratio(edges.attempts[busiest], edges.requests[busiest]) >= settings.amplification,
         degraded=share < settings.goodput * min(1.0, float(np.nanmax(share, initial=0.0)) or 1.0),
         calm=np.ones(edges.blocks, np.bool_),
     )

@@ -48,11 +48,11 @@ def find_trigger(edges: Edges, edge: int, course: Course) -> Trigger | None:
     span = np.arange(edges.blocks)
     near = (span >= first - 1) & (span <= last)
     service = edges.destination == edges.destination[edge]
-    injected = edges.counts.injected[service].sum(axis=0, dtype=np.float64) > 0
+    injected = edges.injected[service].sum(axis=0, dtype=np.float64) > 0
     if (injected & near).any() and not injected[last]:
         begin, end = _ends(injected & near)
         return Trigger(begin=begin, end=end, kind="injected faults")
-    accepted = edges.counts.accepted[service].sum(axis=0, dtype=np.float64)
+    accepted = edges.accepted[service].sum(axis=0, dtype=np.float64)
     usual, usual_load = (
         float(np.median(values[course.calm])) if course.calm.any() else 0.0 for values in (accepted, course.load)
     )
