@@ -176,8 +176,9 @@ class Question:
         asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.duration_ms)
         required = {name: need for name, need in self.needs.items() if need.required and need.wanted(asking)}
         asking.answers.update({name: need.answer(asking) for name, need in required.items()})
-        missing = tuple(need.missing(mesh) for name, need in required.items() if asking.frame(name).empty)
-        if missing:
+        lacking = self._lacking(required, {name for name in required if asking.frame(name).empty})
+        if lacking:
+            missing = tuple(required[name].missing(mesh) for name in lacking)
             return Readiness(State.LACKING, f"{missing[0].what} are missing", missing)
         return Readiness(State.READY, "everything that it needs is exported")
 
@@ -349,10 +350,9 @@ class Question:
             yield case.finding(UNANSWERED, "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
             return
         asked = {*case.evidence.frames, *case.evidence.counts}
-        for name, need in self.needs.items():
-            if not need.required or name not in asked or not case.empty(name):
-                continue
-            lack = case.missing(name)
+        required = {name: need for name, need in self.needs.items() if need.required and name in asked}
+        for name in self._lacking(required, {name for name in required if case.empty(name)}):
+            need, lack = required[name], case.missing(name)
             yield case.finding(
                 need.code,
                 f"{name}.missing",
@@ -362,6 +362,12 @@ class Question:
                 query=name,
                 action=lack.remedy if lack else "",
             )
+
+    @staticmethod
+    def _lacking(required: Mapping[str, Need], empty: set[str]) -> list[str]:
+        """Which required needs are not met: all of those that stand in for each other must be empty."""
+        met = {need.any_of for name, need in required.items() if need.any_of and name not in empty}
+        return [name for name, need in required.items() if name in empty and need.any_of not in met]
 
 
 def _worst(findings: Sequence[Finding]) -> Finding | None:

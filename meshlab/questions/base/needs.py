@@ -89,10 +89,14 @@ class Need:
         The side that counts, where `ask` is a method's name.
     required : bool
         Without it nothing is judged: the verdict is INCONCLUSIVE.
+    any_of : str
+        Required needs with the same word here stand in for each other: one of them is enough.
     code : str
         Number of the finding that says that it is missing; ``000`` else.
     when : callable, optional
         From the settings to whether it is asked at all.
+    subject_only : bool
+        Asked only where one subject is asked about.
     """
 
     ask: str | Callable[[Asking], Answer | Counts]
@@ -101,11 +105,15 @@ class Need:
     by: Sequence[str] = ()
     reporter: Reporter | None = None
     required: bool = False
+    any_of: str = ""
     code: str = "000"
     when: Callable[[Any], bool] | None = None
+    subject_only: bool = False
 
     def wanted(self, asking: Asking) -> bool:
         """Whether it is asked here."""
+        if self.subject_only and asking.subject is None:
+            return False
         return self.when is None or self.when(asking.settings)
 
     def answer(self, asking: Asking) -> Answer | Counts:
