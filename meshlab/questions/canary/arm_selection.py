@@ -15,7 +15,17 @@ from meshlab.errors import ContractError, ParameterError
 from meshlab.questions.base import Case
 from meshlab.questions.canary.settings import CanarySettings
 
-__all__ = ["DIMENSIONS", "PRIMARY", "VERSION", "ArmSelection", "arms_of", "find_arms", "named_arms", "related_services"]
+__all__ = [
+    "DIMENSIONS",
+    "FEWER",
+    "PRIMARY",
+    "VERSION",
+    "ArmSelection",
+    "arms_of",
+    "find_arms",
+    "named_arms",
+    "related_services",
+]
 
 VERSION: Final = "destination_version"
 _REVISIONS: Final = ("destination_rollout_hash", "destination_template_hash", "destination_revision")
@@ -34,6 +44,9 @@ _ARM_BY: Final = {name: arm_by for arm_by, names in _DIMENSIONS_OF.items() for n
 _UNNAMED: Final = (_REVISIONS[0], VERSION, *_REVISIONS[1:], _WORKLOAD, _SERVICE)
 """The order in which arms that nobody named are looked for: Argo Rollouts sets its hash for this very purpose, people
 set versions, and every deployment has a hash."""
+FEWER: Final = "because it serves fewer requests"
+"""Why an arm is the canary where nothing else tells: this may be the wrong way round."""
+_MINORITY: Final = 0.45
 PRIMARY: Final = "-primary"
 """What Flagger appends to the name of the workload and service that are in production."""
 
@@ -126,7 +139,8 @@ def named_arms(labels: pd.DataFrame, settings: CanarySettings, subject: Subject,
 def find_arms(counts: Iterable[pd.DataFrame], arm_by: str, subject: Subject, source: str) -> ArmSelection:
     """The arms that served requests, where there is no doubt which is the baseline.
 
-    Flagger's pair ``X-primary`` and ``X``; else two names of one dimension, of which the earlier is the baseline.
+    Flagger's pair ``X-primary`` and ``X``; else two names of one dimension, of which the earlier is the baseline; of
+    two that were there from the window's start, the one with clearly more requests.
 
     Counts are requests in blocks of time, of both sides, with those of `DIMENSIONS` that were asked for; `arm_by` is
     the only kind of arms that is looked for, empty for any.
@@ -148,7 +162,10 @@ def find_arms(counts: Iterable[pd.DataFrame], arm_by: str, subject: Subject, sou
             continue
         first, second = (str(name) for name in mine.sort_values("first").index)
         if mine["first"].nunique() == 1:
-            first, second = plain(first), plain(second)
+            second, first = (str(name) for name in mine.sort_values("count").index)
+            if not mine["first"].iloc[0] and mine["count"].min() < _MINORITY * mine["count"].sum():
+                return ArmSelection(_ARM_BY[dimension], dimension, first, second, FEWER)
+            first, second = sorted((plain(first), plain(second)))
             when = "came at the same time" if mine["first"].iloc[0] else "were both there when the window starts"
             raise ParameterError(
                 f"{first} and {second} of {plain(subject)} {when}, so either may be the baseline",

@@ -77,6 +77,7 @@ def calibrate(evidence: Evidence, settings: CanarySettings, *, splits: int = 40,
     """
     question = Canary()
     case = question.case_of(evidence, settings)
+    settings = case.settings
     rng, window, arms = np.random.default_rng(seed), evidence.window, comparable(case).whole
     own = {name: frame[frame["arm"] == BASELINE] for name, frame in arms.frames.items()}
     pods, before = _pods(own["destination"]), _before(arms, settings.mode)

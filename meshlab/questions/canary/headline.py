@@ -76,8 +76,9 @@ def _error_rates(case: Case) -> str:
     source = arms[arms["reporter"] == "source"]
     at_source = case.settings.mode is not Mode.MIRROR and source["requests"].sum()
     side = source if at_source else arms[arms["reporter"] == "destination"]
-    rates = side.set_index("arm")["error_percent"]
-    return _against(rates["canary"], rates["baseline"], " of requests fail")
+    table = side.set_index("arm")
+    rates, requests = table["error_percent"], table["requests"]
+    return _against(rates["canary"], rates["baseline"], f" of {requests['canary']:,} requests fail")
 
 
 def _above(edge: pd.Series[float]) -> str:

@@ -10,7 +10,7 @@ import msgspec
 import pandas as pd
 
 from meshlab.core.counts import Counts
-from meshlab.core.evidence import Missing
+from meshlab.core.evidence import Evidence, Missing
 from meshlab.core.readiness import Readiness, State
 from meshlab.core.results import Finding, Verdict, overall
 from meshlab.core.sanitize import plain
@@ -19,7 +19,7 @@ from meshlab.core.window import Window
 from meshlab.errors import ParameterError
 from meshlab.questions.base import Action, Asking, Case, Need, Question
 from meshlab.questions.canary import arm_selection, plot
-from meshlab.questions.canary.arm_selection import DIMENSIONS, VERSION, ArmSelection, arms_of
+from meshlab.questions.canary.arm_selection import DIMENSIONS, FEWER, VERSION, ArmSelection, arms_of
 from meshlab.questions.canary.bayesian import beliefs
 from meshlab.questions.canary.candidates import candidates
 from meshlab.questions.canary.codes import CODES
@@ -43,6 +43,7 @@ from meshlab.telemetry.triage import Triage
 
 __all__ = ["Canary", "Facts"]
 
+_LEAST_BLOCK_S: Final = 15
 ARMS: Final = {"baseline": "v1", "canary": "v2"}
 """An example."""
 
@@ -98,6 +99,15 @@ class Canary(Question):
             raise ParameterError(f"arm_by is {values['arm_by']!r}, and a sweep compares versions", "leave it out")
         settings: CanarySettings = super().settings_of_all(**values)
         return settings
+
+    def block_ms(self, asking: Asking) -> int:
+        """Two scrapes, at least 15 s; whole seconds."""
+        return 1000 * (asking.settings.block_s or max(_LEAST_BLOCK_S, -(-2 * asking.mesh.probe.scrape_ms // 1000)))
+
+    def case(self, evidence: Evidence, settings: CanarySettings, **more: Any) -> Case:
+        """A case whose settings say how long the evidence's blocks are."""
+        block_s = settings.block_s or evidence.block_ms // 1000 or _LEAST_BLOCK_S
+        return super().case(evidence, settings.changed(block_s=block_s), **more)
 
     def stages(self, asking: Asking) -> Iterator[Mapping[str, Need]]:
         """Requests, then durations: these are asked by what tells the arms apart, which the requests may show."""
@@ -155,6 +165,30 @@ class Canary(Question):
         PASS hold at every look: the same window may be judged again and again while it grows, with at most `alpha`
         false alarms in all.
         """
+        yield from self._compared(case)
+        if arms_of(case).reason == FEWER:
+            yield from self._either_way(case)
+
+    def _either_way(self, case: Case) -> Iterator[Finding]:
+        """Whether the verdict stands where the arms are the other way round: their requests alone told them apart."""
+        arms = arms_of(case)
+        swapped = msgspec.structs.replace(arms, baseline=arms.canary, canary=arms.baseline)
+        facts = msgspec.structs.replace(case.evidence.facts, arms=swapped)
+        other = dataclasses.replace(case, evidence=dataclasses.replace(case.evidence, facts=facts), tables={})
+        if overall(list(self._compared(other))) is Verdict.FAIL:
+            first, second = plain(arms.baseline), plain(arms.canary)
+            yield case.finding(
+                "000",
+                "roles.unknown",
+                Verdict.INCONCLUSIVE,
+                f"{first} is worse than {second}, and which of them is the canary is not known: {second} was taken "
+                "for it because it serves fewer requests.",
+                required=True,
+                action=f'Write baseline = "{first}" and canary = "{second}", or the reverse.',
+            )
+
+    def _compared(self, case: Case) -> Iterator[Finding]:
+        """The findings on both arms; fills the tables."""
         settings, data = case.settings, comparable(case)
         counted, side, sides = data.counted, data.side, data.sides
         frames, rate = data.arms.frames, error_rate(counted, settings)

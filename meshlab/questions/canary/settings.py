@@ -20,7 +20,7 @@ _Share = Annotated[float, Meta(ge=0, lt=1)]
 _Margin = Annotated[float, Meta(gt=0, le=100)]
 _Half = Annotated[float, Meta(gt=0, le=0.5)]
 _Part = Annotated[float, Meta(gt=0, lt=1)]
-_Block = Annotated[int, Meta(ge=1, le=3600)]
+_Block = Annotated[int, Meta(ge=0, le=3600)]
 _Seconds = Annotated[int, Meta(ge=0)]
 _ArmBy = Literal["", "version", "workload", "revision", "service"]
 _Objectives = Annotated[float, Meta(ge=0)] | tuple[Annotated[float, Meta(gt=0)], ...]
@@ -74,7 +74,7 @@ class CanarySettings(QuestionSettings):
     canary_weight: Annotated[_Share, Meta(description="intended share of requests, 0 to 1; 0: not given")] = 0.0
     policy_file: Annotated[str, Meta(description="TOML file of these settings; a parameter changed here wins")] = ""
     alpha: Annotated[_Half, Meta(description="probability of a false alarm, over all looks and metrics")] = 0.02
-    block_s: Annotated[_Block, Meta(description="time block, seconds: at least two scrape intervals")] = 15
+    block_s: Annotated[_Block, Meta(description="length of a time block, seconds; 0: two scrapes, at least 15 s")] = 0
     warm_up_s: Annotated[_Seconds, Meta(description="left out after a canary's start in the window, seconds")] = 60
     min_coverage: Annotated[_Share, Meta(description="share of the blocks that both arms must have data in")] = 0.8
     error_same_relative: Annotated[_Margin, Meta(description="part of the baseline's error rate that is the same")] = (

@@ -171,11 +171,22 @@ def test_the_later_of_two_versions_is_the_canary() -> None:
     assert chosen(m) == ("version", "v2", "v1")
 
 
-def test_two_versions_that_were_always_there_are_not_guessed_at() -> None:
+def test_of_two_versions_that_were_always_there_the_one_with_clearly_fewer_requests_is_the_canary() -> None:
+    assert chosen(mesh(canary())) == ("version", "v1", "v2")
+    alike = canary({"v1": (10, 1), "v2": (10, 1)})
     with pytest.raises(ParameterError, match=r"v1 and v2 of east/shop/catalog were both there.*baseline = \"v1\""):
-        chosen(mesh(canary()))
-    with pytest.raises(ParameterError, match="both there"):
-        chosen(mesh(rollout(second=0)))
+        chosen(mesh(alike))
+
+
+def test_a_canary_that_was_told_by_its_requests_alone_never_passes_where_the_other_version_is_worse() -> None:
+    m, question = mesh(canary({"v1": (30, 6), "v2": (10, 0)})), Canary()
+    evidence = question.collect(m, m.window(), question.settings(service="catalog"))
+    swept = question.answer(evidence, question.settings())
+    assert swept.verdict is Verdict.INCONCLUSIVE
+    assert "canary.roles.unknown" in {finding.key for finding in swept.findings}
+    settings = question.settings(service="catalog", baseline="v1", canary="v2")
+    named = question.answer(question.collect(m, m.window(), settings), settings)
+    assert "canary.roles.unknown" not in {finding.key for finding in named.findings}
 
 
 def test_one_version_only_goes_on_to_the_next_way() -> None:

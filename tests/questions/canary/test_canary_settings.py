@@ -31,7 +31,7 @@ def test_incomplete_settings_are_refused(make_evidence: MakeEvidence, words: dic
         {"alpha": float("nan")},
         {"error_margin_points": -1},
         {"latency_margin": 0.6},
-        {"block_s": 0},
+        {"block_s": -1},
         {"block_s": 7.5},
         {"canary_weight": 1.0},
         {"error_margin_relative": True},
