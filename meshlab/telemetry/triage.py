@@ -46,13 +46,13 @@ class Triage:
         """Requests of each side: `NAMED`, ``code``, ``grpc_status``, ``flags``, ``tls`` and ``requests``."""
         return counts.both_totals(self.mesh.views, self.window, (*NAMED, *_OUTCOME))
 
-    @property
+    @cached_property
     def named(self) -> pd.DataFrame:
         """Requests of services that have a name, of the side that counted more: `NAMED` and ``requests``."""
         table = _larger(list(self.sides.values()), NAMED)
         return table[table["destination_service"] != ""].reset_index(drop=True)
 
-    @property
+    @cached_property
     def services(self) -> pd.DataFrame:
         """Called services: `IDENTITY`, ``destination_workload``, ``destination_host`` and ``requests``.
 
@@ -66,7 +66,7 @@ class Triage:
             table = table.merge(best, on=list(IDENTITY), how="left").fillna({name: ""})
         return table[table["destination_service"] != ""].reset_index(drop=True)
 
-    @property
+    @cached_property
     def nameless(self) -> float:
         """Requests whose called service has no name: outside the mesh, or a label is missing."""
         table = _larger(list(self.sides.values()), IDENTITY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,10 @@ def write_request(series: Iterable[tuple[Mapping[str, str], np.ndarray, np.ndarr
 
 
 @contextmanager
-def written_to(folder: Path, body: bytes, *, prometheus: str = "prometheus") -> Iterator[str]:
-    """Serve a fresh store that holds a write request's samples; yields the URL, ends the server by its id."""
+def written_to(
+    folder: Path, body: bytes, *, more: Iterable[bytes] = (), prometheus: str = "prometheus"
+) -> Iterator[str]:
+    """Serve a fresh store that holds write requests' samples; yields the URL, ends the server by its id."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "empty.yml").write_text("global: {}\n")
     port = free_port()
@@ -62,5 +65,6 @@ def written_to(folder: Path, body: bytes, *, prometheus: str = "prometheus") -> 
         "--web.enable-remote-write-receiver",
     ]
     with running(command, f"{url}/-/ready", folder / "log.txt"):
-        requests.post(f"{url}/api/v1/write", data=body, headers=_HEADERS, timeout=10).raise_for_status()
+        for each in chain([body], more):
+            requests.post(f"{url}/api/v1/write", data=each, headers=_HEADERS, timeout=60).raise_for_status()
         yield url
