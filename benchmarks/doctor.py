@@ -83,10 +83,9 @@ def main() -> None:
     parser.add_argument("--services", type=int, default=2_000)
     services = parser.parse_args().services
     every = list(series(services, time.time()))
-    first, *more = batched(every, SERIES_A_REQUEST)
     with (
         tempfile.TemporaryDirectory() as folder,
-        written_to(Path(folder), write_request(first), more=map(write_request, more)) as url,
+        written_to(Path(folder), *map(write_request, batched(every, SERIES_A_REQUEST))) as url,
     ):
         program = [str(Path(sys.executable).with_name("meshlab")), "doctor", url]
         print(f"{services:,} services, {len(every):,} series")

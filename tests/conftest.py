@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-
 import pytest
+from binaries import Generation, require
 from hypothesis import settings
 
 # The same examples each time, and no opinion on how long one takes on a busy machine.
@@ -13,15 +11,16 @@ settings.register_profile("meshlab", deadline=None, derandomize=True)
 settings.load_profile("meshlab")
 
 
-def require(binary: str, package: str) -> str:
-    """Path of a binary; a missing one skips the test, and fails it under CI=true."""
-    path = shutil.which(binary)
-    if path is None:
-        message = f"{binary} is not installed; try: apt-get install {package}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+@pytest.fixture(scope="session", params=[False, True], ids=["installed", "newer"])
+def generation(request: pytest.FixtureRequest) -> Generation:
+    """The installed Prometheus 2 and VictoriaMetrics, then Prometheus 3 and its contemporary."""
+    return Generation(request.param)
+
+
+@pytest.fixture(scope="session")
+def newer() -> Generation:
+    """Prometheus 3 alone, for what Prometheus 2 does not know."""
+    return Generation(newer=True)
 
 
 @pytest.fixture(scope="session")

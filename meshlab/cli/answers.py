@@ -49,6 +49,7 @@ def json(answer: SeriesSet) -> str:
         "engine": answer.query.engine,
         "window": None if answer.query.window is None else str(answer.query.window),
         "warnings": list(answer.query.warnings),
+        "infos": list(answer.query.infos),
         "failed": list(answer.query.failed),
         "series": [{"labels": own, "samples": had} for own, had in zip(labels, samples, strict=True)],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,9 @@ from meshlab.cli.output import progress_bar, warn, write
 from meshlab.errors import Incomplete, ParameterError
 
 __all__ = ["Format", "query"]
+
+
+_NUMBERS: Final = "ask for numbers of them, such as histogram_quantile(0.9, ...) or histogram_count(...)"
 
 
 class Format(StrEnum):
@@ -40,6 +43,7 @@ def query(
     from meshlab.core.progress import reporting
     from meshlab.core.times import parse_instant
     from meshlab.core.window import Window
+    from meshlab.engines.matrix import only_histograms_lack
     from meshlab.telemetry.source import open_engine
 
     if at and (start or end or step):
@@ -64,5 +68,8 @@ def query(
             raise ParameterError(f"{out} cannot be written: {e.strerror}", "choose another file with -o") from None
     for warning in answer.query.warnings:
         warn(f"warning: {warning}")
+    for info in answer.query.infos:
+        warn(f"info: {info}")
     if not answer.query.complete:
-        raise Incomplete(f"the query returned a partial result: {'; '.join(answer.query.failed)}", "try again later")
+        hint = _NUMBERS if only_histograms_lack(answer.query) else "try again later"
+        raise Incomplete(f"the query returned a partial result: {'; '.join(answer.query.failed)}", hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -117,6 +118,24 @@ class SeriesSet:
     def with_query(self, query: Query) -> SeriesSet:
         """The same series as the answer to another query."""
         return replace(self, query=query)
+
+    def in_order(self, rows: Sequence[int]) -> SeriesSet:
+        """The same series, each place taken from another row.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Every row once.
+        """
+        if all(row == place for place, row in enumerate(rows)):
+            return self
+        order = np.asarray(rows, np.int64)
+        lengths = np.diff(self.starts)[order]
+        begin = np.repeat(self.starts[order] - np.r_[0, np.cumsum(lengths)[:-1]], lengths)
+        at = begin + np.arange(len(self.sid))
+        labels = self.labels.iloc[order].reset_index(drop=True)
+        sid = np.repeat(np.arange(len(order), dtype=np.int32), lengths)
+        return replace(self, labels=labels, sid=sid, time=self.time[at], value=self.value[at])
 
     @property
     def starts(self) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ from meshlab.engines.identity import Identity
 from meshlab.engines.label_tables import LabelTables, read_series
 from meshlab.engines.links import link
 from meshlab.engines.matrix import decode
-from meshlab.engines.tokens import longest_range_ms, pinned
+from meshlab.engines.tokens import asks_for_order, longest_range_ms, pinned
 from meshlab.engines.transport import Form, Transport
 from meshlab.errors import BadQuery, EngineError, ParameterError, Refused, TooMuch, Unreachable
 
@@ -107,6 +107,14 @@ class PrometheusEngine:
             return False
         return bool(len(found.value) == 1 and found.value[0] == 2)
 
+    @cached_property
+    def delayed_names(self) -> bool | None:
+        """Whether Prometheus 3's switch promql-delayed-name-removal is on; None where the store does not tell."""
+        flags = self.status("/api/v1/status/flags")
+        if "enable-feature" not in flags:
+            return None
+        return "promql-delayed-name-removal" in str(flags["enable-feature"]).split(",")
+
     def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
         """Evaluate an expression at one instant; the server's present when none is given."""
         if at is not None and at.tzinfo is None:
@@ -114,7 +122,9 @@ class PrometheusEngine:
         at_ms = None if at is None else round(at.timestamp() * 1000)
         form = {"query": self._sent(promql), **self._params.query}
         form |= {} if at_ms is None else {"time": _seconds(at_ms)}
-        found = self._ask("/api/v1/query", form, Query(promql, "", at_ms=at_ms))
+        # All other answers are sorted by labels: the order of a server is chance, and differs from run to run.
+        read = partial(decode, ordered=True) if asks_for_order(promql) else None
+        found = self._ask("/api/v1/query", form, Query(promql, "", at_ms=at_ms), read=read)
         if at_ms is None and found.query.result_type in ("vector", "scalar") and len(found.time):
             return found.with_query(replace(found.query, at_ms=int(found.time[0].astype(np.int64))))
         return found

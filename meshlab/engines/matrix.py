@@ -24,7 +24,7 @@ from meshlab.engines.envelope import Envelope, open_envelope, unreadable
 from meshlab.engines.label_tables import MAX_SERIES, Counted, LabelTables, check_count, occurrences, read_table
 from meshlab.errors import BadQuery, Refused
 
-__all__ = ["decode", "read_floats"]
+__all__ = ["decode", "only_histograms_lack", "read_floats"]
 
 _ABSENT: Final = msgspec.Raw(b"")
 _TO_CSV: Final = bytes.maketrans(b"[", b"\n")
@@ -33,6 +33,7 @@ _AT_ONCE: Final = 8 << 20
 """Bytes of text that become numbers at once."""
 _NAMED: Final = 5
 """So many series are named one by one in a message."""
+_UNREAD, _MORE_UNREAD = "the native histograms of", "nor those of"
 _NUMBER: Final = re.compile(rb'"[^][\s"]*"')
 
 
@@ -71,6 +72,7 @@ def decode(
     *,
     max_series: int = MAX_SERIES,
     tables: LabelTables | None = None,
+    ordered: bool = False,
 ) -> SeriesSet:
     """Turn an answer of ``/api/v1/query`` or ``/api/v1/query_range`` into series.
 
@@ -86,12 +88,14 @@ def decode(
         Most series that are read; they are counted before their labels are decoded.
     tables : LabelTables, optional
         Shared by the pieces of one question.
+    ordered : bool
+        Keep the order in which the series came.
 
     Returns
     -------
     SeriesSet
-        Sorted by labels. Native histograms are not decoded: a series that has nothing else stays without samples and
-        is named in ``query.failed``; one that has floats as well is named in ``query.warnings``.
+        Sorted by labels, but for `ordered`. Native histograms are not decoded: a series that has nothing else stays
+        without samples and is named in ``query.failed``; one that has floats as well is named in ``query.warnings``.
 
     Raises
     ------
@@ -131,7 +135,13 @@ def decode(
         points_got=len(value),
         failed=(*_unread(lost), *envelope.failed),
     )
-    return SeriesSet(labels, np.repeat(np.arange(len(found), dtype=np.int32), lengths), time, value, query)
+    answer = SeriesSet(labels, np.repeat(np.arange(len(found), dtype=np.int32), lengths), time, value, query)
+    return answer.in_order(np.argsort(order).tolist()) if ordered else answer
+
+
+def only_histograms_lack(query: Query) -> bool:
+    """Whether all that an answer lacks are native histograms: asking again does not bring them."""
+    return bool(query.failed) and all(text.startswith((_UNREAD, _MORE_UNREAD)) for text in query.failed)
 
 
 def _opened(body: bytes, query: Query, origin: str, max_series: int) -> tuple[str, list[_Series], Envelope[Any]]:
@@ -255,9 +265,9 @@ def read_floats(
 
 
 def _unread(metrics: list[dict[str, str]]) -> tuple[str, ...]:
-    named = [f"the native histograms of {_describe(metric)} were not read" for metric in metrics[:_NAMED]]
+    named = [f"{_UNREAD} {_describe(metric)} were not read" for metric in metrics[:_NAMED]]
     rest = len(metrics) - len(named)
-    return (*named, f"nor those of {rest:,} more series") if rest else tuple(named)
+    return (*named, f"{_MORE_UNREAD} {rest:,} more series") if rest else tuple(named)
 
 
 def _describe(metric: dict[str, str]) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import Final
 
 from meshlab.core.times import parse_duration
 from meshlab.errors import ParameterError
 
-__all__ = ["longest_range_ms", "pinned", "tokens"]
+__all__ = ["asks_for_order", "longest_range_ms", "pinned", "tokens"]
 
+_ORDERING: Final = ("sort", "topk", "bottomk")
+"""MetricsQL has more of each kind, such as ``topk_avg`` and ``sort_by_label_numeric``."""
 _TOKEN: Final = re.compile(
     r"""
       (?P<skip>\s+|\#[^\n]*)
@@ -26,6 +28,12 @@ _TOKEN: Final = re.compile(
 def tokens(promql: str) -> list[tuple[str, str]]:
     """Kind (``skip``, ``text``, ``number``, ``name``, ``other``) and text of each word; together they are the text."""
     return [(str(m.lastgroup), m[0]) for m in _TOKEN.finditer(promql)]
+
+
+def asks_for_order(promql: str) -> bool:
+    """Whether an expression begins with what orders an instant answer, such as ``sort_desc`` or ``topk``."""
+    loud = dropwhile("(".__eq__, (text.lower() for kind, text in tokens(promql) if kind != "skip"))
+    return next(loud, "").startswith(_ORDERING) and next(loud, "") in ("(", "by", "without")
 
 
 def longest_range_ms(promql: str) -> int:

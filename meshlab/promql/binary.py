@@ -10,12 +10,14 @@ import numpy as np
 
 from meshlab.core.sanitize import plain
 from meshlab.errors import BadQuery
+from meshlab.promql.rules import Rules
 from meshlab.promql.values import (
     Bools,
     Floats,
     Ints,
     Key,
     Labels,
+    SameLabels,
     Scalar,
     Value,
     Vector,
@@ -99,7 +101,7 @@ _COMPARISON: Final[dict[str, Callable[[Floats, Floats], Bools]]] = {
 }
 
 
-def binary(op: str, left: Value, right: Value, matching: Matching, *, return_bool: bool, left_open: bool) -> Value:
+def binary(op: str, left: Value, right: Value, matching: Matching, *, return_bool: bool, rules: Rules) -> Value:
     """Apply a binary operator to scalars and instant vectors.
 
     Parameters
@@ -109,15 +111,16 @@ def binary(op: str, left: Value, right: Value, matching: Matching, *, return_boo
     matching : Matching
     return_bool : bool
         A comparison answers 0 or 1 instead of filtering.
-    left_open : bool
-        Whether Prometheus 3's rules hold: in Prometheus 2, ``atan2`` alone of all arithmetic keeps the metric's name.
+    rules : Rules
+        In Prometheus 2, ``atan2`` alone of all arithmetic keeps the metric's name; since 3.9, a comparison is ambiguous
+        by the partners that it filters away, too.
 
     Raises
     ------
     BadQuery
         Series match in a way that the operator does not allow.
     """
-    drop_name = return_bool or (op in _ARITHMETIC and (left_open or op != "atan2"))
+    drop_name = return_bool or (op in _ARITHMETIC and (rules.left_open or op != "atan2"))
     with np.errstate(all="ignore"):
         if (matching.labels or matching.fills) and not (isinstance(left, Vector) and isinstance(right, Vector)):
             raise BadQuery("vector matching is only allowed between instant vectors", "leave on() or ignoring() out")
@@ -128,7 +131,8 @@ def binary(op: str, left: Value, right: Value, matching: Matching, *, return_boo
                 if matching.fills:
                     raise BadQuery(f"fill is not allowed with {op}", "leave it out")
                 return _set(op, left, right, matching)
-            return _vectors(op, left, right, matching, return_bool, drop_name)
+            early = rules.matches_before_filtering
+            return _vectors(op, left, right, matching, return_bool, drop_name, early=early)
         if isinstance(left, Vector) and isinstance(right, Scalar):
             return _with_scalar(op, left, right, return_bool, drop_name, swapped=False)
         if isinstance(left, Scalar) and isinstance(right, Vector):
@@ -181,7 +185,9 @@ def _set(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
     return Vector(left.labels, left.value, present)
 
 
-def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool, drop_name: bool) -> Vector:
+def _vectors(
+    op: str, left: Vector, right: Vector, matching: Matching, return_bool: bool, drop_name: bool, *, early: bool
+) -> Vector:
     many, one = (right, left) if matching.many == "right" else (left, right)
     many_groups, one_groups = _groups(many, matching), _groups(one, matching)
     # Where one side has nothing at all, nothing is compared and nothing can be ambiguous.
@@ -203,7 +209,7 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
     if not pairs:
         return Vector.empty(left.value.shape[1])
     at_many, at_one = (np.array(rows) for rows in zip(*pairs, strict=True))
-    present = many.present[at_many] & one.present[at_one]
+    present = matched = many.present[at_many] & one.present[at_one]
     a, b = many.value[at_many], one.value[at_one]
     if matching.many == "right":
         a, b = b, a
@@ -216,14 +222,24 @@ def _vectors(op: str, left: Vector, right: Vector, matching: Matching, return_bo
         value = holds.astype(np.float64) if return_bool else a
         present = present if return_bool else present & holds
     if not matching.many:
-        _once(at_one, present)
+        _once(at_one, matched if early else present)
     try:
+        if early and matching.many:
+            _distinct_in_groups(labels, [matching.signature(many.labels[m]) for m in at_many], matched)
         return merged(Vector(labels, value, present))
-    except BadQuery:
+    except SameLabels:
         raise BadQuery(
             "multiple matches for labels: grouping labels must ensure unique matches",
             "add labels to on(), or to the list of group_left or group_right",
         ) from None
+
+
+def _distinct_in_groups(labels: Sequence[Labels], groups: Sequence[Key], present: Bools) -> None:
+    """Many-to-one: no two results of a group may be alike at a step, even if one of them is filtered away."""
+    numbers: dict[Key, int] = {}
+    same = [numbers.setdefault((group, key(row)), len(numbers)) for group, row in zip(groups, labels, strict=True)]
+    if len(numbers) < len(same):
+        merged(Vector([{"": str(number)} for number in same], np.zeros(present.shape), present))
 
 
 def _filled(

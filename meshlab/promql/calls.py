@@ -13,7 +13,9 @@ from meshlab.promql import labels, range_functions, selectors
 from meshlab.promql.functions import CALENDAR, ELEMENTWISE, clamp, greatest, least, round_to, scalar_of
 from meshlab.promql.histograms import histogram_fraction, histogram_quantile, histogram_quantiles
 from meshlab.promql.names import drops_name
+from meshlab.promql.notes import Notes
 from meshlab.promql.range_functions import RANGE_FUNCTIONS, range_function
+from meshlab.promql.rules import Rules
 from meshlab.promql.store import Selected
 from meshlab.promql.syntax import selector_conditions, unsupported
 from meshlab.promql.values import (
@@ -42,8 +44,16 @@ class Evaluation(Protocol):
         """Unix milliseconds of each step."""
 
     @property
+    def rules(self) -> Rules:
+        """By whose rules."""
+
+    @property
     def left_open(self) -> bool:
         """Whether Prometheus 3's rules hold."""
+
+    @property
+    def notes(self) -> Notes:
+        """What is to be said beside the answer."""
 
     def evaluate(self, node: Any) -> Value:
         """Evaluate a node of the syntax tree."""
@@ -105,12 +115,13 @@ def nested(ev: Evaluation, node: Any) -> Vector:
     Raises
     ------
     UnsupportedQuery
-        Under Prometheus 3, series are alike without their names: a switch says whether that is an error already.
+        Series are alike without their names, and nobody knows of the switch of Prometheus 3 that says whether that is
+        an error already.
     """
     try:
         return vector(ev.evaluate(node))
     except SameLabels:
-        if ev.left_open and drops_name(node):
+        if not ev.rules.drops_names_at_once and drops_name(node):
             raise unsupported(
                 "an expression over series that are alike without their metrics' names "
                 "(Prometheus 3 answers by its switch promql-delayed-name-removal)"
@@ -129,12 +140,21 @@ def call(ev: Evaluation, name: str, args: Arguments) -> Value:
         A function that is not known here.
     """
     if name in RANGE_FUNCTIONS:
-        return range_function(name, windows(ev.evaluate(args[0])), left_open=ev.left_open)
+        over = windows(ev.evaluate(args[0]))
+        found = range_function(name, over, left_open=ev.left_open)
+        if name in ("rate", "increase") and ev.notes.spoken:
+            rated = np.flatnonzero(found.present.any(axis=1))
+            ev.notes.rated({(over.labels[row].get(METRIC, ""), over.labels[row].get("__type__")) for row in rated})
+        return found
     if name in ELEMENTWISE:
         return merged(vector(ev.evaluate(args[0])).map(ELEMENTWISE[name]))
     if name in CALENDAR:
         inner = vector(ev.evaluate(args[0])) if args else of_numbers(ev.at / 1000.0)
         return merged(inner.map(CALENDAR[name]))
+    if name in _SORTS:
+        if ev.rules.warns_of_sorts and ev.at[0] != ev.at[-1]:
+            ev.notes.sorted_range()
+        return vector(ev.evaluate(args[0]))
     if name in _PLAIN:
         function, kinds = _PLAIN[name]
         # The last kind is that of all further arguments.
@@ -165,6 +185,28 @@ def _predict_linear(ev: Evaluation, args: Arguments) -> Vector:
     return range_functions.predict_linear(over, ahead_s, ev.at)
 
 
+def _quantile_over_time(ev: Evaluation, args: Arguments) -> Vector:
+    phi, over = scalar(ev.evaluate(args[0])), windows(ev.evaluate(args[1]))
+    ev.notes.quantiles(phi[over.present().any(axis=0)])
+    return range_functions.quantile_over_time(phi, over)
+
+
+def _histogram_quantile(ev: Evaluation, args: Arguments) -> Vector:
+    phi, buckets = scalar(ev.evaluate(args[0])), vector(ev.evaluate(args[1]))
+    return histogram_quantile(phi, buckets, ev.at, ev.notes, left_open=ev.left_open)
+
+
+def _histogram_quantiles(ev: Evaluation, args: Arguments) -> Vector:
+    buckets, label = vector(ev.evaluate(args[0])), text(ev.evaluate(args[1]))
+    phis = [scalar(ev.evaluate(arg)) for arg in args[2:]]
+    return histogram_quantiles(phis, label, buckets, ev.at, ev.notes, left_open=ev.left_open)
+
+
+def _histogram_fraction(ev: Evaluation, args: Arguments) -> Vector:
+    low, high = scalar(ev.evaluate(args[0])), scalar(ev.evaluate(args[1]))
+    return histogram_fraction(low, high, vector(ev.evaluate(args[2])), ev.notes)
+
+
 def _round(ev: Evaluation, args: Arguments) -> Vector:
     nearest = scalar(ev.evaluate(args[1])) if len(args) > 1 else np.ones(len(ev.at))
     return merged(round_to(vector(ev.evaluate(args[0])), nearest))
@@ -186,14 +228,14 @@ def _label_join(ev: Evaluation, args: Arguments) -> Vector:
 
 
 def _absent(ev: Evaluation, args: Arguments) -> Vector:
-    return _absence(args[0], nested(ev, args[0]).present)
+    return _absence(args[0], nested(ev, args[0]).present, left_open=ev.left_open)
 
 
 def _absent_over_time(ev: Evaluation, args: Arguments) -> Vector:
-    return _absence(args[0], windows(ev.evaluate(args[0])).present())
+    return _absence(args[0], windows(ev.evaluate(args[0])).present(), left_open=ev.left_open)
 
 
-def _absence(node: Any, there: Bools) -> Vector:
+def _absence(node: Any, there: Bools, *, left_open: bool) -> Vector:
     """One series where nothing is, with the labels that the selector pins (``createLabelsForAbsentFunction``)."""
     while isinstance(node, ast.ParenExpr):
         node = node.expr
@@ -201,7 +243,11 @@ def _absence(node: Any, there: Bools) -> Vector:
     pinned: Labels = {}
     if isinstance(node, ast.VectorSelector):
         seen: set[str] = set()
-        for condition in selector_conditions(node):
+        conditions = selector_conditions(node)
+        if left_open:
+            # Prometheus 3's storage puts those that only take series away last, and this function sees what it left.
+            conditions.sort(key=lambda condition: condition.op in ("!=", "!~"))
+        for condition in conditions:
             if condition.op == "=" and condition.name not in seen:
                 seen.add(condition.name)
                 pinned[condition.name] = condition.value
@@ -212,25 +258,18 @@ def _absence(node: Any, there: Bools) -> Vector:
     return Vector([pinned], np.ones(missing.shape), missing)
 
 
+_SORTS: Final = ("sort", "sort_desc", "sort_by_label", "sort_by_label_desc")
+"""Each step has its series whatever their order: what `order.ranks` says of the answer is done at its end."""
 _KINDS: Final[dict[str, Callable[[Value], Any]]] = {"v": vector, "n": scalar, "t": text, "r": windows}
 _PLAIN: Final[dict[str, tuple[Callable[..., Value], str]]] = {
     "vector": (of_numbers, "n"),
     "scalar": (scalar_of, "v"),
-    "quantile_over_time": (range_functions.quantile_over_time, "nr"),
     "double_exponential_smoothing": (range_functions.double_exponential_smoothing, "rnn"),
-    "histogram_quantile": (histogram_quantile, "nv"),
-    "histogram_quantiles": (lambda buckets, label, *phis: histogram_quantiles(phis, label, buckets), "vtn"),
-    "histogram_fraction": (histogram_fraction, "nnv"),
     "clamp": (lambda inner, low, high: merged(clamp(inner, low, high)), "vnn"),
     "clamp_min": (lambda inner, low: merged(inner.map(lambda x: greatest(low, x))), "vn"),
     "clamp_max": (lambda inner, high: merged(inner.map(lambda x: least(high, x))), "vn"),
     "min_of": (lambda a, b: Scalar(least(a, b)), "nn"),
     "max_of": (lambda a, b: Scalar(greatest(a, b)), "nn"),
-    # Answers are ordered by their labels, whatever the query says: order is for people to ask of the frame.
-    "sort": (lambda inner, *_: inner, "vt"),
-    "sort_desc": (lambda inner, *_: inner, "vt"),
-    "sort_by_label": (lambda inner, *_: inner, "vt"),
-    "sort_by_label_desc": (lambda inner, *_: inner, "vt"),
 }
 """By name: functions of their arguments' values alone, and what each argument must be."""
 _SPECIAL: Final[dict[str, Callable[[Evaluation, Arguments], Value]]] = {
@@ -242,6 +281,10 @@ _SPECIAL: Final[dict[str, Callable[[Evaluation, Arguments], Value]]] = {
     "range": _asked("range"),
     "timestamp": _timestamp,
     "predict_linear": _predict_linear,
+    "quantile_over_time": _quantile_over_time,
+    "histogram_quantile": _histogram_quantile,
+    "histogram_quantiles": _histogram_quantiles,
+    "histogram_fraction": _histogram_fraction,
     "round": _round,
     "label_replace": _label_replace,
     "label_join": _label_join,

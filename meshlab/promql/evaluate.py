@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +12,11 @@ from meshlab.promql import aggregations, batches, selectors
 from meshlab.promql.binary import Matching, binary
 from meshlab.promql.calls import call, nested, of_numbers, scalar, text, vector
 from meshlab.promql.names import drops_name, one_metric
+from meshlab.promql.notes import Notes
+from meshlab.promql.rules import Rules
 from meshlab.promql.store import Selected, Source
 from meshlab.promql.syntax import milliseconds, moment_ms, selector_conditions, unsupported
-from meshlab.promql.values import METRIC, Ints, Ranges, Scalar, Text, Value, Vector, concatenated, distinct
+from meshlab.promql.values import METRIC, Ints, Ranges, Scalar, Text, Value, Vector, concatenated, distinct, merged
 
 __all__ = ["Evaluator"]
 
@@ -34,21 +36,29 @@ class Evaluator:
         Unix milliseconds, ascending.
     start_ms, end_ms : int
         What ``@ start()`` and ``@ end()`` mean: the whole query's, also inside of subqueries.
-    left_open : bool
-        Whether Prometheus 3's rules hold: ranges and look-back without their first instant.
+    rules : Rules
+        By whose rules.
     step_ms : int or None
         The whole query's step, 0 at one instant; None inside of subqueries.
     batch : int
         So many samples, and so many points, of an aggregation's series are in memory at once; the answer is the same.
+    notes : Notes
+        Filled by the evaluation: what is to be said beside the answer.
     """
 
     store: Source
     at: Ints
     start_ms: int
     end_ms: int
-    left_open: bool
+    rules: Rules
     step_ms: int | None = 0
     batch: int = batches.BATCH
+    notes: Notes = field(default_factory=lambda: Notes(spoken=False))
+
+    @property
+    def left_open(self) -> bool:
+        """Whether Prometheus 3's rules hold: ranges and look-back without their first instant, and the rest of them."""
+        return self.rules.left_open
 
     def evaluate(self, node: Any) -> Value:
         """Evaluate a node of the syntax tree.
@@ -69,7 +79,9 @@ class Evaluator:
                 return self.evaluate(node.expr)
             case ast.UnaryExpr():
                 inner = self.evaluate(node.expr)
-                return Scalar(-inner.value) if isinstance(inner, Scalar) else distinct(vector(inner).map(np.negative))
+                if isinstance(inner, Scalar):
+                    return Scalar(-inner.value)
+                return (merged if self.rules.joins_negated else distinct)(vector(inner).map(np.negative))
             case ast.VectorSelector():
                 parts = self._batches(node)
                 if parts is not None:
@@ -149,7 +161,9 @@ class Evaluator:
             k = scalar(self.evaluate(node.param))
             return aggregations.ranked(inner, k, names, by=by, largest=name == "topk")
         if name == "quantile":
-            return aggregations.quantile(inner, scalar(self.evaluate(node.param)), names, by=by)
+            phi = scalar(self.evaluate(node.param))
+            self.notes.quantiles(phi)
+            return aggregations.quantile(inner, phi, names, by=by)
         raise unsupported(f"the aggregation {name}")
 
     def _binary(self, node: Any) -> Value:
@@ -169,7 +183,7 @@ class Evaluator:
                 self.needs_names(node.lhs, node.rhs)
         return_bool = modifier is not None and modifier.return_bool
         sides = self.evaluate(node.lhs), self.evaluate(node.rhs)
-        return binary(str(node.op), *sides, matching, return_bool=return_bool, left_open=self.left_open)
+        return binary(str(node.op), *sides, matching, return_bool=return_bool, rules=self.rules)
 
     def needs_names(self, *nodes: Any) -> None:
         """Refuse what looks at metric names that an expression may have dropped.
@@ -177,9 +191,9 @@ class Evaluator:
         Raises
         ------
         UnsupportedQuery
-            Under Prometheus 3, one does.
+            Under Prometheus 3 whose switch is not known, one does.
         """
-        if self.left_open and any(map(drops_name, nodes)):
+        if not self.rules.drops_names_at_once and any(map(drops_name, nodes)):
             raise unsupported(
                 f"{METRIC} after a function that drops it "
                 "(Prometheus 3 answers by its switch promql-delayed-name-removal)"

@@ -1,4 +1,4 @@
-"""Histograms of ``le`` buckets (promql/quantile.go of Prometheus 2.42; BucketFraction of Prometheus 3)."""
+"""Histograms of ``le`` buckets (promql/quantile.go of Prometheus 2.42 and 3)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,30 @@ from typing import Final
 
 import numpy as np
 
+from meshlab.promql.monotonic import lifted, raised
+from meshlab.promql.notes import Notes
 from meshlab.promql.syntax import unsupported
-from meshlab.promql.values import Bools, Floats, Ints, Key, Labels, Vector, concatenated, key, merged, nameless, without
+from meshlab.promql.values import (
+    METRIC,
+    Bools,
+    Floats,
+    Ints,
+    Key,
+    Labels,
+    Vector,
+    concatenated,
+    key,
+    merged,
+    nameless,
+    without,
+)
 
 __all__ = ["histogram_fraction", "histogram_quantile", "histogram_quantiles"]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:inf(?:inity)?|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.ASCII | re.IGNORECASE)
 
 
-def histogram_quantile(phi: Floats, buckets: Vector) -> Vector:
+def histogram_quantile(phi: Floats, buckets: Vector, at: Ints, notes: Notes, *, left_open: bool) -> Vector:
     """Quantile of the histograms in a vector of ``le`` buckets, interpolated inside a bucket.
 
     Parameters
@@ -25,23 +40,37 @@ def histogram_quantile(phi: Floats, buckets: Vector) -> Vector:
     phi : ndarray of float64, shape (steps,)
     buckets : Vector
         Cumulative counts; series without a readable ``le`` are passed over. ``le="1"`` and ``le="1.0"`` are one bucket.
+    at : ndarray of int64, shape (steps,)
+        Unix milliseconds of each step.
+    notes : Notes
+        Told of quantiles and edges that are none, and of counts that fall.
+    left_open : bool
+        Whether Prometheus 3's rules hold: differences that rounding makes are none.
 
     Raises
     ------
     BadQuery
         Two histograms are alike without their metric's name.
     """
-    return merged(_of_histograms(buckets, lambda edges, counts, at: _quantile(phi[at], edges, counts)))
+    notes.quantiles(phi)
+
+    def quantile(edges: Floats, counts: Floats, steps: Ints) -> Floats:
+        return _quantile(phi[steps], edges, counts, at[steps], notes, left_open=left_open)
+
+    return merged(_of_histograms(buckets, notes, quantile))
 
 
-def histogram_quantiles(phis: Sequence[Floats], label: str, buckets: Vector) -> Vector:
+def histogram_quantiles(
+    phis: Sequence[Floats], label: str, buckets: Vector, at: Ints, notes: Notes, *, left_open: bool
+) -> Vector:
     """Several quantiles, each with its number in a label (Prometheus 3).
 
     Parameters
     ----------
     phis : sequence of ndarray of float64, shape (steps,)
     label : str
-    buckets : Vector
+    buckets, at, notes, left_open
+        As in `histogram_quantile`.
 
     Raises
     ------
@@ -54,13 +83,13 @@ def histogram_quantiles(phis: Sequence[Floats], label: str, buckets: Vector) -> 
     for phi in phis:
         if len(phi) and not (np.isnan(phi).all() or (phi == phi[0]).all()):
             raise unsupported("histogram_quantiles with a quantile that changes")
-        values = histogram_quantile(phi, buckets)
+        values = histogram_quantile(phi, buckets, at, notes, left_open=left_open)
         named = [{**row, label: _openmetrics(phi[0])} for row in values.labels]
         found.append(Vector(named, values.value, values.present))
     return merged(concatenated(found))
 
 
-def histogram_fraction(low: Floats, high: Floats, buckets: Vector) -> Vector:
+def histogram_fraction(low: Floats, high: Floats, buckets: Vector, notes: Notes) -> Vector:
     """The share of what was counted between two values, interpolated inside a bucket (Prometheus 3).
 
     Parameters
@@ -68,13 +97,15 @@ def histogram_fraction(low: Floats, high: Floats, buckets: Vector) -> Vector:
     low, high : ndarray of float64, shape (steps,)
     buckets : Vector
         Cumulative counts, as in `histogram_quantile`.
+    notes : Notes
+        Told of edges that are none.
 
     Raises
     ------
     BadQuery
         Two histograms are alike without their metric's name.
     """
-    return merged(_of_histograms(buckets, lambda edges, counts, at: _fraction(low[at], high[at], edges, counts)))
+    return merged(_of_histograms(buckets, notes, lambda edges, counts, at: _fraction(low[at], high[at], edges, counts)))
 
 
 def _openmetrics(value: float) -> str:
@@ -90,12 +121,13 @@ def _openmetrics(value: float) -> str:
     return f"{mantissa}e{power}"
 
 
-def _of_histograms(buckets: Vector, function: Callable[[Floats, Floats, Ints], Floats]) -> Vector:
+def _of_histograms(buckets: Vector, notes: Notes, function: Callable[[Floats, Floats, Ints], Floats]) -> Vector:
     """One value for each histogram and step.
 
     Parameters
     ----------
     buckets : Vector
+    notes : Notes
     function : callable
         Gets edges, counts (histograms, buckets, steps) and the numbers of the steps; returns (histograms, steps).
     """
@@ -103,7 +135,10 @@ def _of_histograms(buckets: Vector, function: Callable[[Floats, Floats, Ints], F
     edge_of = {text: _edge(text) for text in {labels.get("le", "") for labels in buckets.labels}}
     for row, labels in enumerate(buckets.labels):
         edge = edge_of[labels.get("le", "")]
-        if edge is not None:
+        if edge is None:
+            if buckets.present[row].any():
+                notes.bucket(labels.get("le", ""), labels.get(METRIC, ""))
+        else:
             mine = without(labels, ("le",))
             groups.setdefault(key(mine), (mine, []))[1].append((edge, row))
     # Histograms with the same edges are computed together: nearly always all of them.
@@ -163,6 +198,8 @@ def _fraction(low: Floats, high: Floats, edges: Floats, counts: Floats) -> Float
         steps = np.arange(len(value))
         before, after = ranks[:, at, steps], ranks[:, at + 1, steps]
         inside = before + (after - before) * (value - lower[at]) / (edges[at] - lower[at])
+        # A bucket without a lower edge has no inside: all of it lies below.
+        inside = np.where(np.isneginf(lower[at]), after, inside)
         found = np.where(lower[at] >= value, before, inside)
         return np.where(value >= edges[-1], total, np.where(found > total, total, found))
 
@@ -170,7 +207,7 @@ def _fraction(low: Floats, high: Floats, edges: Floats, counts: Floats) -> Float
     return np.where((total == 0) | np.isnan(low) | np.isnan(high), np.nan, found)
 
 
-def _quantile(phi: Floats, edges: Floats, counts: Floats) -> Floats:
+def _quantile(phi: Floats, edges: Floats, counts: Floats, at_ms: Ints, notes: Notes, *, left_open: bool) -> Floats:
     """``bucketQuantile``; `counts` has the shape (histograms, buckets, steps), the answer (histograms, steps)."""
     nothing = np.full((counts.shape[0], counts.shape[2]), np.nan)
     if not np.isposinf(edges[-1]):
@@ -180,25 +217,21 @@ def _quantile(phi: Floats, edges: Floats, counts: Floats) -> Floats:
         return _outside(phi, nothing)
     if len(first) < len(edges):
         edges, counts = edges[first], np.add.reduceat(counts, first, axis=1)
-    counts = _monotonic(counts)
+    if left_open:
+        counts, found = raised(edges, counts, at_ms, asked=(phi >= 0) & (phi <= 1))
+        if found is not None:
+            notes.lifted(found)
+    else:
+        counts = lifted(counts)
     total = counts[:, -1]
     rank = phi * total
     at = _search(counts[:, :-1], rank)
     below = np.where(at > 0, _picked(counts, np.clip(at - 1, 0, None)), 0.0)
     low = np.where(at > 0, edges[np.clip(at - 1, 0, None)], 0.0)
-    found = low + (edges[at] - low) * ((rank - below) / (_picked(counts, at) - below))
-    found = np.where((at == 0) & (edges[0] <= 0), edges[0], found)
-    found = np.where(at == len(edges) - 1, edges[-2], found)
-    return _outside(phi, np.where(total == 0, np.nan, found))
-
-
-def _monotonic(counts: Floats) -> Floats:
-    """``ensureMonotonic``: counts that fall come from scrapes in the middle of an update, and are lifted."""
-    if (counts[:, 1:] >= counts[:, :-1]).all():
-        return counts
-    lifted = np.where(np.isnan(counts), np.nan, np.fmax.accumulate(counts, axis=1))
-    # Nothing is less than NaN: where the first count is none, all stay as they are.
-    return np.where(np.isnan(counts[:, :1]), counts, lifted)
+    value = low + (edges[at] - low) * ((rank - below) / (_picked(counts, at) - below))
+    value = np.where((at == 0) & (edges[0] <= 0), edges[0], value)
+    value = np.where(at == len(edges) - 1, edges[-2], value)
+    return _outside(phi, np.where(total == 0, np.nan, value))
 
 
 def _search(counts: Floats, rank: Floats) -> Ints:

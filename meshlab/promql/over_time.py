@@ -84,7 +84,7 @@ def quantile(over: Ranges, phi: Floats) -> Floats:
 
 
 def deviation(over: Ranges) -> Floats:
-    """``mad_over_time``: the median distance from the median; shape (series, steps), NaN where a window is empty."""
+    """``mad_over_time``: the median distance from the median; NaN where one is in the window; shape (series, steps)."""
 
     def compute(member: Ints, window: Ints, first: Ints, _: slice) -> Floats:
         size = np.diff(np.r_[first, len(member)])
@@ -94,7 +94,8 @@ def deviation(over: Ranges) -> Floats:
             return sorted_quantile(half, x[np.lexsort((x, ~np.isnan(x), window))], first, size)
 
         x = over.value[member]
-        return median(np.abs(x - median(x)[window]))
+        found = median(np.abs(x - median(x)[window]))
+        return np.where(np.logical_or.reduceat(np.isnan(x), first), np.nan, found)
 
     return per_window(over, compute)
 

@@ -16,10 +16,12 @@ Edit = tuple[int, int, str]
 
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
 _PLAIN: Final = re.compile(r"\s*[\w.]+\s*(?::\s*[\w.]*\s*)?")
-_OFFSET: Final = re.compile(r"\boffset\s*([-+]?)\s*(?=(?:step|range|min|max)?\s*\()", re.IGNORECASE)
-_CALLS: Final = re.compile(r"\b(?:step|range|min|max)(?=\s*\()", re.IGNORECASE)
+_OFFSET: Final = re.compile(r"\boffset\s*([-+]?)\s*(?=(?:step|range|min|max|min_of|max_of)?\s*\()", re.IGNORECASE)
+_CALLS: Final = re.compile(r"\b(?:step|range|min|max|min_of|max_of)(?=\s*\()", re.IGNORECASE)
+_ZERO: Final = re.compile(r"(?<![\w.])0+(?:ms|[smhdwy])\b")
+"""The parser reads no duration of nothing."""
 _NAMES: Final = {"min": "min_of", "max": "max_of"}
-"""As functions of two numbers; the parser takes the short names for aggregations."""
+"""Short names of Prometheus 3.5, which the parser takes for aggregations, as the later ones."""
 _OPERATORS: Final[dict[str, Callable[[float, float], float]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -73,10 +75,9 @@ def _closed(quiet: str, begin: int) -> int:
 
 def _milliseconds(text: str, known: dict[str, float]) -> str | None:
     """A computed duration as a plain one; None where it is none."""
+    text = _CALLS.sub(lambda found: _NAMES.get(found[0].lower(), found[0].lower()), _ZERO.sub("0", text))
     try:
-        seconds = _seconds(
-            ast.parse(_CALLS.sub(lambda found: _NAMES.get(found[0].lower(), found[0].lower()), text)), known
-        )
+        seconds = _seconds(ast.parse(text), known)
     except (ValueError, OverflowError, ZeroDivisionError, RecursionError):
         return None
     milliseconds = round(seconds * 1000) if isinstance(seconds, float) and math.isfinite(seconds) else None

@@ -21,6 +21,9 @@ from meshlab.engines.base import LOOKBACK_MS
 from meshlab.engines.label_tables import label_table
 from meshlab.errors import BadQuery, ParameterError, RecordingError, UnsupportedQuery
 from meshlab.promql.evaluate import Evaluator
+from meshlab.promql.notes import Notes
+from meshlab.promql.order import order
+from meshlab.promql.rules import Rules
 from meshlab.promql.sample_store import Resident, SampleStore
 from meshlab.promql.store import Selected, Store
 from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
@@ -41,7 +44,7 @@ class Recording:
     series : SeriesSet or SampleStore
         Raw samples, sorted by series and time; stale markers as Prometheus writes them.
     manifest : mapping
-        What was recorded; ``window`` and ``ranges`` are read.
+        What was recorded; ``window`` is read, and what `Rules.of` reads.
     name : str
         For people.
     """
@@ -50,6 +53,7 @@ class Recording:
         self._manifest = dict(manifest)
         self.name = name
         self._samples = Resident(series) if isinstance(series, SeriesSet) else series
+        self.rules = Rules.of(self._manifest)
         self._store = Store(self._samples, dot_is_all=self.left_open)
 
     @classmethod
@@ -72,6 +76,7 @@ class Recording:
         series: Iterable[tuple[Mapping[str, str], ArrayLike, ArrayLike]],
         *,
         left_open: bool = False,
+        rules: Rules | None = None,
         name: str = "memory",
     ) -> Self:
         """Build a recording in memory.
@@ -82,6 +87,8 @@ class Recording:
             Times ascending within a series. A NaN with Prometheus's stale bits ends the series there.
         left_open : bool
             Whether ranges follow Prometheus 3.
+        rules : Rules, optional
+            All that is known of the engine that the samples came from; `left_open` is then not looked at.
         name : str
             For people.
 
@@ -102,8 +109,8 @@ class Recording:
         sid = np.repeat(np.arange(len(rows), dtype=np.int32), [len(stamps[i]) for i in order])
         time = np.concatenate([stamps[i] for i in order]) if rows else np.empty(0, np.int64)
         value = np.concatenate([rows[i][2] for i in order]) if rows else np.empty(0)
-        manifest = {"ranges": "left-open" if left_open else "closed"}
-        return cls(SeriesSet(labels, sid, time.astype("datetime64[ms]"), value), manifest, name)
+        rules = rules or Rules(left_open)
+        return cls(SeriesSet(labels, sid, time.astype("datetime64[ms]"), value), rules.said(), name)
 
     @property
     def manifest(self) -> Mapping[str, object]:
@@ -123,7 +130,12 @@ class Recording:
     @property
     def left_open(self) -> bool:
         """Whether the recorded engine's ranges left out their first instant."""
-        return self.manifest.get("ranges") == "left-open"
+        return self.rules.left_open
+
+    @property
+    def delayed_names(self) -> bool | None:
+        """Whether the recorded engine dropped metric names at the end of a query alone; None where nobody knows."""
+        return self.rules.delayed_names
 
     def query(self, promql: str, at: datetime | None = None) -> SeriesSet:
         """Evaluate an expression at one instant; the recording's end when none is given.
@@ -139,10 +151,12 @@ class Recording:
         """
         at_ms = _ms(at or self.now())
         question = Query(promql=promql, engine=self.description, at_ms=at_ms)
-        value = self._evaluate(promql, np.array([at_ms]))
+        value, question = self._evaluate(question, np.array([at_ms]))
         if isinstance(value, Ranges):
             return _raw(value, question)
-        return _points(value, np.array([at_ms]), replace(question, result_type=_kind(value, "vector")))
+        kind = "scalar" if isinstance(value, Scalar) else "vector"
+        found = _points(value, np.array([at_ms]), replace(question, result_type=kind))
+        return found.in_order(order(parse(promql), found.labels, found.value))
 
     def query_range(self, promql: str, window: Window) -> SeriesSet:
         """Evaluate an expression on a window's grid.
@@ -155,10 +169,11 @@ class Recording:
             A construct that the embedded evaluator does not know.
         """
         grid = window.grid().astype(np.int64)
-        value = self._evaluate(promql, grid, window.step_ms)
+        question = Query(promql=promql, engine=self.description, window=window)
+        value, question = self._evaluate(question, grid, window.step_ms)
         if isinstance(value, Ranges):
             raise BadQuery(f"{promql!r} is a range vector, which has no range", "ask for it at one instant")
-        return _points(value, grid, Query(promql=promql, engine=self.description, window=window))
+        return _points(value, grid, question)
 
     def samples(self, selector: str, window: Span) -> SeriesSet:
         """Raw samples with start < time <= end, stale markers left out."""
@@ -216,17 +231,20 @@ class Recording:
         span = self.span()
         return span[1] if span else _EPOCH
 
-    def _evaluate(self, promql: str, at: Ints, step_ms: int = 0) -> Vector | Scalar | Ranges:
-        node = parse(promql, step_ms, int(at[-1] - at[0]))
+    def _evaluate(self, question: Query, at: Ints, step_ms: int = 0) -> tuple[Vector | Scalar | Ranges, Query]:
+        """What an expression is, and the question with what is to be said beside it."""
+        promql = question.promql
+        node, notes = parse(promql, step_ms, int(at[-1] - at[0])), Notes(self.left_open)
+        evaluator = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.rules, step_ms, notes=notes)
         try:
-            value = Evaluator(self._store, at, int(at[0]), int(at[-1]), self.left_open, step_ms).evaluate(node)
+            value = evaluator.evaluate(node)
         except RecursionError:
             raise UnsupportedQuery(
                 "the embedded evaluator does not know expressions nested this deeply", "simplify it"
             ) from None
         if isinstance(value, Text):
             raise BadQuery(f"{promql!r} is a string", "ask for a vector, a scalar or a range")
-        return value
+        return value, replace(question, warnings=notes.warnings, infos=notes.infos)
 
     def _taken(self, rows: Ints) -> Iterator[Selected]:
         """The samples of some series, in bounded memory."""
@@ -266,10 +284,6 @@ def _stamps(labels: Mapping[str, str], time: Floats, value: Floats) -> Ints:
             "sort the samples by time, and give one for each moment",
         )
     return stamps
-
-
-def _kind(value: Vector | Scalar, otherwise: str) -> str:
-    return "scalar" if isinstance(value, Scalar) else otherwise
 
 
 def _points(value: Vector | Scalar, at: Ints, question: Query) -> SeriesSet:

@@ -12,6 +12,7 @@ manifest                what it says
 ``window``              ``start`` and ``end``; samples of five minutes before it are there too
 ``engine``, ``command``  kind of store, without its address; what made the recording
 ``ranges``              ``closed`` (Prometheus 2) or ``left-open`` (Prometheus 3): the convention to evaluate it by
+``names``               ``at once`` or ``delayed``: when Prometheus 3 drops a metric's name; only where it told
 ``selectors``           what was asked for
 ``series``, ``samples``  counts
 ``files``               bytes and SHA-256 of each file
@@ -77,6 +78,7 @@ class _Manifest(msgspec.Struct):
     series: _Count
     samples: _Count
     ranges: Literal["closed", "left-open"] = "closed"
+    names: Literal["at once", "delayed"] | msgspec.UnsetType = msgspec.UNSET
     window: _Window | msgspec.UnsetType = msgspec.UNSET
 
 

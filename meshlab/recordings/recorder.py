@@ -14,6 +14,7 @@ from meshlab.core.series import SeriesSet
 from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
+from meshlab.promql.rules import Rules
 from meshlab.recordings.manifest import as_json
 from meshlab.recordings.merging import merge
 from meshlab.recordings.pieces import Piece, WorkFolder, ordered, work_folder
@@ -236,7 +237,7 @@ def _manifest(
         "window": {"start": window.start.isoformat(), "end": window.end.isoformat()},
         # A recording travels: the address stays at home.
         "engine": engine.description.split(" at ")[0],
-        "ranges": "left-open" if engine.left_open else "closed",
+        **_rules(engine),
         "selectors": [redaction.selector(selector) for selector in selectors],
     }
     warnings = list(dict.fromkeys(text for piece in pieces for text in piece.warnings))
@@ -247,6 +248,13 @@ def _manifest(
     if warnings:
         manifest["warnings"] = warnings
     return manifest
+
+
+def _rules(engine: Engine) -> dict[str, object]:
+    """By which rules the recording is to be evaluated, beside the engine's version."""
+    # Only Prometheus 3 has the switch, and not every engine knows of it.
+    delayed = getattr(engine, "delayed_names", None) if engine.left_open else None
+    return Rules(engine.left_open, delayed_names=delayed).said()
 
 
 def _writing(progress: Progress, selectors: Sequence[str], window: Span) -> Callable[[float], None]:

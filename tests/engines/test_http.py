@@ -152,3 +152,42 @@ def test_a_store_without_time_is_refused(ask: Ask) -> None:
     engine, _ = ask(lambda *_: {"resultType": "vector", "result": []})
     with pytest.raises(Refused, match="did not report its time"):
         engine.now()
+
+
+@pytest.mark.parametrize(
+    ("promql", "kept"),
+    [
+        ("sort_desc(up)", True),
+        ("  ( topk by (job) (3, up))", True),
+        ("BOTTOMK(2, up)", True),
+        ('sort_by_label(up, "job")', True),
+        ("up", False),
+        ("sum by (job) (topk(3, up))", False),
+        ("sum(sort(up))", False),
+        ("sorted_total", False),
+        ("topk_hits > 1", False),
+    ],
+)
+def test_an_instant_answer_keeps_the_order_that_was_asked_for(ask: Ask, promql: str, kept: bool) -> None:
+    series = [{"metric": {"job": job}, "value": [7, str(n)]} for n, job in enumerate("cab")]
+    engine, _ = ask(lambda *_: {"resultType": "vector", "result": series})
+    found = engine.query(promql, datetime.fromtimestamp(7, UTC))
+    assert found.labels["job"].tolist() == list("cab" if kept else "abc")
+    assert found.value.tolist() == ([0, 1, 2] if kept else [1, 2, 0])
+    assert found.sid.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "delayed"),
+    [
+        ({"enable-feature": ""}, False),
+        ({"enable-feature": "native-histograms,promql-delayed-name-removal"}, True),
+        ({"web.listen-address": ":9090"}, None),
+    ],
+)
+def test_the_switch_of_dropped_names_is_read_where_a_store_tells_it(
+    ask: Ask, flags: dict[str, str], delayed: bool | None
+) -> None:
+    engine, asked = ask(lambda *_: flags)
+    assert [engine.delayed_names, engine.delayed_names] == [delayed, delayed]
+    assert [path for path, _ in asked] == ["/api/v1/status/flags"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Window
 from meshlab.engines.label_tables import label_table, read_series
-from meshlab.engines.matrix import decode
+from meshlab.engines.matrix import decode, only_histograms_lack
 from meshlab.errors import BadQuery, EngineError, Refused
 
 WINDOW = Window(0, 60_000, 15_000)
@@ -150,7 +151,11 @@ def test_native_histograms_are_said() -> None:
     instant = decode(body([{"metric": {}, "histogram": HISTOGRAM}], "vector"), Query("h", "test"), "test")
     assert not instant.query.complete
     many = [{"metric": {"a": str(i)}, "histograms": [HISTOGRAM]} for i in range(50)]
-    assert decode(body(many), QUESTION, "test").query.failed[-1] == "nor those of 45 more series"
+    query = decode(body(many), QUESTION, "test").query
+    assert query.failed[-1] == "nor those of 45 more series"
+    assert only_histograms_lack(query)
+    assert not only_histograms_lack(replace(query, failed=(*query.failed, "10:00 to 11:00 (timed out)")))
+    assert not only_histograms_lack(replace(query, failed=()))
 
 
 WHOLE = body([{"metric": {"a": "x"}, "values": [[0, "1"], [15, "2"]]}])

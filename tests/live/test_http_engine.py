@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from binaries import Generation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from istio_series import START, canary
@@ -49,17 +50,14 @@ WINDOW = Window.aligned(datetime.fromtimestamp(START, UTC), datetime.fromtimesta
 
 
 @pytest.fixture(scope="module")
-def engine(
-    tmp_path_factory: pytest.TempPathFactory, prometheus_binary: str, promtool_binary: str
-) -> Iterator[PrometheusEngine]:
+def engine(tmp_path_factory: pytest.TempPathFactory, generation: Generation) -> Iterator[PrometheusEngine]:
     at = START + 5 * np.arange(61)
     hostile = [({"__name__": "hostile", "name": value}, at[:2], [i, i]) for i, value in enumerate(HOSTILE)]
     odd = [({"__name__": "odd", "value": "v", "time": "t"}, at[:4], [1.5, float("inf"), float("-inf"), float("nan")])]
     long = [({"__name__": "long"}, START + 5 * np.arange(13_000), np.arange(13_000) / 7)]
     text = openmetrics([*canary(), *hostile, *odd, *long])
-    with serving(
-        tmp_path_factory.mktemp("prometheus"), text, prometheus=prometheus_binary, promtool=promtool_binary
-    ) as url:
+    binaries = {"prometheus": generation.prometheus, "promtool": generation.promtool}
+    with serving(tmp_path_factory.mktemp("prometheus"), text, **binaries) as url:
         yield PrometheusEngine(url)
 
 
@@ -129,13 +127,13 @@ def test_raw_samples_over_many_hours_come_once(engine: PrometheusEngine) -> None
     assert found.value.tolist() == (np.arange(1, 12_999) / 7).tolist(), "every float as it was written"
 
 
-def test_series_scalars_and_the_clock(engine: PrometheusEngine) -> None:
+def test_series_scalars_and_the_clock(engine: PrometheusEngine, generation: Generation) -> None:
     table = engine.series("istio_requests_total", WINDOW)
     assert len(table) == 8
     assert len(table.sid) == 0
     assert engine.query("1 / 0").value.tolist() == [float("inf")]
     assert abs((engine.now() - datetime.now(UTC)).total_seconds()) < 5
-    assert engine.left_open is False
+    assert engine.left_open is generation.newer
     assert engine.span() is None
 
 
@@ -155,14 +153,17 @@ def test_errors_are_told_apart(engine: PrometheusEngine) -> None:
         PrometheusEngine("http://127.0.0.1:1").query("up")
 
 
-def test_a_recording_holds_what_the_engine_held(engine: PrometheusEngine, tmp_path: Path) -> None:
+def test_a_recording_holds_what_the_engine_held(
+    engine: PrometheusEngine, generation: Generation, tmp_path: Path
+) -> None:
     out = record(engine, ['{__name__=~"istio_.*"}', "istio_requests_total"], WINDOW, tmp_path / "shop", what="a test")
     stored = read_folder(out)
     whole = engine.samples('{__name__=~"istio_.*"}', WINDOW.with_lead(LOOKBACK_MS))
     pd.testing.assert_frame_equal(stored.series.labels, whole.labels)
     assert stored.series.value.tobytes() == whole.value.tobytes()
     assert (stored.series.time == whole.time).all()
-    assert stored.manifest["ranges"] == "closed"
+    assert stored.manifest["ranges"] == ("left-open" if generation.newer else "closed")
+    assert stored.manifest.get("names") == ("at once" if generation.newer else None)
     before = (out / "manifest.json").read_bytes()
     with pytest.raises(ParameterError, match="has no series that match nothing_at_all"):
         record(engine, ["nothing_at_all"], WINDOW, out, what="a test")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from binaries import Generation
 from real_prometheus import openmetrics, serving
 from real_victoria import serving_victoria
 
@@ -46,9 +47,7 @@ def odd_series() -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def three(
-    tmp_path_factory: pytest.TempPathFactory, prometheus_binary: str, promtool_binary: str, victoria_binary: str
-) -> Iterator[Three]:
+def three(tmp_path_factory: pytest.TempPathFactory, generation: Generation) -> Iterator[Three]:
     recording = Recording.open(DATA)
     span = recording.span()
     assert span
@@ -63,20 +62,21 @@ def three(
             series.append(({str(k): v for k, v in labels.items() if v}, seconds, found.value[at]))
     series += list(odd_series())
     folder = tmp_path_factory.mktemp("stores")
+    binaries = {"prometheus": generation.prometheus, "promtool": generation.promtool}
     with (
-        serving(folder / "prometheus", openmetrics(series)) as prometheus,
-        serving_victoria(folder / "victoria", series, binary=victoria_binary) as victoria,
+        serving(folder / "prometheus", openmetrics(series), **binaries) as prometheus,
+        serving_victoria(folder / "victoria", series, binary=generation.victoria) as victoria,
     ):
         yield recording, PrometheusEngine(prometheus), PrometheusEngine(victoria)
 
 
-def test_it_introduces_itself(three: Three) -> None:
+def test_it_introduces_itself(three: Three, generation: Generation) -> None:
     _, prometheus, victoria = three
     assert prometheus.kind is Kind.PROMETHEUS
     assert victoria.kind is Kind.VICTORIAMETRICS
     assert victoria.description.startswith("VictoriaMetrics at http://127.0.0.1:")
     assert victoria.left_open
-    assert not prometheus.left_open
+    assert prometheus.left_open == generation.newer
 
 
 def window_of(engine: Engine) -> Window:

@@ -14,6 +14,7 @@ from meshlab.core.window import Window
 from meshlab.errors import BadQuery
 from meshlab.promql import batches
 from meshlab.promql.evaluate import Evaluator
+from meshlab.promql.rules import Rules
 from meshlab.promql.sample_store import Resident
 from meshlab.promql.store import Selected, Store
 from meshlab.promql.syntax import parse
@@ -74,7 +75,7 @@ def _everything() -> Window:
 
 
 def evaluated(kept: Store, promql: str, at: np.ndarray, *, batch: int, left_open: bool = False) -> Vector:
-    found = Evaluator(kept, at, int(at[0]), int(at[-1]), left_open, batch=batch).evaluate(parse(promql))
+    found = Evaluator(kept, at, int(at[0]), int(at[-1]), Rules(left_open), batch=batch).evaluate(parse(promql))
     assert isinstance(found, Vector)
     return found
 
@@ -174,7 +175,7 @@ def test_what_has_to_be_seen_whole_is_seen_whole(promql: str) -> None:
     kept = store(7)
     at = np.array([START * 1000 + 600_000])
     assert_same(evaluated(kept, promql, at, batch=2), evaluated(kept, promql, at, batch=WHOLE))
-    evaluator, node = Evaluator(kept, at, 0, 0, False, batch=2), parse(promql)
+    evaluator, node = Evaluator(kept, at, 0, 0, Rules(), batch=2), parse(promql)
     assert evaluator._batches(parse("m")) is not None
     if type(node).__name__ == "AggregateExpr" and str(node.op) in batches.AGGREGATIONS:
         assert evaluator._batches(node.expr) is None

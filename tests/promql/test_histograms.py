@@ -73,12 +73,14 @@ def test_a_histogram_begins_and_ends(over) -> None:
 @given(st.lists(st.integers(0, 20), min_size=2, max_size=9), st.floats(0, 1))
 def test_a_quantile_lies_in_its_bucket(rises: list[int], phi: float) -> None:
     from meshlab.promql.histograms import histogram_quantile
+    from meshlab.promql.notes import Notes
     from meshlab.promql.values import Vector
 
     edges = [*range(1, len(rises)), math.inf]
     counts = np.cumsum(rises).astype(float)
     labels = [{"le": str(edge) if edge < math.inf else "+Inf"} for edge in edges]
-    found = histogram_quantile(np.array([phi]), Vector(labels, counts[:, None], np.ones((len(edges), 1), np.bool_)))
+    buckets = Vector(labels, counts[:, None], np.ones((len(edges), 1), np.bool_))
+    found = histogram_quantile(np.array([phi]), buckets, np.array([0]), Notes(spoken=True), left_open=True)
     value = found.value[0, 0]
     if counts[-1] == 0:
         assert math.isnan(value)
@@ -118,7 +120,16 @@ def test_a_share_needs_the_last_bucket_and_something_counted(ask) -> None:
 def test_the_lowest_bucket_of_negative_values_begins_nowhere(ask) -> None:
     series = {'b{le="-1"}': "10", 'b{le="0"}': "20", 'b{le="+Inf"}': "40"}
     assert ask(series, "histogram_fraction(-1, 0, b)", at=0) == {"": 0.25}
-    assert math.isnan(ask(series, "histogram_fraction(-2, 0, b)", at=0)[""])
+    # All that lies below its edge counts as lying below any value in it: nothing is made up inside.
+    assert ask(series, "histogram_fraction(-2, 0, b)", at=0) == {"": 0.25}
+    assert ask(series, "histogram_fraction(-4, -2, b)", at=0) == {"": 0}
+    assert ask(series, "histogram_fraction(-Inf, -1, b)", at=0) == {"": 0.25}
+
+
+def test_differences_that_rounding_makes_are_none(ask) -> None:
+    series = {'b{le="1"}': "10", 'b{le="2"}': "10.000000000000004", 'b{le="+Inf"}': "10"}
+    assert ask(series, "histogram_quantile(1, b)", at=0, left_open=True) == {"": 1}
+    assert ask(series, "histogram_quantile(1, b)", at=0) == {"": 2}
 
 
 def test_several_quantiles_at_once(ask) -> None:

@@ -14,6 +14,7 @@ from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS
 from meshlab.errors import Incomplete, ParameterError, Unreachable
+from meshlab.promql.rules import Rules
 from meshlab.recordings.engine import Recording
 from meshlab.recordings.manifest import read_manifest
 from meshlab.recordings.recorder import record
@@ -157,3 +158,17 @@ def test_a_broken_recording_leaves_the_old_one(tmp_path: Path) -> None:
     record(Server(), ["down"], WINDOW, out, what="third")
     assert read_manifest(out)["what"] == "third"
     assert [p.name for p in tmp_path.iterdir()] == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("left_open", "delayed", "names"), [(True, False, "at once"), (True, None, None), (False, False, None)]
+)
+def test_it_knows_when_its_engine_dropped_names(
+    tmp_path: Path, left_open: bool, delayed: bool | None, names: str | None
+) -> None:
+    server = Server()
+    server.left_open, server.delayed_names = left_open, delayed
+    out = record(server, ["up"], WINDOW, tmp_path / "shop", what="a test")
+    assert read_manifest(out).get("names") == names
+    found = Recording.open(out)
+    assert found.rules == Rules(left_open, (2, 42), delayed if names else None)

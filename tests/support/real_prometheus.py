@@ -5,9 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from real_server import free_port, running
+
+from meshlab.engines.http import PrometheusEngine
+from meshlab.promql.rules import Rules
 
 
 def escape(value: str) -> str:
@@ -35,11 +39,10 @@ def serving(folder: Path, text: str, *, prometheus: str = "prometheus", promtool
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "series.txt").write_text(text, encoding="utf-8")
     (folder / "empty.yml").write_text("global: {}\n")
-    subprocess.run(
-        [promtool, "tsdb", "create-blocks-from", "openmetrics", str(folder / "series.txt"), str(folder / "store")],
-        check=True,
-        capture_output=True,
-    )
+    # The text is read once for each block: one block for all of it.
+    load = [promtool, "tsdb", "create-blocks-from", "--max-block-duration=8760h", "openmetrics"]
+    files = [str(folder / "series.txt"), str(folder / "store")]
+    subprocess.run([*load, *files], check=True, capture_output=True)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [
@@ -49,6 +52,13 @@ def serving(folder: Path, text: str, *, prometheus: str = "prometheus", promtool
         "--storage.tsdb.retention.time=100y",
         f"--web.listen-address=127.0.0.1:{port}",
         "--query.max-samples=100000000",
+        "--enable-feature=promql-experimental-functions",
     ]
     with running(command, f"{url}/-/ready", folder / "log.txt"):
         yield url
+
+
+def rules_of(engine: PrometheusEngine) -> Rules:
+    """What a recording of a server is evaluated by."""
+    manifest = {"ranges": "left-open" if engine.left_open else "closed", "engine": engine.description}
+    return replace(Rules.of(manifest), delayed_names=engine.delayed_names)
