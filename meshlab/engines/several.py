@@ -89,7 +89,7 @@ class SeveralEngines:
         return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
     def now(self) -> datetime:
-        """The earliest of the servers' clocks, until which all of them have data; the latest of the recordings' ends."""
+        """The earliest of the servers' clocks: until then all have data. The latest of the recordings' ends."""
         clocks = [engine.now() for engine in self.engines.values()]
         return min(clocks) if self.is_live else max(clocks)
 

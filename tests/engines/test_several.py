@@ -78,6 +78,13 @@ def test_services_of_one_name_in_two_stores_are_two() -> None:
         assert mine["count"].sum() == theirs["count"].sum() > 0
 
 
+def requests(mesh: Mesh, name: str) -> int:
+    window = mesh.window()
+    where = mesh.where(mesh.find(name, window))
+    counts = mesh.request_counts(window, (), where, reporter=Reporter.SOURCE, block_ms=15_000)
+    return int(counts.totals()["count"].sum())
+
+
 def test_a_store_that_is_down_is_said_and_the_others_answer() -> None:
     engine = both(store(), Broken())  # type: ignore[arg-type]
     answer = engine.samples(SELECTOR, SPAN)
