@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.arrow import reader_of
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
 from meshlab.errors import RecordingError
@@ -85,7 +86,7 @@ def _parquet(folder: Path, name: str, manifest: dict[str, Any], *, verify: bool)
         if size != listed["bytes"]:
             raise RecordingError(f"{plain(path)} is damaged: it has {size:,} of {listed['bytes']:,} bytes", AGAIN)
         # One open file for the checksum and for all later questions: another recording may take the folder's place.
-        file = pa.BufferReader(path.read_bytes()) if size <= _LARGEST_IN_MEMORY else pa.OSFile(str(path))
+        file = reader_of(path.read_bytes()) if size <= _LARGEST_IN_MEMORY else pa.OSFile(str(path))
         digest = hashlib.sha256()
         while verify and (piece := file.read_buffer(_PIECE)).size:
             digest.update(piece)
