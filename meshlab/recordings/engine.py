@@ -112,6 +112,52 @@ class Recording:
         rules = rules or Rules(left_open)
         return cls(SeriesSet(labels, sid, time.astype("datetime64[ms]"), value), rules.said(), name)
 
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        time: str = "time",
+        value: str = "value",
+        metric: str = METRIC,
+        timezone: str = "",
+        left_open: bool = False,
+        name: str = "memory",
+    ) -> Self:
+        """Build a recording in memory from a long frame: one row a sample, all other columns are labels.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            As `SeriesSet.tidy` makes it, in any order. A missing or empty label is no label.
+        time : str
+            The column of times: aware ones, text as `meshlab.import_file` reads it, or unix seconds, milliseconds,
+            microseconds or nanoseconds, told by their size.
+        value : str
+            The column of numbers. NaN is a value; a missing one (None, NA) is no sample.
+        metric : str
+            The column of the metric's name, or the name itself where there is no such column.
+        timezone : str
+            The zone of times without an offset.
+        left_open : bool
+            Whether ranges follow Prometheus 3.
+        name : str
+            For people.
+
+        Raises
+        ------
+        ParameterError
+            A column is missing, a time has no zone or is of no year from 2001 to 2099, a value is no number, or a
+            series has two values at one moment. Samples that are the same are taken once.
+        """
+        from meshlab.recordings.assembly import Assembly
+        from meshlab.recordings.frames import frame_batch
+
+        there = metric in map(str, frame.columns)
+        whole = Assembly("" if there or metric == METRIC else metric)
+        whole.add(frame_batch(frame, time, value, metric, timezone, "the frame"), "the frame")
+        return cls(whole.series(), {"ranges": "left-open" if left_open else "closed"}, name)
+
     @property
     def manifest(self) -> Mapping[str, object]:
         """What stands in its manifest.json."""
