@@ -49,7 +49,7 @@ class ParquetFrame:
                     yield frame_batch(frame, time, value, metric, hints.zone, file.name)
         except (pa.ArrowException, OSError):
             raise ParameterError(
-                f"{file.name} is cut off or damaged: it is no whole Parquet file", "copy it again"
+                f"{file.name} is not a whole Parquet file: it is cut off or damaged", "copy it again"
             ) from None
 
     @staticmethod

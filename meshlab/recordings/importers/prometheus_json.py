@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ __all__ = ["PrometheusJson"]
 _ABSENT: Final = msgspec.Raw(b"")
 _EMPTY: Final = (b"", b"null", b"[]")
 _OPENS: Final = (b"[", b"{")
+_BEGINS: Final = re.compile(r'\s*+(?:\[\s*+[{\]]|\{\s*+(?:"(?:[^"\\]|\\.)*+"\s*+:|\}))')
+"""Labels in braces, as the text format writes them, have no colon."""
 _AT_ONCE: Final = 1 << 20
 _Sample = tuple[float, str | float | None]
 
@@ -50,7 +53,7 @@ class PrometheusJson:
 
     def recognises(self, file: ImportedFile, hints: Hints) -> bool:
         """It begins as a JSON object or a list of such."""
-        return "".join(file.head_text[:4096].split())[:2] in ('{"', "[{", "[]", "{}")
+        return _BEGINS.match(file.head_text) is not None
 
     def read(self, file: ImportedFile, hints: Hints) -> Iterator[Batch]:
         """See `Format`."""

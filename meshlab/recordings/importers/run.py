@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -88,7 +89,7 @@ def import_file(
     command = _command(paths, target, moments, columns or {}, metric, timezone)
     progress = progress or (lambda done, total, name: None)
     what = what or f"Imported from {_listed(paths)}"
-    if any(path.is_dir() for path in paths):
+    if any(map(os.path.isdir, paths)):
         from meshlab.recordings.importers.blocks import import_blocks
 
         _check_used(hints[0], moments, [])
