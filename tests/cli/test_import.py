@@ -81,7 +81,7 @@ def test_what_cannot_be_imported_ends_with_2_and_leaves_nothing(call: Call) -> N
 
 def test_a_file_as_a_source_leads_to_import(call: Call) -> None:
     Path("export.jsonl").write_text("{}\n")
-    for command in (("doctor", "./export.jsonl"), ("query", "up", "--source", "./export.jsonl")):
+    for command in (("doctor", "./export.jsonl"), ("query", "up", "--source", "export.jsonl")):
         code, out, err = call(*command)
         assert code in (2, 3, 11)
         assert "is a file" in out + err
