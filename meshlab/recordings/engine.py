@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS
@@ -25,7 +26,7 @@ from meshlab.promql.notes import Notes
 from meshlab.promql.order import order
 from meshlab.promql.rules import Rules
 from meshlab.promql.sample_store import Resident, SampleStore
-from meshlab.promql.store import Selected, Store
+from meshlab.promql.store import Condition, Selected, Store
 from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
 from meshlab.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
 
@@ -240,6 +241,24 @@ class Recording:
         labels = _narrow(self._samples.labels.iloc[rows[count > 0]])
         sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
         return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, query)
+
+    @property
+    def tells_ends(self) -> bool:
+        """Its stale markers are kept where it is recorded again."""
+        return True
+
+    def stale_markers(self, matchers: Sequence[Matcher], spans: Sequence[Span]) -> SeriesSet:
+        """When series ended; see `meshlab.engines.base.TellsEnds`."""
+        rows = self._store.find([Condition(m.name, m.op.value, m.value) for m in matchers])
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+        for chosen in self._taken(rows):
+            inside = [(chosen.time > span.start_ms) & (chosen.time <= span.end_ms) for span in spans]
+            keep = chosen.stale & np.logical_or.reduce(inside)
+            parts.append((_count(chosen, keep), chosen.time[keep], chosen.value[keep]))
+        count, time, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+        labels = _narrow(self._samples.labels.iloc[rows[count > 0]])
+        sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
+        return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, Query("", self.description))
 
     def series(self, selector: str, window: Span) -> SeriesSet:
         """Label sets of the series with samples in the window (or just before: within the look-back)."""

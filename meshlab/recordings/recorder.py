@@ -16,6 +16,7 @@ from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
 from meshlab.promql.rules import Rules
+from meshlab.recordings.endings import Endings
 from meshlab.recordings.gaps import Gap
 from meshlab.recordings.manifest import as_json
 from meshlab.recordings.merging import merge
@@ -163,11 +164,12 @@ def _collect(
     # With what an engine still sees at the window's start, so that a recording answers as the engine did.
     lead = window.with_lead(LOOKBACK_MS)
     whole = _minutes(lead.end_ms - lead.start_ms)
-    pieces = []
+    pieces: list[Piece] = []
     for number, selector in enumerate(selectors):
         at, span, most = lead.start_ms, _FIRST_MS, _SPANS_MS[-1]
         there = work.pieces.get(number, {})
         starts = sorted(there)
+        endings = Endings(engine, selector, redaction)
         gap = Gap(engine, selector, longest_piece_ms=_SPANS_MS[-1])
         while at < lead.end_ms:
             done = number * whole + _minutes(at - lead.start_ms)
@@ -176,6 +178,7 @@ def _collect(
                 later = bisect_right(starts, at)
                 until = starts[later] if later < len(starts) else lead.end_ms
                 if end := gap.end(at, until):
+                    endings.forget()
                     work.add(number, at, end, SeriesSet.empty(Query(selector, engine.description)))
                 else:
                     try:
@@ -187,11 +190,19 @@ def _collect(
                             )
                     except EngineError as error:
                         raise _kept(error, work) from error.__cause__
-                    found = replace(found, labels=redaction.table(found.labels))
                     most = min(most, fetched) if fetched < span else most
-                    work.add(number, at, end, ordered(found, at, end))
-                    del found
+                    found = ordered(replace(found, labels=redaction.table(found.labels)), at, end)
+                    if endings.wants_tails and pieces and pieces[-1].selector == number:
+                        endings.saw(work.samples(pieces[-1]), at)
+                    ended = endings.completed(found, end)
+                    # A marker may stand before the piece in which the series was seen to be missing.
+                    found = found if ended is found else ordered(ended, at - LOOKBACK_MS, end)
+                    endings.saw(found, end)
+                    work.add(number, at, end, found)
+                    del found, ended
                 there = work.pieces[number]
+            else:
+                endings.forget()
             gap.saw(there[at])
             pieces.append(there[at])
             at, span = there[at].end_ms, min(most, _next_span(there[at], span))
