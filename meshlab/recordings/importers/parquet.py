@@ -45,9 +45,9 @@ class ParquetFrame:
                     for role, wanted in COLUMNS.items()
                 )
                 for group in range(opened.num_row_groups):
-                    frame = opened.read_row_group(group).to_pandas(ignore_metadata=True)
+                    frame = opened.read_row_group(group).replace_schema_metadata(None).to_pandas()
                     yield frame_batch(frame, time, value, metric, hints.zone, file.name)
-        except (pa.ArrowException, OSError):
+        except (pa.ArrowException, OSError, UnicodeDecodeError):
             raise ParameterError(
                 f"{file.name} is not a whole Parquet file: it is cut off or damaged", "copy it again"
             ) from None

@@ -47,9 +47,8 @@ class Table:
         self._file = file
         self._given = dict(columns)
         first, self._skip = self._first_lines()
-        self.delimiter = max(_DELIMITERS, key=lambda d: len(next(csv.reader([first], delimiter=d), [])))
-        cells = next(csv.reader([first], delimiter=self.delimiter, strict=True), []) if self._is_record(first) else []
-        self.header = [cell.strip() for cell in cells]
+        self.delimiter = max(_DELIMITERS, key=lambda d: len(_cells(first, d)))
+        self.header = [cell.strip() for cell in _cells(first, self.delimiter)]
 
     @property
     def is_one(self) -> bool:
@@ -58,7 +57,7 @@ class Table:
             return False
         lines = [line for line in self._file.head_text.splitlines() if line.strip()]
         second = lines[self._skip + 1] if len(lines) > self._skip + 1 else ""
-        same = len(next(csv.reader([second], delimiter=self.delimiter), [])) == len(self.header)
+        same = len(_cells(second, self.delimiter)) == len(self.header)
         return self.column("time") is not None or (bool(self._given) or same)
 
     def column(self, role: str) -> str | None:
@@ -199,9 +198,13 @@ class Table:
         skip = 1 if lines[0].strip().strip('"').lower().startswith("sep=") and len(lines) > 1 else 0
         return lines[skip], skip
 
-    @staticmethod
-    def _is_record(line: str) -> bool:
-        return line.count('"') % 2 == 0
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """The cells of one line; none where its quotes do not fit."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), []) if line.count('"') % 2 == 0 else []
+    except csv.Error:
+        return []
 
 
 def floats(texts: pa.ChunkedArray, column: str, origin: str) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import random
 from pathlib import Path
 
 import pandas as pd
@@ -209,3 +210,52 @@ def test_frames_that_are_none() -> None:
     ):
         with pytest.raises(ParameterError, match=expected):
             Recording.from_frame(frame, metric="__name__" if "name" in expected else "up")
+
+
+WHOLE = (
+    b'# TYPE up gauge\nup{job="a",pod="x"} 1 1795440000000\nup{job="b"} 0 1795440000000\n',
+    b'# TYPE a counter\na_total{x="1"} 5.0 1795440000.123 # {trace_id="abc"} 0.67\n# EOF\n',
+    MATRIX.encode(),
+    (VICTORIA + "\n" + VICTORIA.replace("179544", "179545") + "\n").encode(),
+    b"time,__name__,job,value\n2026-11-23T13:20:00Z,up,a,1\n2026-11-23T13:20:15Z,up,a,2\n",
+    b'Time,"{job=""a""}",up\n1795440000000,1,\n1795440015000,,2\n',
+    parquet(),
+)
+PARTS = (
+    *(bytes([byte]) for byte in b'"{},\n\x00\\\xff[]:0 -#'),
+    b"1e400",
+    b"NaN",
+    b"# EOF\n",
+    b"\xef\xbb\xbf",
+    b"9" * 25,
+)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_damaged_files_of_any_kind(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    file, out = tmp_path / "file", tmp_path / "out"
+    for _ in range(60):
+        body = bytearray(chance.choice(WHOLE))
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(body))
+            kind = chance.randrange(4)
+            if kind == 0:
+                body[at:at] = chance.choice(PARTS)
+            elif kind == 1:
+                del body[at : at + chance.randint(1, 30)]
+                body = body or bytearray(b"x")
+            elif kind == 2:
+                body[at] = chance.randrange(256)
+            else:
+                body = body[:at] or bytearray(b"x")
+        file.write_bytes(bytes(body))
+        said = ""
+        try:
+            meshlab.import_file(file, out, metric="m", at="2026-11-23T13:20:00Z" if chance.random() < 0.5 else ())
+        except ParameterError as error:
+            said = str(error)
+        assert said.isprintable()
+        if not said:
+            Recording.open(out)
+        assert {path.name for path in tmp_path.iterdir()} <= {"file", "out"}
