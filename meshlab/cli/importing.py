@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from meshlab.cli.output import interruptible, progress_bar, say
+from meshlab.cli.output import interruptible, progress_bar, say, write
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 
@@ -47,8 +47,8 @@ def import_files(
         )
     found = contents(folder)
     span = found.manifest["window"]
-    say(f"imported {plain(span['start'])} to {plain(span['end'])} -> {plain(folder)}\n")
-    say(f"{found.text()}next: {found.next_command(folder)}\n")
+    say(f"imported {span['start']} to {span['end']} -> {folder}")
+    write(f"{found.text()}next: {found.next_command(folder)}\n")
 
 
 def _columns(texts: list[str] | tuple[()]) -> dict[str, str]:

@@ -19,7 +19,6 @@ _UNITS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _FIRST_S, _LAST_S = 1_000_000_000, 4_102_444_800
 """2001 and 2100: between them, the size of a number tells its unit."""
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-_WHOLE: Final = re.compile(r"[+-]?\d{1,18}|[1-8]\d{18}")
 _ZONED: Final = re.compile(r"\d:?\d\d[^+\-Zz]*([Zz]|[+-]\d\d(:?\d\d)?)")
 _UTC: Final = re.compile(r" ?(UTC|GMT)$")
 _HINT: Final = "write RFC 3339 with an offset (2026-01-31T12:00:00Z), or unix seconds or milliseconds"
@@ -48,9 +47,9 @@ def moments_ms(texts: NDArray[Any], zone: str, origin: str) -> NDArray[np.int64]
     """
     if not len(texts):
         return np.empty(0, np.int64)
+    if (whole := _whole(texts)) is not None:
+        return numbers_ms(whole, origin)
     stripped = [_UTC.sub("Z", text.strip()) for text in texts.tolist()]
-    if all(map(_WHOLE.fullmatch, stripped)):
-        return numbers_ms(np.array(stripped, np.int64), origin)
     if all(map(_NUMBER.fullmatch, stripped)):
         return numbers_ms(np.array(stripped, np.float64), origin)
     zoned = [bool(_ZONED.search(text[10:])) for text in stripped]
@@ -114,6 +113,19 @@ def check_zone(zone: str) -> None:
         raise ParameterError(
             f"--timezone {shortened(zone, 60)!r} is not a time zone", "write Europe/Berlin, UTC or +01:00"
         ) from None
+
+
+def _whole(texts: NDArray[Any]) -> NDArray[np.int64] | None:
+    """Whole numbers, without a Python object each; None where a text is something else."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    try:
+        return np.asarray(
+            compute.cast(compute.utf8_trim_whitespace(pa.array(texts, pa.string())), pa.int64()), np.int64
+        )
+    except pa.ArrowInvalid:
+        return None
 
 
 def _parsed(texts: list[str]) -> pd.DatetimeIndex:

@@ -146,7 +146,10 @@ def _labels(file: parquet.ParquetFile, path: Path, manifest: dict[str, Any]) -> 
     if not names:
         return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
     labels: pd.DataFrame = table.drop_columns(["sid"]).rename_columns(names).to_pandas()
-    return labels.astype("str")
+    labels = labels.astype("str")
+    if labels.duplicated().any():
+        raise RecordingError(f"{plain(path)} has the same series twice", "give their samples one sid")
+    return labels
 
 
 def _samples(

@@ -84,6 +84,7 @@ def test_whole_numbers_are_values(tmp_path: Path) -> None:
         (SERIES, SAMPLES.astype({"sid": "Int64"}).assign(sid=pd.array([0, None, 1], "Int64")), "gaps"),
         (SERIES, SAMPLES.assign(sid=[0, 1 << 40, 1]), "cannot be decoded"),
         (SERIES, SAMPLES[::-1], "not sorted"),
+        (SERIES.assign(label_job=["a", "a"]), SAMPLES, "the same series twice"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path: Path, series: pd.DataFrame, samples: pd.DataFrame, expected: str) -> None:

@@ -11,7 +11,7 @@ from meshlab.recordings.assembly import Batch
 from meshlab.recordings.frames import grouped
 from meshlab.recordings.importers.file import ImportedFile
 from meshlab.recordings.importers.format import Hints
-from meshlab.recordings.importers.tables import Table, floats
+from meshlab.recordings.importers.tables import Table, filled, floats
 from meshlab.recordings.moments import moments_ms
 
 __all__ = ["LongCsv"]
@@ -37,8 +37,7 @@ class LongCsv:
         places = {name: str(at) for at, name in enumerate(table.header) if name}
         labels = {METRIC if name == metric else name: at for name, at in places.items() if name not in (time, value)}
         for block in table.blocks():
-            there = [bool(text.strip()) for text in block[places[value]].to_pylist()]
-            rows = block.filter(there)
+            rows = block.filter(filled(block[places[value]]))
             text = pd.DataFrame(
                 {name: rows[at].to_pandas() for name, at in labels.items()}, index=pd.RangeIndex(rows.num_rows)
             )

@@ -14,7 +14,7 @@ from meshlab.recordings.assembly import Batch
 from meshlab.recordings.importers.exposition import is_name, series_labels
 from meshlab.recordings.importers.file import ImportedFile
 from meshlab.recordings.importers.format import Hints
-from meshlab.recordings.importers.tables import Table, floats
+from meshlab.recordings.importers.tables import Table, filled, floats
 from meshlab.recordings.moments import moments_ms
 
 __all__ = ["LEGEND", "WideCsv"]
@@ -47,10 +47,10 @@ class WideCsv:
             sid, at, value = [], [], []
             for number, (column, name) in enumerate(columns):
                 cells = block[column]
-                there = np.array([bool(text.strip()) for text in cells.to_pylist()], np.bool_)
+                there = filled(cells)
                 value.append(floats(cells.filter(there), name, file.name))
                 sid.append(np.full(len(value[-1]), number, np.int32))
-                at.append(stamps[there])
+                at.append(stamps[there.to_numpy()])
             if columns:
                 yield Batch(metrics, np.concatenate(sid), np.concatenate(at), np.concatenate(value))
 

@@ -19,7 +19,7 @@ from meshlab.recordings.importers.file import ImportedFile
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["COLUMNS", "Table", "floats"]
+__all__ = ["COLUMNS", "Table", "filled", "floats"]
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _BLOCK: Final = 8 << 20
@@ -205,6 +205,13 @@ def _cells(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter, strict=True), []) if line.count('"') % 2 == 0 else []
     except csv.Error:
         return []
+
+
+def filled(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which cells are not empty."""
+    from pyarrow import compute
+
+    return compute.not_equal(compute.utf8_trim_whitespace(texts), "")
 
 
 def floats(texts: pa.ChunkedArray, column: str, origin: str) -> NDArray[np.float64]:
