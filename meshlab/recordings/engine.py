@@ -157,7 +157,7 @@ class Recording:
         there = metric in map(str, frame.columns)
         whole = Assembly("" if there or metric == METRIC else metric)
         whole.add(frame_batch(frame, time, value, metric, timezone, "the frame"), "the frame")
-        return cls(whole.series(), {"ranges": "left-open" if left_open else "closed"}, name)
+        return cls(whole.series(), Rules(left_open).said(), name)
 
     @property
     def manifest(self) -> Mapping[str, object]:
