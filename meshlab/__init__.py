@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from meshlab.core.window import Window as Window
     from meshlab.questions.base import question as question
     from meshlab.recordings.engine import Recording as Recording
+    from meshlab.recordings.importers.run import import_file as import_file
     from meshlab.reports.explorer import explore as explore
     from meshlab.telemetry.dialects.base import Reporter as Reporter
     from meshlab.telemetry.mesh import Mesh as Mesh
@@ -53,6 +54,7 @@ _HOMES = {
     "Window": "meshlab.core.window",
     "connect": "meshlab.telemetry.source",
     "explore": "meshlab.reports.explorer",
+    "import_file": "meshlab.recordings.importers.run",
     "question": "meshlab.questions.base",
     "record": "meshlab.telemetry.record",
 }
@@ -84,6 +86,7 @@ __all__ = [
     "Window",
     "connect",
     "explore",
+    "import_file",
     "question",
     "record",
 ]

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from meshlab import __version__
 from meshlab.cli.doctor import doctor
+from meshlab.cli.importing import import_files
 from meshlab.cli.index import index
 from meshlab.cli.notebooks import notebooks
 from meshlab.cli.output import warn
@@ -55,6 +56,7 @@ app = typer.Typer(
 )
 for _command in (report, sweep, index, notebooks, doctor, query, record):
     app.command()(_command)
+app.command("import")(import_files)
 
 
 def _print_version(wanted: bool) -> None:

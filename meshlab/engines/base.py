@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Protocol, runtime_checkable
 
+from meshlab.core.selector import Matcher
 from meshlab.core.series import SeriesSet
 from meshlab.core.window import Span, Window
 
-__all__ = ["LOOKBACK_MS", "Engine"]
+__all__ = ["LOOKBACK_MS", "Engine", "TellsEnds"]
 
 LOOKBACK_MS: Final = 300_000
 """How old a sample may be and still count, in every engine."""
@@ -66,4 +68,25 @@ class Engine(Protocol):
 
     def now(self) -> datetime:
         """The engine's own time: the one clock there is. A recording's is its end."""
+        ...
+
+
+@runtime_checkable
+class TellsEnds(Protocol):
+    """An engine that may also say when series ended."""
+
+    @property
+    def tells_ends(self) -> bool:
+        """Whether it is worth asking."""
+        ...
+
+    def stale_markers(self, matchers: Sequence[Matcher], spans: Sequence[Span]) -> SeriesSet | None:
+        """Stale markers as samples, in spans (start < time <= end); None where the store does not tell them.
+
+        A store may add labels of its own (external labels) to those that its queries answer with.
+
+        Raises
+        ------
+        Unreachable, Refused, TooMuch
+        """
         ...

@@ -63,13 +63,16 @@ class Client(PrometheusConnect):  # type: ignore[misc]
         for prefix in (self.url, "http://", "https://"):  # a redirect may add TLS
             session.mount(prefix, adapter)
 
-    def send(self, method: str, address: str, form: Form) -> requests.Response:
-        """Send a form: with POST in the body, with GET in the address. The body of the answer is not read yet."""
+    def send(
+        self, method: str, address: str, form: Form | bytes, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
+        """Send a form, or bytes: with POST in the body, with GET in the address. The answer's body is not read yet."""
         response: requests.Response = self._session.request(
             method,
             address,
             data=form if method == "POST" else None,
             params=form if method == "GET" else None,
+            headers=headers,
             timeout=self._timeout,
             stream=True,
             allow_redirects=False,

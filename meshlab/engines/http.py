@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -12,6 +12,7 @@ import numpy as np
 
 from meshlab.config import Kind
 from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.times import format_duration
 from meshlab.core.window import Span, Window
@@ -26,6 +27,7 @@ from meshlab.engines.identity import Identity
 from meshlab.engines.label_tables import LabelTables, read_series
 from meshlab.engines.links import link
 from meshlab.engines.matrix import decode
+from meshlab.engines.remote_read import HEADERS, read_request, stale_markers
 from meshlab.engines.tokens import asks_for_order, longest_range_ms, pinned
 from meshlab.engines.transport import Form, Transport
 from meshlab.errors import BadQuery, EngineError, ParameterError, Refused, TooMuch, Unreachable
@@ -180,6 +182,19 @@ class PrometheusEngine:
         form = {"match[]": self._sent(selector), **self._params.series}
         form |= {"start": _seconds(window.start_ms), "end": _seconds(window.end_ms)}
         return self._ask("/api/v1/series", form, Query(selector, "", window=window), read=read_series)
+
+    @property
+    def tells_ends(self) -> bool:
+        """Prometheus itself, which usually offers remote read."""
+        return self.kind is Kind.PROMETHEUS
+
+    def stale_markers(self, matchers: Sequence[Matcher], spans: Sequence[Span]) -> SeriesSet | None:
+        """When series ended, by remote read where it is offered; see `meshlab.engines.base.TellsEnds`."""
+        asked = read_request([*matchers, *self._match], spans)
+        body = self._transport.exchange("/api/v1/read", asked, HEADERS, max_bytes=self._limits.bytes)
+        if body is None:
+            return None
+        return stale_markers(body, self._named(Query("", "")), self.description, max_bytes=self._limits.bytes)
 
     def span(self) -> tuple[datetime, datetime] | None:
         """Not known: a server's data has no cheap beginning."""

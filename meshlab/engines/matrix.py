@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from meshlab.core.arrow import reader_of
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Window
@@ -247,12 +248,12 @@ def read_floats(
     ValueError
         A text is not a number, or a line has other columns.
     """
-    from pyarrow import BufferReader, csv, float64, lib
+    from pyarrow import csv, float64, lib
 
     named = [name for name in columns if name is not None]
     try:
         table = csv.read_csv(
-            BufferReader(lines),
+            reader_of(lines),
             read_options=csv.ReadOptions(column_names=[name or "empty" for name in columns], block_size=_AT_ONCE // 2),
             parse_options=csv.ParseOptions(quote_char=False),
             convert_options=csv.ConvertOptions(

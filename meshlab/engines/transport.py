@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -130,6 +130,42 @@ class Transport:
         except EngineError as error:
             raise self.redacted(error) from None
 
+    def exchange(self, path: str, body: bytes, headers: Mapping[str, str], *, max_bytes: int) -> bytes | None:
+        """Post bytes to a path that a server may not have, and read what is answered; asked once.
+
+        Parameters
+        ----------
+        path : str
+        body : bytes
+        headers : mapping
+            ``Content-Type`` is that of the answer, too.
+        max_bytes : int
+
+        Returns
+        -------
+        bytes or None
+            None where the server does not answer with that type: it has no such path.
+
+        Raises
+        ------
+        Unreachable
+            Nobody answered, or not in time, or the answer broke off.
+        TooMuch
+            The answer is too long.
+        """
+        try:
+            with self._send("POST", f"{self.url}{path}", body, headers) as response:
+                kind = response.headers.get("Content-Type", "").split(";")[0].strip()
+                if response.status_code != 200 or kind != headers["Content-Type"]:
+                    return None
+                # The answer's own packing is a part of its format.
+                response.headers.pop("Content-Encoding", None)
+                return self._responses.read(response, max_bytes)
+        except ConnectionBroken as broken:
+            raise Unreachable(f"the answer of {self.url} broke off ({broken})", self._responses.hint) from None
+        except EngineError as error:
+            raise self.redacted(error) from None
+
     def _persist(self, path: str, form: Form, method: str, patient: bool, take: Callable[[requests.Response], T]) -> T:
         """Ask until an answer is there to be taken, or patience ends."""
         retries = Retries(patient)
@@ -199,11 +235,13 @@ class Transport:
                 return response
         raise Refused(f"{self.url} keeps redirecting", "give the address that it leads to")
 
-    def _send(self, method: str, address: str, form: Form) -> requests.Response:
+    def _send(
+        self, method: str, address: str, form: Form | bytes, headers: Mapping[str, str] | None = None
+    ) -> requests.Response:
         try:
             # Digest authentication reads the whole body of the first refusal.
             with deadline(READS * self._timeout_s, ERROR_BYTES):
-                return self._client.send(method, address, form)
+                return self._client.send(method, address, form, headers)
         except requests.exceptions.Timeout:
             raise self._responses.late() from None
         except (requests.exceptions.RequestException, wire.HTTPError, ValueError) as error:

@@ -47,10 +47,11 @@ class Contents:
         return sum(int(file["bytes"]) for file in self.manifest["files"].values())
 
     def next_command(self, folder: Path) -> str:
-        """What to type next: the report on the first of its services."""
-        path = str(folder) if "/" in str(folder) else f"./{folder}"
-        service = shlex.quote(plain(self.services[0])) if self.services else "NAME"
-        return f"meshlab report canary-verdict --source {shlex.quote(plain(path))} -p service={service}"
+        """What to type next: the report on the first of its services; without any, what can be asked at all."""
+        path = shlex.quote(plain(folder if "/" in str(folder) else f"./{folder}"))
+        if not self.services:
+            return f"meshlab doctor {path}"
+        return f"meshlab report canary-verdict --source {path} -p service={shlex.quote(plain(self.services[0]))}"
 
     def text(self) -> str:
         """A short text for a terminal."""

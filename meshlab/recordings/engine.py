@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from meshlab.core.sanitize import plain
+from meshlab.core.selector import Matcher
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS
@@ -25,7 +26,7 @@ from meshlab.promql.notes import Notes
 from meshlab.promql.order import order
 from meshlab.promql.rules import Rules
 from meshlab.promql.sample_store import Resident, SampleStore
-from meshlab.promql.store import Selected, Store
+from meshlab.promql.store import Condition, Selected, Store
 from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
 from meshlab.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
 
@@ -112,6 +113,52 @@ class Recording:
         rules = rules or Rules(left_open)
         return cls(SeriesSet(labels, sid, time.astype("datetime64[ms]"), value), rules.said(), name)
 
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        time: str = "time",
+        value: str = "value",
+        metric: str = METRIC,
+        timezone: str = "",
+        left_open: bool = False,
+        name: str = "memory",
+    ) -> Self:
+        """Build a recording in memory from a long frame: one row a sample, all other columns are labels.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            As `SeriesSet.tidy` makes it, in any order. A missing or empty label is no label.
+        time : str
+            The column of times: aware ones, text as `meshlab.import_file` reads it, or unix seconds, milliseconds,
+            microseconds or nanoseconds, told by their size.
+        value : str
+            The column of numbers. NaN is a value; a missing one (None, NA) is no sample.
+        metric : str
+            The column of the metric's name, or the name itself where there is no such column.
+        timezone : str
+            The zone of times without an offset.
+        left_open : bool
+            Whether ranges follow Prometheus 3.
+        name : str
+            For people.
+
+        Raises
+        ------
+        ParameterError
+            A column is missing, a time has no zone or is of no year from 2001 to 2099, a value is no number, or a
+            series has two values at one moment. Samples that are the same are taken once.
+        """
+        from meshlab.recordings.assembly import Assembly
+        from meshlab.recordings.frames import frame_batch
+
+        there = metric in map(str, frame.columns)
+        whole = Assembly("" if there or metric == METRIC else metric)
+        whole.add(frame_batch(frame, time, value, metric, timezone, "the frame"), "the frame")
+        return cls(whole.series(), Rules(left_open).said(), name)
+
     @property
     def manifest(self) -> Mapping[str, object]:
         """What stands in its manifest.json."""
@@ -194,6 +241,24 @@ class Recording:
         labels = _narrow(self._samples.labels.iloc[rows[count > 0]])
         sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
         return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, query)
+
+    @property
+    def tells_ends(self) -> bool:
+        """Its stale markers are kept where it is recorded again."""
+        return True
+
+    def stale_markers(self, matchers: Sequence[Matcher], spans: Sequence[Span]) -> SeriesSet:
+        """When series ended; see `meshlab.engines.base.TellsEnds`."""
+        rows = self._store.find([Condition(m.name, m.op.value, m.value) for m in matchers])
+        parts = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+        for chosen in self._taken(rows):
+            inside = [(chosen.time > span.start_ms) & (chosen.time <= span.end_ms) for span in spans]
+            keep = chosen.stale & np.logical_or.reduce(inside)
+            parts.append((_count(chosen, keep), chosen.time[keep], chosen.value[keep]))
+        count, time, value = (np.concatenate(column) for column in zip(*parts, strict=True))
+        labels = _narrow(self._samples.labels.iloc[rows[count > 0]])
+        sid = np.repeat(np.arange(len(labels), dtype=np.int32), count[count > 0])
+        return SeriesSet(labels, sid, time.astype("datetime64[ms]"), value, Query("", self.description))
 
     def series(self, selector: str, window: Span) -> SeriesSet:
         """Label sets of the series with samples in the window (or just before: within the look-back)."""

@@ -25,6 +25,7 @@ manifest                what it says
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -91,6 +92,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         There is no folder or no manifest, it is damaged, or of a format that this version does not know.
     """
     path = folder / MANIFEST
+    if folder.is_file():
+        raise RecordingError(
+            f"{plain(folder)} is a file, and a recording is a folder",
+            f"make one of it with: meshlab import {plain(shlex.quote(str(folder)))} -o DIR",
+        )
     if not folder.is_dir():
         begun = folder.with_name(f"{folder.name}.partial").is_dir()
         raise RecordingError(

@@ -33,7 +33,7 @@ from msgspec.structs import replace
 
 from meshlab.core.files import write_bytes, write_text
 from meshlab.core.sanitize import plain
-from meshlab.core.series import SeriesSet
+from meshlab.core.series import Query, SeriesSet
 from meshlab.errors import ParameterError, RecordingError
 from meshlab.recordings.writer import SamplesWriter, checksum
 
@@ -165,6 +165,17 @@ class WorkFolder:
 
         found: pd.DataFrame = parquet.read_table(self._labels_path(sha256)).to_pandas().astype("str")
         return found
+
+    def samples(self, piece: Piece) -> SeriesSet:
+        """A piece that was kept."""
+        from pyarrow import parquet
+
+        query = Query("", "", warnings=piece.warnings)
+        if not piece.samples:
+            return SeriesSet.empty(query)
+        table = parquet.read_table(self.samples_path(piece))
+        sid, time, value = (table[name].to_numpy() for name in ("sid", "time", "value"))
+        return SeriesSet(self.labels(piece.labels), sid, time.astype("datetime64[ms]", copy=False), value, query)
 
     def remove(self) -> None:
         """End the work: nothing of it stays, the key of its pseudonyms least of all."""

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from meshlab.core.arrow import reader_of
 from meshlab.core.sanitize import plain
 from meshlab.core.series import Query, SeriesSet
 from meshlab.errors import RecordingError
 from meshlab.promql.sample_store import OnDisk, Resident, SampleStore
+from meshlab.recordings.columns import Columns
 from meshlab.recordings.manifest import AGAIN, SAMPLES, SERIES, read_manifest
 from meshlab.recordings.writer import LABEL, sample_columns
 
@@ -32,6 +34,8 @@ _LARGEST_IN_MEMORY: Final = 8 << 20
 _LARGEST_GROUP: Final = 1 << 23
 """Rows that are decoded at once: a small file may claim any number of equal ones."""
 _PIECE: Final = 1 << 20
+_INDEX: Final = "__index_level_"
+"""So pandas calls an index that it writes."""
 
 
 def open_folder(folder: Path, *, verify: bool = True, resident: int = RESIDENT) -> tuple[SampleStore, dict[str, Any]]:
@@ -60,11 +64,11 @@ def open_folder(folder: Path, *, verify: bool = True, resident: int = RESIDENT) 
     samples = _parquet(folder, SAMPLES, manifest, verify=verify)
     labels = _labels(series, folder / SERIES, manifest)
     path = folder / SAMPLES
-    _compare(samples, path, sample_columns(), manifest["samples"])
+    columns = _compare(samples, path, sample_columns(), manifest["samples"])
     if samples.metadata.num_rows > resident:
-        return OnDisk(labels, _edges(samples, path, len(labels)), samples, plain(path)), manifest
+        return OnDisk(labels, _edges(columns, path, len(labels)), columns, plain(path)), manifest
     query = Query(promql="", engine=f"recording {plain(folder.name)}", result_type="samples")
-    return Resident(SeriesSet(labels, *_samples(samples, path, len(labels)), query)), manifest
+    return Resident(SeriesSet(labels, *_samples(columns, path, len(labels)), query)), manifest
 
 
 def _parquet(folder: Path, name: str, manifest: dict[str, Any], *, verify: bool) -> parquet.ParquetFile:
@@ -85,7 +89,7 @@ def _parquet(folder: Path, name: str, manifest: dict[str, Any], *, verify: bool)
         if size != listed["bytes"]:
             raise RecordingError(f"{plain(path)} is damaged: it has {size:,} of {listed['bytes']:,} bytes", AGAIN)
         # One open file for the checksum and for all later questions: another recording may take the folder's place.
-        file = pa.BufferReader(path.read_bytes()) if size <= _LARGEST_IN_MEMORY else pa.OSFile(str(path))
+        file = reader_of(path.read_bytes()) if size <= _LARGEST_IN_MEMORY else pa.OSFile(str(path))
         digest = hashlib.sha256()
         while verify and (piece := file.read_buffer(_PIECE)).size:
             digest.update(piece)
@@ -100,11 +104,9 @@ def _parquet(folder: Path, name: str, manifest: dict[str, Any], *, verify: bool)
         raise RecordingError(f"{plain(path)} is damaged: it is not a Parquet file", AGAIN) from None
 
 
-def _compare(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: object) -> None:
-    """Compare what a file's columns are with what they ought to be."""
-    found = file.schema_arrow
-    if [(f.name, f.type) for f in found] != [(f.name, f.type) for f in wanted]:
-        raise RecordingError(f"{plain(path)} does not have the columns of a recording", "record again")
+def _compare(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: object) -> Columns:
+    """The columns of a file, when they are what they ought to be."""
+    columns = Columns(file, path, wanted)
     largest = max((file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)), default=0)
     if largest > _LARGEST_GROUP:
         raise RecordingError(f"{plain(path)} has {largest:,} rows in one row group, too many", "record again")
@@ -112,6 +114,7 @@ def _compare(file: parquet.ParquetFile, path: Path, wanted: pa.Schema, rows: obj
         raise RecordingError(
             f"{plain(path)} has {file.metadata.num_rows:,} rows and the manifest counts {rows:,}", AGAIN
         )
+    return columns
 
 
 def _decoded(read: Callable[[], pa.Table], path: Path) -> pa.Table:
@@ -129,22 +132,28 @@ def _decoded(read: Callable[[], pa.Table], path: Path) -> pa.Table:
 def _labels(file: parquet.ParquetFile, path: Path, manifest: dict[str, Any]) -> pd.DataFrame:
     import pyarrow as pa
 
-    names = [n.removeprefix(LABEL) for n in file.schema_arrow.names[1:] if n.startswith(LABEL)]
-    if names != sorted(set(names)):
-        raise RecordingError(f"{plain(path)} does not have the columns of a recording", "record again")
+    there = [n for n in file.schema_arrow.names if n != "sid" and not n.startswith(_INDEX)]
+    if other := next((n for n in there if not n.startswith(LABEL)), None):
+        raise RecordingError(
+            f"{plain(path)} does not have the columns of a recording: {plain(other)!r} is neither sid nor a label",
+            f"call a label's column {LABEL}{plain(other)}",
+        )
+    names = sorted({n.removeprefix(LABEL) for n in there})
     wanted = pa.schema([("sid", pa.int32()), *((f"{LABEL}{n}", pa.string()) for n in names)])
-    _compare(file, path, wanted, manifest["series"])
-    table = _decoded(file.read, path)
+    table = _decoded(_compare(file, path, wanted, manifest["series"]).read, path)
     if not np.array_equal(table["sid"].to_numpy(), np.arange(table.num_rows)):
         raise RecordingError(f"{plain(path)} does not number its series from 0", "record again")
     if not names:
         return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
     labels: pd.DataFrame = table.drop_columns(["sid"]).rename_columns(names).to_pandas()
-    return labels.astype("str")
+    labels = labels.astype("str")
+    if labels.duplicated().any():
+        raise RecordingError(f"{plain(path)} has the same series twice", "give their samples one sid")
+    return labels
 
 
 def _samples(
-    file: parquet.ParquetFile, path: Path, series: int
+    file: Columns, path: Path, series: int
 ) -> tuple[NDArray[np.int32], NDArray[np.datetime64], NDArray[np.float64]]:
     table = _decoded(file.read, path)
     sid, time, value = (table[name].to_numpy() for name in ("sid", "time", "value"))
@@ -152,7 +161,7 @@ def _samples(
     return sid, time.astype("datetime64[ms]", copy=False), value
 
 
-def _edges(file: parquet.ParquetFile, path: Path, series: int) -> NDArray[np.int64]:
+def _edges(file: Columns, path: Path, series: int) -> NDArray[np.int64]:
     """Where each series begins in a large file, which is checked on the way, a row group at a time."""
     counts = np.zeros(series, np.int64)
     sid, time = np.empty(0, np.int32), np.empty(0, "datetime64[ms]")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from meshlab.core.sanitize import plain
-from meshlab.core.series import SeriesSet
+from meshlab.core.series import Query, SeriesSet
 from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.errors import EngineError, Incomplete, ParameterError, TooMuch
 from meshlab.promql.rules import Rules
+from meshlab.recordings.endings import Endings
+from meshlab.recordings.gaps import Gap
 from meshlab.recordings.manifest import as_json
 from meshlab.recordings.merging import merge
 from meshlab.recordings.pieces import Piece, WorkFolder, ordered, work_folder
@@ -161,29 +164,46 @@ def _collect(
     # With what an engine still sees at the window's start, so that a recording answers as the engine did.
     lead = window.with_lead(LOOKBACK_MS)
     whole = _minutes(lead.end_ms - lead.start_ms)
-    pieces = []
+    pieces: list[Piece] = []
     for number, selector in enumerate(selectors):
         at, span, most = lead.start_ms, _FIRST_MS, _SPANS_MS[-1]
         there = work.pieces.get(number, {})
+        starts = sorted(there)
+        endings = Endings(engine, selector, redaction)
+        gap = Gap(engine, selector, longest_piece_ms=_SPANS_MS[-1])
         while at < lead.end_ms:
             done = number * whole + _minutes(at - lead.start_ms)
             progress(done, len(selectors) * whole, plain(redaction.selector(selector)))
             if at not in there:
-                until = min([start for start in there if start > at], default=lead.end_ms)
-                try:
-                    found, end, fetched = _fetch(engine, selector, at, until, span)
-                    if found.query.failed:
-                        raise Incomplete(
-                            f"{engine.description} returned a partial result: {'; '.join(found.query.failed)}",
-                            "exclude these from the selectors, or record again later",
-                        )
-                except EngineError as error:
-                    raise _kept(error, work) from error.__cause__
-                found = replace(found, labels=redaction.table(found.labels))
-                most = min(most, fetched) if fetched < span else most
-                work.add(number, at, end, ordered(found, at, end))
-                del found
+                later = bisect_right(starts, at)
+                until = starts[later] if later < len(starts) else lead.end_ms
+                if end := gap.end(at, until):
+                    endings.forget()
+                    work.add(number, at, end, SeriesSet.empty(Query(selector, engine.description)))
+                else:
+                    try:
+                        found, end, fetched = _fetch(engine, selector, at, until, span)
+                        if found.query.failed:
+                            raise Incomplete(
+                                f"{engine.description} returned a partial result: {'; '.join(found.query.failed)}",
+                                "exclude these from the selectors, or record again later",
+                            )
+                    except EngineError as error:
+                        raise _kept(error, work) from error.__cause__
+                    most = min(most, fetched) if fetched < span else most
+                    found = ordered(replace(found, labels=redaction.table(found.labels)), at, end)
+                    if endings.wants_tails and pieces and pieces[-1].selector == number:
+                        endings.saw(work.samples(pieces[-1]), at)
+                    ended = endings.completed(found, end)
+                    # A marker may stand before the piece in which the series was seen to be missing.
+                    found = found if ended is found else ordered(ended, at - LOOKBACK_MS, end)
+                    endings.saw(found, end)
+                    work.add(number, at, end, found)
+                    del found, ended
                 there = work.pieces[number]
+            else:
+                endings.forget()
+            gap.saw(there[at])
             pieces.append(there[at])
             at, span = there[at].end_ms, min(most, _next_span(there[at], span))
     return pieces

@@ -74,6 +74,8 @@ def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine,
         return _server(source, profile), options
     if source in folders:
         return _recording(folders[source]), PLAIN
+    if (here / source).is_file():
+        return _recording(here / source), PLAIN
     names = sorted({*profiles, *folders})
     hint = suggest(source, names)
     raise ParameterError(
