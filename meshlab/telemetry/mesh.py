@@ -114,7 +114,8 @@ class Mesh:
             There was none.
         """
         known = self.probe.span
-        if self.dialects and (not self.engine.is_live or known.start_ms <= span.end_ms <= known.end_ms + _AFTER_MS):
+        looked = not self.engine.is_live or known.start_ms <= span.end_ms <= known.end_ms + _AFTER_MS
+        if self.dialects and (looked or self.probe is UNKNOWN):
             return self
         return Mesh.detect(self.engine, self.source, options=self.options, span=span)
 
