@@ -9,6 +9,7 @@ import typer
 
 from meshlab.cli.options import End, Source, Start
 from meshlab.cli.output import interruptible, progress_bar, say, warn, write
+from meshlab.reports.run.exits import FAILED
 
 __all__ = ["record"]
 
@@ -30,9 +31,10 @@ def record(
     """Record raw samples of a server to a folder that notebooks can be run on.
 
     An interrupted recording resumes when the same command is run again: until then, what is there is kept in a folder
-    beside it that ends in .partial.
+    beside it that ends in .partial. What the store itself warned of is said, and the exit code is 3.
     """
     from meshlab.recordings.contents import contents
+    from meshlab.recordings.manifest import warnings
     from meshlab.recordings.pieces import work_folder
     from meshlab.telemetry.record import record as run
 
@@ -53,3 +55,6 @@ def record(
     if resumed:
         say(f"resumed the recording begun at {found.manifest['recorded']}")
     write(f"{found.text()}next: {found.next_command(folder)}\n")
+    if warnings(found.manifest):
+        warn("the recording may not be complete: the store warned while it was recorded; record a shorter span at once")
+        raise typer.Exit(FAILED)

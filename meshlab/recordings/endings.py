@@ -16,6 +16,7 @@ from meshlab.engines.base import LOOKBACK_MS, Engine, TellsEnds
 from meshlab.errors import MeshlabError
 from meshlab.promql.store import STALE_BITS
 from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
+from meshlab.recordings.manifest import NO_MARKERS
 from meshlab.recordings.redaction import Redaction
 
 __all__ = ["Endings"]
@@ -86,7 +87,7 @@ class Endings:
         try:
             found = self._engine.stale_markers(self._matchers, spans)
         except MeshlabError as error:
-            lost = f"stale markers are missing from {spans[0].start.isoformat()} on: {error.what}"
+            lost = f"{NO_MARKERS} from {spans[0].start.isoformat()} on: {error.what}"
             return piece.with_query(replace(piece.query, warnings=(*piece.query.warnings, lost)))
         if found is None:
             self._engine = None

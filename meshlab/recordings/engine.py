@@ -29,6 +29,7 @@ from meshlab.promql.sample_store import Resident, SampleStore
 from meshlab.promql.store import Condition, Selected, Store
 from meshlab.promql.syntax import is_plain_selector, parse, selector_conditions
 from meshlab.promql.values import METRIC, Bools, Floats, Ints, Ranges, Scalar, Text, Vector, key
+from meshlab.recordings.manifest import warnings
 
 __all__ = ["Recording"]
 
@@ -178,6 +179,11 @@ class Recording:
     def left_open(self) -> bool:
         """Whether the recorded engine's ranges left out their first instant."""
         return self.rules.left_open
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why it may not be whole: what its server warned of while it was recorded."""
+        return tuple(f"when this was recorded, the store warned: {plain(text)}" for text in warnings(self.manifest))
 
     @property
     def delayed_names(self) -> bool | None:

@@ -37,7 +37,19 @@ from msgspec import Meta
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError, RecordingError
 
-__all__ = ["AGAIN", "FILES", "FORMAT", "MANIFEST", "SAMPLES", "SERIES", "as_json", "is_recording", "read_manifest"]
+__all__ = [
+    "AGAIN",
+    "FILES",
+    "FORMAT",
+    "MANIFEST",
+    "NO_MARKERS",
+    "SAMPLES",
+    "SERIES",
+    "as_json",
+    "is_recording",
+    "read_manifest",
+    "warnings",
+]
 
 FORMAT: Final = "meshlab.recording/1"
 _FAMILY: Final = "meshlab.recording/"
@@ -47,6 +59,8 @@ SAMPLES: Final = "samples.parquet"
 FILES: Final = (SERIES, SAMPLES)
 AGAIN: Final = "fetch the recording again"
 """What to try with damaged files."""
+NO_MARKERS: Final = "stale markers are missing"
+"""How a warning begins that speaks of the ends of series, and not of their samples."""
 _LARGEST: Final = 16 << 20
 
 _Count = Annotated[int, Meta(ge=0)]
@@ -160,3 +174,10 @@ def _json(path: Path) -> object:
 
 def _lowered(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
+
+
+def warnings(manifest: Mapping[str, object]) -> list[str]:
+    """What the recorded store warned of, as far as it speaks of samples that may be missing."""
+    given = manifest.get("warnings")
+    texts = [str(text) for text in given] if isinstance(given, list) else []
+    return [text for text in texts if not text.startswith(NO_MARKERS)]

@@ -160,9 +160,9 @@ def probe(engine: Engine, dialects: Sequence[Dialect], span: Span, *, now_ms: in
             longest_gap_ms=int(apart.max()) if len(apart) else 0,
             lag_ms=lag_ms if lag_ms > _LATE_SCRAPES * scrape_ms + _LATE_MS else 0,
             clusters=cluster_label(engine, dialect, family, newest.labels, span),
-            doubts=_doubts([newest, *followed]),
+            doubts=_doubts(engine, [newest, *followed]),
         )
-    return Probe(store=engine.description, span=span)
+    return Probe(store=engine.description, span=span, doubts=_doubts(engine, ()))
 
 
 def _newest(engine: Engine, dialects: Sequence[Dialect], span: Span) -> Iterator[tuple[Dialect, Family, SeriesSet]]:
@@ -192,8 +192,9 @@ def _followed(engine: Engine, dialect: Dialect, family: Family, row: dict[str, s
     return engine.samples(selector(family.requests, *matchers, forced=dialect.options.forced), span.last(_GLANCE_MS))
 
 
-def _doubts(answers: Sequence[SeriesSet]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(doubt for answer in answers for doubt in answer.query.doubts))
+def _doubts(engine: Engine, answers: Sequence[SeriesSet]) -> tuple[str, ...]:
+    own: tuple[str, ...] = getattr(engine, "doubts", ())
+    return tuple(dict.fromkeys((*own, *(doubt for answer in answers for doubt in answer.query.doubts))))
 
 
 def _words(milliseconds: int) -> str:
