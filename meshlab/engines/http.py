@@ -216,6 +216,8 @@ class PrometheusEngine:
 
     @property
     def _params(self) -> BackendParams:
+        # Before the first question: Thanos without its parameters answers without the stores that are down.
+        self._identity.find()
         return params_for(self._identity.kind)
 
     def _fetched(self, plan: ChunkPlan, ask: Callable[[Chunk], SeriesSet], *question: str, what: str) -> Fetched:

@@ -1,0 +1,20 @@
+"""meshlab.toml and MESHLAB_*: profiles of telemetry stores. The reader of the environment."""
+
+from meshlab.config.environment import cache_folder, secret, zone
+from meshlab.config.files import Config, Profiles, find, load
+from meshlab.config.profile import Kind, Limits, Link, Profile, Texts
+
+__all__ = [
+    "Config",
+    "Kind",
+    "Limits",
+    "Link",
+    "Profile",
+    "Profiles",
+    "Texts",
+    "cache_folder",
+    "find",
+    "load",
+    "secret",
+    "zone",
+]
