@@ -71,8 +71,8 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
     text = '[profile.a]\nurl = "http://x"\ntoken_file = "token"\n[profile.b]\nurl = "http://x"\nuser = "me"\n'
     profiles = load(write(tmp_path, f'{text}password_file = "password"\n')).profiles
     assert profiles["a"].headers("a") == {"Authorization": "Bearer from-a-file"}
-    assert profiles["a"].auth("a") is None
-    assert profiles["b"].auth("b") == ("me", "p:w")
+    assert profiles["a"].basic_auth("a") is None
+    assert profiles["b"].basic_auth("b") == ("me", "p:w")
 
 
 @pytest.mark.parametrize(

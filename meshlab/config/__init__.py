@@ -2,9 +2,10 @@
 
 from meshlab.config.environment import cache_folder, secret, zone
 from meshlab.config.files import Config, Profiles, find, load
-from meshlab.config.profile import Kind, Limits, Link, Profile, Texts
+from meshlab.config.profile import Auth, Kind, Limits, Link, Profile, Texts
 
 __all__ = [
+    "Auth",
     "Config",
     "Kind",
     "Limits",

@@ -14,7 +14,7 @@ from meshlab.core.selector import Matcher, parse_matcher
 from meshlab.core.settings import Settings
 from meshlab.errors import ParameterError
 
-__all__ = ["Kind", "Labels", "Limits", "Link", "Profile", "Texts"]
+__all__ = ["Auth", "Kind", "Labels", "Limits", "Link", "Profile", "Texts"]
 
 # Such addresses go into pages that others read: none with a user or password.
 Link = Annotated[
@@ -37,6 +37,12 @@ class Kind(StrEnum):
     VICTORIAMETRICS = "victoriametrics"
     THANOS = "thanos"
     MIMIR = "mimir"
+
+
+class Auth(StrEnum):
+    """How requests are signed."""
+
+    SIGV4 = "sigv4"
 
 
 class Limits(Settings):
@@ -75,6 +81,12 @@ class Profile(Settings):
     user: Annotated[str, Meta(description="User of basic authentication.")] = ""
     password_env: Annotated[str, Meta(description="Variable that holds the password.")] = ""
     password_file: Annotated[Path | None, Meta(description="File that holds the password.")] = None
+    auth: Annotated[
+        Auth | None,
+        Meta(description="How requests are signed: `sigv4` for Amazon (needs `meshlab[aws]`)."),
+    ] = None
+    region: Annotated[str, Meta(description="Amazon's region; that of the address or of AWS's own settings.")] = ""
+    service: Annotated[str, Meta(min_length=1, description="Amazon's service, as it is signed.")] = "aps"
     header_env: Annotated[Texts, Meta(description="Other headers, each by its variable.")] = field(default_factory=dict)
     ca_file: Annotated[Path | None, Meta(description="Certificates to trust.")] = None
     client_cert: Annotated[Path | None, Meta(description="Certificate to show.")] = None
@@ -117,6 +129,8 @@ class Profile(Settings):
             raise ParameterError(f"a {given} is given without a {missing}", hint)
         if self.user and (self.token_env or self.token_file):
             raise ParameterError("both a user and a token are given", "keep one of them")
+        if self.auth and (self.user or self.token_env or self.token_file):
+            raise ParameterError(f'both auth = "{self.auth}" and a token or a user are given', "keep one of them")
         if self.client_key and not self.client_cert:
             raise ParameterError("client_key is given without client_cert", "name both files")
         if self.timeout_s is not None:
@@ -128,7 +142,7 @@ class Profile(Settings):
         """The conditions that every query gets."""
         return tuple(parse_matcher(text) for text in self.match)
 
-    def auth(self, name: str) -> tuple[str, str] | None:
+    def basic_auth(self, name: str) -> tuple[str, str] | None:
         """User and password of basic authentication; `name` is the profile's, for messages.
 
         Raises
