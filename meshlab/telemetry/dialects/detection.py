@@ -8,6 +8,7 @@ from meshlab.core.suggest import suggest
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
+from meshlab.telemetry.dialects import survey
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
 from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.dialect import Dialect, Outdated
@@ -57,7 +58,7 @@ def detect(engine: Engine, window: Span, options: MeshOptions = PLAIN) -> tuple[
         if dialect.outdated is not None:
             others = [other for other in found if other != name]
             _refuse_outdated(dialect.outdated, engine, window, census, others)
-    return tuple(found.values())
+    return survey.fitted(engine, window, tuple(found.values()))
 
 
 def _refuse_outdated(outdated: Outdated, engine: Engine, window: Span, census: Census, others: list[str]) -> None:

@@ -55,6 +55,29 @@ _SCRAPED: Final = {
 _PREFERRED: Final = {Reporter.SOURCE: ("waypoint", "source"), Reporter.DESTINATION: ("destination", "waypoint")}
 
 
+_PASSTHROUGH: Final = "(Inbound)?PassthroughCluster(Ipv[46])?|BlackHoleCluster"
+_HOST: Final = Column(
+    ("destination_service",),
+    cut=r"([^.]+)\.[^.]+\.svc(?:\..*)?(?::\d+)?",
+    ask=r"{}\.[^.]+\.svc(\..*)?(:[0-9]+)?",
+    never=_PASSTHROUGH,
+)
+# Stores that have dropped labels to save series; traffic to nowhere that is known stays without a name.
+_INSTEAD: Final = {
+    "source": (Column(("source_canonical_service",)), Column(("source_app",))),
+    "source_version": (Column(("source_canonical_revision",)),),
+    "destination_service": (
+        Column(("destination_service_name",), never=_PASSTHROUGH),
+        _HOST,
+        Column(("destination_app",)),
+        Column(("destination_workload",)),
+    ),
+    "destination_host": (Column(("destination_service_name",)),),
+    "destination_namespace": (Column(("destination_service_namespace",)),),
+    "destination_version": (Column(("destination_canonical_revision",)),),
+}
+
+
 def _view(reporter: Reporter) -> View:
     preferred = _PREFERRED[reporter]
     family = Family(
@@ -63,6 +86,7 @@ def _view(reporter: Reporter) -> View:
         unit_ms=1.0,
         columns=_COLUMNS | (_SCRAPED if reporter is Reporter.DESTINATION else {}),
         matchers=(one_of("reporter", sorted(preferred)),),
+        alternatives=_INSTEAD,
     )
     return View((family,), preferred)
 
