@@ -139,7 +139,8 @@ class Mesh:
 
     def remedy(self, what: str) -> str:
         """What to do where something is missing (`dialects.dialect.REMEDIES`, or a signal), for every mesh."""
-        texts = {dialect.remedy(what): dialect.name for dialect in self.dialects}
+        native = queries.native_histograms(self.views, self.probe.span) if what == "latency" else {}
+        texts = {native.get(d.name) or d.remedy(what): d.name for d in self.dialects}
         return "; ".join(text if len(texts) == 1 else f"{name}: {text}" for text, name in texts.items())
 
     @property

@@ -133,6 +133,8 @@ _SIGNING: Final = {
     "id_extraction_err_count": "identity",
     "csr_sign_err_count": "signing",
 }
+_ENVOY_AHEAD: Final = "8"
+"""Istio 1.N is made with Envoy 1.(N + 8)."""
 _AGENT: Final = Signal(
     "istio_agent_cert_expiry_seconds",
     {**envoy.POD, "name": Column(("resource_name",))},
@@ -152,6 +154,14 @@ _SIGNALS: Final[Signals] = {
         _AGENT,
         _authority("root_cert_expiry_timestamp", "ROOTCA", "root"),
         _authority("cert_chain_expiry_timestamp", "intermediate", "intermediate"),
+    ),
+    "builds": (
+        Signal(
+            "istio_build",
+            {**envoy.POD, "version": Column(("tag",))},
+            (equal("component", "proxy"),),
+            constants={"ahead": _ENVOY_AHEAD},
+        ),
     ),
     "signing": tuple(
         envoy.of_pod(f"citadel_server_{name}", constants={"what": what}, error="error")
