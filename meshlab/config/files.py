@@ -18,7 +18,7 @@ from meshlab.core.settings import Settings, convert
 from meshlab.core.suggest import suggest
 from meshlab.errors import ConfigError
 
-__all__ = ["Config", "Profiles", "find", "load"]
+__all__ = ["Config", "Profiles", "dialects", "find", "load"]
 
 _FILE: Final = "meshlab.toml"
 
@@ -137,16 +137,33 @@ def load(start: Path) -> Config:
     path = find(start)
     if path is None:
         return Config()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
+    document = _document(path)
     config = convert(Config, document, what=str(path), error=ConfigError)
     zone(config.tz, str(path))
     profiles = Profiles(config.profiles, path, tuple(config.dialects))
     return msgspec.structs.replace(config, profiles=profiles)
+
+
+def dialects(start: Path) -> tuple[Mapping[str, Any], Path | None]:
+    """The tables ``[dialects.NAME]`` of the nearest meshlab.toml as they stand there, and the file.
+
+    Raises
+    ------
+    ConfigError
+        The file is no TOML.
+    """
+    path = find(start)
+    found = _document(path).get("dialects", {}) if path else {}
+    return found if isinstance(found, Mapping) else {}, path
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
 
 
 def _below(folder: Path, profile: Profile) -> Profile:

@@ -102,7 +102,7 @@ class Mesh:
         """
         engine, dialects, found = detected(engine, options, span)
         if not dialects and required:
-            raise detection.none_found(source, found.span, options.mesh)
+            raise detection.none_found(source, found.span, options, detection.unread(engine, found.span, options, ()))
         return cls(engine, dialects, source, found, options)
 
     def at(self, span: Span) -> Mesh:
@@ -129,7 +129,7 @@ class Mesh:
             There is none.
         """
         if not self.dialects:
-            raise detection.none_found(self.source, self.probe.span, self.options.mesh)
+            raise detection.none_found(self.source, self.probe.span, self.options)
         return self.dialects[0]
 
     @property

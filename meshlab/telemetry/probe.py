@@ -112,6 +112,7 @@ def detected(
         span = Span.between(first - _MARGIN, last + _MARGIN)
     dialects = detect(engine, span, options)
     engine = renaming.renamed(engine, span, dialects)
+    dialects = tuple(renaming.in_original_words(engine, dialect) for dialect in dialects)
     found = probe(engine, dialects, span, now_ms=now_ms)
     return engine, tuple(found.adapted(dialect) for dialect in dialects), found
 

@@ -25,7 +25,7 @@ from meshlab.engines.base import Engine
 from meshlab.engines.selectors import Selector, groupings, selectors
 from meshlab.telemetry.dialects.dialect import Dialect
 
-__all__ = ["RenamedEngine", "Renames", "find", "original", "renamed", "store_of"]
+__all__ = ["RenamedEngine", "Renames", "find", "in_original_words", "original", "renamed", "store_of"]
 
 Renames = Mapping[str, Mapping[str, bool]]
 """By metric: the labels that were renamed, and whether they were in all of its series."""
@@ -79,6 +79,17 @@ def renamed(engine: Engine, span: Span, dialects: Sequence[Dialect]) -> Engine:
     """The engine with labels as they were before a scrape renamed them; itself where none was."""
     renames = find(engine, span, dialects) if dialects else {}
     return RenamedEngine(engine, renames) if renames else engine
+
+
+def in_original_words(engine: Engine, dialect: Dialect) -> Dialect:
+    """A dialect whose profile names labels as the store has them, where these are now what they were before."""
+    if not isinstance(engine, RenamedEngine):
+        return dialect
+    renamed = {f"{_EXPORTED}{label}": label for labels in engine.renames.values() for label in labels}
+    labels = {name: renamed.get(label, label) for name, label in dialect.options.labels.items()}
+    if labels == {**dialect.options.labels}:
+        return dialect
+    return dialect.with_options(replace(dialect.options, labels=labels))
 
 
 def _patterns(dialects: Sequence[Dialect]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from mesh_series import linkerd, rising
 from meshlab.core.window import Span, Window
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry import renaming
-from meshlab.telemetry.dialects.base import Reporter
+from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.kubernetes import Autoscalers, Exporter
 from meshlab.telemetry.mesh import Mesh
 
@@ -150,6 +150,15 @@ def test_the_scrapers_labels_stay_and_can_be_asked_for() -> None:
 def test_a_label_that_only_looks_renamed_is_left_alone() -> None:
     labels = pd.DataFrame({"exported_to": ["x"], "namespace": ["shop"]})
     assert renaming.original(labels, ["namespace"]).to_dict("records") == labels.to_dict("records")
+
+
+def test_a_profile_that_names_the_renamed_label_is_understood() -> None:
+    store = engine(federated(linkerd()))
+    options = MeshOptions(labels={"destination_namespace": "exported_namespace"})
+    mesh = Mesh.detect(store, "a test", options=options)
+    assert mesh.dialect.options.labels == {"destination_namespace": "namespace"}
+    counts = mesh.request_counts(mesh.window("-4m"), ["destination_namespace"], reporter="destination", block_ms=15_000)
+    assert set(counts.frame["destination_namespace"]) == {"shop"}
 
 
 def test_an_engine_can_be_sent_to_another_process() -> None:

@@ -12,6 +12,7 @@ from mesh_series import rising
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.dialects.check import Example, check_dialect
+from meshlab.telemetry.dialects.detection import unread
 from meshlab.telemetry.dialects.registry import installed
 from meshlab.telemetry.mesh import Mesh
 
@@ -268,3 +269,17 @@ def test_milliseconds_and_seconds_are_told_apart() -> None:
 
 def buckets(stem: str, who: Mapping[str, str]) -> list[Series]:
     return [rising({"__name__": f"{stem}_bucket", **who, "le": le}, 10) for le in ("1", "+Inf")]
+
+
+def test_what_is_there_and_not_read_is_named() -> None:
+    graph = [rising({"__name__": "traces_service_graph_request_total", "client": "a", "server": "b"}, 5)]
+    with pytest.raises(ParameterError, match=r"it has the service graph of .*\(traces_service_graph_request_total\)"):
+        Mesh.detect(engine(graph), "a test")
+    store = engine(canary(), graph, series(EXAMPLES["opentelemetry"]), series(EXAMPLES["hubble"]))
+    mesh = Mesh.detect(store, "a test")
+    assert mesh.name == "Istio"
+    words = unread(store, mesh.window(), MeshOptions(), mesh.dialects)
+    names = [word.partition(" (")[0] for word in words]
+    assert names[:2] == ["Hubble", "OpenTelemetry"]
+    assert "the service graph" in names[2]
+    assert 'mesh = "hubble"' in words[0]
