@@ -45,7 +45,7 @@ def check_effects(engine: Engine, span: Span, dialects: Sequence[Dialect], optio
     if not named or not dialects:
         return
     metrics = list(dict.fromkeys(f.requests for d in dialects for view in d.views.values() for f in view.families))
-    wanted = sorted({*named.values()})
+    wanted = [(label,) for label in sorted({*named.values()})]
     carried = [survey.carried_labels(engine, span, metric, wanted, (), options.forced) for metric in metrics]
     if not any(carried):
         return

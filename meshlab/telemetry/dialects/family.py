@@ -87,11 +87,6 @@ class Family:
         known = (column for column in self.alternatives.get(dimension, ()) if column.labels == (label,))
         return next(known, Column(labels=(label,) if label else ()))
 
-    @property
-    def primary_labels(self) -> frozenset[str]:
-        """The labels of the dimensions that can be read otherwise."""
-        return frozenset(label for name in self.alternatives for label in self.column(name).labels)
-
     def fitted(self, carried: Set[str]) -> tuple[Family, dict[str, str]]:
         """The same metrics as a store has them: by other labels where the usual ones are on none of its series.
 

@@ -28,14 +28,15 @@ def fitted(engine: Engine, span: Span, dialects: Sequence[Dialect]) -> tuple[Dia
     dialects : sequence of Dialect
     """
     found: dict[str, Set[str]] = {}
-    wanted: dict[str, tuple[set[str], set[str]]] = {}
+    wanted: dict[str, tuple[set[tuple[str, ...]], set[str]]] = {}
     for family in (f for dialect in dialects for view in dialect.views.values() for f in view.families):
         if family.alternatives:
             usual, others = wanted.setdefault(family.requests, (set(), set()))
-            usual |= family.primary_labels
+            usual |= {family.column(name).labels for name in family.alternatives}
             others |= {label for columns in family.alternatives.values() for c in columns for label in c.labels}
     for metric, (usual, others) in wanted.items():
-        found[metric] = carried_labels(engine, span, metric, sorted(usual), sorted(others), dialects[0].options.forced)
+        forced = dialects[0].options.forced
+        found[metric] = carried_labels(engine, span, metric, sorted(usual), sorted(others), forced)
 
     def carried(family: Family) -> Set[str]:
         return found.get(family.requests, frozenset())
@@ -47,19 +48,19 @@ def carried_labels(
     engine: Engine,
     span: Span,
     metric: str,
-    usual: Sequence[str],
+    usual: Sequence[Sequence[str]],
     others: Sequence[str] = (),
     forced: Sequence[Matcher] = (),
 ) -> frozenset[str]:
-    """The labels among some that any series of a metric carries.
+    """The labels that any series of a metric carries, at least those among some.
 
     Parameters
     ----------
     engine : Engine
     span : Span
     metric : str
-    usual : sequence of str
-        Where one series carries all of these, the others are not looked for.
+    usual : sequence of sequence of str
+        Where one series carries one of each of these, the others are not looked for.
     others : sequence of str
     forced : sequence of Matcher
         What stands in every selector.
@@ -76,15 +77,15 @@ def carried_labels(
     else:
         return frozenset()
     sample = frozenset(str(name) for name in one if (one[name] != "").any())
-    if {*usual} <= sample:
+    if all(sample & {*labels} for labels in usual):
         return sample
     asked = (
         f"label_replace(count({before}{selector(metric, differs(label, ''), forced=forced)}{after}), "
         f'"{_LABEL}", "{label}", "", "")'
-        for label in dict.fromkeys((*usual, *others))
+        for label in dict.fromkeys((*(label for labels in usual for label in labels), *others))
     )
     rows = engine.query(" or ".join(asked), span.end).labels
-    return frozenset(rows[_LABEL]) if _LABEL in rows else frozenset()
+    return sample | frozenset(rows.get(_LABEL, ()))
 
 
 def profile_lines(dialect: Dialect) -> tuple[str, ...]:
