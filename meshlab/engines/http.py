@@ -236,11 +236,11 @@ class PrometheusEngine:
 
     def _sent(self, promql: str) -> str:
         asked = with_matchers(promql, self._match)
-        return asked if self._takes_patterns else expanded(asked, self._names)
+        return asked if self._takes_patterns else expanded(asked, self._metric_names)
 
     def _selectors(self, selector: str) -> list[str]:
         """The selector, or one a name where the store takes exact names only."""
-        return [selector] if self._takes_patterns else split(selector, self._names)
+        return [selector] if self._takes_patterns else split(selector, self._metric_names)
 
     def _understood(self, ask: Callable[[], SeriesSet]) -> SeriesSet:
         """An answer; where the store refuses patterns of names, the answer to exact ones."""
@@ -253,7 +253,7 @@ class PrometheusEngine:
         return ask()
 
     @cached_property
-    def _names(self) -> list[str]:
+    def _metric_names(self) -> list[str]:
         """All metrics of the store, sorted."""
         try:
             body = self._transport.ask("/api/v1/label/__name__/values", {}, method="GET")
