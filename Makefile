@@ -21,7 +21,7 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[jupyter,lab,dask,dev]'
+	$(PIP) --editable '.[aws,jupyter,lab,dask,dev]'
 	@touch $@ $(VENV)/.core
 
 report: $(VENV)/.core ## every notebook on a recording of a real mesh: a line each, their pages in out/

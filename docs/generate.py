@@ -22,11 +22,13 @@ from meshlab.lab.specs.workloads import WorkloadSpec
 from meshlab.questions.base import Question, installed, parameters_source, question
 from meshlab.reports.run.notebooks import available
 from meshlab.reports.schedules.entries import Receiver, Report
+from meshlab.telemetry.dialects.declared import Side
 
 DOCS = Path(__file__).parent
 MARK = "<!-- generated: {} -->"
 FILES: Mapping[str, Mapping[str, type[Settings]]] = {
     "sources.md": {"profile": Profile, "limits": Limits},
+    "dialects.md": {"side": Side},
     "schedules.md": {"report": Report, "notify": Receiver},
     "lab.md": {
         "scenario": Scenario,

@@ -71,15 +71,15 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
     text = '[profile.a]\nurl = "http://x"\ntoken_file = "token"\n[profile.b]\nurl = "http://x"\nuser = "me"\n'
     profiles = load(write(tmp_path, f'{text}password_file = "password"\n')).profiles
     assert profiles["a"].headers("a") == {"Authorization": "Bearer from-a-file"}
-    assert profiles["a"].auth("a") is None
-    assert profiles["b"].auth("b") == ("me", "p:w")
+    assert profiles["a"].basic_auth("a") is None
+    assert profiles["b"].basic_auth("b") == ("me", "p:w")
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
         ('kind = "prometeus"', "kind of .* is 'prometeus'; did you mean prometheus?"),
-        ('mesh = "consul"', "mesh is 'consul'; there are: .*istio"),
+        ('mesh = "konsul"', "mesh is 'konsul'; did you mean consul"),
         ("tenant = 7", "tenant of .* is 7, not text"),
         ('ui_url = "https://me:secret@host/graph"', "ui_url of .* not an address .* names no user"),
         ('ui_url = "javascript:alert(1)"', "ui_url of .* not an address"),
@@ -99,14 +99,27 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
         ("limits = { parallel = 1.5 }", "limits.parallel .* is 1.5, not a whole number"),
         ("limits = { series = 0 }", "limits.series .* is 0; give a whole number above 0"),
         ("metrics = { requests = 7 }", "metrics.requests of .* is 7, not text"),
+        ("labels = { code = 7 }", "labels.code of .* is 7, not text"),
         ("labels = 'a'", "labels of .* is 'a', not a table"),
     ],
 )
 def test_a_mistake_is_one_sentence(tmp_path: Path, line: str, says: str) -> None:
     write(tmp_path, f'[profile.prod]\nurl = "http://x"\n{line}\n')
     with pytest.raises(ConfigError, match=says) as raised:
-        load(tmp_path)
+        load(tmp_path).profiles["prod"]
     assert "\n" not in str(raised.value)
+
+
+def test_a_wrong_profile_is_in_nobodys_way(tmp_path: Path) -> None:
+    write(tmp_path, '[profile.wrong]\nurl = 5\n[profile.prod]\nurl = "http://x"\nlabels = { code = "" }\n')
+    profiles = load(tmp_path).profiles
+    assert dict(profiles["prod"].labels) == {"code": ""}
+    assert list(profiles) == ["wrong", "prod"]
+    assert list(profiles.broken) == ["wrong"]
+    open_engine("prod", cwd=tmp_path)
+    open_engine("http://x", cwd=tmp_path)
+    with pytest.raises(ConfigError, match=r"profile\.wrong"):
+        open_engine("wrong", cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,18 @@ class SeriesSet:
         """Where each series begins in the columns, plus the end; shape (series + 1,)."""
         return np.searchsorted(self.sid, np.arange(len(self.labels) + 1, dtype=np.int32), side="left").astype(np.int64)
 
+    def only(self, keep: NDArray[np.bool_]) -> SeriesSet:
+        """Some of the series.
+
+        Parameters
+        ----------
+        keep : ndarray of bool, shape (series,)
+        """
+        number = np.cumsum(keep) - 1
+        rows = keep[self.sid]
+        labels = self.labels[keep].reset_index(drop=True)
+        return SeriesSet(labels, number[self.sid[rows]].astype(np.int32), self.time[rows], self.value[rows], self.query)
+
     def tidy(self) -> pd.DataFrame:
         """The long frame: one row a sample.
 

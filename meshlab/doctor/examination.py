@@ -23,7 +23,7 @@ from meshlab.doctor.store import Store, look
 from meshlab.errors import BadQuery, ParameterError, Refused
 from meshlab.questions.base import Question, installed, question
 from meshlab.reports.run.notebooks import NotebookInfo, available
-from meshlab.telemetry.dialects.detection import none_found
+from meshlab.telemetry.dialects.detection import none_found, unread
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.probe import UNKNOWN, Probe, last_seen
 from meshlab.telemetry.source import open_source
@@ -181,7 +181,10 @@ def examine(
 
 def _without_mesh(found: Examination, mesh: Mesh, engine: BudgetedEngine) -> Examination:
     """What was looked for, and when there was something."""
-    problem = str(none_found(found.source, mesh.probe.span, mesh.options.mesh))
+    there: tuple[str, ...] = ()
+    with suppress(BudgetExceeded, BadQuery, Refused):
+        there = unread(engine, mesh.probe.span, mesh.options, ())
+    problem = str(none_found(found.source, mesh.probe.span, mesh.options, there))
     when = None
     with suppress(BudgetExceeded, BadQuery, Refused):
         when = last_seen(engine, mesh.options) if engine.is_live else None

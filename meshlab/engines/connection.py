@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from meshlab.config import Profile
+from meshlab.config import Auth, Profile
 from meshlab.core.sanitize import plain
 from meshlab.engines import backends
 from meshlab.errors import ConfigError
@@ -61,7 +61,12 @@ class Connection:
         ConfigError
             A secret is not where the profile says, or as for the class.
         """
-        return cls(profile, profile.auth(name), profile.headers(name), cache)
+        auth: tuple[str, str] | AuthBase | None = profile.basic_auth(name)
+        if profile.auth is Auth.SIGV4:
+            from meshlab.engines.sigv4 import SigV4
+
+            auth = SigV4(profile, name)
+        return cls(profile, auth, profile.headers(name), cache)
 
     @cached_property
     def address(self) -> str:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import promql_parser as ast
 
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher
+from meshlab.engines.selectors import selectors
 from meshlab.engines.tokens import tokens
 from meshlab.errors import BadQuery, UnsupportedQuery
 
 __all__ = ["with_matchers"]
-
-_BEFORE_LABELS: Final = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
-_WORDS: Final = frozenset({"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan", *_BEFORE_LABELS})
-
-_NO_METRIC_BEFORE: Final = frozenset({"(", "{", "by", "without"})
 
 
 def with_matchers(promql: str, matchers: Sequence[Matcher]) -> str:
@@ -43,7 +39,7 @@ def with_matchers(promql: str, matchers: Sequence[Matcher]) -> str:
     if not matchers:
         return promql
     before = list(_selectors(_parsed(promql)))
-    found = "".join(_with(promql, ",".join(map(str, matchers))))
+    found = _with(promql, ",".join(map(str, matchers)))
     after = list(_selectors(_parsed(found)))
     wanted = {(m.name, m.op.value, m.value) for m in matchers}
     if len(before) != len(after) or not all(wanted <= _conditions(node) for node in after):
@@ -78,28 +74,14 @@ def _conditions(node: Any) -> set[tuple[str, str, str]]:
     return {(m.name, operators.get(str(m.op).split(".")[-1], ""), m.value) for m in node.matchers.matchers}
 
 
-def _with(promql: str, conditions: str) -> Iterator[str]:
-    """The expression's pieces, with the conditions at the end of each selector's braces."""
-    words = tokens(promql)
-    loud = [text.lower() for kind, text in words if kind != "skip"]
-    ahead = iter([*loud[1:], ""])
-    before, in_labels, brackets, inside = "", False, 0, False
-    for kind, text in words:
-        if kind == "skip":
-            yield text
-            continue
-        following = next(ahead)
-        bare = kind == "name" and not (in_labels or brackets or inside)
-        if text == "{":
-            inside = True
-        elif text == "}" and inside:
-            inside = False
-            yield conditions if before in ("{", ",") else f",{conditions}"
-        elif not inside and text in "()":
-            in_labels = text == "(" and before in _BEFORE_LABELS
-        elif not inside and text in "[]":
-            brackets += 1 if text == "[" else -1
-        yield text
-        if bare and text.lower() not in _WORDS and before != "@" and following not in _NO_METRIC_BEFORE:
-            yield f"{{{conditions}}}"
-        before = text.lower()
+def _with(promql: str, conditions: str) -> str:
+    """The expression with the conditions at the end of each selector's braces."""
+    for found in reversed(selectors(promql)):
+        inside = promql[found.start : found.end]
+        if inside.endswith("}"):
+            last = [text for kind, text in tokens(inside[:-1]) if kind != "skip"][-1]
+            more = f"{inside[:-1]}{'' if last in '{,' else ','}{conditions}}}"
+        else:
+            more = f"{inside}{{{conditions}}}"
+        promql = f"{promql[: found.start]}{more}{promql[found.end :]}"
+    return promql

@@ -42,6 +42,13 @@ _OVER: Final = re.compile(
     re.IGNORECASE,
 )
 """What stores say when one query is more than they compute."""
+_PART_DOWN: Final = re.compile(
+    r"rpc error: code = Unavailable|connection refused|no such host"
+    r"|failed to receive any data|connection error:|no healthy (upstream|instances)|too many unhealthy instances"
+    r"|at least \d+ live replicas required",
+    re.IGNORECASE,
+)
+"""What stores of several parts say when one of these does not answer."""
 _MOST_SAID: Final = 1 << 16
 """Longer lists of warnings are not read."""
 _MOST_JUDGED: Final = 1 << 12
@@ -129,6 +136,12 @@ def open_envelope(body: bytes, envelope: type[Envelope[T]], origin: str) -> tupl
     curable = not (_UNREAD.search(words) or _LESS_IS_NO_CURE.search(error))
     if curable and (_OVER.search(error) or answer.errorType == "timeout"):
         raise TooMuch(what, less)
+    if not _UNREAD.search(words) and _PART_DOWN.search(words):
+        raise Refused(
+            f"a part of the store behind {origin} does not answer ({plain(answer.errorType or 'error')[:60]}): "
+            f"{plain(_shortened(answer.error))}",
+            "try again when that part is back: an answer without it would lack its series",
+        )
     if answer.errorType in _QUERY_AT_FAULT and (_UNREAD.search(words) or not _LIMIT.search(words)):
         raise BadQuery(what, "correct the query")
     raise Refused(what, less)

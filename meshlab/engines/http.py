@@ -22,6 +22,8 @@ from meshlab.engines.chunk_join import after, join
 from meshlab.engines.chunks import Chunk, ChunkPlan, Fetched, fetch_chunks
 from meshlab.engines.connection import Connection
 from meshlab.engines.enforced_matchers import with_matchers
+from meshlab.engines.envelope import Envelope, open_envelope
+from meshlab.engines.exact_names import expanded, refuses_patterns, split
 from meshlab.engines.export import decode_export
 from meshlab.engines.identity import Identity
 from meshlab.engines.label_tables import LabelTables, read_series
@@ -79,6 +81,7 @@ class PrometheusEngine:
         self.ui_url = profile.ui_url or self.url
         self._cache = Cache(connection.cache, _cache_identity(connection)) if connection.cache is not None else None
         self.status = self._identity.status
+        self._takes_patterns = True
 
     @property
     def description(self) -> str:
@@ -122,17 +125,24 @@ class PrometheusEngine:
         if at is not None and at.tzinfo is None:
             raise ParameterError(f"{at} has no time zone", "give an aware datetime")
         at_ms = None if at is None else round(at.timestamp() * 1000)
-        form = {"query": self._sent(promql), **self._params.query}
-        form |= {} if at_ms is None else {"time": _seconds(at_ms)}
+        more = {} if at_ms is None else {"time": _seconds(at_ms)}
         # All other answers are sorted by labels: the order of a server is chance, and differs from run to run.
         read = partial(decode, ordered=True) if asks_for_order(promql) else None
-        found = self._ask("/api/v1/query", form, Query(promql, "", at_ms=at_ms), read=read)
+
+        def ask() -> SeriesSet:
+            form = {"query": self._sent(promql), **self._params.query, **more}
+            return self._ask("/api/v1/query", form, Query(promql, "", at_ms=at_ms), read=read)
+
+        found = self._understood(ask)
         if at_ms is None and found.query.result_type in ("vector", "scalar") and len(found.time):
             return found.with_query(replace(found.query, at_ms=int(found.time[0].astype(np.int64))))
         return found
 
     def query_range(self, promql: str, window: Window) -> SeriesSet:
         """Evaluate an expression on a window's grid, in chunks when it is long."""
+        return self._understood(lambda: self._range(promql, window))
+
+    def _range(self, promql: str, window: Window) -> SeriesSet:
         question = Query(promql, "", window=window)
         step = window.step_ms
         sent = pinned(self._sent(promql), window.start_ms, window.end_ms)
@@ -159,6 +169,14 @@ class PrometheusEngine:
 
     def samples(self, selector: str, window: Span) -> SeriesSet:
         """Raw samples with start < time <= end, in chunks when it is long; the server leaves out stale markers."""
+
+        def ask() -> SeriesSet:
+            parts = [self._raw_samples(one, window) for one in self._selectors(selector)]
+            return parts[0] if len(parts) == 1 else join(parts, replace(parts[0].query, promql=selector))
+
+        return self._understood(ask)
+
+    def _raw_samples(self, selector: str, window: Span) -> SeriesSet:
         question = Query(selector, "", window=window, result_type="samples")
         plan = ChunkPlan(
             start_ms=window.start_ms,
@@ -179,9 +197,14 @@ class PrometheusEngine:
 
     def series(self, selector: str, window: Span) -> SeriesSet:
         """Label sets of the series with data in the window; a server may add some of the storage blocks around it."""
-        form = {"match[]": self._sent(selector), **self._params.series}
-        form |= {"start": _seconds(window.start_ms), "end": _seconds(window.end_ms)}
-        return self._ask("/api/v1/series", form, Query(selector, "", window=window), read=read_series)
+
+        def ask() -> SeriesSet:
+            chosen = [with_matchers(one, self._match) for one in self._selectors(selector)]
+            form: dict[str, str | Sequence[str]] = {"match[]": chosen[0] if len(chosen) == 1 else chosen}
+            form |= {**self._params.series, "start": _seconds(window.start_ms), "end": _seconds(window.end_ms)}
+            return self._ask("/api/v1/series", form, Query(selector, "", window=window), read=read_series)
+
+        return self._understood(ask)
 
     @property
     def tells_ends(self) -> bool:
@@ -212,10 +235,39 @@ class PrometheusEngine:
             ) from None
 
     def _sent(self, promql: str) -> str:
-        return with_matchers(promql, self._match)
+        asked = with_matchers(promql, self._match)
+        return asked if self._takes_patterns else expanded(asked, self._metric_names)
+
+    def _selectors(self, selector: str) -> list[str]:
+        """The selector, or one a name where the store takes exact names only."""
+        return [selector] if self._takes_patterns else split(selector, self._metric_names)
+
+    def _understood(self, ask: Callable[[], SeriesSet]) -> SeriesSet:
+        """An answer; where the store refuses patterns of names, the answer to exact ones."""
+        try:
+            return ask()
+        except BadQuery as error:
+            if not self._takes_patterns or not refuses_patterns(error):
+                raise
+        self._takes_patterns = False
+        return ask()
+
+    @cached_property
+    def _metric_names(self) -> list[str]:
+        """All metrics of the store, sorted."""
+        try:
+            body = self._transport.ask("/api/v1/label/__name__/values", {}, method="GET")
+            return sorted(open_envelope(body, Envelope[list[str]], self.url)[0])
+        except (BadQuery, Refused) as error:
+            raise Refused(
+                f"{self.description} takes exact metric names only, and does not list its metrics ({error.what})",
+                "name the metrics in a profile of meshlab.toml: mesh and metrics",
+            ) from None
 
     @property
     def _params(self) -> BackendParams:
+        # Before the first question: Thanos without its parameters answers without the stores that are down.
+        self._identity.find()
         return params_for(self._identity.kind)
 
     def _fetched(self, plan: ChunkPlan, ask: Callable[[Chunk], SeriesSet], *question: str, what: str) -> Fetched:

@@ -37,15 +37,23 @@ class Identity:
         return f"{backends.NAMES[self.kind] if self.kind else 'Prometheus API'} {self._version}".rstrip()
 
     def find(self) -> None:
-        """Ask the server once."""
+        """Ask the server once.
+
+        Raises
+        ------
+        Unreachable
+            Nothing answers: no question would be answered either.
+        """
         if self._asked:
             return
         self._asked = True
         try:
-            build = self._data("/api/v1/status/buildinfo", {}, "GET")
+            build = self._data("/api/v1/status/buildinfo", {}, "GET", patient=True)
         except Unreachable:
-            # The question itself shows how long one waits, and what the message is then.
             self._asked = False
+            if not self._transport.reached:
+                raise
+            # The question itself shows how long one waits for a busy server, and what the message is then.
             return
         except EngineError:
             return
@@ -75,6 +83,6 @@ class Identity:
             return False
         return True
 
-    def _data(self, path: str, form: Form, method: str) -> dict[str, object]:
-        body = self._transport.ask(path, form, method=method, patient=False)
+    def _data(self, path: str, form: Form, method: str, *, patient: bool = False) -> dict[str, object]:
+        body = self._transport.ask(path, form, method=method, patient=patient, when_busy=False)
         return open_envelope(body, Envelope[dict[str, object]], self._transport.url)[0]

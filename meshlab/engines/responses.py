@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +28,9 @@ READS: Final = 10
 ERROR_BYTES: Final = 1 << 20
 """Longest body of an error that is read."""
 _PIECE: Final = 1 << 20
+_WORDS: Final = 500
+_NO_TENANT: Final = re.compile(r"no org[ -]?id|X-Scope-OrgID", re.IGNORECASE)
+"""What Mimir, Cortex and Loki say to a request without a tenant."""
 _LESS: Final = "ask for a shorter window, a longer step, or fewer series"
 
 
@@ -112,6 +116,12 @@ class Responses:
     def check(self, response: Response, tries: int) -> None:
         """Raise unless there is a body of JSON to be read, whatever its status."""
         status = response.status_code
+        refused = status in (401, 403) or (status == 400 and not is_json(response))
+        if refused and _NO_TENANT.search(self._words(response)):
+            raise Refused(
+                f"{self.url} wants to know whose data it is asked for ({status}): the request names no tenant",
+                'put tenant = "..." and kind = "mimir" into a profile of meshlab.toml',
+            )
         if status in (401, 403):
             failed = "authentication failed" if status == 401 else "access denied"
             raise Refused(f"{failed} ({status}) at {self.url}", "put credentials into a profile of meshlab.toml")
@@ -131,6 +141,13 @@ class Responses:
             f"{self.url} answered {status} with {kind}, not with Prometheus's API",
             "check the address: it may be that of a Grafana or a proxy, or lack a path such as /prometheus",
         )
+
+    def _words(self, response: Response) -> str:
+        """The first words of a refusal; nothing where they cannot be read."""
+        try:
+            return self.read(response, ERROR_BYTES)[:_WORDS].decode("utf-8", "replace")
+        except (EngineError, ConnectionBroken):
+            return ""
 
     def read(self, response: Response, most: int) -> bytes:
         """The whole body.

@@ -59,9 +59,18 @@ class Transport:
         self.hide = self._redactor.text
         self.redacted = self._redactor.error
         self._answered = False
+        self.reached = False
+        """Whether anything has answered at all, if only a proxy."""
 
     def ask(
-        self, path: str, form: Form, *, method: str = "POST", patient: bool = True, max_bytes: int | None = None
+        self,
+        path: str,
+        form: Form,
+        *,
+        method: str = "POST",
+        patient: bool = True,
+        when_busy: bool = True,
+        max_bytes: int | None = None,
     ) -> bytes:
         """Send a form to a path of the API and read the answer's body.
 
@@ -72,6 +81,8 @@ class Transport:
         method : str
             ``POST``, or ``GET`` with the form in the address.
         patient : bool
+            Whether to ask again at all.
+        when_busy : bool
             Whether to ask a busy server again.
         max_bytes : int, optional
             Longest answer that is read now, where it is less than usual.
@@ -91,7 +102,8 @@ class Transport:
             The answer is not JSON, or leads to another host.
         """
         try:
-            return self._persist(path, form, method, patient, partial(self._whole, most=max_bytes or self._max_bytes))
+            take = partial(self._whole, most=max_bytes or self._max_bytes)
+            return self._persist(path, form, method, patient, take, when_busy=when_busy)
         except EngineError as error:
             raise self.redacted(error) from None
 
@@ -166,7 +178,16 @@ class Transport:
         except EngineError as error:
             raise self.redacted(error) from None
 
-    def _persist(self, path: str, form: Form, method: str, patient: bool, take: Callable[[requests.Response], T]) -> T:
+    def _persist(
+        self,
+        path: str,
+        form: Form,
+        method: str,
+        patient: bool,
+        take: Callable[[requests.Response], T],
+        *,
+        when_busy: bool = True,
+    ) -> T:
         """Ask until an answer is there to be taken, or patience ends."""
         retries = Retries(patient)
         while True:
@@ -174,7 +195,9 @@ class Transport:
             pause = retries.pause
             try:
                 response = self._arrive(path, form, method)
+                self.reached = True
                 try:
+                    pause = pause if when_busy else None
                     if pause is not None and is_busy(response):
                         pause = pause_asked_for(response, pause)
                     if pause is None or not is_busy(response):

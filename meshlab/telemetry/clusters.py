@@ -85,7 +85,7 @@ def cluster_label(
     candidates = [
         str(label)
         for label in sample.columns
-        if label not in _NEVER and not dialect.owns(str(label)) and (sample[label] != "").all()
+        if label not in (*_NEVER, *_EDGE, *CLUSTERS) and not dialect.owns(str(label)) and (sample[label] != "").all()
     ]
     candidates = _everywhere(engine, dialect, candidates, span) if candidates else []
     if not candidates:

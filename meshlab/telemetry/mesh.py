@@ -14,7 +14,7 @@ from meshlab.core.subject import Subject
 from meshlab.core.times import Moment
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import Engine
-from meshlab.telemetry import counts, queries, retries, subjects
+from meshlab.telemetry import counts, queries, renaming, retries, subjects
 from meshlab.telemetry.answer import Answer
 from meshlab.telemetry.dialects import detection, lookup
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
@@ -100,9 +100,9 @@ class Mesh:
         ParameterError
             There is no mesh, or only one of an outdated release.
         """
-        dialects, found = detected(engine, options, span)
+        engine, dialects, found = detected(engine, options, span)
         if not dialects and required:
-            raise detection.none_found(source, found.span, options.mesh)
+            raise detection.none_found(source, found.span, options, detection.unread(engine, found.span, options, ()))
         return cls(engine, dialects, source, found, options)
 
     def at(self, span: Span) -> Mesh:
@@ -117,7 +117,7 @@ class Mesh:
         looked = not self.engine.is_live or known.start_ms <= span.end_ms <= known.end_ms + _AFTER_MS
         if self.dialects and (looked or self.probe is UNKNOWN):
             return self
-        return Mesh.detect(self.engine, self.source, options=self.options, span=span)
+        return Mesh.detect(renaming.store_of(self.engine), self.source, options=self.options, span=span)
 
     @property
     def dialect(self) -> Dialect:
@@ -129,7 +129,7 @@ class Mesh:
             There is none.
         """
         if not self.dialects:
-            raise detection.none_found(self.source, self.probe.span, self.options.mesh)
+            raise detection.none_found(self.source, self.probe.span, self.options)
         return self.dialects[0]
 
     @property
@@ -139,7 +139,8 @@ class Mesh:
 
     def remedy(self, what: str) -> str:
         """What to do where something is missing (`dialects.dialect.REMEDIES`, or a signal), for every mesh."""
-        texts = {dialect.remedy(what): dialect.name for dialect in self.dialects}
+        native = queries.native_histograms(self.views, self.probe.span) if what == "latency" else {}
+        texts = {native.get(d.name) or d.remedy(what): d.name for d in self.dialects}
         return "; ".join(text if len(texts) == 1 else f"{name}: {text}" for text, name in texts.items())
 
     @property
@@ -163,7 +164,9 @@ class Mesh:
         self, promql: str, start: Moment = "", end: Moment = "", step: str | timedelta = "", *, wide: bool = False
     ) -> pd.DataFrame:
         """Evaluate PromQL at every point of a window: the tidy frame, or with `wide` one column a series by time."""
-        return queries.frame(self.engine.query_range(promql, self.window(start, end, step)), wide=wide)
+        return queries.frame(
+            renaming.store_of(self.engine).query_range(promql, self.window(start, end, step)), wide=wide
+        )
 
     def where(self, subject: Subject) -> list[Condition]:
         """Conditions that select one subject, whatever the mesh."""

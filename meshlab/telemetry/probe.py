@@ -16,6 +16,7 @@ from meshlab.core.series import SeriesSet
 from meshlab.core.times import format_duration, from_ms, to_ms
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
+from meshlab.telemetry import renaming
 from meshlab.telemetry.clusters import CLUSTERS, ClusterLabel, cluster_label
 from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
 from meshlab.telemetry.dialects.detection import detect
@@ -97,16 +98,23 @@ UNKNOWN: Final = Probe()
 """Nobody looked."""
 
 
-def detected(engine: Engine, options: MeshOptions, span: Span | None = None) -> tuple[tuple[Dialect, ...], Probe]:
-    """The meshes of a store, as it needs them, and what was found out about it; see `Mesh.detect`."""
+def detected(
+    engine: Engine, options: MeshOptions, span: Span | None = None
+) -> tuple[Engine, tuple[Dialect, ...], Probe]:
+    """The meshes of a store, as it needs them, and what was found out about it; see `Mesh.detect`.
+
+    The engine gives labels as they were before a scrape renamed them.
+    """
     now_ms = 0
     if span is None:
         first, last = engine.span() or (engine.now() - _BEFORE, engine.now())
         now_ms = to_ms(last) if engine.is_live else 0
         span = Span.between(first - _MARGIN, last + _MARGIN)
     dialects = detect(engine, span, options)
+    engine = renaming.renamed(engine, span, dialects)
+    dialects = tuple(renaming.in_original_words(engine, dialect) for dialect in dialects)
     found = probe(engine, dialects, span, now_ms=now_ms)
-    return tuple(found.adapted(dialect) for dialect in dialects), found
+    return engine, tuple(found.adapted(dialect) for dialect in dialects), found
 
 
 def last_seen(engine: Engine, options: MeshOptions = PLAIN) -> datetime | None:

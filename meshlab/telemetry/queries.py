@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -10,11 +11,12 @@ import pandas as pd
 from meshlab.core.sanitize import plain
 from meshlab.core.series import SeriesSet, utc_index
 from meshlab.core.times import Moment
-from meshlab.core.window import Window
+from meshlab.core.window import Span, Window
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
+from meshlab.telemetry.dialects.counter_view import CounterView
 
-__all__ = ["frame", "window"]
+__all__ = ["frame", "native_histograms", "window"]
 
 _DEFAULT_SPAN: Final = "-1h"
 
@@ -34,6 +36,18 @@ def window(
             'leave start and end empty for all of it, or write times relative to its end, such as start="-5m"',
         )
     return asked
+
+
+def native_histograms(views: Sequence[CounterView], span: Span) -> dict[str, str]:
+    """What to do where durations are there as native histograms alone, by mesh; nothing where they are not."""
+    found: dict[str, str] = {}
+    for view in views:
+        if view.engine.is_live and view.dialect.name not in found and (name := view.native_durations(span)):
+            found[view.dialect.name] = (
+                f"{name} is there as a native histogram only: keep its classic buckets as well "
+                "(always_scrape_classic_histograms: true in the scrape configuration)"
+            )
+    return found
 
 
 def frame(answer: SeriesSet, *, wide: bool) -> pd.DataFrame:

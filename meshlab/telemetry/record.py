@@ -12,7 +12,7 @@ from meshlab.engines.base import Engine
 from meshlab.recordings import recorder
 from meshlab.recordings.writer import check_target
 from meshlab.telemetry.dialects.base import MeshOptions
-from meshlab.telemetry.dialects.detection import detect, none_found
+from meshlab.telemetry.dialects.detection import detect, none_found, unread
 from meshlab.telemetry.kubernetes import recorded
 from meshlab.telemetry.source import open_source
 
@@ -86,7 +86,7 @@ def _needed(engine: Engine, window: Span, options: MeshOptions, more: Sequence[s
     """All that the notebooks read of the meshes in a store, and what was asked for besides."""
     meshes = detect(engine, window, options)
     if not meshes and not more:
-        raise none_found(engine.description, window, options.mesh)
+        raise none_found(engine.description, window, options, unread(engine, window, options, ()))
     return list(dict.fromkeys([*(s for mesh in meshes for s in mesh.recorded), *recorded(options), *more]))
 
 

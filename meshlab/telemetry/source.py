@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +14,9 @@ from meshlab.core.sanitize import plain
 from meshlab.core.suggest import suggest
 from meshlab.engines.base import Engine
 from meshlab.errors import ConfigError, ParameterError
-from meshlab.telemetry.dialects.base import PLAIN, MeshOptions
+from meshlab.telemetry.dialects.base import MeshOptions
+from meshlab.telemetry.dialects.declared import declared
+from meshlab.telemetry.dialects.dialect import Dialect
 from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["connect", "list_sources", "open_engine", "open_source"]
@@ -52,14 +56,15 @@ def open_engine(source: str | Path, *, cwd: Path | None = None) -> Engine:
 def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine, MeshOptions]:
     """Open a telemetry store or a recording, with what its profile says about the mesh; see `connect`."""
     here = (cwd or Path.cwd()).resolve()
+    options = MeshOptions(declared=_declared(here))
     if isinstance(source, Path):
-        return _recording(here / source), PLAIN
+        return _recording(here / source), options
     if not isinstance(source, str):
         raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
     if source.startswith(("http://", "https://")):
-        return _server(source, config.Profile(url=source, cache=False)), PLAIN
+        return _server(source, config.Profile(url=source, cache=False)), options
     if "/" in source:
-        return _recording(here / source), PLAIN
+        return _recording(here / source), options
     profiles = config.load(here).profiles
     folders = {folder.name: folder for folder in reversed(_recordings(here))}
     if source in profiles and source in folders:
@@ -68,14 +73,19 @@ def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine,
         )
     if source in profiles:
         profile = profiles[source]
-        options = MeshOptions(
-            metrics=profile.metrics, labels=profile.labels, replica_label=profile.replica_label, mesh=profile.mesh
+        options = replace(
+            options,
+            metrics=profile.metrics,
+            labels=profile.labels,
+            replica_label=profile.replica_label,
+            match=profile.match,
+            mesh=profile.mesh,
         )
         return _server(source, profile), options
     if source in folders:
-        return _recording(folders[source]), PLAIN
+        return _recording(folders[source]), options
     if (here / source).is_file():
-        return _recording(here / source), PLAIN
+        return _recording(here / source), options
     names = sorted({*profiles, *folders})
     hint = suggest(source, names)
     raise ParameterError(
@@ -94,6 +104,12 @@ def list_sources(cwd: Path) -> list[str]:
     """
     here = cwd.resolve()
     return sorted({*config.load(here).profiles, *(folder.name for folder in _recordings(here))})
+
+
+def _declared(here: Path) -> Mapping[str, Dialect]:
+    """The dialects that the nearest meshlab.toml declares, whatever else stands there."""
+    tables, path = config.dialects(here)
+    return declared(tables, str(path)) if tables else {}
 
 
 def _recordings(here: Path) -> list[Path]:

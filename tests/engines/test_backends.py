@@ -82,3 +82,18 @@ def test_every_question_says_what_the_kind_wants(
         wanted = {k: v for k, v in told.items() if not (path.endswith("series") and k == "max_source_resolution")}
         assert {k: form[k] for k in wanted} == wanted
         assert set(form) - {"query", "match[]", "time", "start", "end", "step"} == set(wanted)
+
+
+def test_thanos_is_recognised_before_its_first_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Mapping[str, str]]] = []
+
+    def answer(_: Transport, path: str, form: Mapping[str, str], **__: object) -> bytes:
+        asked.append((path, form))
+        if path.endswith("buildinfo"):
+            return b'{"status":"success","data":{"version":"0.36.1","revision":"a"}}'
+        return b'{"status":"success","data":{"resultType":"vector","result":[]}}'
+
+    monkeypatch.setattr(Transport, "ask", answer)
+    PrometheusEngine(connection("http://store:9090")).query("up")
+    questions = [form for path, form in asked if path.endswith("/query")]
+    assert [form["partial_response"] for form in questions] == ["false"]

@@ -200,3 +200,14 @@ def test_of_a_long_error_both_ends_are_shown() -> None:
 def test_the_beginning_and_the_end_of_a_long_error_tell_its_type() -> None:
     assert type(said("422", "x" * 100_000 + " cannot select more than -search.maxSamplesPerQuery=1 samples")) is TooMuch
     assert type(said("execution", "query processing would load too many samples " + "x" * 100_000)) is TooMuch
+
+
+def test_a_store_that_is_down_is_not_the_querys_fault() -> None:
+    text = (
+        'expanding series: proxy Series(): rpc error: code = Aborted desc = fetch series for {cluster="west"} '
+        "Addr: 10.1.2.3:10901: rpc error: code = Unavailable desc = connection error: connection refused"
+    )
+    error = said("execution", text)
+    assert type(error) is Refused
+    assert "correct the query" not in error.hint
+    assert "a part of the store" in error.what

@@ -74,6 +74,7 @@ DRIPPED_GZIP = b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03"
         (answer(fault.error("internal", "disk on fire"), 500), Refused, "disk on fire"),
         (answer(GOOD, 500), Refused, "answered 500, and data with it"),
         # credentials
+        (answer(b"no org id\n", 401, "text/plain"), Refused, "names no tenant"),
         (answer(b"{}", 401), Refused, r"authentication failed \(401\)"),
         (answer(b"no", 403, "text/plain"), Refused, r"\(403\)"),
         # too long

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from meshlab.core.sanitize import plain
 from meshlab.core.selector import Matcher
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError
+
+if TYPE_CHECKING:
+    from meshlab.telemetry.dialects.dialect import Dialect
 
 __all__ = ["ABSENT", "DIMENSIONS", "ENDPOINTS", "PLAIN", "MeshOptions", "Reporter"]
 
@@ -74,15 +77,21 @@ class MeshOptions:
         Other labels of dimensions; an empty label says that the store has none.
     replica_label : str
         The label that tells replicas of one Prometheus apart; one replica is counted. Empty: there are none.
+    match : tuple of str
+        Conditions that the engine puts into every selector, for messages.
     mesh : str
-        Name of an installed dialect: look for this mesh only. Empty: find out.
+        Name of an installed or declared dialect: look for this mesh only. Empty: find out.
+    declared : mapping of str to Dialect
+        Dialects that meshlab.toml declares. Where one is found, installed ones do not read its counters again.
     """
 
     forced: tuple[Matcher, ...] = ()
     metrics: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     replica_label: str = ""
+    match: tuple[str, ...] = ()
     mesh: str = ""
+    declared: Mapping[str, Dialect] = field(default_factory=dict)
 
 
 PLAIN: Final = MeshOptions()

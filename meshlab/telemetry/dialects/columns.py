@@ -57,6 +57,8 @@ class Column:
         Values that the dimension spells differently.
     otherwise : tuple of (label, pattern, value) or None
         An empty column takes the value where the label matches, such as the code of a request that was never answered.
+    never : str
+        Regular expression of labels that name nothing, such as a proxy's own clusters: the column is empty.
     unless : tuple of (label, value) or None
         The column is empty where the label has the value: that reporter does not know it.
     """
@@ -70,6 +72,7 @@ class Column:
     form: str = "{}"
     spelling: Mapping[str, str] = field(default_factory=dict)
     otherwise: tuple[str, str, str] | None = None
+    never: str = ""
     unless: tuple[str, str] | None = None
 
     @property
@@ -110,6 +113,8 @@ class Column:
         several = len(self.labels) > 1
         if not self.labels or self.spelling or self.otherwise or self.unless or (several and not self.exclusive):
             return ()
+        if self.never and ABSENT & {*values}:
+            return ()
         if self.form != "{}":
             before, after = self.form.split("{}")
             values = [
@@ -134,6 +139,8 @@ class Column:
         return (matches(self.labels[0], f"{pattern}|{either}" if self.whole else pattern),)
 
     def _text(self, value: str, dimension: str) -> str:
+        if self.never and re.fullmatch(self.never, value):
+            return ""
         if self.cut:
             match = re.fullmatch(self.cut, value)
             value = match[1] if match else value if self.whole else ""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
-from meshlab.core.selector import Matcher, equal
+from meshlab.core.selector import Matcher, equal, selector
 from meshlab.core.series import Query, SeriesSet, utc_index
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS, Engine
@@ -107,6 +107,14 @@ class CounterView:
         whole = self.dialect.buckets(self.family, [equal("le", "+Inf")])
         answer = self.engine.query(f"count by ({labels}) ({whole})", span.end)
         return set(self.named(answer.labels, dimensions, span).itertuples(index=False, name=None))
+
+    def native_durations(self, span: Span) -> str:
+        """The metric of durations that are native histograms, without classic buckets; empty where there is none."""
+        name = self.family.durations.removesuffix("_bucket")
+        if not name or self.has_durations((), span):
+            return ""
+        native = selector(name, *self.family.matchers, forced=self.dialect.options.forced)
+        return name if len(self.engine.query(f"count({native})", span.end)) else ""
 
     def request_counts(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
         """Requests by dimensions and block."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,8 +65,8 @@ class Dialect:
         that the profile names shows the mesh as well.
     adapt : function of Census to (Dialect or None), optional
         The dialect as a store needs it, where one of `counters` does not suffice; None: the mesh is not there.
-    stand_in : bool
-        Whether it is read only where no other mesh is there, because it counts other meshes' requests again.
+    stand_in : int
+        Above 0: it is read only where nothing of a lower number is there, because it counts the same requests again.
     outdated : Outdated, optional
     views : mapping of Reporter to View
         Requests and durations, by the side whose proxy reports them.
@@ -85,6 +85,8 @@ class Dialect:
     root_namespace : str
         Where policies hold for the whole mesh; empty: there is no such place.
     options : MeshOptions
+    instead : mapping of str to str
+        Dimensions that this store gives by another label than the mesh's usual one, and that label.
     """
 
     name: str
@@ -96,13 +98,14 @@ class Dialect:
     remedies: Mapping[str, str]
     labels: tuple[str, ...] = ()
     adapt: Callable[[Census], Dialect | None] | None = None
-    stand_in: bool = False
+    stand_in: int = 0
     outdated: Outdated | None = None
     signals: Signals = field(default_factory=dict)
     proxy_containers: tuple[str, ...] = ()
     renew_after: float = 0.5
     root_namespace: str = ""
     options: MeshOptions = PLAIN
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def detect(self, census: Census) -> Dialect | None:
         """The dialect as a store has it; None: the mesh is not there."""
@@ -208,6 +211,28 @@ class Dialect:
                 equal(label, "")
         views = {reporter: view.renamed(options) for reporter, view in self.views.items()}
         return dataclasses.replace(self, views=views, options=options)
+
+    def fitted(self, carried: Callable[[Family], Set[str]]) -> Dialect:
+        """The same dialect as a store needs it that has dropped labels.
+
+        Parameters
+        ----------
+        carried : function of Family to set of str
+            The labels that any series of a request counter has, at least those that are asked for.
+        """
+        views, instead = {}, dict(self.instead)
+        for reporter, view in self.views.items():
+            made = [family.fitted(carried(family)) if family.alternatives else (family, {}) for family in view.families]
+            views[reporter] = dataclasses.replace(view, families=tuple(family for family, _ in made))
+            for _, read in made:
+                instead |= read
+        if not instead:
+            return self
+        # What a profile names stands above what was found.
+        views = {reporter: view.renamed(self.options) for reporter, view in views.items()}
+        return dataclasses.replace(
+            self, views=views, instead={n: label for n, label in instead.items() if n not in self.options.labels}
+        )
 
     @property
     def every_signal(self) -> tuple[Signal, ...]:

@@ -8,16 +8,32 @@ upstream: there is no view from the called side.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Final
 
-from meshlab.core.selector import Matcher, differs, equal, matches
+from meshlab.core.selector import Matcher, Op, differs, equal, matches
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect, Family, View
 from meshlab.telemetry.dialects.signal import Signal, Signals
 
-__all__ = ["ENVOY", "POD", "SIGNALS", "SPELLINGS", "envoy", "of_pod"]
+__all__ = [
+    "DURATIONS",
+    "ENVOY",
+    "NO_SERVICE",
+    "OWNED",
+    "POD",
+    "RECORDED",
+    "SIGNALS",
+    "SPELLINGS",
+    "code",
+    "edges",
+    "envoy",
+    "is_sent",
+    "of_pod",
+    "spelling",
+]
 
 SPELLINGS: Final = (
     ("envoy_cluster_upstream_rq", "envoy_response_code"),
@@ -29,9 +45,37 @@ SPELLINGS: Final = (
 )
 """Counter and label of the outcome, the best first: each counts all requests, so one is read."""
 
+DURATIONS: Final = "envoy_cluster_upstream_rq_time_bucket"
+OWNED: Final = "__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*"
+"""Regular expression of Envoy's own labels."""
+RECORDED: Final = (
+    (matches("__name__", "envoy_cluster_.*"),),
+    (matches("__name__", "envoy_(listener_ssl|sds|http_rbac)_.*|envoy_server_version"),),
+)
+
 # Clusters that Istio's control plane names: outbound|80|v1|catalog.shop.svc.cluster.local
 _ISTIO: Final = r"outbound\|\d+\|"
 _ASK: Final = r"outbound\|[0-9]+\|"
+
+_OWN: Final = (
+    # What comes in is the pod's own business.
+    r"inbound\|\d*\|.*|InboundPassthroughCluster(Ipv[46])?|inbound_passthrough_ipv[46]|"
+    r"local_app|localhost[_:]\d+|self_inbound.*|"
+    # What a proxy asks its control plane, and what asks the proxy.
+    r"(xds|sds)-grpc|xds_cluster|ads_cluster|agent|local_agent|prometheus_(stats|backend)|zipkin|"
+    r"(kuma|consul)_envoy_admin|kuma_(dns|metrics|readiness|dynconf).*|_?kuma[:_].*|access_log_sink|"
+    r"self_admin|meshtrace_.*"
+)
+NO_SERVICE: Final = (
+    # Traffic to nowhere that is known is a category, not a service.
+    rf"(?s){_OWN}|PassthroughCluster|BlackHoleCluster|outbound_passthrough_ipv[46]|original-destination"
+)
+"""Regular expression of clusters that are no service, in the names that meshes give them."""
+
+
+def is_sent(label: str) -> Matcher:
+    """What leaves out a proxy's own clusters: what comes in, and its control plane."""
+    return Matcher(label, Op.MATCHES_NOT, _OWN)
 
 
 def _host(label: str) -> Column:
@@ -66,21 +110,38 @@ _COUNTERS: Final = {
 _RETRIES: Final = {f"envoy_cluster_{name}": what for name, what in _COUNTERS.items()}
 _BREAKER: Final = r"envoy_cluster_circuit_breakers_(default|high)_"
 
-# What comes in is the pod's own business, and so is what a sidecar asks its control plane: no edges.
-_NO_EDGE: Final = (
-    r"inbound\|\d*\|[^|]*\||InboundPassthroughCluster|BlackHoleCluster|"
-    r"(?:xds-grpc|sds-grpc|agent|prometheus_stats)$"
-)
 _EDGE: Final = {
     "source": Column(("deployment", "statefulset", "daemonset")),
     "source_namespace": Column(("namespace",)),
     # Istio writes direction|port|subset|host; plain Envoy's clusters bear whatever name they were given.
     "destination_host": Column(
         ("envoy_cluster_name", "cluster_name"),
-        cut=rf"(?s)(?!{_NO_EDGE})(?:[^|]*\|\d*\|[^|]*\|(?=.))?(.+)",
+        cut=r"(?s)(?:[^|]*\|\d*\|[^|]*\|(?=.))?(.+)",
         whole=False,
+        never=NO_SERVICE,
     ),
 }
+
+
+def edges(edge: Mapping[str, Column]) -> Signals:
+    """What a proxy says of its own retries and breakers, with the dimensions that tell who calls whom."""
+    return {
+        "retries": (
+            Signal(
+                "",
+                {**edge, "metric": Column(("__name__",), spelling=_RETRIES)},
+                (matches("__name__", "|".join(_RETRIES)),),
+            ),
+        ),
+        "breakers": (
+            Signal(
+                "",
+                {**edge, "gauge": Column(("__name__",), cut=f"{_BREAKER.replace('(', '(?:')}(.*)")},
+                (matches("__name__", f"{_BREAKER}(cx|cx_pool|rq|rq_pending|rq_retry)_open"),),
+            ),
+            Signal("envoy_cluster_outlier_detection_ejections_active", edge, constants={"gauge": "ejected"}),
+        ),
+    }
 
 
 def _certificates(side: str, view: str) -> Signal:
@@ -109,21 +170,7 @@ SIGNALS: Final[Signals] = {
     ),
     "tls_versions": (of_pod("envoy_listener_ssl_versions", version="envoy_ssl_version"),),
     "tls_ciphers": (of_pod("envoy_listener_ssl_ciphers", cipher="envoy_ssl_cipher"),),
-    "retries": (
-        Signal(
-            "",
-            {**_EDGE, "metric": Column(("__name__",), spelling=_RETRIES)},
-            (matches("__name__", "|".join(_RETRIES)),),
-        ),
-    ),
-    "breakers": (
-        Signal(
-            "",
-            {**_EDGE, "gauge": Column(("__name__",), cut=f"{_BREAKER.replace('(', '(?:')}(.*)")},
-            (matches("__name__", f"{_BREAKER}(cx|cx_pool|rq|rq_pending|rq_retry)_open"),),
-        ),
-        Signal("envoy_cluster_outlier_detection_ejections_active", _EDGE, constants={"gauge": "ejected"}),
-    ),
+    **edges(_EDGE),
     "in_flight": (
         Signal(
             "envoy_cluster_upstream_rq_active",
@@ -148,13 +195,13 @@ def envoy(metric: str, label: str) -> Dialect:
         One of `SPELLINGS`.
     """
     cluster = ("envoy_cluster_name" if label.startswith("envoy_") else "cluster_name",)
-    # Envoy's own tag for the class is a digit, others write 5xx.
-    form = "{}xx" if label == "envoy_response_code_class" else "{}"
     columns = {
         "source": Column(("pod", "instance"), exclusive=False),
         "source_namespace": Column(("namespace",)),
-        "destination_workload": Column(cluster),
-        "destination_service": Column(cluster, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"),
+        "destination_workload": Column(cluster, never=NO_SERVICE),
+        "destination_service": Column(
+            cluster, never=NO_SERVICE, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"
+        ),
         "destination_host": _host(*cluster),
         "destination_namespace": Column(
             cluster,
@@ -164,23 +211,32 @@ def envoy(metric: str, label: str) -> Dialect:
         ),
         "destination_version": Column(cluster, cut=_ISTIO + r"([^|]*)\|.*", whole=False, ask=_ASK + r"{}\|.*"),
         "reporter": Column(constant="source"),
-        "code": Column((label,), form=form),
+        "code": code(label),
     }
     family = Family(
         requests=metric,
-        durations="envoy_cluster_upstream_rq_time_bucket",
+        durations=DURATIONS,
         unit_ms=1.0,
         columns=columns,
+        matchers=(is_sent(*cluster),),
         outcomes=(differs(label, ""),),
     )
     return dataclasses.replace(ENVOY, views={Reporter.SOURCE: View((family,))})
 
 
+def spelling(census: Census) -> tuple[str, str] | None:
+    """The counter and the label of the outcome that a store has; None where it has none."""
+    return next((each for each in SPELLINGS if census.values(census.requests(each[0]), each[1])), None)
+
+
+def code(label: str) -> Column:
+    """The outcome. Envoy's own tag for the class is a digit, others write 5xx."""
+    return Column((label,), form="{}xx" if label == "envoy_response_code_class" else "{}")
+
+
 def _adapt(census: Census) -> Dialect | None:
-    for metric, label in SPELLINGS:
-        if census.values(census.requests(metric), label):
-            return envoy(metric, label)
-    return None
+    found = spelling(census)
+    return envoy(*found) if found else None
 
 
 ENVOY: Final = Dialect(
@@ -189,14 +245,11 @@ ENVOY: Final = Dialect(
     counters=tuple(dict.fromkeys(metric for metric, _ in SPELLINGS)),
     labels=tuple(dict.fromkeys(label for _, label in SPELLINGS)),
     adapt=_adapt,
-    stand_in=True,
+    stand_in=2,
     views={},
     signals=SIGNALS,
-    label_pattern="__name__|le|(envoy_)?(cluster_name|response_code|response_code_class)|envoy_.*",
-    recorded_selectors=(
-        (matches("__name__", "envoy_cluster_.*"),),
-        (matches("__name__", "envoy_(listener_ssl|sds|http_rbac)_.*"),),
-    ),
+    label_pattern=OWNED,
+    recorded_selectors=RECORDED,
     remedies={
         "source": "export cluster.*.upstream_rq_* (stats_matcher) and scrape /stats/prometheus",
         "destination": "Envoy counts what it sends: the called side would need a mesh's metrics",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Final
 
 import pandas as pd
@@ -42,6 +42,8 @@ class Family:
         What selects the counter's series in addition.
     counts_attempts : bool
         Whether each attempt is counted, and not each request once.
+    alternatives : mapping of str to tuple of Column
+        How else a dimension is read, in order of precedence, in a store none of whose series carries its label.
     """
 
     requests: str
@@ -51,6 +53,7 @@ class Family:
     matchers: tuple[Matcher, ...] = ()
     outcomes: tuple[Matcher, ...] = ()
     counts_attempts: bool = False
+    alternatives: Mapping[str, tuple[Column, ...]] = field(default_factory=dict)
 
     def column(self, dimension: str) -> Column:
         """How a dimension is read here.
@@ -79,11 +82,38 @@ class Family:
         ]
         return tuple(matcher for matchers in each for matcher in matchers)
 
+    def _given(self, dimension: str, label: str) -> Column:
+        """A dimension as a profile names its label; a label that is known for it is read as it is known."""
+        known = (column for column in self.alternatives.get(dimension, ()) if column.labels == (label,))
+        return next(known, Column(labels=(label,) if label else ()))
+
+    def fitted(self, carried: Set[str]) -> tuple[Family, dict[str, str]]:
+        """The same metrics as a store has them: by other labels where the usual ones are on none of its series.
+
+        Parameters
+        ----------
+        carried : set of str
+            The labels that any series of the request counter has.
+
+        Returns
+        -------
+        Family, dict of str to str
+            The dimensions that are read otherwise, and the labels behind them.
+        """
+        instead: dict[str, Column] = {}
+        for name, others in self.alternatives.items():
+            if not carried & {*self.column(name).labels}:
+                fitting = next((column for column in others if carried & {*column.labels}), None)
+                if fitting is not None:
+                    instead[name] = fitting
+        made = dataclasses.replace(self, columns={**self.columns, **instead}) if instead else self
+        return made, {name: next(x for x in column.labels if x in carried) for name, column in instead.items()}
+
     def renamed(self, options: MeshOptions) -> Family:
         """The same metrics under the names that a profile gives them."""
         read_for = {label: name for name, column in self.columns.items() for label in column.labels}
         labels = {label: options.labels[name] for label, name in read_for.items() if name in options.labels}
-        given = {name: Column(labels=(label,) if label else ()) for name, label in options.labels.items()}
+        given = {name: self._given(name, label) for name, label in options.labels.items()}
         # A matcher whose label the store has lost cannot be asked for.
         matchers = [m for m in self.matchers if labels.get(m.name, m.name)]
         return dataclasses.replace(

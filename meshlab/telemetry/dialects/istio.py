@@ -55,6 +55,29 @@ _SCRAPED: Final = {
 _PREFERRED: Final = {Reporter.SOURCE: ("waypoint", "source"), Reporter.DESTINATION: ("destination", "waypoint")}
 
 
+_PASSTHROUGH: Final = "(Inbound)?PassthroughCluster(Ipv[46])?|BlackHoleCluster"
+_HOST: Final = Column(
+    ("destination_service",),
+    cut=r"([^.]+)\.[^.]+\.svc(?:\..*)?(?::\d+)?",
+    ask=r"{}\.[^.]+\.svc(\..*)?(:[0-9]+)?",
+    never=_PASSTHROUGH,
+)
+# Stores that have dropped labels to save series; traffic to nowhere that is known stays without a name.
+_INSTEAD: Final = {
+    "source": (Column(("source_canonical_service",)), Column(("source_app",))),
+    "source_version": (Column(("source_canonical_revision",)),),
+    "destination_service": (
+        Column(("destination_service_name",), never=_PASSTHROUGH),
+        _HOST,
+        Column(("destination_app",)),
+        Column(("destination_workload",)),
+    ),
+    "destination_host": (Column(("destination_service_name",)),),
+    "destination_namespace": (Column(("destination_service_namespace",)),),
+    "destination_version": (Column(("destination_canonical_revision",)),),
+}
+
+
 def _view(reporter: Reporter) -> View:
     preferred = _PREFERRED[reporter]
     family = Family(
@@ -63,6 +86,7 @@ def _view(reporter: Reporter) -> View:
         unit_ms=1.0,
         columns=_COLUMNS | (_SCRAPED if reporter is Reporter.DESTINATION else {}),
         matchers=(one_of("reporter", sorted(preferred)),),
+        alternatives=_INSTEAD,
     )
     return View((family,), preferred)
 
@@ -109,6 +133,8 @@ _SIGNING: Final = {
     "id_extraction_err_count": "identity",
     "csr_sign_err_count": "signing",
 }
+_ENVOY_AHEAD: Final = "8"
+"""Istio 1.N is made with Envoy 1.(N + 8)."""
 _AGENT: Final = Signal(
     "istio_agent_cert_expiry_seconds",
     {**envoy.POD, "name": Column(("resource_name",))},
@@ -128,6 +154,14 @@ _SIGNALS: Final[Signals] = {
         _AGENT,
         _authority("root_cert_expiry_timestamp", "ROOTCA", "root"),
         _authority("cert_chain_expiry_timestamp", "intermediate", "intermediate"),
+    ),
+    "builds": (
+        Signal(
+            "istio_build",
+            {**envoy.POD, "version": Column(("tag",))},
+            (equal("component", "proxy"),),
+            constants={"ahead": _ENVOY_AHEAD},
+        ),
     ),
     "signing": tuple(
         envoy.of_pod(f"citadel_server_{name}", constants={"what": what}, error="error")

@@ -36,6 +36,10 @@ ROUTES: Final = {
 """Counters of each side, HTTP and gRPC: the first pair that is there counts."""
 
 _KINDS: Final = ("deployment", "statefulset", "daemonset")
+# What a PodMonitor copies from the pods' labels, in place of Linkerd's own scrape rules.
+_POD_LABELS: Final = Column(tuple(f"linkerd_io_proxy_{kind}" for kind in _KINDS))
+_CALLERS: Final = {"source": (_POD_LABELS,)}
+_CALLED: Final = {"destination_workload": (_POD_LABELS,)}
 _DIRECTION: Final = {Reporter.SOURCE: "outbound", Reporter.DESTINATION: "inbound"}
 
 _EVERY_ROUTE: Final = tuple(name for pairs in ROUTES.values() for pair in pairs for name in pair)
@@ -103,6 +107,7 @@ def _legacy(reporter: Reporter) -> Family:
         columns=columns,
         matchers=(equal("direction", _DIRECTION[reporter]),),
         counts_attempts=True,
+        alternatives=_CALLERS if reporter is Reporter.SOURCE else _CALLED,
     )
 
 
@@ -132,6 +137,7 @@ def _route(reporter: Reporter, requests: str) -> Family:
         columns,
         # Of all counters only those of the routes themselves count a request once.
         counts_attempts="_route_request_" not in requests,
+        alternatives=_CALLERS if reporter is Reporter.SOURCE else _CALLED,
     )
 
 

@@ -172,7 +172,7 @@ def deduplicate(series: SeriesSet, label: str, owns: Owns = owned_by_any) -> Ser
         if target
         else whose[label].isin(chosen[label])
     )
-    return _only(series, np.asarray(keep, np.bool_))
+    return series.only(np.asarray(keep, np.bool_))
 
 
 def _candidates(labels: pd.DataFrame, owns: Owns) -> list[str]:
@@ -208,15 +208,3 @@ def _moves(series: SeriesSet) -> bool:
     """Whether any of its counters changed: where none did, like values tell nothing."""
     same = series.sid[1:] == series.sid[:-1]
     return bool((same & (series.value[1:] != series.value[:-1])).any())
-
-
-def _only(series: SeriesSet, keep: NDArray[np.bool_]) -> SeriesSet:
-    number = np.cumsum(keep) - 1
-    rows = keep[series.sid]
-    return SeriesSet(
-        series.labels[keep].reset_index(drop=True),
-        number[series.sid[rows]].astype(np.int32),
-        series.time[rows],
-        series.value[rows],
-        series.query,
-    )

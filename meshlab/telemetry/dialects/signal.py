@@ -23,6 +23,7 @@ SIGNALS: Final = {
     "decisions": "decisions of authorization policies, by `result`",
     "tls_versions": "gauges: handshakes since a proxy started, by `version`",
     "tls_ciphers": "gauges: handshakes since a proxy started, by `cipher`",
+    "builds": "gauges: the releases of proxies, by `pod`, `instance`, `version`, and `ahead` (`edges.proxy_release`)",
     "retries": "counters of the source's proxies by who calls whom and `metric` (`proxies.COUNTERS`; `asked`, `tried`)",
     "breakers": "gauges: open breakers and ejected hosts, by who calls whom and `gauge` (`proxies.GAUGES`)",
     "in_flight": "gauges: requests in flight, as callers count them, by `instance` and `upstream`",

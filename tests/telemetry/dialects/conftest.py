@@ -15,16 +15,16 @@ TOY = Path(__file__).parents[2] / "support" / "toy_dialect"
 
 
 @pytest.fixture
-def hubble(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dialect]:
+def acme(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dialect]:
     """The toy dialect, installed as pip would: its folder with the module and its metadata is on the path."""
     monkeypatch.syspath_prepend(str(TOY))
     installed.cache_clear()
-    yield importlib.import_module("hubble_dialect").HUBBLE
+    yield importlib.import_module("acme_dialect").ACME
     installed.cache_clear()
 
 
 @pytest.fixture
-def installed_with_hubble(hubble: Dialect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+def installed_with_acme(acme: Dialect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Installs one more package with some entry points."""
 
     def install(entry_points: str) -> None:

@@ -85,11 +85,11 @@ def test_every_installed_dialect_passes_the_checks(name: str) -> None:
         check_dialect(installed()[name], examples)
 
 
-def test_a_dialect_outside_of_the_package_passes_the_checks(hubble: Dialect) -> None:
-    name = "hubble_http_requests_total"
+def test_a_dialect_outside_of_the_package_passes_the_checks(acme: Dialect) -> None:
+    name = "acme_http_requests_total"
     said = {"source": "storefront", "destination_workload": "catalog-v1", "protocol": "http"}
     check_dialect(
-        hubble,
+        acme,
         [
             Example(
                 side,
@@ -143,18 +143,18 @@ def test_a_wrong_column_is_shown_by_the_counts() -> None:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("kuma = no_such_module:KUMA", "The dialect kuma cannot be loaded from no_such_module:KUMA"),
-        ("kuma = hubble_dialect:view", r"The dialect kuma \(hubble_dialect:view\) is a function"),
-        ("istio = hubble_dialect:HUBBLE", "The dialect istio .*is registered twice"),
+        ("odd = no_such_module:KUMA", "The dialect odd cannot be loaded from no_such_module:KUMA"),
+        ("odd = acme_dialect:view", r"The dialect odd \(acme_dialect:view\) is a function"),
+        ("istio = acme_dialect:ACME", "The dialect istio .*is registered twice"),
     ],
 )
 def test_a_package_that_registers_nonsense_is_named(
-    hubble: Dialect,
-    installed_with_hubble: object,
+    acme: Dialect,
+    installed_with_acme: object,
     line: str,
     says: str,
 ) -> None:
-    installed_with_hubble(f"[meshlab.dialects]\n{line}\n")  # type: ignore[operator]
+    installed_with_acme(f"[meshlab.dialects]\n{line}\n")  # type: ignore[operator]
     with pytest.raises(ConfigError, match=says):
         installed()
 

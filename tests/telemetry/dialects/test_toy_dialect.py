@@ -22,7 +22,7 @@ from meshlab.questions.canary import Canary
 from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.mesh import Mesh
 
-pytestmark = pytest.mark.usefixtures("hubble")
+pytestmark = pytest.mark.usefixtures("acme")
 
 SECONDS = (("0.01", 0.25), ("0.05", 0.75), ("0.1", 1.0), ("+Inf", 1.0))
 
@@ -43,9 +43,9 @@ def requests(app: str = "catalog") -> Iterable[Series]:
                 "instance": f"10.0.0.{1 if reporter == 'client' else 2}:9965",
             }
             for status, step in (("200", ok), ("500", bad)):
-                yield rising({"__name__": "hubble_http_requests_total", **who, "status": status}, step)
+                yield rising({"__name__": "acme_http_requests_total", **who, "status": status}, step)
             for le, share in SECONDS:
-                bucket = {"__name__": "hubble_http_request_duration_seconds_bucket", **who, "le": le}
+                bucket = {"__name__": "acme_http_request_duration_seconds_bucket", **who, "le": le}
                 yield rising(bucket, share * (ok + bad))
 
 
@@ -55,16 +55,16 @@ def mesh() -> Mesh:
 
 
 def test_it_is_detected_beside_the_others_and_named_where_nothing_is_found(mesh: Mesh) -> None:
-    assert mesh.name == "Hubble"
-    assert Mesh.detect(engine(requests(), canary()), "a test").name == "Hubble and Istio"
-    assert Mesh.detect(engine(requests(), canary()), "a test", options=MeshOptions(mesh="hubble")).name == "Hubble"
-    with pytest.raises(ParameterError, match="looked for Hubble: hubble_http_requests_total: set hubble"):
+    assert mesh.name == "Acme"
+    assert Mesh.detect(engine(requests(), canary()), "a test").name == "Acme and Istio"
+    assert Mesh.detect(engine(requests(), canary()), "a test", options=MeshOptions(mesh="acme")).name == "Acme"
+    with pytest.raises(ParameterError, match="looked for Acme: acme_http_requests_total: set acme"):
         Mesh.detect(engine(), "a test")
 
 
 def test_a_profile_may_name_it(tmp_path: Path) -> None:
-    (tmp_path / "meshlab.toml").write_text('[profile.prod]\nurl = "http://x"\nmesh = "hubble"\n')
-    assert load(tmp_path).profiles["prod"].mesh == "hubble"
+    (tmp_path / "meshlab.toml").write_text('[profile.prod]\nurl = "http://x"\nmesh = "acme"\n')
+    assert load(tmp_path).profiles["prod"].mesh == "acme"
 
 
 @pytest.mark.parametrize("reporter", Reporter)
@@ -103,21 +103,21 @@ def test_the_doctor_sees_what_can_be_asked_of_it(mesh: Mesh, tmp_path: Path) -> 
     manifest = {"window": {"start": window.start.isoformat(), "end": window.end.isoformat()}, "ranges": "closed"}
     write_folder(tmp_path / "cilium", Stored(series, manifest))
     found = examine("./cilium", cwd=tmp_path)
-    assert found.meshes == ("Hubble",)
+    assert found.meshes == ("Acme",)
     assert {service.subject.service for service in found.services} == {"catalog", "cart"}
     assert {asked.notebook: asked.readiness.state for asked in found.questions}["canary-verdict"] is State.READY
 
 
 def test_what_it_lacks_has_a_remedy(mesh: Mesh) -> None:
     assert mesh.remedy("destination") == "let an L7 policy of the service's pods select HTTP"
-    assert mesh.remedy("certificates") == "Hubble does not export it"
+    assert mesh.remedy("certificates") == "Acme does not export it"
     both = Mesh.detect(engine(requests(), canary()), "a test")
     assert (
         both.remedy("source")
-        == "Hubble: let an L7 policy of the callers' pods select HTTP; Istio: put the callers into the mesh"
+        == "Acme: let an L7 policy of the callers' pods select HTTP; Istio: put the callers into the mesh"
     )
 
 
 def test_no_file_of_the_package_knows_it() -> None:
     for file in Path(meshlab.__file__).parent.rglob("*.py"):
-        assert "hubble" not in file.read_text().lower()
+        assert "acme" not in file.read_text().lower()

@@ -1,26 +1,20 @@
-"""meshlab.toml and MESHLAB_*: profiles of telemetry stores. The reader of the environment."""
+"""How one telemetry store is reached and read: a profile of meshlab.toml."""
 
 from __future__ import annotations
 
-import os
-import tomllib
 from enum import StrEnum
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, field
 
+from meshlab.config.environment import secret
 from meshlab.core.selector import Matcher, parse_matcher
-from meshlab.core.settings import Settings, convert
-from meshlab.core.suggest import suggest
-from meshlab.errors import ConfigError, ParameterError
+from meshlab.core.settings import Settings
+from meshlab.errors import ParameterError
 
-__all__ = ["Config", "Kind", "Limits", "Link", "Profile", "Texts", "cache_folder", "find", "load", "secret", "zone"]
-
-_FILE: Final = "meshlab.toml"
+__all__ = ["Auth", "Kind", "Labels", "Limits", "Link", "Profile", "Texts"]
 
 # Such addresses go into pages that others read: none with a user or password.
 Link = Annotated[
@@ -32,6 +26,8 @@ Link = Annotated[
     ),
 ]
 Texts = dict[str, Annotated[str, Meta(min_length=1)]]
+Labels = dict[str, str]
+"""Names of labels; the empty text says that the store has none."""
 
 
 class Kind(StrEnum):
@@ -41,6 +37,12 @@ class Kind(StrEnum):
     VICTORIAMETRICS = "victoriametrics"
     THANOS = "thanos"
     MIMIR = "mimir"
+
+
+class Auth(StrEnum):
+    """How requests are signed."""
+
+    SIGV4 = "sigv4"
 
 
 class Limits(Settings):
@@ -79,6 +81,12 @@ class Profile(Settings):
     user: Annotated[str, Meta(description="User of basic authentication.")] = ""
     password_env: Annotated[str, Meta(description="Variable that holds the password.")] = ""
     password_file: Annotated[Path | None, Meta(description="File that holds the password.")] = None
+    auth: Annotated[
+        Auth | None,
+        Meta(description="How requests are signed: `sigv4` for Amazon (needs `meshlab[aws]`)."),
+    ] = None
+    region: Annotated[str, Meta(description="Amazon's region; that of the address or of AWS's own settings.")] = ""
+    service: Annotated[str, Meta(min_length=1, description="Amazon's service, as it is signed.")] = "aps"
     header_env: Annotated[Texts, Meta(description="Other headers, each by its variable.")] = field(default_factory=dict)
     ca_file: Annotated[Path | None, Meta(description="Certificates to trust.")] = None
     client_cert: Annotated[Path | None, Meta(description="Certificate to show.")] = None
@@ -104,7 +112,9 @@ class Profile(Settings):
     mesh: Annotated[str, Meta(description="The name of an installed dialect; found out when not given.")] = ""
     replica_label: Annotated[str, Meta(description="Label by which replicas of a Prometheus differ.")] = ""
     metrics: Annotated[Texts, Meta(description="The store's own names of metrics.")] = field(default_factory=dict)
-    labels: Annotated[Texts, Meta(description="The store's own names of labels.")] = field(default_factory=dict)
+    labels: Annotated[
+        Labels, Meta(description="The store's own names of labels; the empty text where it has none.")
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, first, second in (
@@ -119,13 +129,12 @@ class Profile(Settings):
             raise ParameterError(f"a {given} is given without a {missing}", hint)
         if self.user and (self.token_env or self.token_file):
             raise ParameterError("both a user and a token are given", "keep one of them")
+        if self.auth and (self.user or self.token_env or self.token_file):
+            raise ParameterError(f'both auth = "{self.auth}" and a token or a user are given', "keep one of them")
         if self.client_key and not self.client_cert:
             raise ParameterError("client_key is given without client_cert", "name both files")
         if self.timeout_s is not None:
             msgspec.structs.force_setattr(self, "limits", self.limits.changed(timeout_s=self.timeout_s))
-        dialects = sorted(entry_points(group="meshlab.dialects").names)
-        if self.mesh and self.mesh not in dialects:
-            raise ParameterError(f"mesh is {self.mesh!r}", suggest(self.mesh, dialects))
         _ = self.matchers
 
     @property
@@ -133,7 +142,7 @@ class Profile(Settings):
         """The conditions that every query gets."""
         return tuple(parse_matcher(text) for text in self.match)
 
-    def auth(self, name: str) -> tuple[str, str] | None:
+    def basic_auth(self, name: str) -> tuple[str, str] | None:
         """User and password of basic authentication; `name` is the profile's, for messages.
 
         Raises
@@ -158,136 +167,3 @@ class Profile(Settings):
             token = secret(f"token of profile {name}", self.token_env, self.token_file)
             headers["Authorization"] = f"Bearer {token}"
         return headers
-
-
-class Config(Settings):
-    """What the nearest meshlab.toml holds; empty where there is none."""
-
-    profiles: Annotated[dict[str, Profile], Meta(description="Telemetry stores.")] = field(
-        name="profile", default_factory=dict
-    )
-    reports: Annotated[
-        tuple[dict[str, Any], ...], Meta(description="Scheduled reports; `meshlab.reports.schedules` reads them.")
-    ] = field(name="report", default=())
-    receivers: Annotated[dict[str, dict[str, Any]], Meta(description="Receivers of notifications, likewise.")] = field(
-        name="notify", default_factory=dict
-    )
-    waivers: Annotated[
-        tuple[dict[str, Any], ...], Meta(description="Accepted findings; `meshlab.reports.waivers` reads them.")
-    ] = field(name="waiver", default=())
-    owner_label: Annotated[
-        str,
-        Meta(
-            pattern=r"^[A-Za-z0-9_./-]*\Z",
-            title="the name of a label",
-            examples=["team"],
-            description="Label of Kubernetes objects that names their owner; empty for none.",
-        ),
-    ] = ""
-    owners: Annotated[Texts, Meta(description="Owners of services that no label names.")] = field(default_factory=dict)
-    tz: Annotated[str, Meta(description="Time zone of the pages' readers; empty for UTC alone.")] = ""
-
-
-def find(start: Path) -> Path | None:
-    """The meshlab.toml of the nearest parent folder that has one.
-
-    Parameters
-    ----------
-    start : Path
-        The folder one works in.
-    """
-    return next((folder / _FILE for folder in (start, *start.parents) if (folder / _FILE).is_file()), None)
-
-
-def load(start: Path) -> Config:
-    """Read what `find` finds.
-
-    Raises
-    ------
-    ConfigError
-        The file is no TOML, or has a key or a value that is not known.
-    """
-    path = find(start)
-    if path is None:
-        return Config()
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
-    config = convert(Config, document, what=str(path), error=ConfigError)
-    zone(config.tz, str(path))
-    profiles = {name: _below(path.parent, profile) for name, profile in config.profiles.items()}
-    return msgspec.structs.replace(config, profiles=profiles)
-
-
-def _below(folder: Path, profile: Profile) -> Profile:
-    """The profile with its files as paths from a folder."""
-    values = msgspec.structs.asdict(profile)
-    paths = {name: folder / value for name, value in values.items() if isinstance(value, Path)}
-    return msgspec.structs.replace(profile, **paths)
-
-
-def secret(what: str, variable: str, path: Path | None = None) -> str:
-    """A secret out of a file, else out of the environment; `what` it is stands in messages.
-
-    Raises
-    ------
-    ConfigError
-        The variable or the file is missing, or is empty.
-    """
-    if path is None:
-        text = os.environ.get(variable, "").strip()
-        if not text:
-            raise ConfigError(f"environment variable {variable} ({what}) is not set", f"set it, or change {_FILE}")
-        return text
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError(
-            f"the {what} cannot be read from {path}: {reason}", "check the path and who may read it"
-        ) from None
-    if not text:
-        raise ConfigError(f"{path} ({what}) is empty", f"put it there, or change {_FILE}")
-    return text
-
-
-def zone(name: str, where: str) -> str:
-    """Check the name of a time zone.
-
-    Parameters
-    ----------
-    name : str
-        Empty for none.
-    where : str
-        What holds it, for the message.
-
-    Raises
-    ------
-    ConfigError
-        This machine knows no such zone.
-    """
-    try:
-        if name:
-            ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            f"tz of {where} is {name!r}, which this machine does not know", 'write tz = "Europe/Berlin"'
-        ) from None
-    return name
-
-
-def cache_folder() -> Path | None:
-    """The folder of cached answers: ``MESHLAB_CACHE``, or the user's own cache folder.
-
-    Returns
-    -------
-    Path or None
-        None when ``MESHLAB_CACHE`` is ``off``.
-    """
-    chosen = os.environ.get("MESHLAB_CACHE", "").strip()
-    if chosen.lower() in ("off", "no", "0", "false"):
-        return None
-    return Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "meshlab").expanduser()

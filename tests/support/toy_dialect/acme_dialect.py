@@ -1,4 +1,4 @@
-"""A toy dialect outside of meshlab: HTTP requests as Cilium's Hubble counts them, with workloads among its labels."""
+"""A toy dialect outside of meshlab: HTTP requests of a mesh that does not exist, with workloads among its labels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ COLUMNS = {
 
 def view(side: str) -> View:
     family = Family(
-        requests="hubble_http_requests_total",
-        durations="hubble_http_request_duration_seconds_bucket",
+        requests="acme_http_requests_total",
+        durations="acme_http_request_duration_seconds_bucket",
         unit_ms=1000.0,
         columns=COLUMNS,
         matchers=(equal("reporter", side),),
@@ -32,16 +32,16 @@ def view(side: str) -> View:
     return View((family,))
 
 
-HUBBLE = Dialect(
-    name="Hubble",
-    looks_for="hubble_http_requests_total: set hubble.metrics.enabled to httpV2 with a labelsContext",
-    counters=("hubble_http_requests_total",),
+ACME = Dialect(
+    name="Acme",
+    looks_for="acme_http_requests_total: set acme.metrics.enabled to httpV2 with a labelsContext",
+    counters=("acme_http_requests_total",),
     views={Reporter.SOURCE: view("client"), Reporter.DESTINATION: view("server")},
     label_pattern="__name__|le|reporter|method|protocol|status|(source|destination)_.*",
-    recorded_selectors=((matches("__name__", "hubble_.*"),),),
+    recorded_selectors=((matches("__name__", "acme_.*"),),),
     remedies={
         "source": "let an L7 policy of the callers' pods select HTTP",
         "destination": "let an L7 policy of the service's pods select HTTP",
-        "latency": "set hubble.metrics.enabled to httpV2",
+        "latency": "set acme.metrics.enabled to httpV2",
     },
 )
