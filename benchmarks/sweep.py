@@ -95,7 +95,8 @@ def main() -> None:
         print(f"{services} services, {os.cpu_count()} cores, load {load:.1f} from others before")
         for words, executor in (("one thread", executors("threads", 1)), ("two processes", executors("processes", 2))):
             took = measured(here / "fleet", here / f"judged {words}", executor, "none")
-            print(f"judged from one collect, {words:<13} {took}; {sum(r["verdict"] == "FAIL" for r in took.done.records)} FAIL", flush=True)
+            failed = sum(record["verdict"] == "FAIL" for record in took.done.records)
+            print(f"judged from one collect, {words:<13} {took}; {failed} FAIL", flush=True)
         one = measured(here / "fleet", here / "one", executors("processes", 1), "all")
         print(f"with all pages, one process            {one}", flush=True)
         two = measured(here / "fleet", here / "two", executors("processes", 2), "all")

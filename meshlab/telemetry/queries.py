@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from meshlab.core.sanitize import plain
@@ -16,8 +17,9 @@ from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects.counter_view import CounterView
 
-__all__ = ["frame", "native_histograms", "window"]
+__all__ = ["frame", "native_histograms", "together", "window"]
 
+_PART: Final = "meshlab_part"
 _DEFAULT_SPAN: Final = "-1h"
 
 
@@ -48,6 +50,21 @@ def native_histograms(views: Sequence[CounterView], span: Span) -> dict[str, str
                 "(always_scrape_classic_histograms: true in the scrape configuration)"
             )
     return found
+
+
+def together(engine: Engine, expressions: Sequence[str], at: datetime) -> list[SeriesSet]:
+    """Evaluate several expressions at one instant in one query, and tell their answers apart again.
+
+    Each must answer with an instant vector in which labels tell the series apart.
+    """
+    if not expressions:
+        return []
+    named = (f'label_replace({each}, "{_PART}", "{n}", "", "")' for n, each in enumerate(expressions))
+    answer = engine.query(" or ".join(named), at)
+    part = answer.labels[_PART] if _PART in answer.labels else pd.Series("", answer.labels.index)
+    bare = answer.labels.drop(columns=_PART, errors="ignore")
+    whole = SeriesSet(bare, answer.sid, answer.time, answer.value, answer.query)
+    return [whole.only((part == str(n)).to_numpy(np.bool_)) for n in range(len(expressions))]
 
 
 def frame(answer: SeriesSet, *, wide: bool) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from meshlab.telemetry.dialects import proxies, replicas
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect
+from meshlab.telemetry.queries import together
 
 __all__ = ["breaker_gauges", "counts_attempts", "retry_counts", "retry_totals"]
 
@@ -48,11 +49,15 @@ def retry_totals(views: Views, span: Span) -> pd.DataFrame:
         pd.DataFrame({**dict.fromkeys(proxies.PLACE[2:], pd.Series(dtype=str)), "retries": pd.Series(dtype=float)})
     ]
     for view in {view.dialect.name: view for view in views}.values():
-        for metric, sign in (("retry", 1), ("tried", 1), ("asked", -1)):
-            for signal, promql in proxies.summed(view.dialect, metric, length):
-                answer = view.engine.query(promql, span.end)
-                values = np.bincount(answer.sid, np.nan_to_num(answer.value), len(answer))
-                found.append(proxies.called(signal, answer.labels).assign(retries=sign * values))
+        asked = [
+            (sign, signal, promql)
+            for metric, sign in (("retry", 1), ("tried", 1), ("asked", -1))
+            for signal, promql in proxies.summed(view.dialect, metric, length)
+        ]
+        answers = together(view.engine, [promql for *_, promql in asked], span.end)
+        for (sign, signal, _), answer in zip(asked, answers, strict=True):
+            values = np.bincount(answer.sid, np.nan_to_num(answer.value), len(answer))
+            found.append(proxies.called(signal, answer.labels).assign(retries=sign * values))
     return pd.concat(found).groupby(list(proxies.PLACE[2:]))["retries"].sum().clip(lower=0).reset_index()
 
 

@@ -17,6 +17,7 @@ from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.signal import Signal
 from meshlab.telemetry.kubernetes import Exporter
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.queries import together
 
 __all__ = ["gauges", "increases", "latest"]
 
@@ -100,11 +101,13 @@ def latest(mesh: Mesh, name: str, columns: Sequence[str], window: Span) -> pd.Da
     DataFrame
         The columns and ``value``, as in `gauges`; no row where no mesh exports it.
     """
-    frames = [pd.DataFrame(columns=[*columns, "value"])]
-    for signal in _signals(mesh, name):
+    frames, asked = [pd.DataFrame(columns=[*columns, "value"])], _signals(mesh, name)
+    expressions = []
+    for signal in asked:
         labels = dict.fromkeys(label for c in columns if c in signal.columns for label in signal.columns[c].reads)
         found = selector(signal.metric, *signal.asked(""), forced=mesh.options.forced)
-        answer = mesh.engine.query(f"min by ({', '.join(labels)}) ({found})", window.end)
+        expressions.append(f"min by ({', '.join(labels)}) ({found})")
+    for signal, answer in zip(asked, together(mesh.engine, expressions, window.end), strict=True):
         if len(answer):
             value = answer.value + (window.end_ms / 1_000 if signal.seconds_left else 0.0)
             frames.append(signal.named(answer.labels.iloc[answer.sid], columns).assign(value=value))

@@ -51,10 +51,10 @@ class Autoscalers:
         return self.exporter.there(f"{_PREFIX}_info", window, {**_AUTOSCALER, "workload": "scaletargetref_name"})
 
     def now(self, window: Span) -> pd.DataFrame:
-        """At the window's end: ``cluster, namespace, autoscaler, workload, current, most``; at most three queries."""
+        """At the window's end: ``cluster, namespace, autoscaler, workload, current, most``; at most two queries."""
         keys = list(_AUTOSCALER)
-        current = self.exporter.at_end(f"{_PREFIX}_status_current_replicas", window, _AUTOSCALER)
-        most = self.exporter.at_end(f"{_PREFIX}_spec_max_replicas", window, _AUTOSCALER)
+        names = (f"{_PREFIX}_status_current_replicas", f"{_PREFIX}_spec_max_replicas")
+        current, most = self.exporter.at_end(names, window, _AUTOSCALER)
         frame = current.rename(columns={"value": "current"}).merge(most.rename(columns={"value": "most"}), on=keys)
         scaled = self.scaled(window).frame if len(frame) else pd.DataFrame(columns=[*keys, "workload"])
         frame = frame.merge(scaled.drop_duplicates(keys), on=keys, how="left")

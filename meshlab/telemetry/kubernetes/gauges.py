@@ -20,6 +20,7 @@ from meshlab.telemetry.dialects.base import MeshOptions
 from meshlab.telemetry.increase import increase_by_block
 from meshlab.telemetry.kubernetes.owners import METRICS as OWNERS
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.queries import together
 
 __all__ = ["PLACE", "Exporter", "recorded"]
 
@@ -85,11 +86,13 @@ class Exporter:
         )
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
-    def at_end(self, metric: str, window: Span, columns: Mapping[str, str]) -> pd.DataFrame:
+    def at_end(self, metrics: Sequence[str], window: Span, columns: Mapping[str, str]) -> list[pd.DataFrame]:
         """The largest value of each thing at the window's end, as a server groups them: the columns and ``value``."""
-        grouped = f"max by ({', '.join(columns.values())}) ({self._selector(metric, ())})"
-        found = self.mesh.engine.query(grouped, window.end)
-        return _named(found, columns).iloc[found.sid].assign(value=found.value).reset_index(drop=True)
+        by = ", ".join(columns.values())
+        expressions = [f"max by ({by}) ({self._selector(metric, ())})" for metric in metrics]
+        answers = together(self.mesh.engine, expressions, window.end)
+        frames = [_named(found, columns).iloc[found.sid].assign(value=found.value) for found in answers]
+        return [frame.reset_index(drop=True) for frame in frames]
 
     def increase_by_block(
         self,
