@@ -73,7 +73,11 @@ class Profile(Settings):
             examples=["https://prometheus.example.org"],
             description="Base address of a Prometheus-compatible API, without credentials.",
         ),
-    ]
+    ] = ""
+    sources: Annotated[
+        tuple[str, ...],
+        Meta(description="In place of an address: the profiles and recordings that are asked together, as one store."),
+    ] = ()
     kind: Annotated[Kind | None, Meta(description="What answers there; found out when not given.")] = None
     tenant: Annotated[str, Meta(description="Tenant of a Mimir, Cortex or Thanos.")] = ""
     token_env: Annotated[str, Meta(description="Variable that holds a bearer token.")] = ""
@@ -117,6 +121,11 @@ class Profile(Settings):
     ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if bool(self.url) == bool(self.sources):
+            what = "neither url nor sources is" if not self.url else "both url and sources are"
+            raise ParameterError(f"{what} given", 'write url = "https://...", or sources = ["east", "west"]')
+        if self.sources and len(set(self.sources)) < 2:
+            raise ParameterError("sources names fewer than two stores", 'write sources = ["east", "west"]')
         for what, first, second in (
             ("token", self.token_env, self.token_file),
             ("password", self.password_env, self.password_file),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from meshlab.core.window import Window
 from meshlab.display.numbers import duration
 from meshlab.doctor.budget import BudgetedEngine, BudgetExceeded
 from meshlab.doctor.burning import Burning, burning
+from meshlab.doctor.profile import labels_found
 from meshlab.doctor.store import Store, look
 from meshlab.errors import BadQuery, ParameterError, Refused
 from meshlab.questions.base import Question, installed, question
@@ -89,6 +90,8 @@ class Examination:
     meshes : tuple of str
     probe : Probe
         What was found out about the telemetry.
+    labels : mapping of str to str
+        Labels that stand for dimensions here and not in the mesh's own words.
     services : tuple of Service
         The busiest first.
     nameless : float
@@ -111,6 +114,7 @@ class Examination:
     live: bool
     meshes: tuple[str, ...] = ()
     probe: Probe = UNKNOWN
+    labels: Mapping[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     nameless: float = 0.0
     burning: tuple[Burning, ...] = ()
@@ -168,6 +172,7 @@ def examine(
         if not mesh.dialects:
             return _without_mesh(found, mesh, frugal)
         found = replace(found, meshes=tuple(dialect.name for dialect in mesh.dialects), probe=mesh.probe)
+        found = replace(found, labels=labels_found(mesh.dialects, mesh.probe))
         late = timedelta(milliseconds=mesh.probe.lag_ms)
         if late:
             found = replace(found, window=Window.aligned(found.window.start - late, found.window.end - late, 1_000))

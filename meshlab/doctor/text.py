@@ -10,6 +10,7 @@ from meshlab.core.sanitize import plain
 from meshlab.display.numbers import duration, plural
 from meshlab.doctor.burning import Burning
 from meshlab.doctor.examination import Examination, Service
+from meshlab.doctor.profile import profile
 
 __all__ = ["as_dict", "as_text"]
 
@@ -40,6 +41,8 @@ def as_text(found: Examination) -> str:
         lines += ["", "problems", *(f"  {plain(problem)}" for problem in found.problems)]
     if found.skipped:
         lines += ["", "skipped", *(f"  {plain(text)}" for text in found.skipped)]
+    if lines_of_profile := profile(found.source, found.labels):
+        lines += ["", "meshlab.toml, which says the same", *(f"  {plain(line)}" for line in lines_of_profile)]
     if found.next and not found.problems:
         lines += ["", "next", f"  {found.next}"]
     return "\n".join(lines) + "\n"
@@ -99,6 +102,7 @@ def as_dict(found: Examination) -> dict[str, Any]:
         "scrape_interval_s": found.probe.scrape_ms / 1000 or None,
         "lag_s": found.probe.lag_ms / 1000,
         "telemetry": found.probe.facts,
+        "labels": dict(found.labels),
         "doubts": list(found.probe.doubts),
         "burning": [
             {"kind": b.kind, "subject": str(b.subject), "text": b.text, "severity": float(f"{b.severity:.3g}")}

@@ -81,11 +81,16 @@ class Probe:
             found["Clusters"] = str(self.clusters)
         return found
 
+    @property
+    def clusters_labels(self) -> dict[str, str]:
+        """The label that tells clusters apart, by the dimensions that it stands for; empty where none is needed."""
+        return dict.fromkeys(CLUSTERS, self.clusters.label) if self.clusters else {}
+
     def adapted(self, dialect: Dialect) -> Dialect:
         """A dialect as this store needs it: clusters are told by the label that tells them apart here."""
         if self.clusters is None:
             return dialect
-        labels = {**dict.fromkeys(CLUSTERS, self.clusters.label), **dialect.options.labels}
+        labels = {**self.clusters_labels, **dialect.options.labels}
         return dialect.with_options(dataclasses.replace(dialect.options, labels=labels))
 
     @property

@@ -81,7 +81,7 @@ def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine,
             match=profile.match,
             mesh=profile.mesh,
         )
-        return _server(source, profile), options
+        return (_several(source, profile, here) if profile.sources else _server(source, profile)), options
     if source in folders:
         return _recording(folders[source]), options
     if (here / source).is_file():
@@ -104,6 +104,19 @@ def list_sources(cwd: Path) -> list[str]:
     """
     here = cwd.resolve()
     return sorted({*config.load(here).profiles, *(folder.name for folder in _recordings(here))})
+
+
+def _several(name: str, profile: config.Profile, here: Path) -> Engine:
+    """The stores of a profile together; their own profiles say how each is reached, this one how all are read."""
+    from meshlab.engines.several import SeveralEngines
+
+    profiles = config.load(here).profiles
+    for one in profile.sources:
+        if one in profiles and profiles[one].sources:
+            raise ConfigError(
+                f"profile {name} has {one} among its sources, which has sources itself", "name its stores"
+            )
+    return SeveralEngines({one: open_source(one, cwd=here)[0] for one in profile.sources})
 
 
 def _declared(here: Path) -> Mapping[str, Dialect]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from istio_series import START, canary, times
@@ -11,10 +12,11 @@ from meshlab.core.series import SeriesSet
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.engines.several import STORE, SeveralEngines
-from meshlab.errors import ParameterError, Unreachable
+from meshlab.errors import ConfigError, ParameterError, Unreachable
 from meshlab.recordings.engine import Recording
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.source import connect
 
 
 def store(rate: float = 30) -> Recording:
@@ -92,3 +94,24 @@ def test_a_store_that_is_down_is_said_and_the_others_answer() -> None:
     assert answer.query.failed == ("store west did not answer: nobody answers",)
     with pytest.raises(Unreachable):
         both(Broken(), Broken()).samples(SELECTOR, SPAN)  # type: ignore[arg-type]
+
+
+def test_a_profile_names_stores_that_are_asked_together(tmp_path: Path) -> None:
+    data = Path(__file__).parents[2] / "data"
+    text = (
+        '[profile.both]\nsources = ["canary-healthy", "canary-regression"]\n[profile.loop]\nsources = ["both", "x"]\n'
+    )
+    (tmp_path / "meshlab.toml").write_text(text)
+    (tmp_path / "data").symlink_to(data)
+    mesh = connect("both", cwd=tmp_path)
+    services = mesh.services(mesh.window()).frame
+    assert set(services["destination_cluster"]) == {"canary-healthy", "canary-regression"}
+    with pytest.raises(ConfigError, match="has sources itself"):
+        connect("loop", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", 'url = "http://a"\nsources = ["x", "y"]', 'sources = ["x"]'])
+def test_a_profile_has_an_address_or_several_sources(tmp_path: Path, text: str) -> None:
+    (tmp_path / "meshlab.toml").write_text(f"[profile.one]\n{text}\n")
+    with pytest.raises(ConfigError, match=r"url|sources"):
+        connect("one", cwd=tmp_path)
