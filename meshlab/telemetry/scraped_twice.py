@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshlab.core.counts import group_rows
 from meshlab.core.sanitize import plain
-from meshlab.core.selector import Matcher, exactly
+from meshlab.core.selector import Matcher, equal, one_of, selector
 from meshlab.core.series import SeriesSet
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
@@ -30,7 +30,7 @@ _AGREE: Final = 0.95
 _NEAR: Final = 0.9
 """Scrapers whose numbers of samples are as near as that are alike; the first by its labels is taken."""
 _USUAL_MS: Final = 60_000
-_FOLLOWED: Final = 4
+_FOLLOWED: Final = 2
 _RECENT_MS: Final = 300_000
 
 Floats = NDArray[np.float64]
@@ -98,14 +98,11 @@ def distinct(
     groups = _candidates(raw.labels, owns, identity)
     if groups is None:
         return raw
-    starts, time = raw.starts, raw.time.astype("datetime64[ms]", copy=False).view(np.int64)
-    gaps = np.diff(time)[raw.sid[1:] == raw.sid[:-1]]
+    starts, gaps = raw.starts, np.diff(raw.time.astype(np.int64))[raw.sid[1:] == raw.sid[:-1]]
     slack = int(np.median(gaps)) if len(gaps) else _USUAL_MS
     classes = []
     for rows in groups:
-        cuts = {row: slice(int(starts[row]), int(starts[row + 1])) for row in rows}
-        samples = {row: (time[cut], raw.value[cut]) for row, cut in cuts.items() if cut.start < cut.stop}
-        classes += [same for same in _classes(samples, slack, rising=rising) if len(same) > 1]
+        classes += [same for same in _classes(_samples(raw, rows, starts), slack, rising=rising) if len(same) > 1]
     if not classes:
         return raw
     keep = np.ones(len(raw), np.bool_)
@@ -141,23 +138,17 @@ def scrapers(engine: Engine, labels: pd.DataFrame, span: Span, owns: Owns, force
     groups = _candidates(labels, owns, ())
     if groups is None:
         return Scrapers()
-    last, same, other = Span(span.end_ms - _RECENT_MS, span.end_ms), set[int](), 0
+    last, twice, others = Span(span.end_ms - _RECENT_MS, span.end_ms), list[int](), 0
     for rows in groups[:_FOLLOWED]:
-        selectors = [exactly(labels.loc[row].to_dict(), forced=forced) for row in rows]
-        found = [engine.samples(one, last) for one in selectors]
-        samples = {
-            row: (one.time.astype("datetime64[ms]").view(np.int64), one.value)
-            for row, one in zip(rows, found, strict=True)
-            if len(one) == 1 and len(one.sid)
-        }
-        classes = _classes(samples, _USUAL_MS, rising=True)
-        same |= {row for found_class in classes if len(found_class) > 1 for row in found_class}
-        other += len(classes) > 1
-    if not same:
+        found = engine.samples(_all_of(labels.iloc[rows], forced), last)
+        classes = _classes(_samples(found, range(len(found)), found.starts), _USUAL_MS, rising=True)
+        twice += rows if any(len(members) > 1 for members in classes) else []
+        others += len(classes) > 1
+    if not twice:
         return Scrapers()
-    result = _named_scrapers(labels, sorted(same), owns, [rows for rows in groups if set(rows) & same])
+    result = _named_scrapers(labels, twice, owns, groups)
     kept = [name for name in PODS if name in labels and name not in result.labels]
-    if other or not any((labels[name] != "").all() for name in kept):
+    if others or not any((labels[name] != "").all() for name in kept):
         raise ParameterError(
             f"the same counters are scraped by {_listed(result.jobs)}: each would count the same requests again",
             f"""write match = ['{result.label}="{plain(result.jobs[0])}"'] into the profile in meshlab.toml""",
@@ -178,10 +169,12 @@ def _candidates(labels: pd.DataFrame, owns: Owns, identity: Sequence[str]) -> li
     twice = keys.duplicated(keep=False)
     if not twice.any():
         return None
-    numbers = pd.Series(group_rows(keys[twice])[0], keys.index[twice])
-    groups = []
-    for _, rows in numbers.groupby(numbers):
-        groups += _agreeing(labels[sometimes].loc[rows.index], [int(row) for row in rows.index])
+    alike = np.flatnonzero(twice)
+    number = group_rows(keys.iloc[alike])[0]
+    order = np.argsort(number, kind="stable")
+    groups = [part.tolist() for part in np.split(alike[order], np.flatnonzero(np.diff(number[order])) + 1)]
+    if sometimes:
+        groups = [rows for group in groups for rows in _agreeing(labels[sometimes].iloc[group], group)]
     return [rows for rows in groups if len(rows) > 1] or None
 
 
@@ -210,11 +203,9 @@ def _set_by_some_jobs(labels: pd.DataFrame, name: str) -> bool:
 
 def _agreeing(labels: pd.DataFrame, rows: list[int]) -> list[list[int]]:
     """Rows in groups that contradict each other in no label that both carry."""
-    if len(labels.columns) == 0:
-        return [rows]
     groups: list[tuple[dict[str, str], list[int]]] = []
-    for row in rows:
-        own = {str(name): str(value) for name, value in labels.loc[row].items() if value != ""}
+    for row, values in zip(rows, labels.to_dict("records"), strict=True):
+        own = {str(name): str(value) for name, value in values.items() if value != ""}
         for held, members in groups:
             if all(held.get(name, value) == value for name, value in own.items()):
                 held.update(own)
@@ -223,6 +214,13 @@ def _agreeing(labels: pd.DataFrame, rows: list[int]) -> list[list[int]]:
         else:
             groups.append((own, [row]))
     return [members for _, members in groups]
+
+
+def _samples(raw: SeriesSet, rows: Iterable[int], starts: Ints) -> dict[int, tuple[Ints, Floats]]:
+    """Times (milliseconds) and values of some series; those without any are left out."""
+    time = raw.time.astype("datetime64[ms]", copy=False).view(np.int64)
+    cuts = [(row, slice(int(starts[row]), int(starts[row + 1]))) for row in rows]
+    return {row: (time[cut], raw.value[cut]) for row, cut in cuts if cut.start < cut.stop}
 
 
 def _classes(samples: dict[int, tuple[Ints, Floats]], slack: int, *, rising: bool) -> list[list[int]]:
@@ -296,6 +294,14 @@ def _named_scrapers(
         if not owns(str(name)) and any(labels[name].iloc[list(group)].nunique() > 1 for group in groups)
     ]
     return Scrapers(tuple(jobs), label, tuple(differ))
+
+
+def _all_of(labels: pd.DataFrame, forced: Sequence[Matcher]) -> str:
+    """Selector of some series: what they have in common, and each label's values where they differ."""
+    name = str(labels["__name__"].iloc[0])
+    values = {str(c): sorted(set(labels[c].astype(str))) for c in labels.columns if c != "__name__"}
+    matchers = [equal(c, held[0]) if len(held) == 1 else one_of(c, held) for c, held in values.items()]
+    return selector(name, *matchers, forced=forced)
 
 
 def _listed(jobs: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from meshlab.core.selector import equal
 from meshlab.core.window import Window
 from meshlab.telemetry.dialects.base import DIMENSIONS, MeshOptions, Reporter
 from meshlab.telemetry.dialects.columns import Condition
+from meshlab.telemetry.dialects.dialect import Dialect
 from meshlab.telemetry.dialects.istio import ISTIO
 from meshlab.telemetry.mesh import Mesh
 
@@ -42,6 +43,11 @@ class Store:
     series: list[Series]
     counters: list[Counter]
     options: MeshOptions
+
+    @property
+    def dialect(self) -> Dialect:
+        """Istio's, as the store's options have it."""
+        return ISTIO.with_options(self.options)
 
     def truth(self, window: Window, where: Sequence[Condition], reporter: Reporter) -> int:
         """Requests of some dimensions in a window."""
@@ -162,11 +168,21 @@ def scraped(
             yield {**labels, **own}, at[keep] + late_s, read[keep]
 
 
-def question(rng: np.random.Generator) -> tuple[Window, tuple[str, ...], list[Condition], Reporter]:
-    """A random window, some dimensions to group by and some to narrow by."""
-    first = int(rng.integers(0, SCRAPES // 2)) * EVERY_S
-    length = int(rng.integers(4, SCRAPES - first // EVERY_S)) * EVERY_S
-    window = Window((START + first) * 1000, (START + first + length) * 1000, EVERY_S * 1000)
+def windows(rng: np.random.Generator, count: int) -> list[Window]:
+    """Random windows, of a minute at least."""
+    found = []
+    for _ in range(count):
+        first = int(rng.integers(0, SCRAPES // 2))
+        last = first + int(rng.integers(4, SCRAPES - first))
+        found.append(Window((START + first * EVERY_S) * 1000, (START + last * EVERY_S) * 1000, EVERY_S * 1000))
+    return found
+
+
+def question(
+    rng: np.random.Generator, among: Sequence[Window]
+) -> tuple[Window, tuple[str, ...], list[Condition], Reporter]:
+    """One of some windows, some dimensions to group by and some to narrow by."""
+    window = among[int(rng.integers(len(among)))]
     values = {
         "code": ("200", "404", "503"),
         "flags": ("-", "UF"),
