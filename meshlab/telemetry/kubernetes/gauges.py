@@ -88,7 +88,7 @@ class Exporter:
 
     def at_end(self, metric: str, window: Span, columns: Mapping[str, str]) -> pd.DataFrame:
         """The largest value of each thing at the window's end, as a server groups them: the columns and ``value``."""
-        grouped = f"max by ({', '.join(columns.values())}) ({self._selector(metric, ())})"
+        grouped = f"max by ({', '.join(columns.values())}) ({self.selector(metric)})"
         found = self.mesh.engine.query(grouped, window.end)
         return _named(found, columns).iloc[found.sid].assign(value=found.value).reset_index(drop=True)
 
