@@ -68,7 +68,7 @@ class Mesh:
 
     def __post_init__(self) -> None:
         options = self.dialects[0].options if self.dialects else self.options
-        scrapes = Scrapes(self.engine, options.forced)
+        scrapes = Scrapes(self.engine, options.forced, options.replica_label)
         views = (
             CounterView(self.engine, dialect, reporter, family, self.source, scrapes)
             for reporter in Reporter

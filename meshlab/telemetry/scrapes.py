@@ -53,10 +53,13 @@ class Scrapes:
     engine : Engine
     forced : tuple of Matcher
         What must stand in every selector.
+    replica_label : str
+        Tells replicas of Prometheus apart: a target was scraped as soon as one of them did.
     """
 
     engine: Engine
     forced: tuple[Matcher, ...] = ()
+    replica_label: str = ""
     _kept: dict[tuple[str, Span], _Kept] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def targets(self, known: Targets, span: Span, others: Others) -> Targets:
@@ -133,6 +136,10 @@ class Scrapes:
         labelled = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
         names = [c for c in labelled.columns if c not in ("first", "scrapes")]
         kept.table = labelled.fillna(dict.fromkeys(names, "")).drop_duplicates(ignore_index=True)
+        if self.replica_label in names:
+            rest = [name for name in names if name != self.replica_label]
+            each = kept.table.groupby(rest, sort=False)
+            kept.table = each.agg({"first": "min", "scrapes": "max"}).reset_index()
         kept.asked |= wanted
         return kept.table
 
