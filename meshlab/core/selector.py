@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -11,7 +11,18 @@ from typing import Final
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 
-__all__ = ["Matcher", "Op", "differs", "equal", "literal", "matches", "one_of", "parse_matcher", "selector"]
+__all__ = [
+    "Matcher",
+    "Op",
+    "differs",
+    "equal",
+    "exactly",
+    "literal",
+    "matches",
+    "one_of",
+    "parse_matcher",
+    "selector",
+]
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -142,3 +153,9 @@ def selector(metric: str, *matchers: Matcher, forced: Sequence[Matcher] = ()) ->
     if not metric and not conditions:
         raise ParameterError("a selector needs a metric or a matcher", "give one")
     return f"{metric}{{{conditions}}}" if conditions else metric
+
+
+def exactly(labels: Mapping[Hashable, object], *, forced: Sequence[Matcher] = ()) -> str:
+    """The selector of the series with these labels, its name (``__name__``) among them; an empty one is absent."""
+    matchers = [equal(str(name), str(value)) for name, value in labels.items() if name != "__name__"]
+    return selector(str(labels.get("__name__", "")), *matchers, forced=forced)

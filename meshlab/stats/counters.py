@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["first_scrapes", "increments", "resets"]
+__all__ = ["first_scrapes", "increments", "lost_parts", "resets"]
+
+_FACTOR: Final = 10.0
+"""How many times faster than ever seen a counter may have grown since its process was started anew."""
+_FLOOR: Final = 30.0
+"""What a counter may reach at once, however slowly it grew before: what is rare comes in bursts."""
+_SHARE: Final = 0.01
+"""Least share of a sum that is left when one of its parts goes away."""
 
 
 def first_scrapes(sid: NDArray[np.int32], time_ms: NDArray[np.int64], target: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -33,7 +42,11 @@ def first_scrapes(sid: NDArray[np.int32], time_ms: NDArray[np.int64], target: ND
 
 
 def increments(
-    sid: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64], base_ms: NDArray[np.int64]
+    sid: NDArray[np.int32],
+    time_ms: NDArray[np.int64],
+    value: NDArray[np.float64],
+    base_ms: NDArray[np.int64],
+    unknown: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
     """How much each counter rose from sample to sample, of whatever it counts: events, milliseconds, bytes.
 
@@ -52,6 +65,8 @@ def increments(
         Counters.
     base_ms : ndarray of int64, shape (series,)
         When the target of each series was first scraped: see `first_scrapes`.
+    unknown : ndarray of bool, shape (samples,), optional
+        The samples up to which nobody knows how much a counter rose (`lost_parts`): these increments are left out.
 
     Returns
     -------
@@ -68,10 +83,81 @@ def increments(
     rise = np.where(first | (value < previous), value, value - previous)
     base = first & (time_ms <= base_ms[sid])
     keep = ~base & np.isfinite(rise)
+    if unknown is not None:
+        keep &= ~unknown
     return sid[keep], time_ms[keep], rise[keep]
 
 
-def resets(sid: NDArray[np.int32], value: NDArray[np.float64], series: int) -> NDArray[np.int64]:
+def lost_parts(
+    sid: NDArray[np.int32], time_ms: NDArray[np.int64], value: NDArray[np.float64], group: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where a sum of counters fell because one of its parts went away.
+
+    A store may keep sums over pods (federation, recording rules). When a pod ends, its sum falls to what the other pods
+    have counted in all their lives. A process that was started anew counts from zero: what it reaches within a scrape
+    interval is bounded by how fast the counter grew at other times. A fall to more than that is no restart. How much
+    such a sum rose meanwhile is unknown, also of those of its series that did not fall at that moment.
+
+    Parameters
+    ----------
+    sid : ndarray of int32, shape (samples,)
+        Which series each sample belongs to, ascending.
+    time_ms : ndarray of int64, shape (samples,)
+        Unix milliseconds, ascending within a series.
+    value : ndarray of float64, shape (samples,)
+        Counters.
+    group : ndarray of int64, shape (series,)
+        Which series lose a part together, such as the codes of one edge; numbered from 0.
+
+    Returns
+    -------
+    ndarray of int64
+        The samples up to which increments are unknown, ascending. Where one fall of a group cannot be a restart, none
+        of its falls is taken for one.
+    """
+    fell = np.flatnonzero((sid[1:] == sid[:-1]) & (value[1:] < value[:-1])) + 1
+    if not len(fell):
+        return fell
+    rate = _fastest(sid, time_ms, value, np.unique(sid[fell]), len(group))
+    # A counter that did nothing but fall says nothing of its pace.
+    told = rate[sid[fell]] >= 0
+    moment = np.c_[group[sid[fell]], time_ms[fell]][told]
+    keys, key = np.unique(moment, axis=0, return_inverse=True)
+    key = key.reshape(-1)
+    fallen, gap = fell[told], (time_ms[fell] - time_ms[fell - 1])[told]
+    reached, had, most = (
+        np.bincount(key, weights, len(keys)) for weights in (value[fallen], value[fallen - 1], rate[sid[fallen]] * gap)
+    )
+    sums = np.unique(keys[(reached > _FACTOR * most + _FLOOR) & (reached > _SHARE * had), 0])
+    fell = fell[np.isin(group[sid[fell]], sums)]
+    if not len(fell):
+        return fell
+    at = set(zip(group[sid[fell]].tolist(), time_ms[fell].tolist(), strict=True))
+    rows = np.flatnonzero(np.isin(group, sums)[sid] & np.isin(time_ms, time_ms[fell]))
+    both = zip(group[sid[rows]].tolist(), time_ms[rows].tolist(), strict=True)
+    return rows[np.fromiter((pair in at for pair in both), np.bool_, len(rows))]
+
+
+def _fastest(
+    sid: NDArray[np.int32],
+    time_ms: NDArray[np.int64],
+    value: NDArray[np.float64],
+    chosen: NDArray[np.int32],
+    series: int,
+) -> NDArray[np.float64]:
+    """How much some series rose in a millisecond at most; -1: not known; shape (series,)."""
+    rate = np.full(series, -1.0)
+    for begin, end in zip(np.searchsorted(sid, chosen, "left"), np.searchsorted(sid, chosen, "right"), strict=True):
+        rise, gap = np.diff(value[begin:end]), np.diff(time_ms[begin:end])
+        rose = (rise >= 0) & (gap > 0)
+        if rose.any():
+            rate[sid[begin]] = (rise[rose] / gap[rose]).max()
+    return rate
+
+
+def resets(
+    sid: NDArray[np.int32], value: NDArray[np.float64], series: int, unknown: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """How often each counter fell: its process was started anew.
 
     Parameters
@@ -82,10 +168,14 @@ def resets(sid: NDArray[np.int32], value: NDArray[np.float64], series: int) -> N
         Counters, ascending in time within a series.
     series : int
         How many series there are.
+    unknown : ndarray of int64, optional
+        The samples of `lost_parts`: these falls are no restarts.
 
     Returns
     -------
     ndarray of int64, shape (series,)
     """
     fell = (sid[1:] == sid[:-1]) & (value[1:] < value[:-1])
+    if unknown is not None:
+        fell[unknown[unknown > 0] - 1] = False
     return np.bincount(sid[1:][fell], minlength=series).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts, group_rows, is_single, sum_cells
-from meshlab.core.series import SeriesSet
-from meshlab.stats.counters import first_scrapes, increments
+from meshlab.core.series import Query
+from meshlab.stats.counters import increments
+from meshlab.telemetry.targets import Targets
 
-__all__ = ["increase", "increase_by_block"]
+__all__ = ["LOST_PARTS", "increase", "increase_by_block", "lost_parts_text"]
+
+LOST_PARTS: Final = "a part of a sum of counters went away"
+"""How the text in ``Query.infos`` begins where increments are unknown."""
 
 _CHUNK: Final = 16_384
 """Samples that are worked on at a time: what lies between stays small, however many there are."""
@@ -23,35 +28,33 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def increase(raw: SeriesSet, target: Ints, grid: BlockGrid) -> Floats:
+def increase(targets: Targets, grid: BlockGrid) -> Floats:
     """How much each counter rose in all blocks together; shape (series,). See `increase_by_block`."""
-    total = np.zeros(len(raw))
-    for series, sid, _, rise in _rises(raw, target, grid, np.arange(len(raw)), np.arange(len(raw))):
+    series_count = len(targets.raw)
+    total = np.zeros(series_count)
+    for series, sid, _, rise in _rises(targets, grid, np.arange(series_count), np.arange(series_count)):
         total[series] = np.bincount(sid, rise, len(series))
     return total
 
 
 def increase_by_block(
-    raw: SeriesSet,
+    targets: Targets,
     labels: pd.DataFrame,
-    target: Ints,
     grid: BlockGrid,
     *,
     keep: NDArray[np.bool_] | None = None,
     quantity: str = "count",
     scale: float = 1.0,
-    scraped_twice: bool = False,
 ) -> Counts:
     """How much counters rose, summed by what their labels have in common and by block.
 
     Parameters
     ----------
-    raw : SeriesSet
-        Samples of counters, with those of the look-back before the first block: they are the base.
+    targets : Targets
+        Samples of counters, each once (`scraped_twice.distinct`), with those of the look-back before the first block:
+        they are the base.
     labels : DataFrame
         One row a series: what it is counted under.
-    target : ndarray of int64, shape (series,)
-        Which series were scraped from the same place, numbered from 0.
     grid : BlockGrid
     keep : ndarray of bool, shape (series,), optional
         The series that are counted.
@@ -59,14 +62,15 @@ def increase_by_block(
         ``count`` rounds each increment: a store may have interpolated it.
     scale : float
         What increments are multiplied by.
-    scraped_twice : bool
-        Whether series of the same labels are the same counter by several scrapers: the largest is taken, not the sum.
 
     Returns
     -------
     Counts
-        No row for a block in which no counter of a group was scraped, zero where it stood still.
+        No row for a block in which no counter of a group was scraped, zero where it stood still. Where a part of a sum
+        went away, its increment is left out and ``query.infos`` says so.
     """
+    # Found out before room is made for the counts.
+    raw, _ = targets.raw, targets.unknown
     number, groups = group_rows(labels)
     chosen = np.arange(len(raw)) if keep is None else np.flatnonzero(keep)
     order = chosen[np.argsort(number[chosen], kind="stable")]
@@ -74,15 +78,11 @@ def increase_by_block(
     block, lengths = np.empty(most, grid.dtype), np.zeros(len(groups), np.int64)
     value: NDArray[np.float32] | Floats = np.empty(most, np.float32)
     at = 0
-    for series, sid, blocks, rise in _rises(raw, target, grid, order, number):
+    for series, sid, blocks, rise in _rises(targets, grid, order, number):
         rise = np.rint(rise) if quantity == "count" else rise * scale
         first, last = number[series[[0, -1]]]
         group = number[series] - first
-        if scraped_twice:
-            key, total = sum_cells(sid * grid.blocks + blocks, rise, len(series) * grid.blocks)
-            key, total = _largest(group[key // grid.blocks] * grid.blocks + key % grid.blocks, total)
-        else:
-            key, total = sum_cells(group[sid] * grid.blocks + blocks, rise, int(last - first + 1) * grid.blocks)
+        key, total = sum_cells(group[sid] * grid.blocks + blocks, rise, int(last - first + 1) * grid.blocks)
         if value.dtype == np.float32 and not is_single(total):
             value = np.r_[value[:at].astype(np.float64), np.empty(most - at)]
         until = at + len(key)
@@ -93,11 +93,31 @@ def increase_by_block(
         block, value = block[:at].copy(), value[:at].copy()
     there = lengths > 0
     starts = np.r_[0, np.cumsum(lengths[there])].astype(np.int64)
-    return Counts(groups[there].reset_index(drop=True), starts, block[:at], value[:at], grid, raw.query, quantity)
+    query = _with_lost_parts(raw.query, targets, chosen, grid)
+    return Counts(groups[there].reset_index(drop=True), starts, block[:at], value[:at], grid, query, quantity)
+
+
+def _with_lost_parts(query: Query, targets: Targets, chosen: NDArray[np.intp], grid: BlockGrid) -> Query:
+    """The query with what is unknown of some series within the grid, where parts of sums went away."""
+    rows = targets.unknown
+    rows = rows[np.isin(targets.raw.sid[rows], chosen)] if len(rows) else rows
+    rows = rows[grid.block_of(targets.raw.time[rows].astype("datetime64[ms]").view(np.int64)) >= 0]
+    if not len(rows):
+        return query
+    sums = len(np.unique(targets.groups[targets.raw.sid[rows]]))
+    return replace(query, infos=(*query.infos, lost_parts_text(sums, len(rows))))
+
+
+def lost_parts_text(sums: int, increments: int) -> str:
+    """What is unknown where parts of sums went away, in words."""
+    return (
+        f"{LOST_PARTS}: {sums} sum{'s' * (sums != 1)} fell to what no restart explains, and {increments} "
+        f"increment{'s' * (increments != 1)} of {'them' if sums != 1 else 'it'} are unknown and not counted"
+    )
 
 
 def _rises(
-    raw: SeriesSet, target: Ints, grid: BlockGrid, order: NDArray[np.intp], number: Ints
+    targets: Targets, grid: BlockGrid, order: NDArray[np.intp], number: Ints
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int32], Ints, Floats]]:
     """Increments within the grid, some series at a time, in an order; those of one number come together.
 
@@ -110,8 +130,11 @@ def _rises(
     block : ndarray of int64, shape (increments,)
     rise : ndarray of float64, shape (increments,)
     """
+    raw, since, lost = targets.raw, targets.since, targets.unknown
     starts, time = raw.starts, raw.time.astype("datetime64[ms]", copy=False).view(np.int64)
-    base = first_scrapes(raw.sid, time, target)
+    unknown = np.zeros(len(time), np.bool_) if len(lost) else None
+    if unknown is not None:
+        unknown[lost] = True
     lengths = np.diff(starts)[order]
     new = np.r_[True, np.diff(number[order]) != 0][: len(order)]
     # Chunks begin where a group does.
@@ -120,15 +143,9 @@ def _rises(
         series, length = order[part], lengths[part]
         sid = np.repeat(np.arange(len(series), dtype=np.int32), length)
         rows = np.repeat(starts[series] - np.cumsum(length) + length, length) + np.arange(len(sid))
-        sid, moment, rise = increments(sid, time[rows], raw.value[rows], base[series])
+        sid, moment, rise = increments(
+            sid, time[rows], raw.value[rows], since[series], None if unknown is None else unknown[rows]
+        )
         block = grid.block_of(moment)
         inside = block >= 0
         yield series, sid[inside], block[inside], rise[inside]
-
-
-def _largest(key: Ints, value: Floats) -> tuple[Ints, Floats]:
-    """The largest of the numbers of each key."""
-    order = np.lexsort((value, key))
-    key, value = key[order], value[order]
-    last = np.r_[key[1:] != key[:-1], True][: len(key)]
-    return key[last], value[last]

@@ -23,6 +23,7 @@ from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect, Where
 from meshlab.telemetry.dialects.lookup import unknown
 from meshlab.telemetry.probe import UNKNOWN, Probe, detected
+from meshlab.telemetry.scrapes import Scrapes
 
 __all__ = ["Answer", "Mesh", "unknown"]
 
@@ -50,6 +51,11 @@ class Mesh:
         What was found out about the store.
     options : MeshOptions
         What a profile says about the mesh.
+
+    Attributes
+    ----------
+    scrapes : Scrapes
+        Since when targets are scraped.
     """
 
     engine: Engine
@@ -58,15 +64,19 @@ class Mesh:
     probe: Probe = UNKNOWN
     options: MeshOptions = PLAIN
     views: tuple[CounterView, ...] = field(init=False, repr=False, compare=False)
+    scrapes: Scrapes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        options = self.dialects[0].options if self.dialects else self.options
+        scrapes = Scrapes(self.engine, options.forced, options.replica_label)
         views = (
-            CounterView(self.engine, dialect, reporter, family, self.source)
+            CounterView(self.engine, dialect, reporter, family, self.source, scrapes)
             for reporter in Reporter
             for dialect in self.dialects
             for family in dialect.families(reporter)
         )
         object.__setattr__(self, "views", tuple(views))
+        object.__setattr__(self, "scrapes", scrapes)
 
     def __repr__(self) -> str:
         return f"<Mesh: {self.name} in {self.engine.description}>"
@@ -250,6 +260,13 @@ class Mesh:
     def breaker_gauges(self, window: Span, *, block_ms: int) -> Answer:
         """How often and when breakers stood open and hosts were ejected: the columns of `dialects.proxies.summary`."""
         return retries.breaker_gauges(self.views, window, block_ms)
+
+    def scraped_twice(self, window: Span) -> tuple[str, ...]:
+        """The scrape jobs that read the same counters, so that each is in the store more than once; none as a rule.
+
+        They are counted once, and ``query.infos`` of counts and totals says so (`scraped_twice.SCRAPED_TWICE`).
+        """
+        return tuple(sorted({job for view in self.views for job in view.scraped_twice(window)}))
 
     def _side(self, reporter: Reporter | str) -> list[CounterView]:
         return [view for view in self.views if view.reporter is Reporter(reporter)]

@@ -9,16 +9,20 @@ import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
+from meshlab.core.selector import Matcher
 from meshlab.core.series import Query, SeriesSet
 from meshlab.core.times import format_duration
 from meshlab.core.window import Span
 from meshlab.engines.base import LOOKBACK_MS
+from meshlab.telemetry import scraped_twice
 from meshlab.telemetry.answer import Answer, joined_query
 from meshlab.telemetry.dialects import proxies, replicas
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.counter_view import CounterView
 from meshlab.telemetry.dialects.dialect import Dialect
 from meshlab.telemetry.queries import together
+from meshlab.telemetry.scrapes import Scrapes
+from meshlab.telemetry.targets import Targets
 
 __all__ = ["breaker_gauges", "counts_attempts", "retry_counts", "retry_totals"]
 
@@ -29,7 +33,10 @@ def retry_counts(views: Views, span: Span, block_ms: int) -> Counts:
     """See `Mesh.retry_counts`."""
     answers, workloads = _samples(views, "retries", span), _workloads(views, span)
     grid = BlockGrid.over(span, block_ms)
-    parts = [proxies.increase_by_block(raw, dialect, workloads, grid) for dialect, raw in answers]
+    parts = []
+    for dialect, raw in answers:
+        targets = _targets(views[0].scrapes, dialect, raw, span)
+        parts.append(proxies.increase_by_block(targets, dialect, workloads, grid))
     return Counts.joined(parts, joined_query([raw.query for _, raw in answers], span))
 
 
@@ -73,9 +80,20 @@ def _samples(views: Views, name: str, span: Span) -> list[tuple[Dialect, SeriesS
         if name in view.dialect.signals:
             raw = view.engine.samples(proxies.selected(view.dialect, name), span.with_lead(LOOKBACK_MS))
             label = view.dialect.options.replica_label
-            answers.append((view.dialect, replicas.deduplicate(raw, label, view.dialect.owns) if label else raw))
+            raw = replicas.deduplicate(raw, label, view.dialect.owns) if label else raw
+            rising = name == "retries"
+            answers.append((view.dialect, scraped_twice.distinct(raw, view.dialect.owns, rising=rising)))
     nothing = SeriesSet.empty(Query(promql="", engine="", window=span))
     return answers or [(views[0].dialect, nothing)]
+
+
+def _targets(scrapes: Scrapes, dialect: Dialect, raw: SeriesSet, span: Span) -> Targets:
+    """The proxies behind the series of a signal: all of a proxy's series were scraped together."""
+
+    def others(matcher: Matcher | None) -> list[str]:
+        return [proxies.selected(dialect, "retries", *([matcher] if matcher else []))]
+
+    return scrapes.targets(Targets.of_proxies(raw), span, others)
 
 
 def _workloads(views: Views, span: Span) -> pd.Series[str]:

@@ -8,16 +8,21 @@ from typing import Final
 import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
-from meshlab.core.counts import Counts, group_rows
-from meshlab.core.selector import selector
-from meshlab.core.series import Query
+from meshlab.core.counts import Counts
+from meshlab.core.selector import Matcher, selector
+from meshlab.core.series import Query, SeriesSet, utc_index
 from meshlab.core.window import Span
+from meshlab.engines.base import LOOKBACK_MS
 from meshlab.telemetry.answer import Answer, joined_query
 from meshlab.telemetry.dialects.columns import Condition
-from meshlab.telemetry.dialects.signal import Signal
+from meshlab.telemetry.dialects.dialect import Dialect
+from meshlab.telemetry.dialects.signal import MOMENTS, Signal
+from meshlab.telemetry.increase import increase_by_block
 from meshlab.telemetry.kubernetes import Exporter
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.queries import together
+from meshlab.telemetry.scraped_twice import distinct
+from meshlab.telemetry.targets import Targets
 
 __all__ = ["gauges", "increases", "latest"]
 
@@ -45,14 +50,15 @@ def increases(
     Returns
     -------
     Counts
-        By the columns; none where no mesh exports it. What is scraped twice is there once.
+        By the columns, summed over pods, ports and listeners; none where no mesh exports it. What is scraped twice is
+        there once.
     """
-    parts = []
-    for signal in _signals(mesh, name):
-        labels, matchers = {label: label for label in signal.labels}, signal.asked(namespace)
-        part = Exporter(mesh).increase_by_block(signal.metric, window, labels, block_ms, *matchers)
-        parts.append(part.relabelled(signal.named(part.labels, columns)))
-    nothing = Counts.none(columns, BlockGrid.over(window, block_ms), quantity="value")
+    parts, grid = [], BlockGrid.over(window, block_ms)
+    for dialect, signal in _signals(mesh, name):
+        targets = _counters(mesh, dialect, signal, window, namespace)
+        labels = signal.named(targets.raw.labels, columns)
+        parts.append(increase_by_block(targets, labels, grid, quantity="value"))
+    nothing = Counts.none(columns, grid, quantity="value")
     return Counts.joined(parts or [nothing], _query(parts, window))
 
 
@@ -81,15 +87,22 @@ def gauges(
     -------
     Answer
         The columns, ``time`` and ``value``; no row where no mesh exports it. A gauge that counts down to a moment has
-        the moment for its value (unix seconds).
+        the moment for its value (unix seconds). What differs only in what is left out (listeners, ports) adds up; of
+        moments, the latest one is taken.
     """
     exporter = Exporter(mesh)
-    ask = exporter.last if last else exporter.gauge
     answers, frames = [], [pd.DataFrame(columns=[*columns, *(_VALUES[1:] if last else _VALUES)])]
-    for signal in _signals(mesh, name):
-        labels = {label: label for label in signal.labels}
-        answers.append(ask(signal.metric, window, labels, *signal.asked(namespace, where)))
-        frames += [_named(signal, answers[-1].frame, columns)] if len(answers[-1].frame) else []
+    for dialect, signal in _signals(mesh, name):
+        selected = exporter.selector(signal.metric, *signal.asked(namespace, where))
+        raw = mesh.engine.samples(selected, window.with_lead(LOOKBACK_MS))
+        raw = distinct(raw, dialect.owns, rising=False)
+        frame = _values(signal, raw, columns)
+        by = [*columns, "time"]
+        if last:
+            by, frame = [*columns], _latest(frame, columns)
+        each = frame.groupby(by, sort=True)["value"]
+        answers.append(Answer((each.max() if name in MOMENTS else each.sum()).reset_index(), raw.query))
+        frames += [answers[-1].frame] if len(frame) else []
     return Answer(pd.concat(frames[1:], ignore_index=True) if frames[1:] else frames[0], _query(answers, window))
 
 
@@ -101,7 +114,7 @@ def latest(mesh: Mesh, name: str, columns: Sequence[str], window: Span) -> pd.Da
     DataFrame
         The columns and ``value``, as in `gauges`; no row where no mesh exports it.
     """
-    frames, asked = [pd.DataFrame(columns=[*columns, "value"])], _signals(mesh, name)
+    frames, asked = [pd.DataFrame(columns=[*columns, "value"])], [signal for _, signal in _signals(mesh, name)]
     expressions = []
     for signal in asked:
         labels = dict.fromkeys(label for c in columns if c in signal.columns for label in signal.columns[c].reads)
@@ -114,19 +127,38 @@ def latest(mesh: Mesh, name: str, columns: Sequence[str], window: Span) -> pd.Da
     return pd.concat(frames[1:], ignore_index=True) if frames[1:] else frames[0]
 
 
-def _signals(mesh: Mesh, name: str) -> list[Signal]:
-    return [signal for dialect in mesh.dialects for signal in dialect.signals.get(name, ())]
+def _signals(mesh: Mesh, name: str) -> list[tuple[Dialect, Signal]]:
+    return [(dialect, signal) for dialect in mesh.dialects for signal in dialect.signals.get(name, ())]
 
 
-def _named(signal: Signal, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """A frame by labels as one by columns; text is looked at once a combination of labels."""
-    number, labels = group_rows(frame[list(signal.labels)])
-    named = signal.named(labels, columns).iloc[number].reset_index(drop=True)
-    values = frame[[name for name in _VALUES if name in frame]].reset_index(drop=True)
+def _counters(mesh: Mesh, dialect: Dialect, signal: Signal, window: Span, namespace: str) -> Targets:
+    """The counters of a signal, each once, and since when their proxies are scraped."""
+    exporter = Exporter(mesh)
+
+    def others(matcher: Matcher | None) -> list[str]:
+        return [exporter.selector(signal.metric, *signal.matchers, *([matcher] if matcher else []))]
+
+    selected = exporter.selector(signal.metric, *signal.asked(namespace))
+    raw = mesh.engine.samples(selected, window.with_lead(LOOKBACK_MS))
+    raw = distinct(raw, dialect.owns, weights=lambda table: mesh.scrapes.counts(table, window))
+    return mesh.scrapes.targets(Targets.of_proxies(raw), window, others)
+
+
+def _values(signal: Signal, raw: SeriesSet, columns: Sequence[str]) -> pd.DataFrame:
+    """The columns, ``series``, ``time`` and ``value`` of each sample; text is looked at once a series."""
+    frame = signal.named(raw.labels, columns).iloc[raw.sid].reset_index(drop=True)
+    frame["series"], frame["time"], frame["value"] = raw.sid, utc_index(raw.time), raw.value
     if signal.seconds_left:
         # It stands still until the moment is another one.
-        values["value"] += values["time"].astype("datetime64[ms, UTC]").astype("int64") / 1000
-    return pd.concat([named, values], axis=1)
+        frame["value"] += frame["time"].astype("datetime64[ms, UTC]").astype("int64") / 1000
+    return frame.dropna(subset=["value"])
+
+
+def _latest(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The last sample of each series; of those with the same columns, the ones that had not ended before."""
+    last = frame.drop_duplicates("series", keep="last")
+    end = last.groupby([*columns])["time"].transform("max") if len(last) else last["time"]
+    return last[last["time"] > end - pd.Timedelta(milliseconds=LOOKBACK_MS)]
 
 
 def _query(answers: Sequence[Answer | Counts], window: Span) -> Query:

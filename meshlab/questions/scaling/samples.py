@@ -130,8 +130,12 @@ def _is_error(code: pd.Series[str]) -> pd.Series[bool]:
 
 
 def _whole(frame: pd.DataFrame, blocks: int) -> pd.DataFrame:
-    busy = frame[frame["requests"] > 0].groupby("instance")["block"].agg(["min", "max"])
-    first, last = frame["instance"].map(busy["min"]), frame["instance"].map(busy["max"])
+    """The blocks in which a replica was there throughout; one that comes back under its name has several lives."""
+    there = frame[["instance", "block"]].drop_duplicates().sort_values(["instance", "block"])
+    there["life"] = (there["block"] != there.groupby("instance")["block"].shift() + 1).cumsum()
+    life = frame.merge(there, on=["instance", "block"], how="left")["life"].set_axis(frame.index)
+    busy = frame["block"][frame["requests"] > 0].groupby(life).agg(["min", "max"])
+    first, last = life.map(busy["min"]), life.map(busy["max"])
     keep = (frame["block"] > first) | ((first == 0) & (frame["block"] == 0))
     keep &= (frame["block"] < last) | ((last >= blocks - 1) & (frame["block"] == last))
     return frame[keep & first.notna()].reset_index(drop=True)

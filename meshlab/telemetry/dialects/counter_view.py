@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,22 +11,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.blocks import BlockGrid
-from meshlab.core.counts import Counts
+from meshlab.core.counts import Counts, group_rows
 from meshlab.core.selector import Matcher, equal, selector
 from meshlab.core.series import Query, SeriesSet, utc_index
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.stats.counters import resets
+from meshlab.telemetry import scraped_twice
 from meshlab.telemetry.dialects import identity, replicas, reporters
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.dialect import Dialect, Family, View, Where
+from meshlab.telemetry.first_look import Look, look
 from meshlab.telemetry.increase import increase, increase_by_block
+from meshlab.telemetry.scrapes import Scrapes
+from meshlab.telemetry.targets import Targets
 
 __all__ = ["CounterView"]
 
 _RECENT_MS: Final = 3_600_000
 """How far back a server is asked for names that are not known beforehand."""
+
+_EDGE: Final = (*reporters.EDGE, "reporter", "destination_workload", "destination_version")
+"""The dimensions that tell sums over pods apart."""
 
 Services = dict[tuple[str, str], str]
 
@@ -43,6 +50,8 @@ class CounterView:
     family : Family
     source : str
         What the user called the store, for messages.
+    scrapes : Scrapes
+        Since when targets are scraped.
     """
 
     engine: Engine
@@ -50,7 +59,9 @@ class CounterView:
     reporter: Reporter
     family: Family
     source: str
+    scrapes: Scrapes
     _services: dict[Span, Services] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _looks: dict[tuple[str, Span], Look] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def view(self) -> View:
@@ -119,47 +130,55 @@ class CounterView:
     def request_counts(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
         """Requests by dimensions and block."""
         raw = self._samples(self.dialect.counts(self.family, self.asked(where, span)), span)
-        labels, target, keep = self._labelled(raw, span, by, where, grid)
-        return increase_by_block(raw, labels, target, grid, keep=keep)
+        labels, targets, keep = self._labelled(raw, span, by, where, grid)
+        return increase_by_block(targets, labels, grid, keep=keep)
 
     def latency_buckets(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
         """Requests by dimensions, ``le`` (milliseconds) and block, cumulative over ``le``."""
         raw = self._samples(self.dialect.buckets(self.family, self.asked(where, span)), span)
-        labels, target, keep = self._labelled(raw, span, by, where, grid)
+        labels, targets, keep = self._labelled(raw, span, by, where, grid)
         # Prometheus 2 writes le="1", Prometheus 3 le="1.0": the number is what counts.
         edges = raw.labels["le"].astype(np.float64) if len(raw) else pd.Series(dtype=np.float64)
-        return increase_by_block(raw, labels.assign(le=edges * self.family.unit_ms), target, grid, keep=keep)
+        return increase_by_block(targets, labels.assign(le=edges * self.family.unit_ms), grid, keep=keep)
 
     def durations(self, span: Span, by: Sequence[str], where: Where, grid: BlockGrid) -> Counts:
         """Milliseconds that requests took together, by dimensions and block."""
         raw = self._samples(self.dialect.sums(self.family, self.asked(where, span)), span)
-        labels, target, keep = self._labelled(raw, span, by, where, grid)
+        labels, targets, keep = self._labelled(raw, span, by, where, grid)
         scale = self.family.unit_ms
-        return increase_by_block(raw, labels, target, grid, keep=keep, quantity="sum_ms", scale=scale)
+        return increase_by_block(targets, labels, grid, keep=keep, quantity="sum_ms", scale=scale)
 
     def restarts(self, span: Span, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
         """How often counters fell: the dimensions and ``restarts``.
 
         A process has many counters, and the one that fell most often counts.
         """
-        raw = self._deduplicated(self.engine.samples(self.dialect.counts(self.family, self.asked(where, span)), span))
-        labels = self.named(raw.labels, self._needed(by, where), span)
-        labels = labels.assign(restarts=resets(raw.sid, raw.value, len(raw)))[_fulfilled(labels, where)]
+        selected = self.dialect.counts(self.family, self.asked(where, span))
+        raw = self._deduplicated(self.engine.samples(selected, span), span)
+        labels, targets = self.named(raw.labels, self._needed(by, where), span), self._targets(raw)
+        fell = resets(raw.sid, raw.value, len(raw), targets.unknown)
+        labels = labels.assign(restarts=fell)[_fulfilled(labels, where)]
         return labels.groupby(list(by), sort=True)["restarts"].max().reset_index(), raw.query
 
     def rates(self, window: Window, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
         """Requests a second at the points of a grid: the dimensions, ``time`` and ``value``."""
-        self._check_replicas(where, window)
+        look = self._look(where, window)
         dimensions, range_ms = self._needed(by, where), max(window.step_ms, 60_000)
-        promql = self.dialect.rate(self.family, self.asked(where, window), dimensions, range_ms)
-        return self._summed(self.engine.query_range(promql, window), dimensions, where, window)
+        promql = self.dialect.rate(self.family, self.asked(where, window), dimensions, range_ms, look.scrapers.labels)
+        frame, query = self._summed(self.engine.query_range(promql, window), dimensions, where, window)
+        return frame, replace(query, infos=(*query.infos, *look.infos))
 
     def totals(self, span: Span, by: Sequence[str], where: Where) -> tuple[pd.DataFrame, Query]:
         """Requests over a span by PromQL's increase: the dimensions, ``time`` and ``value``."""
-        self._check_replicas(where, span)
-        dimensions = self._needed(by, where)
-        promql = self.dialect.increase(self.family, self.asked(where, span), dimensions, span.duration_ms)
-        return self._summed(self.engine.query(promql, span.end), dimensions, where, span)
+        look, dimensions = self._look(where, span), self._needed(by, where)
+        asked, length = self.asked(where, span), span.duration_ms
+        promql = self.dialect.increase(self.family, asked, dimensions, length, look.scrapers.labels)
+        frame, query = self._summed(self.engine.query(promql, span.end), dimensions, where, span)
+        return frame, replace(query, infos=(*query.infos, *look.infos))
+
+    def scraped_twice(self, span: Span) -> tuple[str, ...]:
+        """The jobs that scrape the same counters; none as a rule."""
+        return self._look((), span).scrapers.jobs
 
     def _needed(self, by: Sequence[str], where: Where) -> tuple[str, ...]:
         """All dimensions without which an answer can be neither filtered nor counted once."""
@@ -171,12 +190,13 @@ class CounterView:
 
     def _labelled(
         self, raw: SeriesSet, span: Span, by: Sequence[str], where: Where, grid: BlockGrid
-    ) -> tuple[pd.DataFrame, NDArray[np.int64], NDArray[np.bool_]]:
-        """Dimensions and scraped target of each series, and which of them count, so that no request counts twice."""
-        labels, target = self.named(raw.labels, self._needed(by, where), span), self._targets(raw)
+    ) -> tuple[pd.DataFrame, Targets, NDArray[np.bool_]]:
+        """Dimensions and scraped targets of the series, and which of them count, so that no request counts twice."""
+        labels = self.named(raw.labels, self._needed(by, where), span)
+        targets = self.scrapes.targets(self._targets(raw), span, self._others)
         keep = _fulfilled(labels, where)
-        keep &= reporters.select_reporter(labels, lambda: increase(raw, target, grid), self.view)
-        return labels[list(by)], target, keep.to_numpy(np.bool_)
+        keep &= reporters.select_reporter(labels, lambda: increase(targets, grid), self.view)
+        return labels[list(by)], targets, keep.to_numpy(np.bool_)
 
     def _summed(
         self, answer: SeriesSet, dimensions: Sequence[str], where: Where, span: Span
@@ -193,10 +213,10 @@ class CounterView:
 
     def _samples(self, selector: str, span: Span) -> SeriesSet:
         """Raw counters, with those before the span: the last one is the base of the first increment."""
-        return self._deduplicated(self.engine.samples(selector, span.with_lead(LOOKBACK_MS)))
+        return self._deduplicated(self.engine.samples(selector, span.with_lead(LOOKBACK_MS)), span)
 
-    def _deduplicated(self, raw: SeriesSet) -> SeriesSet:
-        """Raw counters with one replica of each.
+    def _deduplicated(self, raw: SeriesSet, span: Span) -> SeriesSet:
+        """Raw counters, each once: of one replica, and of one scraper.
 
         Raises
         ------
@@ -205,25 +225,26 @@ class CounterView:
         """
         label = self.dialect.options.replica_label
         if label:
-            return replicas.deduplicate(raw, label, self.dialect.owns)
-        if label := replicas.replica_label(raw, self.dialect.owns):
+            raw = replicas.deduplicate(raw, label, self.dialect.owns)
+        elif label := replicas.replica_label(raw, self.dialect.owns):
             raise replicas.duplicated(self.source, label)
-        return raw
+        return scraped_twice.distinct(raw, self.dialect.owns, weights=lambda table: self.scrapes.counts(table, span))
 
-    def _check_replicas(self, where: Where, span: Span) -> None:
-        """Look at a few of the largest counters for replicas, before the engine sums them all.
+    def _look(self, where: Where, span: Span) -> Look:
+        """Look at a few of the largest counters, before the engine sums them all; once for each question.
 
         Raises
         ------
         ParameterError
-            There are replicas, and the options do not name their label.
+            There are replicas, and the options do not name their label; or some are scraped twice, and an expression
+            cannot count them once.
         """
-        if self.dialect.options.replica_label:
-            return
         selected = self.dialect.counts(self.family, self.asked(where, span))
-        forced = self.dialect.options.forced
-        if label := replicas.detect_replicas(self.engine, selected, span, self.dialect.owns, forced):
-            raise replicas.duplicated(self.source, label)
+        if (selected, span) not in self._looks:
+            self._looks[selected, span] = look(
+                self.engine, self.family.requests, selected, span, self.dialect, self.source
+            )
+        return self._looks[selected, span]
 
     def _services_in(self, span: Span) -> Services:
         """The service of each workload by namespace and workload, as the source's side knows; asked once."""
@@ -242,12 +263,22 @@ class CounterView:
         asked = self.dialect.seen(family, dimensions, min(span.duration_ms, _RECENT_MS))
         return self.engine.query(asked, span.end).labels
 
-    def _targets(self, raw: SeriesSet) -> NDArray[np.int64]:
-        """Number of the scraped target of each series; shape (series,)."""
-        labels = [c for c in raw.labels.columns if not self.dialect.owns(str(c))]
-        if not labels or not len(raw):
-            return np.zeros(len(raw), np.int64)
-        return raw.labels.groupby(labels, sort=False).ngroup().to_numpy().astype(np.int64)
+    def _targets(self, raw: SeriesSet) -> Targets:
+        """The scraped targets of series, as far as these series know."""
+
+        def edges() -> NDArray[np.int64]:
+            # Sums over pods are kept by workload; the codes of one edge lose a part together.
+            apart = self.family.named(raw.labels, _EDGE).assign(target=targets.number)
+            return group_rows(apart)[0]
+
+        targets = Targets.of_mesh(raw, self.dialect.owns, edges)
+        return targets
+
+    def _others(self, matcher: Matcher | None) -> list[str]:
+        """Selectors of all request counters of this mesh, of some targets."""
+        where = [matcher] if matcher is not None else []
+        every = (family for reporter in Reporter for family in self.dialect.families(reporter))
+        return list(dict.fromkeys(self.dialect.counts(family, where) for family in every))
 
 
 def _fulfilled(frame: pd.DataFrame, where: Where) -> pd.Series[bool]:

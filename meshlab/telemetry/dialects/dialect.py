@@ -171,24 +171,32 @@ class Dialect:
         metric = family.durations if suffix == "_bucket" else f"{family.durations.removesuffix('_bucket')}{suffix}"
         return selector(metric, *family.matchers, *family.asked(where), forced=self.options.forced)
 
-    def increase(self, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests over a range, summed by the labels behind dimensions."""
-        return self._sum("increase", family, where, by, range_ms)
+    def increase(
+        self, family: Family, where: Where, by: Sequence[str], range_ms: int, without: Sequence[str] = ()
+    ) -> str:
+        """Expression: requests over a range, summed by the labels behind dimensions.
 
-    def rate(self, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
-        """Expression: requests a second, summed by the labels behind dimensions."""
-        return self._sum("rate", family, where, by, range_ms)
+        Counters that are the same `without` some labels (and without that of replicas) are taken once.
+        """
+        return self._sum("increase", family, where, by, range_ms, without)
+
+    def rate(self, family: Family, where: Where, by: Sequence[str], range_ms: int, without: Sequence[str] = ()) -> str:
+        """Expression: requests a second, as `increase`."""
+        return self._sum("rate", family, where, by, range_ms, without)
 
     def seen(self, family: Family, by: Sequence[str], range_ms: int) -> str:
         """Expression: how many counters there were in a range, by the labels behind dimensions."""
         labels = ", ".join(family.labels(by))
         return f"count by ({labels}) (last_over_time({self.counts(family, ())}[{format_duration(range_ms)}]))"
 
-    def _sum(self, function: str, family: Family, where: Where, by: Sequence[str], range_ms: int) -> str:
+    def _sum(
+        self, function: str, family: Family, where: Where, by: Sequence[str], range_ms: int, without: Sequence[str]
+    ) -> str:
         dimensions = (*by, *(c.dimension for c in where if isinstance(c, Condition)))
         inner = f"{function}({self.counts(family, where)}[{format_duration(range_ms)}])"
-        if self.options.replica_label:
-            inner = f"max without ({self.options.replica_label}) ({inner})"
+        once = [*dict.fromkeys(filter(None, (self.options.replica_label, *without)))]
+        if once:
+            inner = f"max without ({', '.join(once)}) ({inner})"
         return f"sum by ({', '.join(family.labels(dimensions))}) ({inner})"
 
     def with_options(self, options: MeshOptions) -> Dialect:

@@ -9,14 +9,14 @@ import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts
-from meshlab.core.selector import matches, selector
+from meshlab.core.selector import Matcher, matches, selector
 from meshlab.core.series import SeriesSet
 from meshlab.telemetry import increase as rises
 from meshlab.telemetry.dialects.base import ABSENT
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect
-from meshlab.telemetry.dialects.registry import owned_by_any
 from meshlab.telemetry.dialects.signal import Signal
+from meshlab.telemetry.targets import Targets
 
 __all__ = ["COUNTERS", "GAUGES", "PLACE", "called", "increase_by_block", "proxies", "selected", "summary", "summed"]
 
@@ -54,12 +54,12 @@ _PROXY: Final = Column(("pod", "pod_name", "kubernetes_pod_name", "instance"))
 _KUBERNETES: Final = r"(?s)^(?P<service>[^.]+)\.(?P<namespace>[^.]+)\.svc(?:\..*)?$"
 
 
-def selected(dialect: Dialect, name: str) -> str:
+def selected(dialect: Dialect, name: str, *matchers: Matcher) -> str:
     """Selector of all series of a signal at once: together they tell since when a proxy was scraped."""
     signals = dialect.signals[name]
     names = [m.value for signal in signals for m in signal.matchers if m.name == "__name__"]
     names += [signal.metric for signal in signals if signal.metric]
-    return selector("", matches("__name__", "|".join(names)), forced=dialect.options.forced)
+    return selector("", matches("__name__", "|".join(names)), *matchers, forced=dialect.options.forced)
 
 
 def summed(dialect: Dialect, metric: str, length: str) -> list[tuple[Signal, str]]:
@@ -82,13 +82,13 @@ def called(signal: Signal, labels: pd.DataFrame) -> pd.DataFrame:
     return _by_host(signal.named(labels, _CALLED))[list(PLACE[2:])]
 
 
-def increase_by_block(raw: SeriesSet, dialect: Dialect, workloads: pd.Series[str], grid: BlockGrid) -> Counts:
+def increase_by_block(targets: Targets, dialect: Dialect, workloads: pd.Series[str], grid: BlockGrid) -> Counts:
     """How much each counter rose, in blocks of time.
 
     Parameters
     ----------
-    raw : SeriesSet
-        The series of `selected`, with the look-back before the grid.
+    targets : Targets
+        Of the series of `selected`, each counter once, with the look-back before the grid.
     dialect : Dialect
     workloads : Series of str
         The workload of each proxy, indexed by its name (pod or instance).
@@ -100,14 +100,9 @@ def increase_by_block(raw: SeriesSet, dialect: Dialect, workloads: pd.Series[str
         By `PLACE` and ``metric`` (one of `COUNTERS`). A counter that was scraped and stood still has zeros; one that
         was not scraped has no row.
     """
-    labels = _named(raw.labels, dialect, "retries", "metric", workloads)
-    # Two scrapers of one proxy would count twice: what a proxy says of one thing is taken once.
-    proxy = proxies(raw.labels)
-    own = raw.labels[[name for name in raw.labels if owned_by_any(str(name))]]
-    once = ~pd.concat([labels, own.set_axis(labels.index).assign(proxy=proxy)], axis=1).duplicated()
-    keep = (once & (labels["metric"] != "")).to_numpy(np.bool_)
-    target = pd.factorize(proxy)[0].astype(np.int64)
-    return _with_retries(rises.increase_by_block(raw, labels, target, grid, keep=keep, quantity="value"))
+    labels = _named(targets.raw.labels, dialect, "retries", "metric", workloads)
+    keep = (labels["metric"] != "").to_numpy(np.bool_)
+    return _with_retries(rises.increase_by_block(targets, labels, grid, keep=keep, quantity="value"))
 
 
 def _with_retries(counts: Counts) -> Counts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,16 +11,28 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from meshlab.core.sanitize import plain
-from meshlab.core.selector import Matcher, equal, selector
+from meshlab.core.selector import Matcher, exactly
 from meshlab.core.series import SeriesSet
 from meshlab.core.window import Span
 from meshlab.engines.base import Engine
 from meshlab.errors import ParameterError
 from meshlab.telemetry.dialects.registry import owned_by_any
 
-__all__ = ["deduplicate", "detect_replicas", "duplicated", "replica_label", "replicas", "same_counters"]
+__all__ = [
+    "between",
+    "deduplicate",
+    "detect_replicas",
+    "duplicated",
+    "largest",
+    "only",
+    "replica_label",
+    "replicas",
+    "same_counters",
+]
 
-_NEVER: Final = frozenset({"__name__", "le", "job", "instance", "pod", "namespace"})
+_NEVER: Final = frozenset(
+    {"__name__", "le", "job", "instance", "pod", "namespace", "endpoint", "container", "service", "metrics_path"}
+)
 _LEAST_SHARE: Final = 0.2
 """Part of the series that must coincide: one cluster of several may be scraped twice."""
 _MOST_PAIRS: Final = 200
@@ -73,7 +86,7 @@ def same_counters(series: SeriesSet, label: str) -> bool:
         first, second = ((series.time[c].astype(np.int64), series.value[c]) for c in cuts)
         if min(len(first[0]), len(second[0])) < 2:
             continue
-        agree = np.concatenate([_between(*first, *second), _between(*second, *first)])
+        agree = np.concatenate([between(*first, *second), between(*second, *first)])
         if not len(agree):
             continue
         if agree.mean() < _AGREE:
@@ -82,23 +95,30 @@ def same_counters(series: SeriesSet, label: str) -> bool:
     return grown
 
 
+def largest(engine: Engine, selected: str, span: Span) -> pd.DataFrame:
+    """Labels of a few of the largest counters at a span's end: a small look before the engine sums them all.
+
+    Replicas of a counter, and the same one scraped twice, are alike in size, so that they stand together.
+    """
+    return engine.query(f"topk({_LARGEST}, {selected})", span.end).labels
+
+
 def detect_replicas(
     engine: Engine,
-    selected: str,
+    labels: pd.DataFrame,
     span: Span,
     owns: Owns = owned_by_any,
     forced: Sequence[Matcher] = (),
 ) -> str:
-    """The label that tells replicas apart, from a few of the largest counters; empty where there are none.
+    """The label that tells replicas apart, from a few counters; empty where there are none.
 
-    One small query where nothing is suspicious, however big the store is; replicas of a counter are alike in size, so
-    that they stand together among the largest.
+    Asks nothing where nothing is suspicious.
 
     Parameters
     ----------
     engine : Engine
-    selected : str
-        Selector of counters.
+    labels : DataFrame
+        Of `largest`.
     span : Span
         Its end is looked at.
     owns : function of str to bool
@@ -106,15 +126,13 @@ def detect_replicas(
     forced : sequence of Matcher
         What must stand in every selector.
     """
-    labels = engine.query(f"topk({_LARGEST}, {selected})", span.end).labels
     last = Span(span.end_ms - _RECENT_MS, span.end_ms)
     for label in _candidates(labels, owns):
         group = _groups(labels, label)
         firsts = labels[group.duplicated(keep=False) & ~group.duplicated()].head(_FOLLOWED)
         raw = []
         for row in firsts.drop(columns=label).to_dict("records"):
-            matchers = [equal(str(name), str(value)) for name, value in row.items() if name != "__name__"]
-            raw.append(engine.samples(selector(str(row["__name__"]), *matchers, forced=forced), last))
+            raw.append(engine.samples(exactly(row, forced=forced), last))
         same = [same_counters(series, label) for series in raw if _moves(series)]
         if same and all(same):
             return label
@@ -146,6 +164,8 @@ def replica_label(series: SeriesSet, owns: Owns = owned_by_any) -> str:
 def deduplicate(series: SeriesSet, label: str, owns: Owns = owned_by_any) -> SeriesSet:
     """One replica of each scraped target: the one with more samples. Its gaps are not filled from the other.
 
+    The label is left out of the answer: the targets of two jobs may come from different replicas.
+
     Parameters
     ----------
     series : SeriesSet
@@ -172,7 +192,8 @@ def deduplicate(series: SeriesSet, label: str, owns: Owns = owned_by_any) -> Ser
         if target
         else whose[label].isin(chosen[label])
     )
-    return series.only(np.asarray(keep, np.bool_))
+    kept = series.only(np.asarray(keep, np.bool_))
+    return replace(kept, labels=kept.labels.drop(columns=label))
 
 
 def _candidates(labels: pd.DataFrame, owns: Owns) -> list[str]:
@@ -193,7 +214,7 @@ def _groups(labels: pd.DataFrame, label: str) -> pd.Series[int]:
     return labels[label].groupby(keys, sort=False).ngroup()
 
 
-def _between(
+def between(
     time: NDArray[np.int64], value: NDArray[np.float64], at: NDArray[np.int64], other: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Whether each sample of the other counter lies between this one's neighbours; where those exist."""

@@ -11,7 +11,7 @@ import pandas as pd
 from meshlab.core.selector import Matcher, equal
 from meshlab.telemetry.dialects.columns import Column, Condition
 
-__all__ = ["SIGNALS", "Signal", "Signals"]
+__all__ = ["MOMENTS", "SIGNALS", "Signal", "Signals"]
 
 SIGNALS: Final = {
     "connections": "TCP connections opened to a workload, by who speaks to whom, `flags`, `tls` and `proxy`",
@@ -29,6 +29,10 @@ SIGNALS: Final = {
     "in_flight": "gauges: requests in flight, as callers count them, by `instance` and `upstream`",
 }
 """The signals that a dialect may have beside requests and durations. Counters, unless they are called gauges."""
+
+
+MOMENTS: Final = frozenset({"certificates"})
+"""The gauges whose value is a moment: they never add up."""
 
 
 @dataclass(frozen=True, slots=True)

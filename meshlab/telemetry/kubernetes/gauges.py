@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pandas as pd
 
 from meshlab.core.blocks import BlockGrid
@@ -21,6 +20,8 @@ from meshlab.telemetry.increase import increase_by_block
 from meshlab.telemetry.kubernetes.owners import METRICS as OWNERS
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.queries import together
+from meshlab.telemetry.scraped_twice import distinct
+from meshlab.telemetry.targets import SCRAPE, Targets
 
 __all__ = ["PLACE", "Exporter", "recorded"]
 
@@ -59,7 +60,7 @@ class Exporter:
         Answer
             The columns, ``time`` (datetime64[ms, UTC]) and ``value``. What is scraped twice is there once.
         """
-        raw = self.mesh.engine.samples(self._selector(metric, matchers), window.with_lead(LOOKBACK_MS))
+        raw = self.mesh.engine.samples(self.selector(metric, *matchers), window.with_lead(LOOKBACK_MS))
         labels = _named(raw, columns)
         frame = labels.iloc[raw.sid].reset_index(drop=True)
         frame["time"] = utc_index(raw.time)
@@ -76,20 +77,20 @@ class Exporter:
 
     def labels(self, metric: str, window: Span, columns: Mapping[str, str]) -> Answer:
         """The labels of a metric that says nothing by its value."""
-        found = self.mesh.engine.series(self._selector(metric, ()), window)
+        found = self.mesh.engine.series(self.selector(metric), window)
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
     def there(self, metric: str, window: Span, columns: Mapping[str, str]) -> Answer:
         """The labels of what a metric speaks of at the window's end; a server groups them."""
         found = self.mesh.engine.query(
-            f"count by ({', '.join(columns.values())}) ({self._selector(metric, ())})", window.end
+            f"count by ({', '.join(columns.values())}) ({self.selector(metric)})", window.end
         )
         return Answer(_named(found, columns).drop_duplicates().reset_index(drop=True), found.query)
 
     def at_end(self, metrics: Sequence[str], window: Span, columns: Mapping[str, str]) -> list[pd.DataFrame]:
         """The largest value of each thing at the window's end, as a server groups them: the columns and ``value``."""
         by = ", ".join(columns.values())
-        expressions = [f"max by ({by}) ({self._selector(metric, ())})" for metric in metrics]
+        expressions = [f"max by ({by}) ({self.selector(metric)})" for metric in metrics]
         answers = together(self.mesh.engine, expressions, window.end)
         frames = [_named(found, columns).iloc[found.sid].assign(value=found.value) for found in answers]
         return [frame.reset_index(drop=True) for frame in frames]
@@ -104,11 +105,13 @@ class Exporter:
         quantity: str = "value",
     ) -> Counts:
         """How much a counter rose, in blocks of time, by the columns; what is scraped twice counts once."""
-        raw = self.mesh.engine.samples(self._selector(metric, matchers), window.with_lead(LOOKBACK_MS))
-        target, grid = np.zeros(len(raw), np.int64), BlockGrid.over(window, block_ms)
-        return increase_by_block(raw, _named(raw, columns), target, grid, quantity=quantity, scraped_twice=True)
+        raw = self.mesh.engine.samples(self.selector(metric, *matchers), window.with_lead(LOOKBACK_MS))
+        raw = distinct(raw, _nothing_is_its_own, identity=[*columns.values()])
+        scraped = Targets.by(raw, [name for name in raw.labels if name in SCRAPE and name not in columns.values()])
+        return increase_by_block(scraped, _named(raw, columns), BlockGrid.over(window, block_ms), quantity=quantity)
 
-    def _selector(self, metric: str, matchers: Sequence[Matcher]) -> str:
+    def selector(self, metric: str, *matchers: Matcher) -> str:
+        """The selector of a metric, in the namespace and with what the profile demands."""
         own = (equal("namespace", self.namespace),) if self.namespace else ()
         return selector(metric, *own, *matchers, forced=self.mesh.dialect.options.forced)
 
@@ -123,6 +126,11 @@ def recorded(options: MeshOptions) -> tuple[str, ...]:
         f"{OWNERS}"
     )
     return (selector("", matches("__name__", names), forced=options.forced),)
+
+
+def _nothing_is_its_own(_label: str) -> bool:
+    """Whether an exporter of other things sets a label itself: nobody knows, so none is passed over."""
+    return False
 
 
 def _named(found: SeriesSet, columns: Mapping[str, str]) -> pd.DataFrame:
