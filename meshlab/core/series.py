@@ -63,6 +63,11 @@ class Query:
         return not self.failed
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known of how the answer was made, without the engine's remarks on the expression."""
+        return tuple(text for text in self.infos if not text.startswith(_REMARKS))
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """Why the answer may not be whole: parts that stayed missing, and what the store warned of.
 

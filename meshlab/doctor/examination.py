@@ -96,6 +96,8 @@ class Examination:
         The busiest first.
     nameless : float
         Requests whose called service has no name.
+    notes : tuple of str
+        How requests were counted, where that is to be known.
     burning : tuple of Burning
         What burns, kind by kind, the worst first.
     urgent : str
@@ -117,6 +119,7 @@ class Examination:
     labels: Mapping[str, str] = field(default_factory=dict)
     services: tuple[Service, ...] = ()
     nameless: float = 0.0
+    notes: tuple[str, ...] = ()
     burning: tuple[Burning, ...] = ()
     urgent: str = ""
     questions: tuple[Asked, ...] = ()
@@ -202,7 +205,7 @@ def _without_mesh(found: Examination, mesh: Mesh, engine: BudgetedEngine) -> Exa
 
 def _traffic(found: Examination, triage: Triage, cwd: Path) -> Examination:
     """Services first: what an on-call engineer recognises. Then what burns, and what can be asked."""
-    found = replace(found, services=_services(triage.services), nameless=triage.nameless)
+    found = replace(found, services=_services(triage.services), nameless=triage.nameless, notes=triage.notes)
     notebooks = [(n, question(n.question)) for n in available(cwd) if n.question in installed()]
     questions, kinds, skipped = [], [], []
     for notebook, asked in notebooks:

@@ -61,6 +61,7 @@ def _about(found: Examination) -> list[str]:
     rows += [(name.lower(), text) for name, text in found.probe.facts.items()]
     if found.probe.range_text:
         rows.append(("rates", f"use ranges of {found.probe.range_text} or more in rate()"))
+    rows += [("counting", "; ".join(found.notes))] if found.notes else []
     rows.append(("asked", plural(found.queries, "query", "queries")))
     return [f"  {name:<{_WIDE}} {plain(text)}" for name, text in rows]
 
@@ -104,6 +105,7 @@ def as_dict(found: Examination) -> dict[str, Any]:
         "telemetry": found.probe.facts,
         "labels": dict(found.labels),
         "doubts": list(found.probe.doubts),
+        "notes": list(found.notes),
         "burning": [
             {"kind": b.kind, "subject": str(b.subject), "text": b.text, "severity": float(f"{b.severity:.3g}")}
             for b in found.burning

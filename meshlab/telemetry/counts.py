@@ -69,12 +69,11 @@ def totals(views: Views, span: Span, words: Sequence[str], where: Where) -> Answ
     return Answer(_larger(sides, list(words)), query)
 
 
-def both_totals(views: Views, span: Span, words: Sequence[str]) -> dict[Reporter, pd.DataFrame]:
-    """Requests over a span, of each side: the words and ``requests``."""
-    sides, _ = _sides(views, span, words, ())
-    return {
-        reporter: side.rename(columns={"value": "requests"}) for reporter, side in zip(Reporter, sides, strict=True)
-    }
+def both_totals(views: Views, span: Span, words: Sequence[str]) -> tuple[dict[Reporter, pd.DataFrame], Query]:
+    """Requests over a span, of each side (the words and ``requests``), and what was asked."""
+    sides, query = _sides(views, span, words, ())
+    named = (side.rename(columns={"value": "requests"}) for side in sides)
+    return dict(zip(Reporter, named, strict=True)), query
 
 
 def services(views: Views, span: Span) -> Answer:

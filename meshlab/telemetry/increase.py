@@ -19,7 +19,7 @@ from meshlab.telemetry.targets import Targets
 __all__ = ["LOST_PARTS", "increase", "increase_by_block", "lost_parts_text"]
 
 LOST_PARTS: Final = "a part of a sum of counters went away"
-"""How the text in ``Query.infos`` begins where increments are unknown."""
+"""How the text in ``Query.failed`` begins where increments are unknown."""
 
 _CHUNK: Final = 16_384
 """Samples that are worked on at a time: what lies between stays small, however many there are."""
@@ -67,7 +67,7 @@ def increase_by_block(
     -------
     Counts
         No row for a block in which no counter of a group was scraped, zero where it stood still. Where a part of a sum
-        went away, its increment is left out and ``query.infos`` says so.
+        went away, its increment is left out and ``query.failed`` says so.
     """
     # Found out before room is made for the counts.
     raw, _ = targets.raw, targets.unknown
@@ -105,7 +105,7 @@ def _with_lost_parts(query: Query, targets: Targets, chosen: NDArray[np.intp], g
     if not len(rows):
         return query
     sums = len(np.unique(targets.groups[targets.raw.sid[rows]]))
-    return replace(query, infos=(*query.infos, lost_parts_text(sums, len(rows))))
+    return replace(query, failed=(*query.failed, lost_parts_text(sums, len(rows))))
 
 
 def lost_parts_text(sums: int, increments: int) -> str:

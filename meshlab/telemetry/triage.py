@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.series import Query
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.core.window import Window
 from meshlab.telemetry import counts, retries
@@ -41,9 +42,18 @@ class Triage:
     mesh: Mesh
     window: Window
 
-    @cached_property
+    @property
     def sides(self) -> dict[Reporter, pd.DataFrame]:
         """Requests of each side: `NAMED`, ``code``, ``grpc_status``, ``flags``, ``tls`` and ``requests``."""
+        return self._totals[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How these requests were counted, where that is to be known."""
+        return self._totals[1].notes
+
+    @cached_property
+    def _totals(self) -> tuple[dict[Reporter, pd.DataFrame], Query]:
         return counts.both_totals(self.mesh.views, self.window, (*NAMED, *_OUTCOME))
 
     @cached_property

@@ -105,6 +105,6 @@ def test_a_part_of_a_sum_that_goes_away_is_no_restart() -> None:
     counted = m.request_counts(window, ("code",), reporter="source", block_ms=15_000)
     known = {code: int(rise[1:].sum() - rise[20]) for code, rise in rises.items()}
     assert dict(zip(counted.labels["code"], counted.totals()["count"], strict=True)) == known
-    assert [text.split(":")[0] for text in counted.query.infos] == [LOST_PARTS]
+    assert [text.split(":")[0] for text in counted.query.failed] == [LOST_PARTS]
     assert m.restarts(window, ("destination_service",), reporter="source").frame["restarts"].sum() == 0
     assert any(text.startswith(LOST_PARTS) for text in m.totals(window, ("code",)).query.infos)

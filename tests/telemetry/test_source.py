@@ -58,7 +58,7 @@ def test_a_profile_is_opened(tmp_path: Path) -> None:
     [
         ("[profile.prod]\nurl = 5\n", "url of .* is 5, not an address"),
         ("[profile.prod]\nurll = 'http://x'\n", "unknown key 'urll'; did you mean url"),
-        ("[profile.prod]\ntimeout_s = 3\n", "has no url"),
+        ("[profile.prod]\ntimeout_s = 3\n", "neither url nor sources"),
         ("[profile", "not valid TOML"),
         ("profile = 3\n", "profile of .* is 3, not a table"),
         ("profil = 3\n", "did you mean profile"),

@@ -262,7 +262,7 @@ class Question:
             missing={n: need.missing(mesh) for n, need in asked.items() if need.what and n in empty},
             facts=self.facts(asking),
             documents=documents,
-            store=mesh.probe.facts,
+            store={**mesh.probe.facts, **_notes(asking)},
             store_doubts=mesh.probe.doubts,
         )
 
@@ -374,6 +374,12 @@ def _worst(findings: Sequence[Finding]) -> Finding | None:
     order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS)
     required = [finding for finding in findings if finding.required]
     return next((finding for verdict in order for finding in required if finding.verdict is verdict), None)
+
+
+def _notes(asking: Asking) -> dict[str, str]:
+    """How the answers were made, where that is to be known."""
+    texts = dict.fromkeys(text for answer in asking.answers.values() for text in answer.query.notes)
+    return {"Counting": "; ".join(texts)} if texts else {}
 
 
 def _doubtful(case: Case) -> Iterator[Finding]:

@@ -24,7 +24,6 @@ __all__ = [
     "detect_replicas",
     "duplicated",
     "largest",
-    "only",
     "replica_label",
     "replicas",
     "same_counters",
