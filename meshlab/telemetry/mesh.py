@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final
 
 import pandas as pd
 
@@ -13,155 +11,29 @@ from meshlab.core.counts import Counts
 from meshlab.core.subject import Subject
 from meshlab.core.times import Moment
 from meshlab.core.window import Span, Window
-from meshlab.engines.base import Engine
 from meshlab.telemetry import counts, queries, renaming, retries, subjects
 from meshlab.telemetry.answer import Answer
-from meshlab.telemetry.dialects import detection, lookup
-from meshlab.telemetry.dialects.base import PLAIN, MeshOptions, Reporter
+from meshlab.telemetry.dialects import lookup
+from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.counter_view import CounterView
-from meshlab.telemetry.dialects.dialect import Dialect, Where
+from meshlab.telemetry.dialects.dialect import Where
 from meshlab.telemetry.dialects.lookup import unknown
-from meshlab.telemetry.probe import UNKNOWN, Probe, detected
-from meshlab.telemetry.scrapes import Scrapes
+from meshlab.telemetry.opened import Opened
 
 __all__ = ["Answer", "Mesh", "unknown"]
 
-_AFTER_MS: Final = 3_600_000
-"""So long after it was looked at, a live store still has the meshes that it had."""
 
-
-@dataclass(frozen=True, slots=True)
-class Mesh:
-    """The service meshes, seen through the telemetry that an engine holds.
+class Mesh(Opened):
+    """The service meshes, seen through the telemetry that an engine holds: one method for each thing that one asks.
 
     Every `by` and `words` is of the vocabulary (`dialects.base`), every `where` of `Condition` and `Matcher`, every
     `reporter` a `Reporter` or its text. Blocks of `block_ms` milliseconds are counted from the window's start, and a
     last one that would reach beyond the window is left out. All that counts requests raises a ParameterError where
     every series is there twice, from replicas of one Prometheus, and no ``replica_label`` is set.
-
-    Parameters
-    ----------
-    engine : Engine
-    dialects : tuple of Dialect
-        Know the meshes' metric and label names.
-    source : str
-        What the user called it: a URL, a profile, a recording's name.
-    probe : Probe
-        What was found out about the store.
-    options : MeshOptions
-        What a profile says about the mesh.
-
-    Attributes
-    ----------
-    scrapes : Scrapes
-        Since when targets are scraped.
     """
 
-    engine: Engine
-    dialects: tuple[Dialect, ...]
-    source: str
-    probe: Probe = UNKNOWN
-    options: MeshOptions = PLAIN
-    views: tuple[CounterView, ...] = field(init=False, repr=False, compare=False)
-    scrapes: Scrapes = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        options = self.dialects[0].options if self.dialects else self.options
-        scrapes = Scrapes(self.engine, options.forced, options.replica_label)
-        views = (
-            CounterView(self.engine, dialect, reporter, family, self.source, scrapes)
-            for reporter in Reporter
-            for dialect in self.dialects
-            for family in dialect.families(reporter)
-        )
-        object.__setattr__(self, "views", tuple(views))
-        object.__setattr__(self, "scrapes", scrapes)
-
-    def __repr__(self) -> str:
-        return f"<Mesh: {self.name} in {self.engine.description}>"
-
-    @classmethod
-    def detect(
-        cls,
-        engine: Engine,
-        source: str,
-        *,
-        options: MeshOptions = PLAIN,
-        span: Span | None = None,
-        required: bool = True,
-    ) -> Mesh:
-        """Find out what a store is and which meshes its metrics speak of.
-
-        Parameters
-        ----------
-        engine : Engine
-        source : str
-            What the user called it.
-        options : MeshOptions
-            What a profile says about the mesh.
-        span : Span, optional
-            What is looked at; all of a recording, or a live engine's last hour.
-        required : bool
-            Whether a store without a mesh is refused; it still answers PromQL.
-
-        Raises
-        ------
-        ParameterError
-            There is no mesh, or only one of an outdated release.
-        """
-        engine, dialects, found = detected(engine, options, span)
-        if not dialects and required:
-            raise detection.none_found(source, found.span, options, detection.unread(engine, found.span, options, ()))
-        return cls(engine, dialects, source, found, options)
-
-    def at(self, span: Span) -> Mesh:
-        """The meshes that there were in a span: on a live store, what was there an hour ago may be gone.
-
-        Raises
-        ------
-        ParameterError
-            There was none.
-        """
-        known = self.probe.span
-        looked = not self.engine.is_live or known.start_ms <= span.end_ms <= known.end_ms + _AFTER_MS
-        if self.dialects and (looked or self.probe is UNKNOWN):
-            return self
-        return Mesh.detect(renaming.store_of(self.engine), self.source, options=self.options, span=span)
-
-    @property
-    def dialect(self) -> Dialect:
-        """The first of the meshes.
-
-        Raises
-        ------
-        ParameterError
-            There is none.
-        """
-        if not self.dialects:
-            raise detection.none_found(self.source, self.probe.span, self.options)
-        return self.dialects[0]
-
-    @property
-    def name(self) -> str:
-        """The meshes' names, for people."""
-        return " and ".join(dialect.name for dialect in self.dialects)
-
-    def remedy(self, what: str) -> str:
-        """What to do where something is missing (`dialects.dialect.REMEDIES`, or a signal), for every mesh."""
-        native = queries.native_histograms(self.views, self.probe.span) if what == "latency" else {}
-        texts = {native.get(d.name) or d.remedy(what): d.name for d in self.dialects}
-        return "; ".join(text if len(texts) == 1 else f"{name}: {text}" for text, name in texts.items())
-
-    @property
-    def recorded(self) -> tuple[str, ...]:
-        """Selectors of all that the notebooks read."""
-        return tuple(dict.fromkeys(s for dialect in self.dialects for s in dialect.recorded))
-
-    @property
-    def counts_attempts(self) -> bool:
-        """Whether the source's request counters count every attempt, and not every request once."""
-        return retries.counts_attempts(self.views)
+    __slots__ = ()
 
     def window(self, start: Moment = "", end: Moment = "", step: str | timedelta = "") -> Window:
         """The window to ask about, as `Window.parse` reads it; all of a recording, or a live engine's last hour.
@@ -210,10 +82,6 @@ class Mesh:
     def arms(self, window: Span, subject: Subject, by: str = "destination_version") -> Answer:
         """The versions of a service, or what else tells its arms apart, and their ``requests`` as in `totals`."""
         return self.totals(window, (by,), self.where(subject))
-
-    def has_durations(self, window: Span, subject: Subject) -> bool:
-        """Whether durations of a service's requests are there at the window's end; a small query a counter at most."""
-        return any(view.has_durations(self.where(subject), window) for view in reversed(self.views))
 
     def request_rates(
         self, window: Window, by: Sequence[str], where: Where = (), *, reporter: Reporter | str = Reporter.SOURCE

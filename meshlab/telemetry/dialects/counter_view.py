@@ -103,13 +103,6 @@ class CounterView:
         """Combinations of dimensions of all counters (a server: of the last hour)."""
         return self.named(self._all_labels(self.family, dimensions, span), dimensions, span).drop_duplicates()
 
-    def has_durations(self, where: Where, span: Span) -> bool:
-        """Whether there are durations at the span's end."""
-        if not self.family.durations:
-            return False
-        buckets = self.dialect.buckets(self.family, self.asked(where, span))
-        return len(self.engine.query(f"count({buckets})", span.end)) > 0
-
     def with_durations(self, dimensions: Sequence[str], span: Span) -> set[tuple[str, ...]]:
         """For which values of some dimensions there are durations at the span's end."""
         if not self.family.durations:
@@ -122,7 +115,7 @@ class CounterView:
     def native_durations(self, span: Span) -> str:
         """The metric of durations that are native histograms, without classic buckets; empty where there is none."""
         name = self.family.durations.removesuffix("_bucket")
-        if not name or self.has_durations((), span):
+        if not name or self.with_durations(("destination_service",), span):
             return ""
         native = selector(name, *self.family.matchers, forced=self.dialect.options.forced)
         return name if len(self.engine.query(f"count({native})", span.end)) else ""
