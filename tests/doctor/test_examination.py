@@ -117,6 +117,45 @@ def test_nothing_to_compare_is_no_fault(look: Look) -> None:
     assert found.can_answer
 
 
+def test_what_burns_comes_first_and_names_the_command() -> None:
+    found = examine("retry-storm")
+    kinds = {each.kind for each in found.burning}
+    assert {"errors", "retries"} <= kinds
+    worst = max(found.burning, key=lambda each: each.severity)
+    assert str(worst.subject).endswith(("/ledger", "/payments", "/checkout", "/storefront"))
+    assert found.next == "meshlab report retry-storm --source retry-storm"
+    assert found.queries <= 25
+    text = as_text(found)
+    assert text.index("burning") < text.index("services by requests") < text.index("questions") < text.index("next")
+
+
+def test_the_service_whose_canary_fails_is_asked_about(look: Look) -> None:
+    found = look(canary({"v1": (300, 1), "v2": (100, 40)}), canary({"v1": (300, 0)}, service="cart"), up())
+    assert shlex.split(found.next)[2:] == [
+        *["canary-verdict", "--source", "http://prometheus:9090", "-p", "service=catalog", "-p", "namespace=shop"],
+        *["-p", "baseline=v1", "-p", "canary=v2", "-p", "start=-30m"],
+    ]
+
+
+def test_requests_without_a_name_are_counted_and_are_no_service(look: Look) -> None:
+    nameless = [({**who, "destination_canonical_service": "unknown"}, at, v) for who, at, v in canary(service="cart")]
+    found = look(canary(), nameless, up())
+    assert [str(each.subject) for each in found.services] == ["east/shop/catalog"]
+    assert found.nameless > 1_000
+    assert "outside or without a name" in as_text(found)
+
+
+def test_clusters_of_one_name_are_told_with_a_profile_to_paste(look: Look) -> None:
+    stores = (
+        [*canary({"v1": (30 * n, 1)}, cluster=name), *canary({"v1": (9, n)}, service="cart", cluster=name)]
+        for n, name in ((1, "one"), (2, "two"))
+    )
+    found = look(*stores, up(cluster="one"), up(cluster="two"))
+    assert found.labels == {"source_cluster": "cluster", "destination_cluster": "cluster"}
+    assert 'destination_cluster = "cluster"' in as_text(found)
+    assert {each.subject.cluster for each in found.services} == {"one", "two"}
+
+
 def test_a_mesh_without_durations_is_told_how_to_switch_them_on(look: Look) -> None:
     found = look([s for s in canary() if s[0]["__name__"] == "istio_requests_total"])
     asked = answers(found)["canary-verdict"]
