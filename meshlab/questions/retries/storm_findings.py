@@ -134,19 +134,21 @@ def consistency(case: Case, edges: Edges, judged: Bools) -> Finding:
     if table.empty:
         statement = "No edge is reported at both ends, so the counts cannot be checked against each other."
         return case.not_measured("003", "consistency", statement, need="destination", query="destination")
+    # The ends are not scraped at one moment: up to one scrape, half a block, is seen by one of them alone.
+    tolerated = max(_TOLERATED, 0.5 * edges.block_s / case.evidence.window.duration_s)
     off = (table["consistency"] - 1).abs()
     mirrored = table["unexplained"] > _TOLERATED * table["requests"]
     worst = int(off[~mirrored].idxmax()) if (~mirrored).any() else int(off.idxmax())
-    bad, extra = int(((off > _TOLERATED) & ~mirrored).sum()), int(mirrored.sum())
+    bad, extra = int(((off > tolerated) & ~mirrored).sum()), int(mirrored.sum())
     also = f" {plural(extra, 'more edge')} carry mirrored or unmeshed requests, which count as no retries."
     return case.warn_if(
         bad,
         "003",
         "consistency.warn",
         f"Source- and destination-side success counts differ by {percent(off[worst])} on {edges.label(worst)}, by "
-        f"more than {percent(_TOLERATED)} on {bad} of {plural(len(table), 'edge')}.{also if extra else ''}",
+        f"more than {percent(tolerated)} on {bad} of {plural(len(table), 'edge')}.{also if extra else ''}",
         value=float(table.loc[worst, "consistency"]),
-        threshold=1 + _TOLERATED,
+        threshold=1 + tolerated,
         unit="good answers given for one received",
         action="Trust other edges: a scrape is missing, a source is outside the mesh, or requests are mirrored.",
         query="destination",
