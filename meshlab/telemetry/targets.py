@@ -87,7 +87,14 @@ class Targets:
         fell = (raw.sid[1:] == raw.sid[:-1]) & (raw.value[1:] < raw.value[:-1])
         if not fell.any():
             return np.empty(0, np.int64)
-        return lost_parts(raw.sid, _ms(raw), raw.value, self.groups)
+        found = lost_parts(raw.sid, _ms(raw), raw.value, self.groups)
+        named = [raw.labels[name] != "" for name in PODS if name in raw.labels]
+        if not named or not len(found):
+            return found
+        # What names its pod is no sum over pods: it fell because its process was started anew.
+        own = np.logical_or.reduce([column.to_numpy(np.bool_) for column in named])
+        kept: Ints = found[~own[raw.sid[found]]]
+        return kept
 
 
 def hosts(labels: pd.DataFrame) -> pd.Series[str]:

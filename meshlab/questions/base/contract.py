@@ -100,9 +100,9 @@ class Question:
         return mesh.find(service, window, getattr(settings, "namespace", "")) if service else None
 
     def block_ms(self, asking: Asking) -> int:
-        """The length of a block, milliseconds: a hundredth of the window, and at least two scrapes."""
+        """The length of a block, milliseconds: a hundredth of the window, and at least one scrape."""
         given = 1000 * int(getattr(asking.settings, "block_s", 0))
-        least = max(10_000, 2 * asking.mesh.probe.scrape_ms)
+        least = max(10_000, asking.mesh.probe.scrape_ms)
         return given or max(least, 1000 * min(asking.window.duration_ms // 100_000, 900))
 
     def stages(self, asking: Asking) -> Iterator[Mapping[str, Need]]:

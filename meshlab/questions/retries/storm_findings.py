@@ -47,6 +47,18 @@ def state(case: Case, storm: Storm, edges: Edges) -> Finding:
         key, statement, action = _unknown(case, partial)
         numbers: dict[str, Any] = {"required": True, "query": "source", "action": action}
         return case.finding("001", f"state.{key}", Verdict.INCONCLUSIVE, statement, **numbers)
+    if storm.unresolved:
+        length = duration(edges.block_s)
+        return case.finding(
+            "001",
+            "state.unresolved",
+            Verdict.INCONCLUSIVE,
+            f"{_statement(storm, edges)} Blocks of {length} (two scrapes) cannot show whether it outlasts its trigger "
+            f"by {duration(case.settings.sustained_s)}.",
+            required=True,
+            action=f"{_BOUND} Scrape more often, or look again with `sustained_s` of at least three blocks.",
+            query="source",
+        )
     return case.finding(
         "001",
         f"state.{'degraded' if storm.overloaded else storm.state.value}",

@@ -132,7 +132,10 @@ class Security(Question):
 def _findings(case: Case) -> Iterator[Finding]:
     settings, evidence, tables = case.settings, case.evidence, case.tables
     window = evidence.window
-    recent = pd.Timestamp(window.end) - pd.Timedelta(seconds=settings.recent_s or window.duration_s / 5)
+    end, block = pd.Timestamp(window.end), pd.Timedelta(milliseconds=evidence.block_ms)
+    recent = end - pd.Timedelta(seconds=settings.recent_s or window.duration_s / 5)
+    # A block that began before counts as earlier: its plaintext may be all from then. The last one is never earlier.
+    recent = min(recent + block, end - block / 2)
     flow = traffic(evidence, settings.ingresses)
     edge = tables["edges"] = edges(flow, recent)
     share = tables["shares"] = shares(edge)

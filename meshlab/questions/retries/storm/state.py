@@ -22,6 +22,7 @@ from meshlab.questions.retries.tables import TABLES
 __all__ = ["State", "Storm", "find_storm"]
 
 _CALM_BLOCKS: Final = 2
+_LEAST_BLOCKS: Final = 3
 
 
 class State(StrEnum):
@@ -64,6 +65,8 @@ class Storm:
         Whether the window ends calm.
     amplified : float
         Attempts per request at the origin, over all amplified hops, in the incident's blocks.
+    unresolved : bool
+        Whether the blocks are too long to tell whether it outlasted its trigger.
     overloaded : bool
         Whether goodput was lost while attempts followed the load.
     """
@@ -80,6 +83,7 @@ class Storm:
     lasted_s: float = 0.0
     recovered: bool = True
     amplified: float = 1.0
+    unresolved: bool = False
     overloaded: bool = False
 
 
@@ -123,7 +127,9 @@ def _storm(
     first, last = (int(block) for block in np.flatnonzero(incident)[[0, -1]])
     begin = trigger.end if trigger else first
     lasted_s = max(0, last + 1 - begin) * edges.block_s
-    recovered, sustained = edges.blocks - 1 - last >= _CALM_BLOCKS, lasted_s >= settings.sustained_s
+    # Blocks of which fewer than three fit cannot tell a storm from the end of its trigger.
+    least_s = max(settings.sustained_s, _LEAST_BLOCKS * edges.block_s)
+    recovered, sustained = edges.blocks - 1 - last >= _CALM_BLOCKS, lasted_s >= least_s
     if trigger and sustained:
         state, worst = State.METASTABLE, "metastable"
     elif recovered and (trigger or not sustained):
@@ -142,6 +148,9 @@ def _storm(
         trigger=trigger,
         lasted_s=lasted_s,
         recovered=recovered,
+        unresolved=edges.block_s > settings.sustained_s / 2
+        and not sustained
+        and lasted_s + edges.block_s > settings.sustained_s,
     )
 
 
