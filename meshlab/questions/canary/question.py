@@ -204,7 +204,7 @@ class Canary(Question):
         segment_table, mix_table = parts.with_all(rate)
         case.tables.update(
             arms=arm_table(sides, arms_of(case)),
-            codes=code_table(frames[side]),
+            codes=code_table(frames[side], settings.error_codes),
             error_looks=rate.looks,
             error_beliefs=beliefs(counted, rate.phi, settings),
             latency_looks=latency_looks,

@@ -113,7 +113,7 @@ class Retries(Question):
         Required: the state (ML-RET-001).
         """
         evidence, settings, tables = case.evidence, case.settings, case.tables
-        edges = read_edges(evidence)
+        edges = read_edges(evidence, settings.error_codes)
         judged = _above(edges, case.subject or Subject("", settings.namespace, ""))
         storm = find_storm(edges, judged, settings)
         paths = find_paths(edges, storm.incident, settings)
