@@ -144,6 +144,9 @@ class Question:
         }
         for key in sorted({key for places in (*rows.values(), *counts.values()) for key in places}):
             cluster, place, service = map(str, key)
+            if not service:
+                # What names no service is a category with a count (`Mesh.nameless`), and nobody to be judged.
+                continue
             subject = Subject(cluster, place, service)
             if getattr(settings, "namespace", "") not in ("", subject.namespace):
                 continue

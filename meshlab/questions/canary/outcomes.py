@@ -58,9 +58,8 @@ def outcomes(frame: pd.DataFrame, possible: int, error_codes: str) -> Outcomes:
 
 def code_table(frame: pd.DataFrame, error_codes: str) -> pd.DataFrame:
     """Requests by outcome: the table ``codes``."""
-    named = {pair: _name(*pair) for pair in frame[["code", "grpc_status"]].drop_duplicates().itertuples(index=False)}
-    names = [named[pair] for pair in zip(frame["code"], frame["grpc_status"], strict=True)]
-    rows = frame.assign(outcome=names, error=is_error(frame, error_codes))
+    answer = pd.MultiIndex.from_frame(frame[["code", "grpc_status"]])
+    rows = frame.assign(outcome=answer.map(lambda pair: _name(*pair)), error=is_error(frame, error_codes))
     sums = rows.groupby(["outcome", "error", "arm"])["count"].sum()
     table = sums.unstack("arm", fill_value=0).reindex(columns=[BASELINE, CANARY], fill_value=0).astype("int64")
     for arm in (BASELINE, CANARY):
