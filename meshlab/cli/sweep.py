@@ -11,8 +11,6 @@ import typer
 
 from meshlab.cli.options import InconclusiveOk, Parameters, Source, Threshold, folder_name, pairs
 from meshlab.cli.output import interruptible, progress_bar, say
-from meshlab.core.results import NOT_MEASURED
-from meshlab.core.sanitize import plain
 from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep.choices import Pages, Workers
 
@@ -72,6 +70,9 @@ def sweep(
 
 def _named(records: Sequence[Mapping[str, Any]], verdict: str) -> str:
     """The first services of a verdict that calls for somebody."""
+    from meshlab.core.results import NOT_MEASURED
+    from meshlab.core.sanitize import plain
+
     if verdict in ("PASS", NOT_MEASURED):
         return ""
     names = [plain(record["subject"]) for record in records if record["verdict"] == verdict]

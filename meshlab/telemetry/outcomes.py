@@ -37,6 +37,7 @@ __all__ = [
     "never_arrived",
     "outcome",
     "retried",
+    "told",
     "unanswered",
     "where",
 ]
@@ -335,3 +336,22 @@ def retried(frame: pd.DataFrame) -> pd.Series[bool]:
 def flagged(frame: pd.DataFrame, *wanted: str) -> pd.Series[bool]:
     """Which rows bear one of some flags; see `where`."""
     return where(frame, lambda _code, _status, flags: not set(_split(flags)).isdisjoint(wanted))
+
+
+def told(counts: pd.DataFrame, most: int = 3) -> str:
+    """The commonest outcomes in words, harmless to print: ``503 UH, no healthy host``.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        With ``code``, ``flags`` and ``count``.
+    most : int
+        How many are named.
+    """
+    sums = counts.groupby(["code", "flags"])["count"].sum().sort_values(ascending=False)
+    said = []
+    for code, flags in sums.index[:most]:
+        known = [FLAGS[flag].meaning for flag in _split(str(flags)) if flag in FLAGS]
+        words = " ".join(word for word in (str(code), str(flags)) if word not in _NOTHING)
+        said.append(", ".join([plain(words or "no answer"), *known[:1]]))
+    return "; ".join(said)

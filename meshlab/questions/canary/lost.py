@@ -9,18 +9,16 @@ from typing import Any, Final
 import pandas as pd
 
 from meshlab.core.results import Finding, Verdict
-from meshlab.core.sanitize import plain
 from meshlab.display.numbers import percent, plural
 from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.comparable import Comparable
 from meshlab.telemetry.dialects.unreached import Category
-from meshlab.telemetry.outcomes import FLAGS, Fault, is_error, outcome, where
+from meshlab.telemetry.outcomes import Fault, is_error, outcome, told, where
 
 __all__ = ["lost_finding", "without_waiting"]
 
 _OWN: Final = frozenset({Fault.SERVER, Fault.MESH, Fault.INJECTED})
-_MOST: Final = 3
 
 
 def lost_finding(case: Case, data: Comparable) -> Iterator[Finding]:
@@ -37,7 +35,7 @@ def lost_finding(case: Case, data: Comparable) -> Iterator[Finding]:
     worst = (errors_c + lost) / (requests_c + lost)
     canary = arms_of(case).canary
     statement = (
-        f"{plural(lost, 'request')} to the service reached no version ({_flags(rows)}): if all were {canary}'s, it "
+        f"{plural(lost, 'request')} to the service reached no version ({told(rows)}): if all were {canary}'s, it "
         f"would fail {percent(worst, 2)} of requests."
     )
     numbers: dict[str, Any] = {"value": float(lost), "unit": "requests", "query": "source"}
@@ -70,13 +68,3 @@ def _lost(case: Case, data: Comparable) -> pd.DataFrame:
     rows = frame[kept]
     own = where(rows, lambda *each: outcome(*each).fault in _OWN)
     return rows[is_error(rows, case.settings.error_codes) | own]
-
-
-def _flags(rows: pd.DataFrame) -> str:
-    """The commonest outcomes: ``503 UH, no healthy host``."""
-    sums = rows.groupby(["code", "flags"])["count"].sum().sort_values(ascending=False)
-    said = []
-    for code, flags in sums.index[:_MOST]:
-        known = [FLAGS[flag.strip()].meaning for flag in str(flags).split(",") if flag.strip() in FLAGS]
-        said.append(plain(" ".join(filter(None, (code, flags)))) + "".join(f", {meaning}" for meaning in known[:1]))
-    return "; ".join(said)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
 from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, ratio
-from meshlab.questions.retries.goodput import failed
+from meshlab.questions.retries.goodput import failed, lost
 from meshlab.telemetry.dialects.proxies import COUNTERS
 from meshlab.telemetry.outcomes import flagged, never_arrived, outcome, where
 
@@ -148,6 +148,7 @@ def _rules(
         "offered": (0, None),
         "offered_good": (0, ~mask(failed(asked, error_codes))),
         "never": (0, never),
+        "lost": (0, mask(lost(asked))),
         "overflow": (0, mask(flagged(asked, "UO")) & ~never),
         "injected": (0, mask(where(asked, lambda *each: outcome(*each).injected))),
         "aborted": (0, mask(flagged(asked, "FI"))),

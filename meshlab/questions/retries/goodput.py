@@ -1,12 +1,17 @@
-"""Which answers are no goodput."""
+"""Which answers are no goodput, and which requests were lost on the way."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
-from meshlab.telemetry.outcomes import is_error, retried, unanswered
+from meshlab.telemetry.outcomes import Arrived, Fault, flagged, is_error, outcome, retried, unanswered, where
 
-__all__ = ["failed"]
+__all__ = ["failed", "lost"]
+
+_SHED: Final = ("RL", "RLSE", "OM", "DO", "UDO")
+"""Flags of what was refused on purpose, and was not meant to arrive."""
 
 
 def failed(labels: pd.DataFrame, error_codes: str) -> pd.Series[bool]:
@@ -22,3 +27,16 @@ def failed(labels: pd.DataFrame, error_codes: str) -> pd.Series[bool]:
         What counts as an error.
     """
     return is_error(labels, error_codes) | unanswered(labels) | retried(labels)
+
+
+def lost(labels: pd.DataFrame) -> pd.Series[bool]:
+    """Which requests reached no server though they ought to: no healthy host, no connection, no route.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        As in `failed`.
+    """
+    own = (Fault.SERVER, Fault.MESH)
+    gone = where(labels, lambda *each: (found := outcome(*each)).arrived is Arrived.NO and found.fault in own)
+    return gone & ~flagged(labels, *_SHED)

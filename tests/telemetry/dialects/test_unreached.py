@@ -157,7 +157,9 @@ def test_linkerd_knows_the_authority() -> None:
 
 
 def test_plain_envoys_clusters_for_the_outside_are_no_services() -> None:
-    outside = [({**who, "envoy_cluster_name": "PassthroughCluster"}, t, v) for who, t, v in mesh_series.envoy()]
+    outside = [
+        ({**who, "envoy_cluster_name": "PassthroughCluster"}, t, v) for who, t, v in mesh_series.envoy({"v1": (9, 1)})
+    ]
     m = Mesh.detect(engine(mesh_series.envoy(), outside), "a test")
     table = m.totals(m.window(), ("destination_service", "category")).frame
     assert "PassthroughCluster" not in {*table["destination_service"]}
