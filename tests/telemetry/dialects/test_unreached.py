@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import mesh_series
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from istio_series import Series, canary, engine, labels, times
+from istio_series import HOST, Series, canary, engine, lost
 
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.telemetry.dialects.base import MeshOptions
@@ -16,26 +15,8 @@ from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.unreached import Category, Hosts
 from meshlab.telemetry.mesh import Mesh
 
-HOST = "catalog.shop.svc.cluster.local"
 CATALOG = Subject("east", "shop", "catalog")
 BY = (*IDENTITY, "destination_version", "destination_revision", "category", "code", "flags")
-
-
-def lost(host: str = HOST, step: int = 2, **more: str) -> Series:
-    """As Istio writes requests that found no pod."""
-    unknown = dict.fromkeys(
-        (
-            "destination_canonical_service",
-            "destination_workload",
-            "destination_workload_namespace",
-            "destination_cluster",
-            "destination_version",
-        ),
-        "unknown",
-    )
-    who = labels("istio_requests_total", version="", reporter="source", code="503")
-    who |= unknown | {"destination_service": host, "response_flags": "UH", "destination_canonical_revision": "latest"}
-    return {**who, **more}, times(), step * np.arange(61)
 
 
 def mesh(*series: Series, also: object = (), **options: object) -> Mesh:
