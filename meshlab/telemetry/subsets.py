@@ -15,6 +15,7 @@ from meshlab.telemetry.dialects.base import MeshOptions, Reporter
 from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.counter_view import CounterView
+from meshlab.telemetry.dialects.family import Family
 from meshlab.telemetry.dialects.registry import installed
 
 __all__ = ["WORDS", "subset_counts"]
@@ -40,7 +41,15 @@ def _views(own: CounterView, span: Span) -> list[CounterView]:
     labels = dict.fromkeys(label for dialect in others for label in dialect.labels)
     census = Census.take(own.engine, span, [*names], [*labels], options)
     found = [dialect for other in others if (dialect := other.detect(census)) is not None]
-    side = Reporter.SOURCE
+    pairs = [(dialect, family) for dialect in found for family in dialect.families(Reporter.SOURCE)]
     return [
-        CounterView(own.engine, d, side, family, own.source, own.scrapes) for d in found for family in d.families(side)
+        CounterView(own.engine, dialect, Reporter.SOURCE, family, own.source, own.scrapes)
+        for dialect, family in pairs
+        if _names_subsets(family)
     ]
+
+
+def _names_subsets(family: Family) -> bool:
+    """Whether the version is a part of the name under which a host is called: other names are no subsets."""
+    host, version = family.column("destination_host"), family.column("destination_version")
+    return not {*host.labels}.isdisjoint(version.labels)
