@@ -100,7 +100,7 @@ class CounterView:
         ]
 
     def _reached(self, where: Where, span: Span) -> Where:
-        """Conditions that requests to pods fulfil."""
+        """The same for requests that reached a pod."""
         asked: list[Condition | Matcher] = []
         for condition in where:
             if not isinstance(condition, Condition) or condition.dimension != "destination_service":
