@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -14,6 +15,8 @@ from meshlab.reports.run.exits import FailOn, worst_code
 from meshlab.reports.sweep.choices import Pages, Workers
 
 __all__ = ["sweep"]
+
+_MOST: Final = 3
 
 
 def sweep(
@@ -55,9 +58,23 @@ def sweep(
             pages=pages.value,
         )
     verdicts = [str(record["verdict"]) for record in done.records]
-    counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(Counter(verdicts).items()))
+    counted = ", ".join(
+        f"{count} {verdict}{_named(done.records, verdict)}" for verdict, count in sorted(Counter(verdicts).items())
+    )
     counted += f"; {done.waived} findings waived" if done.waived else ""
     counted += "".join(f"; {note}" for note in done.notes)
     resumed = f" ({done.resumed} of them from the interrupted run)" if done.resumed else ""
     say(f"{len(verdicts)} services{resumed}: {counted or 'no traffic'} -> {done.index}")
     raise typer.Exit(worst_code(verdicts, fail_on, inconclusive_ok=inconclusive_ok))
+
+
+def _named(records: Sequence[Mapping[str, Any]], verdict: str) -> str:
+    """The first services of a verdict that calls for somebody."""
+    from meshlab.core.results import NOT_MEASURED
+    from meshlab.core.sanitize import plain
+
+    if verdict in ("PASS", NOT_MEASURED):
+        return ""
+    names = [plain(record["subject"]) for record in records if record["verdict"] == verdict]
+    more = len(names) - _MOST
+    return f" ({', '.join(names[:_MOST])}{f' and {more} more' if more > 0 else ''})"

@@ -11,7 +11,7 @@ from meshlab.core.counts import Counts
 from meshlab.core.subject import Subject
 from meshlab.core.times import Moment
 from meshlab.core.window import Span, Window
-from meshlab.telemetry import counts, queries, renaming, retries, subjects
+from meshlab.telemetry import counts, queries, renaming, retries, subjects, subsets
 from meshlab.telemetry.answer import Answer
 from meshlab.telemetry.dialects import lookup
 from meshlab.telemetry.dialects.base import Reporter
@@ -78,6 +78,21 @@ class Mesh(Opened):
     def totals(self, window: Span, words: Sequence[str], where: Where = ()) -> Answer:
         """The words and ``requests`` by PromQL's increase, of the side that counted more; the busiest first."""
         return counts.totals(self.views, window, words, where)
+
+    def nameless(self, window: Span) -> Answer:
+        """Requests of no service: ``category`` (`dialects.unreached.Category`), ``destination_host``, ``requests``."""
+        answer = self.totals(window, ("destination_service", "category", "destination_host"))
+        rows = answer.frame[answer.frame["destination_service"] == ""].drop(columns="destination_service")
+        return Answer(rows.reset_index(drop=True), answer.query)
+
+    def subset_counts(self, window: Span, hosts: Sequence[str] = (), *, block_ms: int) -> Counts:
+        """Requests by the version that they were sent to, in blocks of time, as Envoy's own cluster counters say.
+
+        They know the version of requests that reached no pod: a cluster is made for each subset of a DestinationRule.
+        Retries are counted, too. By ``destination_namespace``, ``destination_service``, ``destination_host``,
+        ``destination_version`` (the subset's name) and ``code`` (``5xx`` where only classes are exported).
+        """
+        return subsets.subset_counts(self.views, window, hosts, block_ms)
 
     def arms(self, window: Span, subject: Subject, by: str = "destination_version") -> Answer:
         """The versions of a service, or what else tells its arms apart, and their ``requests`` as in `totals`."""

@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from istio_series import canary as istio_canary
+from istio_series import engine, lost
 from typer.testing import CliRunner
 
 import meshlab
@@ -25,6 +27,7 @@ from meshlab.reports.sweep import sweep as module
 from meshlab.reports.sweep.judging import folder_of
 from meshlab.reports.sweep.pool import executors
 from meshlab.reports.sweep.sweep import sweep
+from meshlab.telemetry.mesh import Mesh
 
 ROOT = Path(__file__).parents[2]
 
@@ -288,3 +291,16 @@ def test_the_command_says_one_line_and_exits_by_the_worst(tmp_path: Path, monkey
     assert "1 FAIL" in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_requests_of_no_service_are_counted_and_nobody_to_be_judged() -> None:
+    outside = {"destination_service_name": "PassthroughCluster"}
+    series = [lost("api.example.com", **outside), lost("unknown", source_workload="other"), lost()]
+    mesh = Mesh.detect(engine(istio_canary(), series), "a test")
+    asked_of_all = canary.Canary().collect(mesh, mesh.window(), canary.CanarySettings())
+    subjects = [str(case.subject) for case in canary.Canary().cases(asked_of_all, canary.CanarySettings())]
+    assert subjects == ["east/shop/catalog"]
+    assert [note.partition(" ")[2] for note in module._nameless(mesh, mesh.window())] == [
+        "passthrough requests belong to no service, most to api.example.com",
+        "unnamed requests belong to no service",
+    ]

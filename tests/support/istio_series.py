@@ -66,5 +66,25 @@ def canary(
             yield who, at, np.floor(share * (ok + errors) * np.arange(count))
 
 
+HOST = "catalog.shop.svc.cluster.local"
+
+
 def engine(*series: Iterable[Series]) -> Recording:
     return Recording.from_series([one for many in series for one in many], name="a test")
+
+
+def lost(host: str = HOST, step: int = 2, **more: str) -> Series:
+    """As Istio writes requests that found no pod."""
+    unknown = dict.fromkeys(
+        (
+            "destination_canonical_service",
+            "destination_workload",
+            "destination_workload_namespace",
+            "destination_cluster",
+            "destination_version",
+        ),
+        "unknown",
+    )
+    who = labels("istio_requests_total", version="", reporter="source", code="503")
+    who |= unknown | {"destination_service": host, "response_flags": "UH", "destination_canonical_revision": "latest"}
+    return {**who, **more}, times(), step * np.arange(61)

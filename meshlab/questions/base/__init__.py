@@ -3,7 +3,7 @@
 from meshlab.core.results import Action, Finding, Verdict
 from meshlab.questions.base.case import Case
 from meshlab.questions.base.check import check_question
-from meshlab.questions.base.contract import Question, QuestionSettings
+from meshlab.questions.base.contract import ErrorCodes, Question, QuestionSettings
 from meshlab.questions.base.needs import Asking, Code, Need, Table, columns
 from meshlab.questions.base.parameters import parameters, parameters_source
 from meshlab.questions.base.registry import installed, question
@@ -13,6 +13,7 @@ __all__ = [
     "Asking",
     "Case",
     "Code",
+    "ErrorCodes",
     "Finding",
     "Need",
     "Question",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import pandas as pd
+from msgspec import Meta
 
 from meshlab.core.counts import Counts
 from meshlab.core.evidence import Evidence
@@ -20,9 +21,13 @@ from meshlab.errors import ParameterError
 from meshlab.questions.base.case import Case
 from meshlab.questions.base.needs import Asking, Code, Need, Table
 from meshlab.telemetry.mesh import Mesh
+from meshlab.telemetry.outcomes import errors
 from meshlab.telemetry.triage import Triage
 
-__all__ = ["UNANSWERED", "Question", "QuestionSettings"]
+__all__ = ["UNANSWERED", "ErrorCodes", "Question", "QuestionSettings"]
+
+ErrorCodes = Annotated[str, Meta(description="what counts as an error: codes, classes, gRPC statuses, flags")]
+"""The setting ``error_codes`` of every question that counts errors; see `telemetry.outcomes.errors`."""
 
 UNANSWERED: Final = "000"
 """Number of the finding that says that nothing can be judged."""
@@ -33,6 +38,10 @@ class QuestionSettings(Settings):
 
     of_one_subject: ClassVar[tuple[str, ...]] = ("service",)
     """Settings that speak of one subject: a sweep over all refuses them."""
+
+    def __post_init__(self) -> None:
+        if (text := getattr(self, "error_codes", None)) is not None:
+            errors(text)
 
 
 class Question:
@@ -135,6 +144,9 @@ class Question:
         }
         for key in sorted({key for places in (*rows.values(), *counts.values()) for key in places}):
             cluster, place, service = map(str, key)
+            if not service:
+                # What names no service is a category with a count (`Mesh.nameless`), and nobody to be judged.
+                continue
             subject = Subject(cluster, place, service)
             if getattr(settings, "namespace", "") not in ("", subject.namespace):
                 continue

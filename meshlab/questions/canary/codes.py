@@ -58,5 +58,11 @@ CODES: Final[Mapping[str, Code]] = {
         "pods of the baseline that differ",
         "start the window well before the canary",
     ),
+    "013": Code(
+        "requests to the service that reached no version, by flag: they may be the canary's (required where they "
+        "would change the verdict)",
+        "no healthy pod, refused connections, a route or subset that is gone",
+        "find out where they were sent, and why no pod took them",
+    ),
     "012": Code("the smallest regression that these data would have shown", "little traffic", "more traffic"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import pandas as pd
@@ -55,7 +56,8 @@ def comparable(case: Case) -> Comparable:
     possible = (window.end_ms - window.start_ms) // (1000 * settings.block_s)
     whole = ArmFrames.of(case.evidence.frames, case.subject, arms_of(case), possible)
     arms = _warmed_up(_aligned(whole, settings), settings)
-    sides = {side: outcomes(arms.frames[side], arms.possible) for side in ("source", "destination")}
+    counts = partial(outcomes, possible=arms.possible, error_codes=settings.error_codes)
+    sides = {side: counts(arms.frames[side]) for side in ("source", "destination")}
     # No source proxy counts a mirrored request: only the destination's does.
     at_source = settings.mode is not Mode.MIRROR and any(sides["source"].requests)
     return Comparable(whole, arms, sides, "source" if at_source else "destination")

@@ -26,7 +26,7 @@ _CONCERNS: Final = {
     "ML-CAN-009": "the versions' pods differ",
     "ML-CAN-010": "the versions get different traffic",
 }
-_DATA: Final = ("ML-CAN-003", "ML-CAN-004")
+_DATA: Final = ("ML-CAN-003", "ML-CAN-004", "ML-CAN-013")
 """Whether the data can carry a verdict comes before what they say."""
 _METRICS: Final = ("ML-CAN-001", "ML-CAN-002", "ML-CAN-008")
 

@@ -25,7 +25,7 @@ def _counts(reporter: Reporter, *more: str) -> Callable[[Asking], Counts]:
     def ask(asking: Asking) -> Counts:
         # Of all services at once only versions are asked for.
         dimensions = dict.fromkeys((*IDENTITY, *(DIMENSIONS if asking.subject else (VERSION,))))
-        by, where = (*dimensions, *SEGMENTS, *more, *_OUTCOME), asking.where
+        by, where = (*dimensions, *SEGMENTS, *more, "category", *_OUTCOME), asking.where
         return asking.mesh.request_counts(asking.window, by, where, reporter=reporter, block_ms=asking.block_ms)
 
     return ask

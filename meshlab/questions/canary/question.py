@@ -28,6 +28,7 @@ from meshlab.questions.canary.durations import durations
 from meshlab.questions.canary.error_rate import burst_finding, error_finding, error_rate
 from meshlab.questions.canary.headline import decisive, headline
 from meshlab.questions.canary.latency import latency, latency_finding, quantiles
+from meshlab.questions.canary.lost import lost_finding, without_waiting
 from meshlab.questions.canary.multiple_testing import failing_metrics
 from meshlab.questions.canary.needs import COUNTS, DURATIONS, by_arm
 from meshlab.questions.canary.outcomes import arm_table, code_table
@@ -204,7 +205,7 @@ class Canary(Question):
         segment_table, mix_table = parts.with_all(rate)
         case.tables.update(
             arms=arm_table(sides, arms_of(case)),
-            codes=code_table(frames[side]),
+            codes=code_table(frames[side], settings.error_codes),
             error_looks=rate.looks,
             error_beliefs=beliefs(counted, rate.phi, settings),
             latency_looks=latency_looks,
@@ -215,9 +216,13 @@ class Canary(Question):
             pods=pods(case, data.whole.frames["destination"]),
             power=power(rate, latency_looks, settings),
         )
-        yield error_finding(case, rate, side, failing="errors" in failing)
-        yield latency_finding(case, latency_looks, slow_result.edges, failing="latency" in failing)
-        yield slow_finding(case, slow_result, failing="slow" in failing)
+        lost = [*lost_finding(case, data)]
+        for metric in (
+            error_finding(case, rate, side, failing="errors" in failing),
+            latency_finding(case, latency_looks, slow_result.edges, failing="latency" in failing),
+            slow_finding(case, slow_result, failing="slow" in failing),
+        ):
+            yield without_waiting(metric, lost)
         yield segment_finding(case, parts, rate, side, failing="segments" in failing)
         yield coverage_finding(case, counted)
         if settings.mode is Mode.CANARY:
@@ -227,6 +232,7 @@ class Canary(Question):
         yield burst_finding(case, rate)
         yield pods_finding(case, case.tables["pods"], data.arms)
         yield power_finding(case, case.tables["power"])
+        yield from lost
         yield from mode_finding(case, data.arms.after_s, sides["source"], sides["destination"])
 
     def verdict(self, findings: Sequence[Finding], case: Case) -> Verdict:

@@ -74,7 +74,7 @@ def segments(frame: pd.DataFrame, possible: int, settings: CanarySettings) -> Se
     """Compare the arms in every part of the traffic that both get, of the frame on which errors are counted."""
     rows, mixes = [], []
     for dimension, name in SEGMENTS.items():
-        counted = {part: outcomes(mine, possible) for part, mine in _cut(frame, dimension)}
+        counted = {part: outcomes(mine, possible, settings.error_codes) for part, mine in _cut(frame, dimension)}
         # What was not counted in both arms cannot be compared; one part alone is all of the traffic.
         counted = {part: both for part, both in counted.items() if all(both.requests)}
         if len(counted) < 2:

@@ -11,8 +11,9 @@ from msgspec import Meta
 
 from meshlab.core.settings import Settings, read
 from meshlab.errors import ParameterError
-from meshlab.questions.base import QuestionSettings
+from meshlab.questions.base import ErrorCodes, QuestionSettings
 from meshlab.stats.shares import Margin
+from meshlab.telemetry.outcomes import DEFAULT_ERRORS
 
 __all__ = ["CanarySettings", "Mode", "Stakes"]
 
@@ -77,6 +78,7 @@ class CanarySettings(QuestionSettings):
     block_s: Annotated[_Block, Meta(description="length of a time block, seconds; 0: two scrapes, at least 15 s")] = 0
     warm_up_s: Annotated[_Seconds, Meta(description="left out after a canary's start in the window, seconds")] = 60
     min_coverage: Annotated[_Share, Meta(description="share of the blocks that both arms must have data in")] = 0.8
+    error_codes: ErrorCodes = DEFAULT_ERRORS
     error_same_relative: Annotated[_Margin, Meta(description="part of the baseline's error rate that is the same")] = (
         0.03
     )
@@ -92,6 +94,7 @@ class CanarySettings(QuestionSettings):
     stakes: Annotated[Stakes, Meta(description="parts of alpha for each metric")] = Stakes()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if bool(self.baseline) != bool(self.canary):
             known, empty = ("baseline", "canary") if self.baseline else ("canary", "baseline")
             raise ParameterError(

@@ -79,4 +79,9 @@ CODES: Final[Mapping[str, Code]] = {
         "capacity / W < load <= capacity, with W attempts per request at the top",
         "bound the retries, or add capacity; without `attempts` W is what was observed",
     ),
+    "015": Code(
+        "requests that reached no server, one in a hundred and more on an edge (required; only where there are such)",
+        "no healthy host, refused connections, a route or subset that is gone",
+        "look at ejections, readiness and routes of the called service",
+    ),
 }

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from meshlab.core.counts import Counts
 from meshlab.questions.retries.cells import CHUNK, Bools, Cells, Floats, Sorted, ratio
-from meshlab.questions.retries.outcomes import failed, flagged, never_arrived
+from meshlab.questions.retries.goodput import failed, lost
 from meshlab.telemetry.dialects.proxies import COUNTERS
+from meshlab.telemetry.outcomes import flagged, never_arrived, outcome, where
 
 __all__ = ["Counted", "counted", "counter_sums", "edge_table"]
 
@@ -60,7 +61,12 @@ class Counted:
 
 
 def counted(
-    counts: tuple[Counts, Counts, Counts], edge: Sequence[NDArray[np.intp]], retries: Floats, *, counts_attempts: bool
+    counts: tuple[Counts, Counts, Counts],
+    edge: Sequence[NDArray[np.intp]],
+    retries: Floats,
+    *,
+    counts_attempts: bool,
+    error_codes: str,
 ) -> Counted:
     """Put both ends' requests and the proxies' counters together.
 
@@ -72,6 +78,8 @@ def counted(
         Retries over the window; NaN where they are not exported.
     counts_attempts : bool
         Whether the sources count each attempt, and not each request once.
+    error_codes : str
+        What counts as an error.
     """
     edges, blocks = len(retries), counts[0].grid.blocks
     numbers = np.arange(edges)
@@ -81,7 +89,7 @@ def counted(
     totals: dict[str, Floats] = {}
     own, stuck = np.zeros(edges, np.bool_), np.zeros(edges, np.bool_)
     ends = [Sorted(part, numbers) for part, numbers in zip(counts, edge, strict=True)]
-    rules = _rules(*counts)
+    rules = _rules(*counts, error_codes)
     both = at_source & at_destination & (not counts_attempts)
     lone = ~at_source & at_destination
     for low in range(0, max(edges, 1), CHUNK):
@@ -126,21 +134,24 @@ def counted(
     )
 
 
-def _rules(source: Counts, destination: Counts, proxies: Counts) -> dict[str, tuple[int, Bools | None]]:
+def _rules(
+    source: Counts, destination: Counts, proxies: Counts, error_codes: str
+) -> dict[str, tuple[int, Bools | None]]:
     """Of which end each sum is, and of which of its groups; None for all of them."""
 
     def mask(chosen: pd.Series[bool]) -> Bools:
         return chosen.to_numpy(np.bool_)
 
-    flags, metric = source.labels["flags"], proxies.labels["metric"]
-    never, bad = mask(never_arrived(source.labels)), mask(failed(destination.labels))
+    asked, metric = source.labels, proxies.labels["metric"]
+    never, bad = mask(never_arrived(asked)), mask(failed(destination.labels, error_codes))
     return {
         "offered": (0, None),
-        "offered_good": (0, ~mask(failed(source.labels))),
+        "offered_good": (0, ~mask(failed(asked, error_codes))),
         "never": (0, never),
-        "overflow": (0, mask(flagged(flags, "UO")) & ~never),
-        "injected": (0, mask(flagged(flags, "DI", "FI"))),
-        "aborted": (0, mask(flagged(flags, "FI"))),
+        "lost": (0, mask(lost(asked))),
+        "overflow": (0, mask(flagged(asked, "UO")) & ~never),
+        "injected": (0, mask(where(asked, lambda *each: outcome(*each).injected))),
+        "aborted": (0, mask(flagged(asked, "FI"))),
         "arrived": (1, None),
         "arrived_good": (1, ~bad),
         # An attempt whose caller gave up has no code: it was admitted. What is refused at once has one.

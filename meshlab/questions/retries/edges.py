@@ -15,6 +15,7 @@ from meshlab.core.sanitize import plain
 from meshlab.questions.retries.cells import EDGE, Bools, Floats, totals
 from meshlab.questions.retries.counted import Counted, counted, counter_sums, edge_table
 from meshlab.telemetry.dialects.base import ABSENT
+from meshlab.telemetry.outcomes import DEFAULT_ERRORS
 
 __all__ = ["Edges", "read_edges"]
 
@@ -74,13 +75,15 @@ class Edges(Counted):
         return plain(f"{row['source'] or 'outside'} -> {row['destination_service']}")
 
 
-def read_edges(evidence: Evidence) -> Edges:
+def read_edges(evidence: Evidence, error_codes: str = DEFAULT_ERRORS) -> Edges:
     """Put requests at both ends and the proxies' own counters together by edge.
 
     Parameters
     ----------
     evidence : Evidence
         As the question collects it.
+    error_codes : str
+        What counts as an error.
     """
     source, destination, proxies = (evidence.counts[name] for name in ("source", "destination", "proxies"))
     hosts = _hosts(source, destination)
@@ -101,6 +104,7 @@ def read_edges(evidence: Evidence) -> Edges:
         at,
         counters["retry"].to_numpy(np.float64),
         counts_attempts=evidence.facts.counts_attempts,
+        error_codes=error_codes,
     )
     return Edges(
         **{field.name: getattr(counts, field.name) for field in fields(counts)},

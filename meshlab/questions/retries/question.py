@@ -23,6 +23,7 @@ from meshlab.questions.retries.codes import CODES
 from meshlab.questions.retries.edges import Edges, read_edges
 from meshlab.questions.retries.graph import above
 from meshlab.questions.retries.lint import lint
+from meshlab.questions.retries.lost_findings import lost_on_the_way
 from meshlab.questions.retries.needs import NEEDS, block_ms
 from meshlab.questions.retries.paths import find_paths
 from meshlab.questions.retries.proposal import proposals
@@ -113,7 +114,7 @@ class Retries(Question):
         Required: the state (ML-RET-001).
         """
         evidence, settings, tables = case.evidence, case.settings, case.tables
-        edges = read_edges(evidence)
+        edges = read_edges(evidence, settings.error_codes)
         judged = _above(edges, case.subject or Subject("", settings.namespace, ""))
         storm = find_storm(edges, judged, settings)
         paths = find_paths(edges, storm.incident, settings)
@@ -138,6 +139,7 @@ class Retries(Question):
         table = edges.table[judged]
         yield storm_findings.state(case, storm, edges)
         yield storm_findings.coverage(case, edges, judged)
+        yield from lost_on_the_way(case, edges, judged)
         yield storm_findings.consistency(case, edges, judged)
         yield storm_findings.origin(case, storm, edges)
         yield storm_findings.amplifiers(case, storm, edges)

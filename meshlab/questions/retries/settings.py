@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from meshlab.questions.base import QuestionSettings
+from meshlab.questions.base import ErrorCodes, QuestionSettings
+from meshlab.telemetry.outcomes import DEFAULT_ERRORS
 
 __all__ = ["RetriesSettings"]
 
@@ -31,6 +32,7 @@ class RetriesSettings(QuestionSettings):
     block_s: Annotated[
         int, Meta(ge=0, le=3600, description="length of a time block, seconds; 0: two scrapes, at least 10 s")
     ] = 0
+    error_codes: ErrorCodes = DEFAULT_ERRORS
     amplification: Annotated[
         float,
         Meta(ge=1.01, le=1000, description="attempts per request, over the usual, from which an edge is amplified"),

@@ -15,7 +15,7 @@ from meshlab.display.numbers import percent
 from meshlab.questions.retries.cells import by_block, ratio
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.effective_policy import EffectivePolicy, effective_policy
-from meshlab.questions.retries.outcomes import failed
+from meshlab.questions.retries.goodput import failed
 from meshlab.questions.retries.routes import EdgePolicy
 from meshlab.questions.retries.settings import RetriesSettings
 from meshlab.questions.retries.simulate import (
@@ -88,7 +88,7 @@ def what_if(
     if storm.origin is None:
         return WhatIf(refused=NotCalibrated("no edge is amplified, so there is nothing to stop", "nothing"), idle=True)
     effective = effective_policy(evidence, edges, storm, settings, routes)
-    calibrated = _calibrated(evidence, edges, storm, effective)
+    calibrated = _calibrated(evidence, edges, storm, effective, settings.error_codes)
     if isinstance(calibrated, NotCalibrated):
         return WhatIf(effective=effective, refused=calibrated)
     tried = alternatives(effective.chain)
@@ -109,7 +109,7 @@ def what_if(
 
 
 def _calibrated(
-    evidence: Evidence, edges: Edges, storm: Storm, effective: EffectivePolicy
+    evidence: Evidence, edges: Edges, storm: Storm, effective: EffectivePolicy, error_codes: str
 ) -> Calibrated | NotCalibrated:
     """The service at the storm's origin, from the calm minute before the trigger on."""
     if storm.trigger is None:
@@ -119,7 +119,7 @@ def _calibrated(
     first = int(np.argmax(storm.timeline["phase"].to_numpy() != "calm"))
     begin, end = min(first, storm.trigger.begin) * length, storm.trigger.end * length
     near = slice(max(0, round((begin - _BEFORE_S) / length)), round((end + _AFTER_S) / length))
-    blocks = _blocks(evidence, edges, storm, near)
+    blocks = _blocks(evidence, edges, storm, near, error_codes)
     if len(blocks.time_s) < 3 or not blocks.time_s[0] <= begin:
         return NotCalibrated("there is no calm before the trigger", "a window that begins earlier")
     return calibrate(
@@ -153,7 +153,7 @@ def _from(known: Calibrated, begin_s: float) -> Calibrated:
     return replace(known, load_per_s=load, slower=slower, begin_s=begin_s, end_s=end_s)
 
 
-def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice) -> Blocks:
+def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice, error_codes: str) -> Blocks:
     """What was measured at the origin's service, and at the top."""
     count, length, line = edges.blocks, edges.block_s, storm.timeline
     assert storm.origin is not None
@@ -162,7 +162,7 @@ def _blocks(evidence: Evidence, edges: Edges, storm: Storm, near: slice) -> Bloc
     requests = evidence.counts["destination"].select(None, **place)
     arrived = by_block(requests)
     # Both are counted by the same proxies: two ends are scraped at two moments, and would differ by a request or two.
-    at_once = requests.select(failed(requests.labels) & (requests.labels["code"] != "0"))
+    at_once = requests.select(failed(requests.labels, error_codes) & (requests.labels["code"] != "0"))
     refused = np.where(np.isfinite(arrived), np.nan_to_num(by_block(at_once)), np.nan)
     took_s = by_block(evidence.counts["durations"].select(None, **place)) / 1000
     return Blocks(

@@ -70,7 +70,7 @@ def analyse(case: Case) -> Analysis:
     """Compute all of it for one service."""
     evidence, subject, settings = case.evidence, case.subject, case.settings
     assert subject is not None
-    points = samples(evidence, subject)
+    points = samples(evidence, subject, settings.error_codes)
     versions = _versions(evidence, subject, points, settings)
     main = _main(points, versions, settings.version)
     flow = arrivals(evidence, subject)

@@ -21,6 +21,7 @@ from meshlab.telemetry.signals import gauges
 __all__ = ["KUBE_STATE", "NEEDS"]
 
 _REPLICA: Final = (*IDENTITY, "destination_workload", "destination_version", "destination_instance")
+_OUTCOME: Final = ("code", "grpc_status", "flags")
 _REQUIRED: Final[Mapping[str, Any]] = {"reporter": Reporter.DESTINATION, "required": True, "code": "001"}
 KUBE_STATE: Final = "install kube-state-metrics and let Prometheus scrape it"
 
@@ -56,14 +57,14 @@ NEEDS: Final[Mapping[str, Need]] = MappingProxyType(
     {
         "destination": Need(
             ask="request_counts",
-            by=(*_REPLICA, "destination_host", "code", "flags"),
+            by=(*_REPLICA, "destination_host", *_OUTCOME),
             what="requests as the service's proxies count them",
             remedy="destination",
             **_REQUIRED,
         ),
         "durations": Need(
             ask="durations",
-            by=(*_REPLICA, "code", "flags"),
+            by=(*_REPLICA, *_OUTCOME),
             what="request durations of the service's proxies",
             remedy="latency",
             **_REQUIRED,

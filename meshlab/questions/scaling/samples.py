@@ -13,12 +13,11 @@ from meshlab.core.blocks import BlockGrid
 from meshlab.core.evidence import Evidence
 from meshlab.core.subject import Subject
 from meshlab.questions.scaling.tables import table
+from meshlab.telemetry.outcomes import DEFAULT_ERRORS, flagged, is_error, never_arrived, unanswered
 
 __all__ = ["Samples", "arrivals", "block_s", "namespace_mask", "samples", "seconds"]
 
 _REPLICA: Final = ("destination_workload", "destination_version", "destination_instance")
-# Replies that a proxy made by itself: nothing reached the service, and they took no time.
-_LOCAL: Final = frozenset({"UO", "UH", "UF", "NR", "NC", "RL", "RLSE", "UAEX", "FI", "OM", "LH"})
 _NAMED: Final = 0.95
 
 
@@ -47,7 +46,7 @@ def namespace_mask(frame: pd.DataFrame, subject: Subject) -> pd.Series[bool]:
     return (frame["namespace"] == subject.namespace) & frame["cluster"].isin([subject.cluster, ""])
 
 
-def samples(evidence: Evidence, subject: Subject) -> Samples:
+def samples(evidence: Evidence, subject: Subject, error_codes: str = DEFAULT_ERRORS) -> Samples:
     """Points of all versions of a subject.
 
     Concurrency is the time that requests took in a block over its length (J. Little, Operations Research 9, 1961): it
@@ -56,8 +55,8 @@ def samples(evidence: Evidence, subject: Subject) -> Samples:
     """
     counts, durations = _own(evidence, subject)
     keys = [*_REPLICA, "block", "time"]
-    counts, durations = (frame[~_is_local(frame["flags"])] for frame in (counts, durations))
-    errors = counts["count"].where(_is_error(counts["code"]), 0)
+    counts, durations = (frame[~_is_local(frame)] for frame in (counts, durations))
+    errors = counts["count"].where(is_error(counts, error_codes) | unanswered(counts), 0)
     answered = counts.assign(errors=errors).groupby(keys)[["count", "errors"]].sum()
     frame = answered.join(durations.groupby(keys)["sum_ms"].sum(), how="inner").reset_index()
     length_s = block_s(evidence)
@@ -118,15 +117,10 @@ def _own(evidence: Evidence, subject: Subject) -> tuple[pd.DataFrame, pd.DataFra
     return counts[subject.mask(counts)], durations[subject.mask(durations)]
 
 
-def _is_local(flags: pd.Series[str]) -> pd.Series[bool]:
-    # Several flags are joined by commas: one of them is enough.
-    local = {text: bool(_LOCAL & set(str(text).split(","))) for text in flags.unique()}
-    return flags.map(local).astype(bool)
-
-
-def _is_error(code: pd.Series[str]) -> pd.Series[bool]:
-    error = {text: str(text).startswith("5") or text in ("", "0") for text in code.unique()}
-    return code.map(error).astype(bool)
+def _is_local(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Which replies a proxy made by itself: nothing reached the service, and they took no time."""
+    # The called side retries nothing, so that its breaker refuses what has not been tried.
+    return never_arrived(frame) | flagged(frame, "UO")
 
 
 def _whole(frame: pd.DataFrame, blocks: int) -> pd.DataFrame:

@@ -6,7 +6,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from meshlab.questions.base import QuestionSettings
+from meshlab.questions.base import ErrorCodes, QuestionSettings
+from meshlab.telemetry.outcomes import DEFAULT_ERRORS
 
 __all__ = ["ScalingSettings"]
 
@@ -37,6 +38,7 @@ class ScalingSettings(QuestionSettings):
     ] = 0.0
     slo_ms: Annotated[float, _amount("objective for the p99, milliseconds; 0: none")] = 0.0
     block_s: Annotated[int, _amount("length of an interval, seconds; 0: two scrapes", most=86_400)] = 0
+    error_codes: ErrorCodes = DEFAULT_ERRORS
     short_warn: Annotated[float, _share("share of the time with fewer replicas than needed that warns")] = 0.02
     short_fail: Annotated[float, _share("and that fails")] = 0.10
     beyond_warn: Annotated[float, _share("share of the intervals past the saturation point that warns")] = 0.02

@@ -95,7 +95,7 @@ class Security(Question):
         for case in super().cases(evidence, settings):
             assert case.subject is not None
             case.evidence = _own(case.evidence, case.subject)
-            if not case.subject.service or case.subject.service == "unknown":
+            if case.subject.service == "unknown":
                 case.unjudged = "it is not a service of the mesh: ask about the mesh as a whole for what leaves it"
             elif _only_ingress(case):
                 case.unjudged = "it is entered from outside alone: an ingress is judged with the mesh as a whole"

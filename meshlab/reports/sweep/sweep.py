@@ -12,7 +12,9 @@ from typing import Any, Final
 from meshlab import config
 from meshlab.core.files import write_text
 from meshlab.core.progress import report as progress
+from meshlab.core.sanitize import plain
 from meshlab.core.times import format_duration
+from meshlab.core.window import Window
 from meshlab.errors import ParameterError
 from meshlab.questions.base import question as named
 from meshlab.reports.index import NOTES, write_index
@@ -26,6 +28,7 @@ from meshlab.reports.sweep.pool import judge_all
 from meshlab.reports.waivers.entries import waivers
 from meshlab.reports.waivers.owners import owners
 from meshlab.reports.waivers.waiving import idle, waived
+from meshlab.telemetry.mesh import Mesh
 
 __all__ = ["SweepRun", "sweep"]
 
@@ -45,7 +48,7 @@ class SweepRun:
     resumed: int = 0
     """Subjects that an interrupted run before had finished."""
     notes: Sequence[str] = ()
-    """What is to be said of waivers that speak of nothing here."""
+    """What is to be said of waivers that speak of nothing here, and of requests that belong to no service."""
 
     @property
     def waived(self) -> int:
@@ -149,7 +152,7 @@ def sweep(
         records[str(task.case.subject)] = done.record
         progress(count, len(tasks), str(task.case.subject))
     rows = [records[subject] for subject in sorted(records)]
-    notes = idle(known, [row["result"] for row in rows if row["result"]], at=now)
+    notes = [*idle(known, [row["result"] for row in rows if row["result"]], at=now), *_nameless(mesh, window)]
     write_text(work / NOTES, to_json(notes))
     folder.write_table(rows, work / "results.parquet")
     folder.publish(work, target)
@@ -172,6 +175,17 @@ def _given(notebook: NotebookInfo, parameters: Mapping[str, str]) -> dict[str, A
         if name in parameters:
             raise ParameterError(f"a sweep does not take the parameter {name}", remedy)
     return dict(convert(notebook.parameters, parameters))
+
+
+def _nameless(mesh: Mesh, window: Window) -> list[str]:
+    """How many requests belong to no service that could be judged."""
+    table = mesh.at(window).nameless(window).frame.sort_values("requests", ascending=False)
+    said = []
+    for category, rows in table[table["requests"] >= 1].groupby("category", sort=True):
+        hosts = [host for host in rows["destination_host"] if host]
+        most = f", most to {plain(hosts[0])}" if hosts else ""
+        said.append(f"{rows['requests'].sum():,.0f} {category} requests belong to no service{most}")
+    return said
 
 
 def _span(window: Any) -> dict[str, str]:

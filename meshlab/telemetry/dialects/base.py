@@ -35,6 +35,7 @@ DIMENSIONS: Final = (
     "destination_cluster",
     "destination_principal",
     "destination_port",
+    "category",
     "reporter",
     "protocol",
     "code",

@@ -111,7 +111,8 @@ class Column:
             None where the engine cannot be asked: then all rows come.
         """
         several = len(self.labels) > 1
-        if not self.labels or self.spelling or self.otherwise or self.unless or (several and not self.exclusive):
+        respelt = {*values} & {*self.spelling.values()}
+        if not self.labels or respelt or self.otherwise or self.unless or (several and not self.exclusive):
             return ()
         if self.never and ABSENT & {*values}:
             return ()

@@ -14,11 +14,12 @@ from meshlab.core.blocks import BlockGrid
 from meshlab.core.counts import Counts, group_rows
 from meshlab.core.selector import Matcher, equal, selector
 from meshlab.core.series import Query, SeriesSet, utc_index
+from meshlab.core.subject import IDENTITY
 from meshlab.core.window import Span, Window
 from meshlab.engines.base import LOOKBACK_MS, Engine
 from meshlab.stats.counters import resets
 from meshlab.telemetry import scraped_twice
-from meshlab.telemetry.dialects import identity, replicas, reporters
+from meshlab.telemetry.dialects import identity, replicas, reporters, unreached
 from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.columns import Condition
 from meshlab.telemetry.dialects.dialect import Dialect, Family, View, Where
@@ -62,6 +63,7 @@ class CounterView:
     scrapes: Scrapes
     _services: dict[Span, Services] = field(default_factory=dict, init=False, repr=False, compare=False)
     _looks: dict[tuple[str, Span], Look] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _hosts: dict[Span, unreached.Hosts] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def view(self) -> View:
@@ -70,18 +72,35 @@ class CounterView:
 
     def named(self, labels: pd.DataFrame, dimensions: Sequence[str], span: Span) -> pd.DataFrame:
         """The dimensions for a label table; shape (rows, dimensions)."""
-        named = self.family.named(labels, self._needed(dimensions, ()))
-        if "destination_service" in dimensions:
+        needed = self._needed(dimensions, ())
+        named = self.family.named(labels, needed)
+        if "destination_service" in needed:
             if self.view.service_from_source:
                 named["destination_service"] = identity.with_services(named, self._services_in(span))
             elif self.view.fallback_to_workload and (nameless := named["destination_service"] == "").any():
                 named.loc[nameless, "destination_service"] = identity.with_services(
                     named[nameless], self._services_in(span)
                 )
+        if self._hosts_tell and "category" in needed:
+            named = unreached.filled(named, lambda: self._hosts_in(span))
+        elif "category" in needed:
+            named["category"] = unreached.categories(named)
         return named[list(dimensions)]
 
     def asked(self, where: Where, span: Span) -> Where:
-        """Conditions as this side can be asked: for services where it knows workloads, for their workloads."""
+        """Conditions as this side can be asked: for services where it knows workloads, for their workloads.
+
+        What reached no pod names no service, and comes with every service that is asked for.
+        """
+        if not self._hosts_tell:
+            return self._reached(where, span)
+        return [
+            Condition(c.dimension, (*c.values, "")) if isinstance(c, Condition) and c.dimension in IDENTITY else c
+            for c in self._reached(where, span)
+        ]
+
+    def _reached(self, where: Where, span: Span) -> Where:
+        """The same for requests that reached a pod."""
         asked: list[Condition | Matcher] = []
         for condition in where:
             if not isinstance(condition, Condition) or condition.dimension != "destination_service":
@@ -107,10 +126,11 @@ class CounterView:
         """For which values of some dimensions there are durations at the span's end."""
         if not self.family.durations:
             return set()
-        labels = ", ".join(self.family.labels(self._needed(dimensions, ())))
+        labels = ", ".join(self.family.labels(self._needed((*dimensions, "category"), ())))
         whole = self.dialect.buckets(self.family, [equal("le", "+Inf")])
         answer = self.engine.query(f"count by ({labels}) ({whole})", span.end)
-        return set(self.named(answer.labels, dimensions, span).itertuples(index=False, name=None))
+        named = self.named(answer.labels, (*dimensions, "category"), span)
+        return set(named.loc[named["category"] == "", list(dimensions)].itertuples(index=False, name=None))
 
     def native_durations(self, span: Span) -> str:
         """The metric of durations that are native histograms, without classic buckets; empty where there is none."""
@@ -177,6 +197,8 @@ class CounterView:
         """All dimensions without which an answer can be neither filtered nor counted once."""
         asked = (c.dimension for c in where if isinstance(c, Condition))
         dimensions = tuple(dict.fromkeys((*by, *asked, *reporters.dimensions(self.view))))
+        if "category" in dimensions or (self._hosts_tell and {*dimensions} & {*IDENTITY, "destination_revision"}):
+            dimensions = tuple(dict.fromkeys((*dimensions, *unreached.NEEDED)))
         if (self.view.service_from_source or self.view.fallback_to_workload) and "destination_service" in dimensions:
             dimensions = tuple(dict.fromkeys((*dimensions, "destination_namespace", "destination_workload")))
         return dimensions
@@ -248,6 +270,19 @@ class CounterView:
                 frames.append(family.named(self._all_labels(family, dimensions, span), dimensions))
             self._services[span] = identity.services_of(pd.concat(frames))
         return self._services[span]
+
+    @property
+    def _hosts_tell(self) -> bool:
+        """Whether this side counts requests that reached no pod: the called side never saw them."""
+        return self.reporter is Reporter.SOURCE and self.family.hosts_tell
+
+    def _hosts_in(self, span: Span) -> unreached.Hosts:
+        """The services behind hosts, as requests that reached a pod tell them; asked once."""
+        if span not in self._hosts:
+            dimensions = tuple(dict.fromkeys((*IDENTITY, "destination_host", "destination_workload")))
+            known = self.family.named(self._all_labels(self.family, dimensions, span), dimensions)
+            self._hosts[span] = unreached.Hosts.of(known)
+        return self._hosts[span]
 
     def _all_labels(self, family: Family, dimensions: Sequence[str], span: Span) -> pd.DataFrame:
         """Labels of all counters: a server groups them, because a big store's series are too many to look through."""

@@ -17,6 +17,7 @@ from meshlab.telemetry.dialects.census import Census
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect, Family, View
 from meshlab.telemetry.dialects.signal import Signal, Signals
+from meshlab.telemetry.dialects.unreached import OUTSIDE
 
 __all__ = [
     "DURATIONS",
@@ -27,6 +28,7 @@ __all__ = [
     "RECORDED",
     "SIGNALS",
     "SPELLINGS",
+    "category",
     "code",
     "edges",
     "envoy",
@@ -202,6 +204,7 @@ def envoy(metric: str, label: str) -> Dialect:
         "destination_service": Column(
             cluster, never=NO_SERVICE, cut=_ISTIO + r"[^|]*\|([^.|]+).*", ask=_ASK + r"[^|]*\|{}(\..*)?"
         ),
+        "category": category(*cluster),
         "destination_host": _host(*cluster),
         "destination_namespace": Column(
             cluster,
@@ -227,6 +230,11 @@ def envoy(metric: str, label: str) -> Dialect:
 def spelling(census: Census) -> tuple[str, str] | None:
     """The counter and the label of the outcome that a store has; None where it has none."""
     return next((each for each in SPELLINGS if census.values(census.requests(each[0]), each[1])), None)
+
+
+def category(label: str) -> Column:
+    """Which way out of the mesh a cluster is; empty for one that is no way out."""
+    return Column((label,), cut=f"({'|'.join(OUTSIDE)})", whole=False, spelling=dict(OUTSIDE))
 
 
 def code(label: str) -> Column:

@@ -67,6 +67,13 @@ class Family:
             raise ContractError(f"{dimension!r} is not a dimension")
         return self.columns.get(dimension, _NOTHING)
 
+    @property
+    def hosts_tell(self) -> bool:
+        """Whether a request that reached no pod, and so names no service, still tells which host was dialled."""
+        host, workload, service = (self.column(f"destination_{what}") for what in ("host", "workload", "service"))
+        pod = workload.labels or service.labels
+        return bool(host.labels and pod) and not {*host.labels} & {*pod}
+
     def named(self, labels: pd.DataFrame, dimensions: Iterable[str]) -> pd.DataFrame:
         """Dimensions of a label table; a label that is absent everywhere is empty."""
         return pd.DataFrame({d: self.column(d).values(labels, d) for d in dimensions}, index=labels.index)

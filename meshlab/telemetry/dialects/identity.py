@@ -12,12 +12,13 @@ from meshlab.core.selector import Matcher, literal, matches
 from meshlab.core.subject import IDENTITY, Subject
 from meshlab.telemetry.dialects.family import Family
 
-__all__ = ["NAMES", "forms", "lookups", "services_of", "subjects", "with_services"]
+__all__ = ["KUBERNETES", "NAMES", "forms", "lookups", "services_of", "subjects", "with_services"]
 
 NAMES: Final = (*IDENTITY, "destination_host", "destination_workload")
 """The dimensions by which a service is found."""
 
-_KUBERNETES: Final = re.compile(r"([^.]+)\.([^.]+)\.svc(\..+)?")
+KUBERNETES: Final = re.compile(r"([^.]+)\.([^.]+)\.svc(\..+)?")
+"""A Kubernetes service's host: its name and its namespace."""
 
 
 def forms(host: str) -> frozenset[str]:
@@ -29,7 +30,7 @@ def forms(host: str) -> frozenset[str]:
         A port at its end is passed over.
     """
     host = re.sub(r":\d+$", "", host)
-    found = _KUBERNETES.fullmatch(host)
+    found = KUBERNETES.fullmatch(host)
     if not found:
         return frozenset({host})
     service, namespace, _ = found.groups()

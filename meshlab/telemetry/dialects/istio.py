@@ -14,6 +14,7 @@ from meshlab.telemetry.dialects.base import Reporter
 from meshlab.telemetry.dialects.columns import Column
 from meshlab.telemetry.dialects.dialect import Dialect, Family, Outdated, View
 from meshlab.telemetry.dialects.signal import Signal, Signals
+from meshlab.telemetry.dialects.unreached import OUTSIDE
 
 __all__ = ["ISTIO"]
 
@@ -32,6 +33,9 @@ _COLUMNS: Final = {
     "destination_revision": Column(("destination_canonical_revision",)),
     "destination_cluster": Column(("destination_cluster",)),
     "destination_principal": Column(("destination_principal",)),
+    "category": Column(
+        ("destination_service_name",), cut=f"({'|'.join(OUTSIDE)})", whole=False, spelling=dict(OUTSIDE)
+    ),
     "reporter": Column(("reporter",)),
     "protocol": Column(("request_protocol",)),
     "code": Column(("response_code",)),

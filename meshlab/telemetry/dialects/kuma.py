@@ -52,6 +52,7 @@ def _called(cluster: str) -> dict[str, Column]:
     return {
         "destination_service": Column((cluster,), never=envoy.NO_SERVICE, cut=_SERVICE, whole=False, ask=_ASK_SERVICE),
         "destination_namespace": Column((cluster,), never=envoy.NO_SERVICE, cut=_NAMESPACE, whole=False),
+        "category": envoy.category(cluster),
     }
 
 

@@ -18,8 +18,11 @@ EDGE: Final = (
     "destination_cluster",
     "destination_namespace",
     "destination_service",
+    "category",
 )
-"""The dimensions that tell one edge from another: a calling workload and a called service."""
+"""The dimensions that tell one edge from another: a calling workload and a called service.
+
+What reached nobody is an edge of its own: who was asked next knows nothing of it."""
 
 
 def dimensions(view: View) -> tuple[str, ...]:
