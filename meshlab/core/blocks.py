@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from meshlab.core.series import utc_index
 from meshlab.core.window import Span
-from meshlab.errors import ContractError
+from meshlab.errors import ContractError, ParameterError
 
 __all__ = ["BlockGrid"]
 
@@ -44,7 +44,18 @@ class BlockGrid:
 
     @classmethod
     def over(cls, span: Span, block_ms: int) -> Self:
-        """The blocks of a span; a last one that would reach beyond it is left out."""
+        """The blocks of a span; a last one that would reach beyond it is left out.
+
+        Raises
+        ------
+        ParameterError
+            The length of a block is not a whole number of milliseconds above zero.
+        """
+        if isinstance(block_ms, bool) or not isinstance(block_ms, int | np.integer) or block_ms <= 0:
+            raise ParameterError(
+                f"block_ms is {block_ms!r}, which is no length of a block",
+                "give whole milliseconds above 0, such as block_ms=15_000",
+            )
         return cls(span.start_ms, block_ms, span.duration_ms // block_ms)
 
     @property
