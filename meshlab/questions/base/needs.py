@@ -187,8 +187,13 @@ class Table:
         """A frame's columns that are in this schema, in its order and of its types; rows are numbered anew."""
         if frame.empty:
             return self.empty()
-        ordered = frame[list(self.dtypes)].reset_index(drop=True)
-        return ordered.astype({c: dtype for c, dtype in self.dtypes.items() if str(ordered[c].dtype) != dtype})
+        names = list(self.dtypes)
+        ordered = frame if list(frame.columns) == names else frame[names]
+        given = dict(zip(names, map(str, ordered.dtypes), strict=True))
+        changed = {name: dtype for name, dtype in self.dtypes.items() if given[name] != dtype}
+        ordered = ordered.astype(changed) if changed else ordered
+        numbered = isinstance(ordered.index, pd.RangeIndex) and ordered.index.start == 0 and ordered.index.step == 1
+        return ordered if numbered else ordered.reset_index(drop=True)
 
     def shaped(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         """A judge's frame in this schema.

@@ -108,7 +108,7 @@ class Canary(Question):
     def case(self, evidence: Evidence, settings: CanarySettings, **more: Any) -> Case:
         """A case whose settings say how long the evidence's blocks are."""
         block_s = settings.block_s or evidence.block_ms // 1000 or _LEAST_BLOCK_S
-        return super().case(evidence, settings.changed(block_s=block_s), **more)
+        return super().case(evidence, msgspec.structs.replace(settings, block_s=block_s), **more)
 
     def stages(self, asking: Asking) -> Iterator[Mapping[str, Need]]:
         """Requests, then durations: these are asked by what tells the arms apart, which the requests may show."""

@@ -23,7 +23,7 @@ def test_equal_arms_pass(make_evidence: MakeEvidence) -> None:
 def test_more_errors_fail_and_the_headline_says_how_many(make_evidence: MakeEvidence) -> None:
     result = judge(make_evidence(errors=(0.01, 0.03)))
     assert result.verdict is Verdict.FAIL
-    assert result.headline.startswith("Roll back v2: 2.8 % of requests fail against ")
+    assert result.headline.startswith("Roll back v2: 2.8 % of 22,500 requests fail against ")
     errors = finding(result, "ML-CAN-001")
     assert errors.key == "canary.errors.fail"
     assert " of 22,500 requests to v2 failed (2.8 %)" in errors.statement
