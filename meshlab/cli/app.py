@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -19,6 +22,8 @@ from meshlab.cli.query import query
 from meshlab.cli.record import record
 from meshlab.cli.report import report
 from meshlab.cli.sweep import sweep
+from meshlab.cli.trust import trust
+from meshlab.core.ownership import StrangersFolder
 from meshlab.errors import MeshlabError
 from meshlab.reports.run.exits import FAILED
 
@@ -54,7 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (report, sweep, index, notebooks, doctor, query, record):
+for _command in (report, sweep, index, notebooks, doctor, query, record, trust):
     app.command()(_command)
 app.command("import")(import_files)
 
@@ -77,6 +82,9 @@ def _root(
 
 def main() -> None:
     """The console's entry: every error becomes one sentence and an exit code."""
+    # Nothing that this command starts takes a module out of the folder one works in for the one it wants.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    warnings.showwarning = partial(_show, warnings.showwarning)
     try:
         app()
     except MeshlabError as e:
@@ -92,6 +100,14 @@ def main() -> None:
         _stop(
             e, f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug", FAILED
         )
+
+
+def _show(otherwise: Any, message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """What was left out, in one sentence."""
+    if issubclass(category, StrangersFolder):
+        warn(str(message))
+    else:
+        otherwise(message, category, *where, **more)
 
 
 def _stop(error: BaseException, sentence: str, code: int) -> None:

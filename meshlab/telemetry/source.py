@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from meshlab import config
 from meshlab.core import resources
+from meshlab.core.ownership import is_ours
 from meshlab.core.sanitize import plain
 from meshlab.core.suggest import suggest
 from meshlab.engines.base import Engine
@@ -127,7 +128,8 @@ def _declared(here: Path) -> Mapping[str, Dialect]:
 
 def _recordings(here: Path) -> list[Path]:
     """Folders of recordings, the nearest first."""
-    return [f.parent for place in resources.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
+    found = [f.parent for place in resources.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
+    return [folder for folder in found if is_ours((folder,), str(folder))]
 
 
 def _server(name: str, profile: config.Profile) -> Engine:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshlab.core import resources
+from meshlab.core.ownership import is_ours
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.run.parameters import Parameter, declared
@@ -64,7 +65,8 @@ def find(notebook: str | Path, cwd: Path) -> Path:
 
 def _by_name(cwd: Path) -> dict[str, Path]:
     places = list(resources.places("notebooks", cwd.resolve()))
-    return {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb")}
+    found = {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb") if path.is_file()}
+    return {name: path for name, path in found.items() if is_ours((path,), str(path))}
 
 
 def _listed(name: str, path: Path) -> NotebookInfo:

@@ -62,7 +62,7 @@ def run(
 
     Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver was not reached.
     """
-    report = named(config.load(Path.cwd()), name)
+    report = named(config.load(Path.cwd(), schedules=True), name)
     if report.sweep:
         raise typer.Exit(_swept(report, out))
     from meshlab.reports.schedules.running import run_once
@@ -90,7 +90,7 @@ def _swept(report: Scheduled, out: Path) -> int:
 
 
 def _all() -> tuple[Scheduled, ...]:
-    found = scheduled(config.load(Path.cwd()))
+    found = scheduled(config.load(Path.cwd(), schedules=True))
     if not found:
         raise ConfigError("there is no scheduled report here", "write [[report]] into meshlab.toml (docs/schedules.md)")
     return found
