@@ -20,6 +20,7 @@ from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 from meshlab import config
 from meshlab.core.files import atomic_folder
+from meshlab.core.ownership import why_not_ours
 from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.metrics import exposition
@@ -39,6 +40,8 @@ __all__ = ["Outcome", "run"]
 _FILES: Final = frozenset(
     {"report.ipynb", "report.html", "result.json", "message.md", "mail.html", "metrics.prom", "tables"}
 )
+_MODULES: Final = "modules_from"
+"""The parameter of a notebook that imports its neighbours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +118,13 @@ def run(
     source = _read(path)
     known = _parameters(source, path.stem)
     given = convert(known, parameters)
-    asked_of = str({**{p.name: p.default for p in known}, **given}.get("source", ""))
+    asked = {**{p.name: p.default for p in known}, **given}
+    asked_of = str(asked.get("source", ""))
     with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
-        done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
+        modules = _modules(path, str(asked.get(_MODULES, "")))
+        done = execute(
+            source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables), modules=modules
+        )
         result = waive(the_result(done, path.stem), known_waivers, at=clock())
         result = owned(result, owners(settings, asked_of, here))
         zone = tz or settings.tz
@@ -135,6 +142,18 @@ def run(
         seconds=monotonic() - begun,
         source=asked_of,
     )
+
+
+def _modules(notebook: Path, told: str) -> Path | None:
+    """The folder of the modules that a notebook says it needs, from its own folder on."""
+    if not told:
+        return None
+    folder = (notebook.parent / told).resolve()
+    if not folder.is_dir():
+        raise ParameterError(f"there is no folder at {folder}, which {_MODULES} names", "check the path")
+    if why := why_not_ours((folder, *folder.glob("*.py"))):
+        raise ParameterError(f"modules are not taken from {folder}: {why}", "keep them in a folder of your own")
+    return folder
 
 
 def _publish(target: Path, done: NotebookNode, files: Mapping[str, bytes], tables: Path) -> None:
