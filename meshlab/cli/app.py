@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, Final
@@ -24,7 +26,8 @@ from meshlab.cli.report import report
 from meshlab.cli.sweep import sweep
 from meshlab.cli.trust import trust
 from meshlab.core.ownership import StrangersFolder
-from meshlab.errors import MeshlabError
+from meshlab.core.sanitize import address
+from meshlab.errors import MeshlabError, without_credentials
 from meshlab.reports.run.exits import FAILED
 
 __all__ = ["app", "main"]
@@ -35,6 +38,14 @@ _GROUPS: Final = {"schedule": "meshlab.reports.schedules.command", "lab": "meshl
 
 
 class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        with _harmless():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _harmless():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *_GROUPS]
 
@@ -49,6 +60,23 @@ class _Commands(TyperGroup):
             return typer.main.get_command(_without_lab(e))
         group.name = cmd_name
         return group
+
+
+# typer carries its own click, whose errors it does not name.
+_WRONG: Final[Any] = typer.BadParameter.__base__
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What is said of a wrong command repeats no password."""
+    try:
+        yield
+    except _WRONG as error:
+        for word in sorted(sys.argv[1:], key=len, reverse=True):
+            if "@" in word or "://" in word:
+                error.message = error.message.replace(word, address(word))
+        error.message = without_credentials(error.message)
+        raise
 
 
 app = typer.Typer(
@@ -98,7 +126,9 @@ def main() -> None:
         _stop(e, f"{e}; check the disk and its permissions, or try again with --debug", FAILED)
     except Exception as e:  # noqa: BLE001 - the one place where nothing may pass
         _stop(
-            e, f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug", FAILED
+            e,
+            f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug",
+            FAILED,
         )
 
 
@@ -114,8 +144,8 @@ def _stop(error: BaseException, sentence: str, code: int) -> None:
     if "--debug" in sys.argv[1:]:
         import traceback
 
-        typer.echo("".join(traceback.format_exception(error)), err=True)
-    warn(sentence)
+        typer.echo(without_credentials("".join(traceback.format_exception(error))), err=True)
+    warn(without_credentials(sentence))
     sys.exit(code)
 
 

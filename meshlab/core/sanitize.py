@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from meshlab.errors import CONTROL
 
-__all__ = ["cell", "html", "json", "lines", "markdown", "mathtext", "plain", "printable", "shortened"]
+__all__ = ["address", "cell", "html", "json", "lines", "markdown", "mathtext", "plain", "printable", "shortened"]
 
 # What means something anywhere in a line, and a dot before a letter: it makes an address.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$]|\.(?=[^\W\d_])|(?<=\])\()")
@@ -28,6 +28,13 @@ _MENTION = re.compile(r"(?<![\w@])@(?=\w)")
 def plain(text: object) -> str:
     """One printable line: control characters (newlines, terminal escapes, bidi overrides) become spaces."""
     return CONTROL.sub(" ", str(text))
+
+
+def address(typed: str) -> str:
+    """What was typed as an address, as it may be repeated: scheme and host, since all else may be a secret."""
+    scheme, there, rest = plain(typed).strip().rpartition("://")
+    host = re.split(r"[/?#\s]", rest.rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme.rpartition('://')[2][-20:]}{there}{host}"
 
 
 def printable(value: Any) -> Any:

@@ -192,7 +192,7 @@ def _read(path: Path) -> NotebookNode:
             found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
             found = normalize(found)[1]
             nbformat.validate(found)
-    except (OSError, ValueError, nbformat.ValidationError) as e:
+    except (OSError, ValueError, RecursionError, nbformat.ValidationError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise ReportError(f"{path} is no notebook: {reason}", "open it in JupyterLab") from None
     return found
