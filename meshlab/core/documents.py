@@ -113,11 +113,12 @@ def yaml_documents(text: str) -> list[Any]:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _check_depth(text, loader)
-        for root in yaml.compose_all(text, Loader=loader):
+        data = text.encode()
+        _check_depth(data, loader)
+        for root in yaml.compose_all(data, Loader=loader):
             if root is not None and _unfolded(root, {}) > _MOST_NODES:
                 raise Unreadable(f"its aliases unfold to more than {_MOST_NODES:,} values")
-        return list(yaml.load_all(text, Loader=loader))
+        return list(yaml.load_all(data, Loader=loader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         raise Unreadable(f"look at line {mark.line + 1}, column {mark.column + 1}" if mark else "no YAML") from None
@@ -127,11 +128,11 @@ def yaml_documents(text: str) -> list[Any]:
         raise Unreadable("a value in it is not what it claims to be") from None
 
 
-def _check_depth(text: str, loader: Any) -> None:
+def _check_depth(data: bytes, loader: Any) -> None:
     import yaml
 
     depth = 0
-    for count, event in enumerate(yaml.parse(text, Loader=loader)):
+    for count, event in enumerate(yaml.parse(data, Loader=loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise Unreadable("it is nested too deeply")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from meshlab import config
+from meshlab.config import trust
 from meshlab.core.sanitize import plain
 from meshlab.display.numbers import plural
 from meshlab.errors import ConfigError
@@ -45,6 +46,8 @@ def emit(
     deployment = Deployment(
         reports=_all(),
         folder=file.parent if file else Path.cwd(),
+        profiles=config.load(Path.cwd()).profiles,
+        checksum=trust.checksum(trust.read(file)) if file else "",
         command=command or shutil.which("meshlab") or "meshlab",
         image=image,
         now=datetime.now(UTC),
