@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from nbformat.validator import normalize
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 from meshlab import config
-from meshlab.core.files import atomic_folder
+from meshlab.core.files import atomic_folder, first_link
 from meshlab.core.ownership import why_not_ours
 from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError, ReportError
@@ -114,7 +113,7 @@ def run(
     known_waivers = waivers(settings)
     clock = clock or (lambda: datetime.now(UTC))
     target = here / out
-    _check_is_ours(target)
+    _check_is_ours(target, here)
     source = _read(path)
     known = _parameters(source, path.stem)
     given = convert(known, parameters)
@@ -159,19 +158,24 @@ def _modules(notebook: Path, told: str) -> Path | None:
 def _publish(target: Path, done: NotebookNode, files: Mapping[str, bytes], tables: Path) -> None:
     """Write the whole folder, or nothing of it."""
     try:
-        with atomic_folder(target.resolve()) as folder:
+        with atomic_folder(target) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
             for name, content in files.items():
                 (folder / name).write_bytes(content)
-            shutil.copytree(tables, folder / "tables")
+            # Not as a tree: the temporary folder is shut to others, and a page's tables are read like the page.
+            (folder / "tables").mkdir()
+            for table in tables.iterdir():
+                (folder / "tables" / table.name).write_bytes(table.read_bytes())
     except OSError as e:
         raise ReportError(
             f"the report could not be written to {target}: {e.strerror or e}", "choose another folder with -o"
         ) from None
 
 
-def _check_is_ours(target: Path) -> None:
-    """A report replaces a whole folder, so it must not be one that holds anything else."""
+def _check_is_ours(target: Path, here: Path) -> None:
+    """A report replaces a whole folder, so it must not be one that holds anything else, or lies behind a link."""
+    if link := first_link(target, here):
+        raise ParameterError(f"{link} is a link, and a report is not written through one", "name the folder itself")
     if target.is_dir():
         others = sorted(set(os.listdir(target)) - _FILES)
         if others:
