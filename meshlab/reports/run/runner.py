@@ -69,6 +69,7 @@ def run(
     cwd: Path | None = None,
     before: Path | None = None,
     report: str = "",
+    next_run: Callable[[datetime], datetime] | None = None,
     clock: Callable[[], datetime] | None = None,
     tz: str = "",
 ) -> Outcome:
@@ -90,6 +91,8 @@ def run(
         The folder of the report that the message compares with; what stands in `out` when not given.
     report : str
         The name of a report on a timer, for its metrics.
+    next_run : callable, optional
+        When it runs next after a moment, for its metrics.
     clock : callable, optional
         Says what time it is: when the report ran, and which waivers hold.
     tz : str
@@ -130,7 +133,15 @@ def run(
         content = of_notebook(done, result, name=path.stem, tz=zone)
         page = render(content, result, parameters=known, given=given, tz=zone)
         seconds = monotonic() - begun
-        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
+        now = clock()
+        metrics = exposition(
+            result,
+            notebook=path.stem,
+            report=report,
+            seconds=seconds,
+            at_s=now.timestamp(),
+            next_s=next_run(now).timestamp() if next_run else None,
+        )
         files = report_files(result, page, before=read_result((before or target) / "result.json"))
         _publish(target, done, {**files, "metrics.prom": metrics.encode()}, Path(tables))
     return Outcome(

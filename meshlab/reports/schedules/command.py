@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +49,6 @@ def emit(
         checksum=trust.checksum(trust.read(file)) if file else "",
         command=command or shutil.which("meshlab") or "meshlab",
         image=image,
-        now=datetime.now(UTC),
     )
     typer.echo(TARGETS[target](deployment), nl=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -45,8 +45,6 @@ class Deployment:
     """The ``meshlab`` program."""
     image: str
     """A container image with meshlab in it."""
-    now: datetime
-    """Aware; from where on the gaps between runs are looked at."""
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     """Those of meshlab.toml: they name the variables that a job needs."""
     checksum: str = ""
@@ -139,9 +137,10 @@ def workflow(of: Deployment) -> str:
 def alerts(of: Deployment) -> str:
     """A file of Prometheus rules about the metrics of `meshlab.reports.metrics`.
 
-    An alert a report that fires when its last run is older than its longest gap and ten minutes, or was never seen.
+    An alert a report that fires ten minutes after a run was due, as the run before said (a weekend is no gap), or when
+    none was ever seen.
     """
-    rules = [_alert(report, report.cron.longest_gap(of.now) + _GRACE) for report in of.reports]
+    rules = [_alert(report) for report in of.reports]
     return yaml.safe_dump({"groups": [{"name": "meshlab", "rules": rules}]}, sort_keys=False)
 
 
@@ -242,11 +241,11 @@ def _variables(report: Scheduled, profiles: Mapping[str, Profile]) -> set[str]:
     return found - {""}
 
 
-def _alert(report: Scheduled, late: timedelta) -> dict[str, Any]:
-    last_run = f'meshlab_report_last_run_timestamp_seconds{{report="{report.name}"}}'
+def _alert(report: Scheduled) -> dict[str, Any]:
+    due = f'meshlab_report_next_run_timestamp_seconds{{report="{report.name}"}}'
     return {
         "alert": "MeshlabReportMissing",
-        "expr": f"time() - max({last_run}) > {round(late.total_seconds())} or absent({last_run})",
+        "expr": f"time() - max({due}) > {round(_GRACE.total_seconds())} or absent({due})",
         "for": "5m",
         "labels": {"severity": "warning", "report": report.name},
         "annotations": {
