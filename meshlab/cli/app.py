@@ -112,9 +112,10 @@ def main() -> None:
     """The console's entry: every error becomes one sentence and an exit code."""
     # Nothing that this command starts takes a module out of the folder one works in for the one it wants.
     os.environ["PYTHONSAFEPATH"] = "1"
-    warnings.showwarning = partial(_show, warnings.showwarning)
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show, warnings.showwarning)
+            app()
     except MeshlabError as e:
         _stop(e, str(e), e.exit_code)
     except ModuleNotFoundError as e:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +43,6 @@ def clone(tmp_path: Path, text: str, marker: str = ".git") -> Path:
 
 def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr(sys, "argv", ["meshlab", *words])
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     with pytest.raises(SystemExit) as ended:
         app.main()
