@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta, field
@@ -131,13 +131,8 @@ def find(start: Path) -> Path | None:
     start : Path
         The folder one works in.
     """
-    path = nearest(start)
-    if path is None:
-        return None
-    whose = (*between(start, path.parent), path)
-    if why_not_ours(whose) and not trust.is_recorded(path, trust.read(path)) and not is_ours(whose, str(path)):
-        return None
-    return path
+    found = _used(start)
+    return found.path if found else None
 
 
 def nearest(start: Path) -> Path | None:
@@ -161,11 +156,11 @@ def load(start: Path, *, schedules: bool = False) -> Config:
         The file is no TOML, or has a key or a value that is not known, or its reports and receivers name what it is not
         trusted to name. Profiles are checked when they are asked for.
     """
-    path = find(start)
-    if path is None:
+    found = _used(start)
+    if found is None:
         return Config()
-    data = trust.read(path)
-    document, trusted = parsed(path, data), trust.is_trusted(path, data)
+    path, trusted = found.path, found.trusted
+    document = parsed(path, found.data)
     config = convert(Config, document, what=str(path), error=ConfigError)
     zone(config.tz, str(path))
     if schedules and not trusted:
@@ -183,9 +178,37 @@ def dialects(start: Path) -> tuple[Mapping[str, Any], Path | None]:
     ConfigError
         The file is no TOML.
     """
-    path = find(start)
-    found = parsed(path, trust.read(path)).get("dialects", {}) if path else {}
-    return found if isinstance(found, Mapping) else {}, path
+    used = _used(start)
+    if used is None:
+        return {}, None
+    found = parsed(used.path, used.data).get("dialects", {})
+    return found if isinstance(found, Mapping) else {}, used.path
+
+
+class _Used(NamedTuple):
+    """A meshlab.toml that was read once: what was looked at is what is used."""
+
+    path: Path
+    data: bytes
+    trusted: bool
+
+
+def _used(start: Path) -> _Used | None:
+    path = nearest(start)
+    if path is None:
+        return None
+    whose = (*between(start, path.parent), path)
+    ours = not why_not_ours(whose)
+    try:
+        data = trust.read(path)
+    except ConfigError:
+        if ours:
+            raise
+        data = b""
+    if ours or trust.is_recorded(path, data):
+        return _Used(path, data, trust.is_trusted(path, data))
+    is_ours(whose, str(path))  # says that it is left out
+    return None
 
 
 def _refuse(path: Path, kind: str, tables: Mapping[str, object]) -> None:
