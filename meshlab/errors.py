@@ -43,11 +43,16 @@ __all__ = [
     "Unreachable",
     "UnsupportedQuery",
     "error_named",
+    "without_credentials",
 ]
 
 
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 """Newlines, terminal escapes and bidirectional overrides, which come with labels, names of files and answers."""
+
+
+_CREDENTIALS: Final = re.compile(r"""[^\s'"/:@]+:[^\s'"]*@(?=[\w\[.-])""")
+"""A user with a password before a host, whatever stands before them: a scheme in any spelling, or none."""
 
 
 class MeshlabError(Exception):
@@ -60,13 +65,14 @@ class MeshlabError(Exception):
     hint : str
         What to try; appended to the message after a semicolon.
 
-    Both become one printable line: whoever shows an error, be it Python itself, need not mind what is quoted in it.
+    Both become one printable line, without the user and the password of an address that is quoted in it: whoever shows
+    an error, be it Python itself, need not mind.
     """
 
     exit_code = 3
 
     def __init__(self, what: str, hint: str = "") -> None:
-        self.what, self.hint = CONTROL.sub(" ", what), CONTROL.sub(" ", hint)
+        self.what, self.hint = (without_credentials(CONTROL.sub(" ", text)) for text in (what, hint))
         super().__init__(f"{self.what}; {self.hint}" if hint else self.what)
 
 
@@ -128,6 +134,11 @@ class LabError(MeshlabError):
 
 class ContractError(MeshlabError):
     """A promise inside meshlab is broken: a bug, to be reported."""
+
+
+def without_credentials(text: str) -> str:
+    """The text without what stands before the ``@`` of addresses in it."""
+    return _CREDENTIALS.sub("***@", text) if "@" in text else text
 
 
 def error_named(name: str) -> type[MeshlabError] | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -19,7 +24,10 @@ from meshlab.cli.query import query
 from meshlab.cli.record import record
 from meshlab.cli.report import report
 from meshlab.cli.sweep import sweep
-from meshlab.errors import MeshlabError
+from meshlab.cli.trust import trust
+from meshlab.core.ownership import StrangersFolder
+from meshlab.core.sanitize import address
+from meshlab.errors import MeshlabError, without_credentials
 from meshlab.reports.run.exits import FAILED
 
 __all__ = ["app", "main"]
@@ -30,6 +38,14 @@ _GROUPS: Final = {"schedule": "meshlab.reports.schedules.command", "lab": "meshl
 
 
 class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        with _harmless():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _harmless():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *_GROUPS]
 
@@ -46,6 +62,23 @@ class _Commands(TyperGroup):
         return group
 
 
+# typer carries its own click, whose errors it does not name.
+_WRONG: Final[Any] = typer.BadParameter.__base__
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What is said of a wrong command repeats no password."""
+    try:
+        yield
+    except _WRONG as error:
+        for word in sorted(sys.argv[1:], key=len, reverse=True):
+            if "@" in word or "://" in word:
+                error.message = error.message.replace(word, address(word))
+        error.message = without_credentials(error.message)
+        raise
+
+
 app = typer.Typer(
     cls=_Commands,
     help="Ask a service mesh whether it works.",
@@ -54,7 +87,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (report, sweep, index, notebooks, doctor, query, record):
+for _command in (report, sweep, index, notebooks, doctor, query, record, trust):
     app.command()(_command)
 app.command("import")(import_files)
 
@@ -77,8 +110,12 @@ def _root(
 
 def main() -> None:
     """The console's entry: every error becomes one sentence and an exit code."""
+    # Nothing that this command starts takes a module out of the folder one works in for the one it wants.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
-        app()
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show, warnings.showwarning)
+            app()
     except MeshlabError as e:
         _stop(e, str(e), e.exit_code)
     except ModuleNotFoundError as e:
@@ -90,16 +127,26 @@ def main() -> None:
         _stop(e, f"{e}; check the disk and its permissions, or try again with --debug", FAILED)
     except Exception as e:  # noqa: BLE001 - the one place where nothing may pass
         _stop(
-            e, f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug", FAILED
+            e,
+            f"{type(e).__name__}: {e}; this is a bug in meshlab or its installation: try again with --debug",
+            FAILED,
         )
+
+
+def _show(otherwise: Any, message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """What was left out, in one sentence."""
+    if issubclass(category, StrangersFolder):
+        warn(str(message))
+    else:
+        otherwise(message, category, *where, **more)
 
 
 def _stop(error: BaseException, sentence: str, code: int) -> None:
     if "--debug" in sys.argv[1:]:
         import traceback
 
-        typer.echo("".join(traceback.format_exception(error)), err=True)
-    warn(sentence)
+        typer.echo(without_credentials("".join(traceback.format_exception(error))), err=True)
+    warn(without_credentials(sentence))
     sys.exit(code)
 
 

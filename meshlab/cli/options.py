@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
+from meshlab.core.sanitize import address
 from meshlab.errors import ParameterError
 from meshlab.reports.run.exits import FailOn
 
@@ -49,6 +49,6 @@ def pairs(texts: Sequence[str] | None) -> dict[str, str]:
 
 def folder_name(text: str) -> str:
     """A folder's name for a source or a notebook: an address's host and port, a path's last part."""
-    address = urlsplit(text) if text.startswith(("http://", "https://")) else None
-    bare = address.netloc.rpartition("@")[2] if address else text.rstrip("/").rpartition("/")[2]
+    bare = address(text) if "://" in text else text.rstrip("/").rpartition("/")[2]
+    bare = bare.rpartition("://")[2].rpartition("@")[2]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", bare).strip(".-") or "default"

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta, field
 
+from meshlab.config import trust
 from meshlab.config.environment import zone
 from meshlab.config.profile import Profile, Texts
+from meshlab.core.documents import Unreadable, read_toml
+from meshlab.core.ownership import between, is_ours, why_not_ours
 from meshlab.core.settings import Settings, convert
 from meshlab.core.suggest import suggest
 from meshlab.errors import ConfigError
 
-__all__ = ["Config", "Profiles", "dialects", "find", "load"]
+__all__ = ["FILE", "Config", "Profiles", "dialects", "find", "guarded", "load", "nearest", "parsed"]
 
-_FILE: Final = "meshlab.toml"
+FILE: Final = "meshlab.toml"
 
 
 class _Named(Settings):
@@ -40,10 +42,14 @@ class Profiles(Mapping[str, Profile]):
         The file.
     meshes : tuple of str
         Names of meshes that the file declares.
+    trusted : bool
+        Whether they may name variables and files; see `meshlab.config.trust`.
     """
 
-    def __init__(self, tables: Mapping[str, object], path: Path, meshes: tuple[str, ...] = ()) -> None:
-        self._tables, self._path, self._meshes = tables, path, meshes
+    def __init__(
+        self, tables: Mapping[str, object], path: Path, meshes: tuple[str, ...] = (), *, trusted: bool = True
+    ) -> None:
+        self._tables, self._path, self._meshes, self._trusted = tables, path, meshes, trusted
 
     def __getitem__(self, name: str) -> Profile:
         """A profile, checked, with its files as paths from the folder of meshlab.toml.
@@ -51,9 +57,11 @@ class Profiles(Mapping[str, Profile]):
         Raises
         ------
         ConfigError
-            It has a key or a value that is not known.
+            It has a key or a value that is not known, or names what its file is not trusted to name.
         """
         table = {name: self._tables[name]}
+        if not self._trusted:
+            _refuse(self._path, "profile", table)
         profile = convert(_Named, {"profile": table}, what=str(self._path), error=ConfigError).profile[name]
         dialects = sorted({*entry_points(group="meshlab.dialects").names, *self._meshes})
         if profile.mesh and profile.mesh not in dialects:
@@ -116,31 +124,49 @@ class Config(Settings):
 
 
 def find(start: Path) -> Path | None:
-    """The meshlab.toml of the nearest parent folder that has one.
+    """The meshlab.toml of the nearest parent folder that has one; none where somebody else may have written it.
 
     Parameters
     ----------
     start : Path
         The folder one works in.
     """
-    return next((folder / _FILE for folder in (start, *start.parents) if (folder / _FILE).is_file()), None)
+    found = _used(start)
+    return found.path if found else None
 
 
-def load(start: Path) -> Config:
+def nearest(start: Path) -> Path | None:
+    """The same, whoever wrote it."""
+    return next((folder / FILE for folder in (start, *start.parents) if (folder / FILE).is_file()), None)
+
+
+def load(start: Path, *, schedules: bool = False) -> Config:
     """Read what `find` finds.
+
+    Parameters
+    ----------
+    start : Path
+        The folder one works in.
+    schedules : bool
+        Whether its reports and receivers are meant to be used.
 
     Raises
     ------
     ConfigError
-        The file is no TOML, or has a key or a value that is not known. Profiles are checked when they are asked for.
+        The file is no TOML, or has a key or a value that is not known, or its reports and receivers name what it is not
+        trusted to name. Profiles are checked when they are asked for.
     """
-    path = find(start)
-    if path is None:
+    found = _used(start)
+    if found is None:
         return Config()
-    document = _document(path)
+    path, trusted = found.path, found.trusted
+    document = parsed(path, found.data)
     config = convert(Config, document, what=str(path), error=ConfigError)
     zone(config.tz, str(path))
-    profiles = Profiles(config.profiles, path, tuple(config.dialects))
+    if schedules and not trusted:
+        _refuse(path, "notify", config.receivers)
+        _refuse(path, "report", {str(table.get("name", at)): table for at, table in enumerate(config.reports, 1)})
+    profiles = Profiles(config.profiles, path, tuple(config.dialects), trusted=trusted)
     return msgspec.structs.replace(config, profiles=profiles)
 
 
@@ -152,18 +178,68 @@ def dialects(start: Path) -> tuple[Mapping[str, Any], Path | None]:
     ConfigError
         The file is no TOML.
     """
-    path = find(start)
-    found = _document(path).get("dialects", {}) if path else {}
-    return found if isinstance(found, Mapping) else {}, path
+    used = _used(start)
+    if used is None:
+        return {}, None
+    found = parsed(used.path, used.data).get("dialects", {})
+    return found if isinstance(found, Mapping) else {}, used.path
 
 
-def _document(path: Path) -> dict[str, Any]:
+class _Used(NamedTuple):
+    """A meshlab.toml that was read once: what was looked at is what is used."""
+
+    path: Path
+    data: bytes
+    trusted: bool
+
+
+def _used(start: Path) -> _Used | None:
+    path = nearest(start)
+    if path is None:
+        return None
+    whose = (*between(start, path.parent), path)
+    ours = not why_not_ours(whose)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}", "correct the line it names") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}", "check who may read it") from None
+        data = trust.read(path)
+    except ConfigError:
+        if ours:
+            raise
+        data = b""
+    if ours or trust.is_recorded(path, data):
+        return _Used(path, data, trust.is_trusted(path, data))
+    is_ours(whose, str(path))  # says that it is left out
+    return None
+
+
+def _refuse(path: Path, kind: str, tables: Mapping[str, object]) -> None:
+    for name, table in tables.items():
+        if isinstance(table, Mapping):
+            trust.refuse(path, f"{kind} {name}", trust.guarded(kind, table))
+
+
+def guarded(path: Path, data: bytes) -> Iterator[tuple[str, str, list[str]]]:
+    """What a meshlab.toml says that needs trust: the kind and the name of each table, and its keys."""
+    document = parsed(path, data)
+    for kind in ("profile", "report", "notify"):
+        tables = document.get(kind, {})
+        named = tables.items() if isinstance(tables, Mapping) else ((t.get("name", "?"), t) for t in tables)
+        for name, table in named:
+            if isinstance(table, Mapping) and (keys := trust.guarded(kind, table)):
+                yield kind, str(name), keys
+
+
+def parsed(path: Path, data: bytes) -> dict[str, Any]:
+    """The tables of a meshlab.toml.
+
+    Raises
+    ------
+    ConfigError
+        It is no TOML.
+    """
+    try:
+        return read_toml(data)
+    except Unreadable as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", "correct it there") from None
 
 
 def _below(folder: Path, profile: Profile) -> Profile:

@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_folder", "write_bytes", "write_text"]
+__all__ = ["atomic_folder", "first_link", "write_bytes", "write_text"]
+
+
+def first_link(target: Path, base: Path) -> Path | None:
+    """The link that would be written through: the target itself, or a folder between it and where one works.
+
+    Somebody else may have put it there, in a repository for instance. Links on the way to `base` are one's own.
+    """
+    below = [folder for folder in (target, *target.parents) if folder.is_relative_to(base) and folder != base]
+    return next((folder for folder in (target, *below) if folder.is_symlink()), None)
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from meshlab.core.ownership import between, is_ours
+
 __all__ = ["places"]
 
 _PACKAGE = Path(__file__).parents[1]
@@ -23,12 +25,17 @@ def places(kind: str, start: Path) -> Iterator[Path]:
     Yields
     ------
     Path
-        The nearest parent's folder of that kind that there is, then the one that came with the package (a wheel
-        carries it inside; a checkout has it beside the package).
+        The nearest parent's folder of that kind that there is, unless somebody else may have filled it, then the one
+        that came with the package (a wheel carries it inside; a checkout has it beside the package).
     """
     nearest = next((p / kind for p in (start, *start.parents) if (p / kind).is_dir()), None)
-    if nearest is not None:
+    owned = [own for own in (_PACKAGE / "_shipped" / kind, _PACKAGE.parent / kind) if own.is_dir()]
+    if (
+        nearest is not None
+        and nearest not in owned
+        and is_ours((*between(start, nearest.parent), nearest), str(nearest))
+    ):
         yield nearest
-    for own in (_PACKAGE / "_shipped" / kind, _PACKAGE.parent / kind):
-        if own.is_dir() and own != nearest:
-            yield own
+    elif nearest in owned:
+        owned.sort(key=lambda own: own != nearest)
+    yield from owned

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["interruptible", "unlogged"]
+__all__ = ["interruptible", "on_safe_path", "unlogged"]
 
 
 @contextmanager
@@ -36,3 +37,18 @@ def interruptible(*numbers: signal.Signals) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def on_safe_path() -> Iterator[None]:
+    """Processes that Python starts meanwhile take no module out of the folder that one works in."""
+    name = "PYTHONSAFEPATH"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -12,7 +12,19 @@ from typing import Any, Final
 
 from meshlab.errors import CONTROL
 
-__all__ = ["cell", "html", "json", "lines", "markdown", "mathtext", "plain", "printable", "shortened"]
+__all__ = [
+    "address",
+    "cell",
+    "chat",
+    "html",
+    "json",
+    "lines",
+    "markdown",
+    "mathtext",
+    "plain",
+    "printable",
+    "shortened",
+]
 
 # What means something anywhere in a line, and a dot before a letter: it makes an address.
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$]|\.(?=[^\W\d_])|(?<=\])\()")
@@ -25,9 +37,26 @@ LONGEST_LABEL: Final = 56
 _MENTION = re.compile(r"(?<![\w@])@(?=\w)")
 
 
+# What one does not see makes two names look alike: soft hyphens, joiners, fillers, variation selectors, tags.
+_UNSEEN: Final = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
 def plain(text: object) -> str:
-    """One printable line: control characters (newlines, terminal escapes, bidi overrides) become spaces."""
-    return CONTROL.sub(" ", str(text))
+    """One printable line: control characters (newlines, terminal escapes, bidi overrides) become spaces.
+
+    Characters without a width are written as their numbers, such as ``[U+200B]``.
+    """
+    return _UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", CONTROL.sub(" ", str(text)))
+
+
+def address(typed: str) -> str:
+    """What was typed as an address, as it may be repeated: scheme and host, since all else may be a secret."""
+    scheme, there, rest = plain(typed).strip().rpartition("://")
+    host = re.split(r"[/?#\s]", rest.rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme.rpartition('://')[2][-20:]}{there}{host}"
 
 
 def printable(value: Any) -> Any:
@@ -61,6 +90,12 @@ def markdown(text: object) -> str:
     safe = _BEGINS.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\1", one))
     # Addresses become links and names become mentions whatever is escaped, unless they are no longer in one piece.
     return _MENTION.sub("@\u2060", safe.replace("://", r":\/\/"))
+
+
+def chat(text: object) -> str:
+    """Text for a chat message: an address in it is no link, and a name no mention."""
+    broken = plain(text).replace("://", ":\u2060//")
+    return re.sub(r"(?<=\w)\.(?=[^\W\d_])", "\u2060.", _MENTION.sub("@\u2060", broken))
 
 
 def mathtext(text: object) -> str:

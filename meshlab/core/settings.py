@@ -14,7 +14,7 @@ Values of any type go through `Settings.of` or the constructor, tables of files 
 from __future__ import annotations
 
 import math
-import tomllib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, get_args, get_origin
 import msgspec
 
 from meshlab.core.declarations import bare, declaration
-from meshlab.core.sanitize import plain
+from meshlab.core.documents import Unreadable, read_bytes, read_toml
+from meshlab.core.sanitize import address, plain
 from meshlab.core.suggest import nearest, suggest
 from meshlab.errors import MeshlabError, ParameterError
 
@@ -31,6 +32,9 @@ __all__ = ["Settings", "convert", "named", "read"]
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 _LONGEST_SHOWN: Final = 80
+_LARGEST: Final = 1 << 20
+_SECRET: Final = re.compile(r"(_env|header_env\..*|token_file|password_file)\Z")
+"""Where a secret is found: one that was typed there itself is not repeated."""
 
 
 class _Checked(msgspec.StructMeta):
@@ -135,11 +139,11 @@ def read(cls: type[_S], path: str | Path, what: str = "settings", **changes: obj
     """
     shown = plain(str(path))
     try:
-        found = tomllib.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        found = read_toml(read_bytes(Path(path).expanduser(), _LARGEST))
     except OSError as error:
         reason = error.strerror or error
         raise ParameterError(f"the {what} {shown} cannot be read: {reason}", "give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except Unreadable as error:
         raise ParameterError(f"the {what} {shown} is no TOML: {error}", "write lines like name = 0.02") from None
     convert(cls, found, what=f"the {what} {shown}")
     return convert(cls, {**found, **changes})
@@ -250,6 +254,10 @@ def _words(fault: _Fault, what: str) -> tuple[str, str]:
     setting = declaration(fault.declared, fault.path.rpartition(".")[2])
     if value == "" and not setting.choices:
         return f"{of_what} is empty", setting.example_line
+    if isinstance(value, str) and _SECRET.search(fault.path):
+        return f"{of_what} is not {setting.kind}", setting.remedy
+    if isinstance(value, str) and "address" in setting.kind:
+        value = address(value)
     shown = str(value).lower() if isinstance(value, bool) else plain(repr(value))
     shown = shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 3]}..."
     if setting.choices:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from meshlab.config import Auth, Profile
-from meshlab.core.sanitize import plain
+from meshlab.core.sanitize import address, plain
 from meshlab.engines import backends
 from meshlab.errors import ConfigError
 
@@ -92,6 +92,5 @@ def _base_address(url: str) -> str:
             "put credentials into a profile, not into a URL",
         )
     if not host or port == 0 or parts.scheme not in ("http", "https") or any(c in "?#" or c <= " " for c in url):
-        shown = plain(url.split("?")[0].split("#")[0])
-        raise ConfigError(f"{shown!r} is not a base address", "write http://HOST:PORT, without ? and #")
+        raise ConfigError(f"{address(url)!r} is not a base address", "write http://HOST:PORT, without ? and #")
     return url.rstrip("/")

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from meshlab.core.running import interruptible
+from meshlab.core.sanitize import plain
 from meshlab.core.times import parse_duration
 from meshlab.errors import LabError
 from meshlab.lab.documents import bundled
@@ -86,16 +87,18 @@ def up(scenario: _ScenarioName = "canary-regression", seed: _Seed = None, settin
 
 
 @app.command()
-def down() -> None:
-    """Stop all your labs, wherever they were started."""
-    running = owners()
+def down(
+    name: Annotated[str, typer.Argument(help="A scenario's name; all labs when not given.", show_default=False)] = "",
+) -> None:
+    """Stop your labs, or that of one scenario, wherever they were started."""
+    running, of = owners(name), f" of {plain(name)}" if name else ""
     for process_id in running:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process_id, signal.SIGTERM)
     deadline = time.monotonic() + _LONGEST_END_S
-    while (left := owners()) and time.monotonic() < deadline:
+    while (left := [one for one in owners(name) if one in running]) and time.monotonic() < deadline:
         time.sleep(0.1)
-    typer.echo(f"ended {len(running) - len(left)} of {len(running)} labs" if running else "no lab is running")
+    typer.echo(f"ended {len(running) - len(left)} of {len(running)} labs" if running else f"no lab{of} is running")
     if left:
         raise LabError(f"the labs with the process ids {', '.join(map(str, left))} did not end", "kill them")
 

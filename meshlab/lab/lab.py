@@ -294,7 +294,7 @@ class Lab:
         return Run(start_s, start_s + length_s, truth, recording)
 
     def _start(self) -> None:
-        folder = self._stack.enter_context(workspace())
+        folder = self._stack.enter_context(workspace(self.scenario.name))
         block = AddressBlock.reserve(len(places(self.scenario)))
         self._stack.callback(block.close)
         client = Client()

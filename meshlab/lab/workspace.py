@@ -19,12 +19,13 @@ __all__ = ["check_target", "disk_errors", "owners", "workspace"]
 
 _PREFIX: Final = "meshlab-lab-"
 _OWNER: Final = "pid"
+_NAME: Final = "scenario"
 _DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 @contextmanager
-def workspace() -> Iterator[Path]:
-    """A new private folder, which is removed at the end.
+def workspace(scenario: str = "") -> Iterator[Path]:
+    """A new private folder, which is removed at the end; `scenario` is the name that `owners` finds it by.
 
     Folders of labs that were killed are removed first: a lab holds a lock on its folder, and the kernel drops the lock
     when the lab dies.
@@ -37,6 +38,7 @@ def workspace() -> Iterator[Path]:
     parent = Path(tempfile.gettempdir())
     _sweep(parent)
     fresh = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    (fresh / _NAME).write_text(scenario, encoding="utf-8")
     handle = os.open(fresh, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     # It gets the name that a sweep looks for only when it is locked; the lock goes with it.
@@ -49,12 +51,12 @@ def workspace() -> Iterator[Path]:
         os.close(handle)
 
 
-def owners() -> list[int]:
-    """Process ids of this user's labs that are running."""
+def owners(scenario: str = "") -> list[int]:
+    """Process ids of this user's labs that are running; of one scenario when it is named."""
     process_ids = []
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError, ValueError), _locked(folder) as free:
-            if not free:
+            if not free and (not scenario or (folder / _NAME).read_text(encoding="utf-8") == scenario):
                 process_ids.append(int((folder / _OWNER).read_text(encoding="ascii")))
     return sorted(process_ids)
 

@@ -34,6 +34,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from meshlab.core.documents import Unreadable, read_bytes
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError, RecordingError
 
@@ -163,9 +164,11 @@ def as_json(manifest: Mapping[str, object]) -> str:
 
 def _json(path: Path) -> object:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise RecordingError(f"{plain(path)} is longer than {_LARGEST:,} bytes", AGAIN)
-        return msgspec.json.decode(path.read_bytes())
+        if path.resolve().parent != path.parent.resolve():
+            raise RecordingError(f"{plain(path)} leads out of the recording's folder", "copy the file itself")
+        return msgspec.json.decode(read_bytes(path, _LARGEST))
+    except Unreadable as error:
+        raise RecordingError(f"{plain(path)} cannot be used: {error}", AGAIN) from None
     except (ValueError, RecursionError):
         raise RecordingError(f"{plain(path)} is damaged: it is not JSON", AGAIN) from None
     except OSError as error:

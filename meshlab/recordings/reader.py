@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +33,8 @@ _LARGEST_IN_MEMORY: Final = 8 << 20
 """A file of up to so many bytes is read at once."""
 _LARGEST_GROUP: Final = 1 << 23
 """Rows that are decoded at once: a small file may claim any number of equal ones."""
+_MOST_LABELS: Final = 256 << 20
+"""Bytes of all labels' values, written out: a small file may claim any number of equal long ones."""
 _PIECE: Final = 1 << 20
 _INDEX: Final = "__index_level_"
 """So pandas calls an index that it writes."""
@@ -99,7 +101,10 @@ def _parquet(folder: Path, name: str, manifest: dict[str, Any], *, verify: bool)
     if verify and digest.hexdigest() != listed["sha256"]:
         raise RecordingError(f"{plain(path)} is damaged: its checksum differs", AGAIN)
     try:
-        return parquet.ParquetFile(file)
+        found = parquet.ParquetFile(file)
+        texts = [field.name for field in found.schema_arrow if pa.types.is_string(field.type)]
+        # Labels come as each value once and where it occurs, so that they can be measured before they are written out.
+        return parquet.ParquetFile(file, read_dictionary=texts) if name == SERIES and texts else found
     except (pa.ArrowException, OSError):
         raise RecordingError(f"{plain(path)} is damaged: it is not a Parquet file", AGAIN) from None
 
@@ -140,7 +145,9 @@ def _labels(file: parquet.ParquetFile, path: Path, manifest: dict[str, Any]) -> 
         )
     names = sorted({n.removeprefix(LABEL) for n in there})
     wanted = pa.schema([("sid", pa.int32()), *((f"{LABEL}{n}", pa.string()) for n in names)])
-    table = _decoded(_compare(file, path, wanted, manifest["series"]).read, path)
+    columns = _compare(file, path, wanted, manifest["series"])
+    _check_size(file, path, names)
+    table = _decoded(columns.read, path)
     if not np.array_equal(table["sid"].to_numpy(), np.arange(table.num_rows)):
         raise RecordingError(f"{plain(path)} does not number its series from 0", "record again")
     if not names:
@@ -150,6 +157,42 @@ def _labels(file: parquet.ParquetFile, path: Path, manifest: dict[str, Any]) -> 
     if labels.duplicated().any():
         raise RecordingError(f"{plain(path)} has the same series twice", "give their samples one sid")
     return labels
+
+
+def _check_size(file: parquet.ParquetFile, path: Path, names: Sequence[str]) -> None:
+    """Refuse labels that unpack to more than any recording has, before they are unpacked."""
+    import pyarrow as pa
+
+    groups = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
+    claimed = sum(group.column(at).total_uncompressed_size for group in groups for at in range(group.num_columns))
+    held, rows = 0, file.metadata.num_rows
+    if claimed <= _MOST_LABELS and rows * len(names) <= _MOST_LABELS:
+        try:
+            for name in names:
+                for batch in file.iter_batches(columns=[f"{LABEL}{name}"]):
+                    held += _unpacked(batch.column(0))
+                    if held > _MOST_LABELS:
+                        break
+        except (pa.ArrowException, OSError):
+            raise RecordingError(f"{plain(path)} is damaged: it cannot be decoded", AGAIN) from None
+    if max(claimed, rows * len(names), held) > _MOST_LABELS:
+        raise RecordingError(
+            f"{plain(path)} has labels that unpack to more than {_MOST_LABELS:,} bytes", "record fewer series at once"
+        )
+
+
+def _unpacked(column: pa.Array) -> int:
+    """How many bytes the texts of a column take when each is written out."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if pa.types.is_dictionary(column.type):
+        lengths = compute.binary_length(column.dictionary).take(column.indices)
+    elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        lengths = compute.binary_length(column)
+    else:
+        return 0
+    return int(compute.sum(lengths.cast(pa.int64())).as_py() or 0)
 
 
 def _samples(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import meshlab
+from meshlab.core.documents import read_json
 from meshlab.core.files import write_text
 from meshlab.core.results import SCHEMA, SHAPES
 from meshlab.display import templates, times
@@ -116,7 +116,7 @@ def _notes(folder: Path) -> list[str]:
 
 def _read_list(path: Path) -> list[object]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return []
     return found if isinstance(found, list) else []

@@ -15,7 +15,15 @@ _Samples = Sequence[tuple[Mapping[str, str], float]]
 _Group = tuple[str, str, _Samples]
 
 
-def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s: float, report: str = "") -> str:
+def exposition(
+    result: Mapping[str, Any],
+    *,
+    notebook: str,
+    seconds: float,
+    at_s: float,
+    report: str = "",
+    next_s: float | None = None,
+) -> str:
     """Verdict, findings, duration and time of a run, in Prometheus's text format.
 
     Parameters
@@ -30,6 +38,8 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         When it ended, unix seconds.
     report : str
         The name of a report on a timer.
+    next_s : float, optional
+        When it is to run next, unix seconds.
 
     Returns
     -------
@@ -45,12 +55,18 @@ def exposition(result: Mapping[str, Any], *, notebook: str, seconds: float, at_s
         ("verdict", "Whether this is the verdict of the last run.", _by_verdict(who, {result["verdict"]: 1}, Verdict)),
         ("findings", "Findings of the last run that are not waived.", _by_verdict(who, counts, counts)),
         ("findings_waived", "Findings of the last run that are waived.", [(who, aside)]),
-        *_about_the_run(who, seconds, at_s),
+        *_about_the_run(who, seconds, at_s, next_s),
     )
 
 
 def sweep_exposition(
-    records: Sequence[Mapping[str, Any]], *, report: str, question: str, seconds: float, at_s: float
+    records: Sequence[Mapping[str, Any]],
+    *,
+    report: str,
+    question: str,
+    seconds: float,
+    at_s: float,
+    next_s: float | None = None,
 ) -> str:
     """How many services have which verdict, and when a sweep ran.
 
@@ -60,14 +76,14 @@ def sweep_exposition(
         A row a service. They are counted, not named: a fleet's names are more series than a report is worth.
     report : str
         The name of the report on a timer.
-    seconds, at_s : float
+    seconds, at_s, next_s : float
         As of `exposition`.
     """
     who = {"report": report, "question": question}
     counts, words = Counter(str(record["verdict"]) for record in records), (*Verdict, NOT_MEASURED, "ERROR")
     return _written(
         ("subjects", "Services of the last sweep by verdict.", _by_verdict(who, counts, words)),
-        *_about_the_run(who, seconds, at_s),
+        *_about_the_run(who, seconds, at_s, next_s),
     )
 
 
@@ -75,9 +91,11 @@ def _by_verdict(who: Mapping[str, str], counts: Mapping[str, int], words: Iterab
     return [({**who, "verdict": str(word)}, counts.get(word, 0)) for word in words]
 
 
-def _about_the_run(who: Mapping[str, str], seconds: float, at_s: float) -> Iterator[_Group]:
+def _about_the_run(who: Mapping[str, str], seconds: float, at_s: float, next_s: float | None) -> Iterator[_Group]:
     yield "report_duration_seconds", "How long the last run took.", [(who, seconds)]
     yield "report_last_run_timestamp_seconds", "When the last run ended.", [(who, at_s)]
+    if next_s is not None:
+        yield "report_next_run_timestamp_seconds", "When the next run is due.", [(who, next_s)]
 
 
 def _written(*groups: _Group) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshlab.core import sanitize
+from meshlab.core.documents import read_json
 from meshlab.core.results import read_summary
 from meshlab.reports.render.mail import mail
 from meshlab.reports.render.message import message
@@ -29,7 +30,7 @@ def read(path: Path) -> dict[str, Any]:
         ``result.json``, or a sweep's ``record.json``, which has a result inside of it.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError):
         return {}
     if not isinstance(found, dict):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from meshlab import config
 from meshlab.core import resources
+from meshlab.core.ownership import is_ours
 from meshlab.core.sanitize import plain
 from meshlab.core.suggest import suggest
 from meshlab.engines.base import Engine
@@ -18,6 +21,8 @@ from meshlab.telemetry.dialects.base import MeshOptions
 from meshlab.telemetry.dialects.declared import declared
 from meshlab.telemetry.dialects.dialect import Dialect
 from meshlab.telemetry.mesh import Mesh
+
+_ADDRESS: Final = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*?)\s*", re.DOTALL)
 
 __all__ = ["connect", "list_sources", "open_engine", "open_source"]
 
@@ -61,9 +66,13 @@ def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine,
         return _recording(here / source), options
     if not isinstance(source, str):
         raise ParameterError(f"source is {source!r}, not text", "give a URL, a profile, a recording's name or a path")
-    if source.startswith(("http://", "https://")):
-        return _server(source, config.Profile(url=source, cache=False)), options
+    if address := _ADDRESS.fullmatch(source):
+        url = f"{address['scheme'].lower()}://{address['rest']}"
+        if address["scheme"].lower() not in ("http", "https"):
+            raise ParameterError(f"source is an address of the kind {address['scheme'][:20]}://", "give http(s)://...")
+        return _server(url, config.Profile(url=url, cache=False)), options
     if "/" in source:
+        _check_names_no_user(source, here)
         return _recording(here / source), options
     profiles = config.load(here).profiles
     folders = {folder.name: folder for folder in reversed(_recordings(here))}
@@ -86,6 +95,7 @@ def open_source(source: str | Path, *, cwd: Path | None = None) -> tuple[Engine,
         return _recording(folders[source]), options
     if (here / source).is_file():
         return _recording(here / source), options
+    _check_names_no_user(source, here)
     names = sorted({*profiles, *folders})
     hint = suggest(source, names)
     raise ParameterError(
@@ -104,6 +114,12 @@ def list_sources(cwd: Path) -> list[str]:
     """
     here = cwd.resolve()
     return sorted({*config.load(here).profiles, *(folder.name for folder in _recordings(here))})
+
+
+def _check_names_no_user(source: str, here: Path) -> None:
+    """A user with a password before a host, without a scheme: it is not repeated."""
+    if "@" in source and not (here / source).exists():
+        raise ConfigError("the source is no address, or holds a user or password", "write http(s)://HOST:PORT")
 
 
 def _several(name: str, profile: config.Profile, here: Path) -> Engine:
@@ -127,7 +143,8 @@ def _declared(here: Path) -> Mapping[str, Dialect]:
 
 def _recordings(here: Path) -> list[Path]:
     """Folders of recordings, the nearest first."""
-    return [f.parent for place in resources.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
+    found = [f.parent for place in resources.places("data", here) for f in sorted(place.glob("*/manifest.json"))]
+    return [folder for folder in found if is_ours((folder,), str(folder))]
 
 
 def _server(name: str, profile: config.Profile) -> Engine:

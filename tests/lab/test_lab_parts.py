@@ -291,7 +291,10 @@ def test_running_labs_are_found_and_dead_ones_are_not(monkeypatch: pytest.Monkey
     (tmp_path / "meshlab-lab-dead").mkdir()
     (tmp_path / "meshlab-lab-dead" / "pid").write_text("1")
     assert workspace.owners() == []
-    with workspace.workspace():
-        assert workspace.owners() == [os.getpid()]
+    with workspace.workspace("canary-bad"):
+        assert workspace.owners() == workspace.owners("canary-bad") == [os.getpid()]
+        assert workspace.owners("canary-healthy") == []
+        shown = CliRunner().invoke(app, ["down", "canary-healthy"])
+        assert (shown.exit_code, shown.output) == (0, "no lab of canary-healthy is running\n")
     shown = CliRunner().invoke(app, ["down"])
     assert (shown.exit_code, shown.output) == (0, "no lab is running\n")

@@ -120,10 +120,8 @@ def test_index(summary: dict[str, Any], tmp_path: Path) -> None:
 def test_notifications(summary: dict[str, Any], kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     bodies: list[Any] = []
 
-    class Taken:
-        status_code = 200
-
-    monkeypatch.setattr("requests.post", lambda *_, json, **__: bodies.append(json) or Taken())
+    place = "meshlab.reports.schedules.notifications.post"
+    monkeypatch.setattr(place, lambda name, address, body: bodies.append(body))
     report = Scheduled("nightly", "canary-verdict", Cron("0 * * * *"))
     sent = ReportNotification(report, datetime(2026, 11, 23, tzinfo=UTC), "nightly/x", summary, None)
     assert notify(Receiver(name="r", kind=kind, url="http://127.0.0.1:1"), sent)

@@ -157,14 +157,8 @@ def test_the_notebook_s_own_texts_and_pictures(done: Outcome) -> None:
 def test_receivers_get_text(done: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
     bodies: list[Any] = []
 
-    class Taken:
-        status_code = 200
-
-    def post(address: str, *, json: Any, **_: object) -> Taken:
-        bodies.append(json)
-        return Taken()
-
-    monkeypatch.setattr("requests.post", post)
+    place = "meshlab.reports.schedules.notifications.post"
+    monkeypatch.setattr(place, lambda name, address, body: bodies.append(body))
     report = Scheduled("nightly", "canary-verdict", Cron("0 * * * *"))
     at = pd.Timestamp("2026-11-23T12:00:00Z").to_pydatetime()
     notice = ReportNotification(report, at, "nightly/x", done.result, None)

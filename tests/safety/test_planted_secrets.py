@@ -247,7 +247,7 @@ def test_of_a_sweep_a_recording_and_a_look(run: Run, desk: Path, kind: str) -> N
     assert run("doctor", source, "--json") == 0
     assert run("query", "up", "--source", source, "--format", "json") == 0
     assert run("query", "up", "--source", source, "--start", "-5m", "--format", "parquet", "-o", "up.parquet") == 0
-    assert run("record", "--source", source, "--start", "-5m", "-o", "recorded") == 0
+    assert run("record", "--source", source, "--start", "-5m", "-o", "recorded") == 3, "the store warned"
     assert list(desk.rglob("samples.parquet"))
 
 

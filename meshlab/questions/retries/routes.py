@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import yaml
-
+from meshlab.core.documents import Unreadable, yaml_documents
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 from meshlab.telemetry.kubernetes.manifests import read_manifest
@@ -98,9 +97,9 @@ def parse(text: str) -> tuple[EdgePolicy, ...]:
         that Istio gives where none are configured.
     """
     try:
-        documents = [document for document in yaml.safe_load_all(text) if isinstance(document, Mapping)]
-    except (yaml.YAMLError, RecursionError) as error:
-        raise _bad(f"is no YAML: {plain((str(error) or 'too deep').splitlines()[0])}") from None
+        documents = [document for document in yaml_documents(text) if isinstance(document, Mapping)]
+    except Unreadable as error:
+        raise _bad(f"is no YAML: {error}") from None
     objects = [item for document in documents for item in _items(document)]
     routes: list[EdgePolicy] = []
     limits: dict[tuple[str, str], dict[str, Any]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from meshlab.core.documents import read_json
 from meshlab.core.results import Finding, Verdict
 from meshlab.errors import ParameterError
 from meshlab.questions.base import Case
@@ -87,7 +87,7 @@ def earlier(against: str) -> dict[tuple[str, str], str]:
         There is no such file, or it is no result of this question.
     """
     try:
-        result = json.loads(Path(against).read_text(encoding="utf-8"))
+        result = read_json(Path(against))
         right = result["question"] == "security"
         verdicts = {(str(f["code"]), str(f["subject"])): str(f["verdict"]) for f in result["findings"]}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -18,8 +18,8 @@ from meshlab.reports.run.parameters import Value
 
 __all__ = ["execute"]
 
-_TABLES_CELL: Final = "meshlab-tables"
-_NOT_THE_AUTHORS: Final = {"injected-parameters", "papermill-error-cell-tag", _TABLES_CELL}
+_OWN_CELL: Final = "meshlab-own"
+_NOT_THE_AUTHORS: Final = {"injected-parameters", "papermill-error-cell-tag", _OWN_CELL}
 _LONGEST_MESSAGE: Final = 1_000
 
 
@@ -31,6 +31,7 @@ def execute(
     timeout_s: float,
     cwd: Path,
     tables: Path,
+    modules: Path | None = None,
 ) -> NotebookNode:
     """Execute a notebook in a kernel of its own.
 
@@ -48,6 +49,8 @@ def execute(
         The kernel's working folder.
     tables : Path
         Where the result's tables are written.
+    modules : Path, optional
+        A folder of modules that the notebook imports. They take nobody's place: it is looked at last.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def execute(
         saved = Path(folder) / "notebook.ipynb"
         try:
             done: NotebookNode = papermill.execute_notebook(
-                _with_tables_cell(notebook, tables),
+                _with_own_cells(notebook, tables, modules),
                 None if "{" in folder else saved,  # papermill would fill in braces
                 parameters=dict(parameters),
                 kernel_name="python3",
@@ -101,23 +104,31 @@ def execute(
             raise ReportError(
                 f"no kernel could be started for notebook {name}: {e}", "check the installation of ipykernel"
             ) from None
-        done.cells = [cell for cell in done.cells if _TABLES_CELL not in cell.metadata.get("tags", ())]
+        done.cells = [cell for cell in done.cells if _OWN_CELL not in cell.metadata.get("tags", ())]
         done.metadata.papermill.input_path = name
         done.metadata.papermill.output_path = ""  # paths are a matter of this machine
         return done
 
 
-def _with_tables_cell(notebook: NotebookNode, tables: Path) -> NotebookNode:
-    """The notebook with one more cell, which writes the tables of the result that was shown; it is taken out again."""
+def _with_own_cells(notebook: NotebookNode, tables: Path, modules: Path | None) -> NotebookNode:
+    """The notebook with a cell that writes the tables of the shown result, and one before that finds its modules.
+
+    They are taken out again.
+    """
     source = (
         "from pathlib import Path\nfrom meshlab.core.results import Result\n"
         "for name, data in Result.last_shown.parquet() if Result.last_shown else ():\n"
         f"    Path({str(tables)!r}, f'{{name}}.parquet').write_bytes(data)"
     )
-    cell = nbformat.v4.new_code_cell(source, metadata={"tags": [_TABLES_CELL]})  # type: ignore[no-untyped-call]
+    first = [_own_cell(f"import sys\nsys.path.append({str(modules)!r})")] if modules else []
     more = copy.copy(notebook)
-    more.cells = [*notebook.cells, cell]
+    more.cells = [*first, *notebook.cells, _own_cell(source)]
     return more
+
+
+def _own_cell(source: str) -> NotebookNode:
+    cell: NotebookNode = nbformat.v4.new_code_cell(source, metadata={"tags": [_OWN_CELL]})  # type: ignore[no-untyped-call]
+    return cell
 
 
 def _raised(error: Any, name: str, saved: Path) -> MeshlabError:

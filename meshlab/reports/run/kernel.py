@@ -34,10 +34,14 @@ def managers() -> Iterator[type[AsyncKernelManager]]:
 
         @property
         def kernel_spec(self) -> KernelSpec:
-            """The command of the kernel; without a history file, which parallel runs would fight for."""
-            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            """The command of the kernel; without a history file, which parallel runs would fight for.
+
+            The folder that it works in is not on its path: a `pandas.py` that lies there is nobody's pandas.
+            """
+            command = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(
-                argv=[*command, "--HistoryManager.enabled=False"],
+                argv=[*command, "--HistoryManager.enabled=False", "--IPKernelApp.ignore_cwd=True"],
+                env={"PYTHONSAFEPATH": "1"},
                 display_name="Python 3",
                 language="python",
                 interrupt_mode="signal",

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from meshlab.core import resources
+from meshlab.core.documents import read_json
+from meshlab.core.ownership import is_ours
 from meshlab.core.suggest import suggest
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.run.parameters import Parameter, declared
 
 __all__ = ["NotebookInfo", "available", "find"]
+
+_LARGEST: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,14 @@ def find(notebook: str | Path, cwd: Path) -> Path:
 
 def _by_name(cwd: Path) -> dict[str, Path]:
     places = list(resources.places("notebooks", cwd.resolve()))
-    return {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb")}
+    found = {path.stem: path for place in reversed(places) for path in place.glob("*.ipynb") if path.is_file()}
+    return {name: path for name, path in found.items() if is_ours((path,), str(path))}
 
 
 def _listed(name: str, path: Path) -> NotebookInfo:
     """Read without nbformat, which takes longer to import than a listing may take."""
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = read_json(path, _LARGEST)
         cells, about = notebook["cells"], notebook.get("metadata", {}).get("meshlab", {})
         return NotebookInfo(name, _title(cells[0]), _parameters(cells), path, str(about.get("question", "")))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ReportError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,7 +18,8 @@ from nbformat.validator import normalize
 from nbformat.warnings import DuplicateCellId, MissingIDFieldWarning
 
 from meshlab import config
-from meshlab.core.files import atomic_folder
+from meshlab.core.files import atomic_folder, first_link
+from meshlab.core.ownership import why_not_ours
 from meshlab.core.results import Verdict
 from meshlab.errors import ParameterError, ReportError
 from meshlab.reports.metrics import exposition
@@ -39,6 +39,8 @@ __all__ = ["Outcome", "run"]
 _FILES: Final = frozenset(
     {"report.ipynb", "report.html", "result.json", "message.md", "mail.html", "metrics.prom", "tables"}
 )
+_MODULES: Final = "modules_from"
+"""The parameter of a notebook that imports its neighbours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ def run(
     cwd: Path | None = None,
     before: Path | None = None,
     report: str = "",
+    next_run: Callable[[datetime], datetime] | None = None,
     clock: Callable[[], datetime] | None = None,
     tz: str = "",
 ) -> Outcome:
@@ -88,6 +91,8 @@ def run(
         The folder of the report that the message compares with; what stands in `out` when not given.
     report : str
         The name of a report on a timer, for its metrics.
+    next_run : callable, optional
+        When it runs next after a moment, for its metrics.
     clock : callable, optional
         Says what time it is: when the report ran, and which waivers hold.
     tz : str
@@ -111,20 +116,32 @@ def run(
     known_waivers = waivers(settings)
     clock = clock or (lambda: datetime.now(UTC))
     target = here / out
-    _check_is_ours(target)
+    _check_is_ours(target, here)
     source = _read(path)
     known = _parameters(source, path.stem)
     given = convert(known, parameters)
-    asked_of = str({**{p.name: p.default for p in known}, **given}.get("source", ""))
+    asked = {**{p.name: p.default for p in known}, **given}
+    asked_of = str(asked.get("source", ""))
     with tempfile.TemporaryDirectory(prefix="meshlab-") as tables:
-        done = execute(source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables))
+        modules = _modules(path, str(asked.get(_MODULES, "")))
+        done = execute(
+            source, given, name=path.stem, timeout_s=timeout_s, cwd=here, tables=Path(tables), modules=modules
+        )
         result = waive(the_result(done, path.stem), known_waivers, at=clock())
         result = owned(result, owners(settings, asked_of, here))
         zone = tz or settings.tz
         content = of_notebook(done, result, name=path.stem, tz=zone)
         page = render(content, result, parameters=known, given=given, tz=zone)
         seconds = monotonic() - begun
-        metrics = exposition(result, notebook=path.stem, report=report, seconds=seconds, at_s=clock().timestamp())
+        now = clock()
+        metrics = exposition(
+            result,
+            notebook=path.stem,
+            report=report,
+            seconds=seconds,
+            at_s=now.timestamp(),
+            next_s=next_run(now).timestamp() if next_run else None,
+        )
         files = report_files(result, page, before=read_result((before or target) / "result.json"))
         _publish(target, done, {**files, "metrics.prom": metrics.encode()}, Path(tables))
     return Outcome(
@@ -137,22 +154,39 @@ def run(
     )
 
 
+def _modules(notebook: Path, told: str) -> Path | None:
+    """The folder of the modules that a notebook says it needs, from its own folder on."""
+    if not told:
+        return None
+    folder = (notebook.parent / told).resolve()
+    if not folder.is_dir():
+        raise ParameterError(f"there is no folder at {folder}, which {_MODULES} names", "check the path")
+    if why := why_not_ours((folder, *folder.glob("*.py"))):
+        raise ParameterError(f"modules are not taken from {folder}: {why}", "keep them in a folder of your own")
+    return folder
+
+
 def _publish(target: Path, done: NotebookNode, files: Mapping[str, bytes], tables: Path) -> None:
     """Write the whole folder, or nothing of it."""
     try:
-        with atomic_folder(target.resolve()) as folder:
+        with atomic_folder(target) as folder:
             nbformat.write(done, folder / "report.ipynb")  # type: ignore[no-untyped-call]
             for name, content in files.items():
                 (folder / name).write_bytes(content)
-            shutil.copytree(tables, folder / "tables")
+            # Not as a tree: the temporary folder is shut to others, and a page's tables are read like the page.
+            (folder / "tables").mkdir()
+            for table in tables.iterdir():
+                (folder / "tables" / table.name).write_bytes(table.read_bytes())
     except OSError as e:
         raise ReportError(
             f"the report could not be written to {target}: {e.strerror or e}", "choose another folder with -o"
         ) from None
 
 
-def _check_is_ours(target: Path) -> None:
-    """A report replaces a whole folder, so it must not be one that holds anything else."""
+def _check_is_ours(target: Path, here: Path) -> None:
+    """A report replaces a whole folder, so it must not be one that holds anything else, or lies behind a link."""
+    if link := first_link(target, here):
+        raise ParameterError(f"{link} is a link, and a report is not written through one", "name the folder itself")
     if target.is_dir():
         others = sorted(set(os.listdir(target)) - _FILES)
         if others:
@@ -173,7 +207,7 @@ def _read(path: Path) -> NotebookNode:
             found: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
             found = normalize(found)[1]
             nbformat.validate(found)
-    except (OSError, ValueError, nbformat.ValidationError) as e:
+    except (OSError, ValueError, RecursionError, nbformat.ValidationError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise ReportError(f"{path} is no notebook: {reason}", "open it in JupyterLab") from None
     return found

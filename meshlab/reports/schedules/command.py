@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from meshlab import config
+from meshlab.config import trust
 from meshlab.core.sanitize import plain
 from meshlab.display.numbers import plural
 from meshlab.errors import ConfigError
@@ -45,9 +45,10 @@ def emit(
     deployment = Deployment(
         reports=_all(),
         folder=file.parent if file else Path.cwd(),
+        profiles=config.load(Path.cwd()).profiles,
+        checksum=trust.checksum(trust.read(file)) if file else "",
         command=command or shutil.which("meshlab") or "meshlab",
         image=image,
-        now=datetime.now(UTC),
     )
     typer.echo(TARGETS[target](deployment), nl=False)
 
@@ -62,7 +63,7 @@ def run(
 
     Exit codes: as of `meshlab report` or `meshlab sweep`, by the report's fail_on; 3 when a receiver was not reached.
     """
-    report = named(config.load(Path.cwd()), name)
+    report = named(config.load(Path.cwd(), schedules=True), name)
     if report.sweep:
         raise typer.Exit(_swept(report, out))
     from meshlab.reports.schedules.running import run_once
@@ -90,7 +91,7 @@ def _swept(report: Scheduled, out: Path) -> int:
 
 
 def _all() -> tuple[Scheduled, ...]:
-    found = scheduled(config.load(Path.cwd()))
+    found = scheduled(config.load(Path.cwd(), schedules=True))
     if not found:
         raise ConfigError("there is no scheduled report here", "write [[report]] into meshlab.toml (docs/schedules.md)")
     return found

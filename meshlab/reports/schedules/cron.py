@@ -30,6 +30,11 @@ class Cron:
     zone: str = "UTC"
     """An IANA time zone, such as ``Europe/Berlin``."""
 
+    def next_run(self, moment: datetime) -> datetime:
+        """When it runs next after a moment, which is aware."""
+        following: datetime = next(iter(CronSim(self.text, moment.astimezone(ZoneInfo(self.zone)))))
+        return following
+
     def longest_gap(self, moment: datetime) -> timedelta:
         """The longest time between two runs that follow each other.
 

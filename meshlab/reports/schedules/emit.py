@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from meshlab.errors import ConfigError
+from meshlab.config import Auth, Profile
+from meshlab.core.sanitize import plain
+from meshlab.errors import CONTROL, ConfigError
 from meshlab.reports.schedules.entries import Scheduled
 
 __all__ = ["TARGETS", "Deployment", "Target", "alerts", "cronjobs", "crontab", "systemd", "units", "workflow"]
 
 _GRACE: Final = timedelta(minutes=10)
+_TRUST: Final = "MESHLAB_TRUST"
+_USER: Final = 10_001
 
 
 class Target(StrEnum):
@@ -41,8 +45,18 @@ class Deployment:
     """The ``meshlab`` program."""
     image: str
     """A container image with meshlab in it."""
-    now: datetime
-    """Aware; from where on the gaps between runs are looked at."""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    """Those of meshlab.toml: they name the variables that a job needs."""
+    checksum: str = ""
+    """Of meshlab.toml, which is trusted where it is deployed; empty where there is none."""
+
+    def __post_init__(self) -> None:
+        for what, text in (("folder", str(self.folder)), ("command", self.command), ("image", self.image)):
+            if CONTROL.search(text):
+                raise ConfigError(
+                    f"the {what} {plain(text)} has a line break or a control character in its name",
+                    "a timer cannot name it: rename it",
+                )
 
 
 def crontab(of: Deployment) -> str:
@@ -57,7 +71,9 @@ def crontab(of: Deployment) -> str:
             zone = report.cron.zone
             lines.append(f"# Debian's cron does not know CRON_TZ: there the machine's own zone must be {zone}.")
             lines.append(f"CRON_TZ={zone}")
-        typed = f"cd {shlex.quote(str(of.folder))} && {shlex.quote(of.command)} schedule run {report.name}"
+        trusted = f"{_TRUST}={of.checksum} " if of.checksum else ""
+        run = f"{trusted}{shlex.quote(of.command)} schedule run {report.name}"
+        typed = f"cd {shlex.quote(str(of.folder))} && {run}"
         # cron reads a percent sign as the end of the command.
         lines.append(f"{report.cron.text} {typed.replace('%', chr(92) + '%')}")
     return "\n".join(lines) + "\n"
@@ -74,7 +90,8 @@ def units(of: Deployment) -> dict[str, str]:
     folder, command = (text.replace("%", "%%").replace("\\", "\\\\") for text in (str(of.folder), of.command))
     found = {}
     for report in of.reports:
-        values = {"name": report.name, "folder": folder, "command": command.replace('"', '\\"')}
+        trusted = f"Environment={_TRUST}={of.checksum}\n" if of.checksum else ""
+        values = {"name": report.name, "folder": folder, "command": command.replace('"', '\\"'), "trusted": trusted}
         for kind, text in (("service", _SERVICE), ("timer", _TIMER)):
             found[f"meshlab-{report.name}.{kind}"] = text.format(**values, calendar=report.cron.calendar())
     return found
@@ -89,9 +106,10 @@ def cronjobs(of: Deployment) -> str:
     """A CronJob (batch/v1) per report, as a stream of YAML documents.
 
     Each mounts the ConfigMap ``meshlab`` (key ``meshlab.toml``) and the claim ``meshlab-reports``, and reads the
-    environment of the Secret ``meshlab``, where there is one.
+    environment of the Secret ``meshlab``, where there is one. They run as no user of importance, with no right of their
+    own, on a file system that they cannot write but for their reports and a folder that goes away with them.
     """
-    return "---\n".join(yaml.safe_dump(_cronjob(report, of.image), sort_keys=False) for report in of.reports)
+    return "---\n".join(yaml.safe_dump(_cronjob(report, of), sort_keys=False) for report in of.reports)
 
 
 def workflow(of: Deployment) -> str:
@@ -111,7 +129,7 @@ def workflow(of: Deployment) -> str:
         "name": "meshlab",
         "on": {"schedule": [{"cron": text} for text in times], "workflow_dispatch": {}},
         "permissions": {"contents": "read"},
-        "jobs": {report.name: _job(report) for report in of.reports},
+        "jobs": {report.name: _job(report, of) for report in of.reports},
     }
     return yaml.safe_dump(document, sort_keys=False)
 
@@ -119,9 +137,10 @@ def workflow(of: Deployment) -> str:
 def alerts(of: Deployment) -> str:
     """A file of Prometheus rules about the metrics of `meshlab.reports.metrics`.
 
-    An alert a report that fires when its last run is older than its longest gap and ten minutes, or was never seen.
+    An alert a report that fires ten minutes after a run was due, as the run before said (a weekend is no gap), or when
+    none was ever seen.
     """
-    rules = [_alert(report, report.cron.longest_gap(of.now) + _GRACE) for report in of.reports]
+    rules = [_alert(report) for report in of.reports]
     return yaml.safe_dump({"groups": [{"name": "meshlab", "rules": rules}]}, sort_keys=False)
 
 
@@ -131,19 +150,45 @@ TARGETS: Final[Mapping[Target, Callable[[Deployment], str]]] = dict(
 """What writes it."""
 
 
-def _cronjob(report: Scheduled, image: str) -> dict[str, Any]:
+def _cronjob(report: Scheduled, of: Deployment) -> dict[str, Any]:
     file = {"mountPath": "/srv/meshlab/meshlab.toml", "subPath": "meshlab.toml", "readOnly": True}
-    container = {
+    container: dict[str, Any] = {
         "name": "report",
-        "image": image,
+        "image": of.image,
         "workingDir": "/srv/meshlab",
         "command": ["meshlab", "schedule", "run", report.name],
+        "env": [{"name": "HOME", "value": "/tmp"}],  # where caches and kernels keep their files
         "envFrom": [{"secretRef": {"name": "meshlab", "optional": True}}],
-        "volumeMounts": [{"name": "config", **file}, {"name": "reports", "mountPath": "/srv/meshlab/out"}],
+        "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "config", **file},
+            {"name": "reports", "mountPath": "/srv/meshlab/out"},
+            {"name": "scratch", "mountPath": "/tmp"},
+        ],
     }
+    if of.checksum:
+        container["env"] = [*container["env"], {"name": _TRUST, "value": of.checksum}]
     config = {"name": "config", "configMap": {"name": "meshlab"}}
     claim = {"name": "reports", "persistentVolumeClaim": {"claimName": "meshlab-reports"}}
-    pod = {"restartPolicy": "Never", "containers": [container], "volumes": [config, claim]}
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        # The group owns the claim, or nobody but root could write reports into it.
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [config, claim, {"name": "scratch", "emptyDir": {"sizeLimit": "1Gi"}}],
+    }
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -158,11 +203,14 @@ def _cronjob(report: Scheduled, image: str) -> dict[str, Any]:
     }
 
 
-def _job(report: Scheduled) -> dict[str, Any]:
-    variables = sorted({receiver.url_env for receiver in report.notify if receiver.url_env})
+def _job(report: Scheduled, of: Deployment) -> dict[str, Any]:
     step: dict[str, Any] = {"run": f"meshlab schedule run {report.name}"}
-    if variables:
-        step["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in variables}
+    environment = {name: f"${{{{ secrets.{name} }}}}" for name in sorted(_variables(report, of.profiles))}
+    if of.checksum:
+        # Another meshlab.toml, such as that of a fork, is another file and gets no secret.
+        environment[_TRUST] = of.checksum
+    if environment:
+        step["env"] = environment
     kept = {"name": report.name, "path": f"out/{report.name}"}
     return {
         "if": f"github.event_name == 'workflow_dispatch' || github.event.schedule == '{report.cron.text}'",
@@ -177,11 +225,27 @@ def _job(report: Scheduled) -> dict[str, Any]:
     }
 
 
-def _alert(report: Scheduled, late: timedelta) -> dict[str, Any]:
-    last_run = f'meshlab_report_last_run_timestamp_seconds{{report="{report.name}"}}'
+def _variables(report: Scheduled, profiles: Mapping[str, Profile]) -> set[str]:
+    """The variables that a report needs: those of its receivers, and those of the stores that it asks."""
+    found = {receiver.url_env for receiver in report.notify}
+    todo = [report.sweep.source if report.sweep else report.parameters.get("source", "")]
+    while todo:
+        name = todo.pop()
+        if name in profiles:
+            profile = profiles[name]
+            found |= {profile.token_env, profile.password_env, *profile.header_env.values()}
+            if profile.auth is Auth.SIGV4:
+                found |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+            # One that is made of others has no variables of its own; those have no sources.
+            todo += [one for one in profile.sources if one != name and one in profiles and not profiles[one].sources]
+    return found - {""}
+
+
+def _alert(report: Scheduled) -> dict[str, Any]:
+    due = f'meshlab_report_next_run_timestamp_seconds{{report="{report.name}"}}'
     return {
         "alert": "MeshlabReportMissing",
-        "expr": f"time() - max({last_run}) > {round(late.total_seconds())} or absent({last_run})",
+        "expr": f"time() - max({due}) > {round(_GRACE.total_seconds())} or absent({due})",
         "for": "5m",
         "labels": {"severity": "warning", "report": report.name},
         "annotations": {
@@ -201,7 +265,7 @@ After=network-online.target
 [Service]
 Type=oneshot
 WorkingDirectory={folder}
-ExecStart="{command}" schedule run {name}
+{trusted}ExecStart="{command}" schedule run {name}
 SuccessExitStatus=10 11
 """
 

@@ -7,19 +7,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import requests
-
-from meshlab.core.running import unlogged
-from meshlab.core.sanitize import plain, printable
-from meshlab.errors import MeshlabError, ReportError
+from meshlab.core.sanitize import chat, plain, printable
+from meshlab.errors import MeshlabError
 from meshlab.reports.schedules.entries import Kind, On, Receiver, Scheduled
+from meshlab.reports.schedules.posting import post
 from meshlab.reports.sweep.judging import ERROR
 
 __all__ = ["Alerts", "Delivery", "Notification", "labels", "notify", "notify_all", "notify_failure", "rfc_3339"]
 
 _SEVERITY: Final = {"FAIL": "critical", "WARN": "warning", "INCONCLUSIVE": "warning", ERROR: "warning"}
 _GRACE: Final = timedelta(minutes=10)
-_TIMEOUT_S: Final = 15
 # Slack reads <, > and & as markup, links and mentions of everybody included.
 _SLACK: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 Labels = dict[str, str]
@@ -90,19 +87,19 @@ def notify(receiver: Receiver, notification: Notification) -> bool:
     if receiver.kind is Kind.ALERTMANAGER:
         alerts = _alerts(notification, notification.alerts(receiver))
         if alerts:
-            _post(receiver, f"{receiver.address()}/api/v2/alerts", alerts)
+            post(f"notify.{receiver.name}", f"{receiver.address()}/api/v2/alerts", alerts)
         return bool(alerts)
     if receiver.on is On.CHANGE and not notification.has_news:
         return False
     body: dict[str, Any]
     if receiver.kind is Kind.SLACK:
         texts, link, words = notification.chat(receiver)
-        text = "\n".join(plain(text) for text in texts).translate(_SLACK)
+        text = "\n".join(chat(text) for text in texts).translate(_SLACK)
         body = {"text": text + (f"\n<{link}|{words}>" if link else "")}
     else:
         about = {"report": notification.report.name, "at": rfc_3339(notification.at)}
         body = {**about, **printable(notification.document(receiver))}
-    _post(receiver, receiver.address(), body)
+    post(f"notify.{receiver.name}", receiver.address(), body)
     return True
 
 
@@ -164,15 +161,3 @@ def _alerts(notification: Notification, alerts: Alerts) -> list[dict[str, Any]]:
     active = [own for own, *_ in alerts.firing]
     times = {"startsAt": rfc_3339(at - timedelta(seconds=1)), "endsAt": rfc_3339(at)}
     return [*found, *({"labels": own, **times} for own in alerts.ended if own not in active)]
-
-
-def _post(receiver: Receiver, address: str, body: object) -> None:
-    name = f"notify.{receiver.name}"
-    try:
-        # urllib3 logs the path of every address at its level DEBUG, and that of a webhook is its password.
-        with unlogged("urllib3.connectionpool"):
-            answer = requests.post(address, json=body, timeout=_TIMEOUT_S, allow_redirects=False)
-    except requests.RequestException as error:
-        raise ReportError(f"{name} cannot be reached: {type(error).__name__}", "check its address") from None
-    if answer.status_code >= 300:
-        raise ReportError(f"{name} answered {answer.status_code}", "check its address, and what it accepts")

@@ -67,6 +67,7 @@ def run_once(
             cwd=cwd,
             before=older[-1] if older else None,
             report=report.name,
+            next_run=report.cron.next_run,
             clock=clock,
             tz="" if report.cron.zone == "UTC" else report.cron.zone,
         )

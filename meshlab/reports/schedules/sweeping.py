@@ -91,6 +91,7 @@ def sweep_once(report: Scheduled, *, out: Path, cwd: Path, clock: Callable[[], d
         question=options.question,
         seconds=monotonic() - begun,
         at_s=clock().timestamp(),
+        next_s=report.cron.next_run(clock()).timestamp(),
     )
     write_text(cwd / out / f"{report.name}.prom", metrics)
     folder = swept.folder.relative_to(cwd / out).as_posix()

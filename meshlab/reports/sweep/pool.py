@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from importlib import import_module
 
+from meshlab.core.running import on_safe_path
 from meshlab.errors import ParameterError
 from meshlab.reports.sweep.judging import Done, Task, failed, judged
 
@@ -16,14 +17,16 @@ __all__ = ["executors", "judge_all"]
 def judge_all(tasks: Sequence[Task], executor: Callable[[], Executor]) -> Iterator[tuple[Task, Done]]:
     """Judge all, in the order in which they are ready; workers that die take nobody along."""
     left = list(tasks)
-    try:
-        for task, done in _at_once(left, executor):
-            left.remove(task)
-            yield task, done
-    except BrokenExecutor:
-        # Somebody killed a worker (the kernel, for its memory): one at a time shows on whose account.
-        for task in list(left):
-            yield task, _alone(task, executor)
+    # Workers are started by `python -c`, which would look for modules in the working folder first.
+    with on_safe_path():
+        try:
+            for task, done in _at_once(left, executor):
+                left.remove(task)
+                yield task, done
+        except BrokenExecutor:
+            # Somebody killed a worker (the kernel, for its memory): one at a time shows on whose account.
+            for task in list(left):
+                yield task, _alone(task, executor)
 
 
 def _at_once(tasks: Sequence[Task], executor: Callable[[], Executor]) -> Iterator[tuple[Task, Done]]:

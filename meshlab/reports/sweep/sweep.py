@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshlab import config
-from meshlab.core.files import write_text
+from meshlab.core.files import first_link, write_text
 from meshlab.core.progress import report as progress
 from meshlab.core.sanitize import plain
 from meshlab.core.times import format_duration
@@ -120,6 +120,8 @@ def sweep(
         # What was finished under other waivers would have another verdict now.
         options["waivers"] = [f"{w}, {w.until}, {w.reason}: {'holds' if w.holds(now) else 'expired'}" for w in known]
     out = here / out
+    if link := first_link(out, here):
+        raise ParameterError(f"{link} is a link, and a sweep is not written through one", "name the folder itself")
     work = folder.interrupted(out, options)
     mesh = connect(source, cwd=here)
     window = mesh.window(**(folder.window_of(work) if work else times))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from meshlab.core.documents import read_text
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 
@@ -31,10 +32,9 @@ def read_manifest(path: str | Path, whose: str, command: str) -> str:
     """
     place, shown = Path(path), plain(str(path))
     try:
-        if place.stat().st_size > _LONGEST_BYTES:
+        if place.is_file() and place.stat().st_size > _LONGEST_BYTES:
             raise ParameterError(f"{shown} is larger than 1 MB", f"give {whose} own YAML")
-        return place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(
-            f"{whose} file {shown} cannot be read: {plain(str(error))}", f"{command} > FILE writes one"
-        ) from None
+        return read_text(place, _LONGEST_BYTES)
+    except (OSError, ValueError) as error:
+        reason = error.strerror or error if isinstance(error, OSError) else error
+        raise ParameterError(f"{whose} file {shown} cannot be read: {reason}", f"{command} > FILE writes one") from None

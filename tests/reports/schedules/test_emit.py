@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import warnings
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def reports(folder: Path, zone: str = "Europe/Berlin") -> tuple[Scheduled, ...]:
 
 
 def deployed(reports: tuple[Scheduled, ...], **other: Any) -> Deployment:
-    usual = {"folder": FOLDER, "command": "meshlab", "image": "mesh:1", "now": datetime(2026, 11, 23, tzinfo=UTC)}
+    usual = {"folder": FOLDER, "command": "meshlab", "image": "mesh:1"}
     return Deployment(reports=reports, **{**usual, **other})
 
 
@@ -130,17 +129,16 @@ def test_github_has_no_time_zones(tmp_path: Path) -> None:
 @pytest.mark.live
 def test_prometheus_takes_its_alerts(tmp_path: Path, promtool_binary: str) -> None:
     (tmp_path / "rules.yml").write_text(alerts(deployed(reports(tmp_path))))
-    # Catalog ran on Friday at 18:45 and not on Monday at 6:00; nightly was never seen.
+    # Catalog ran on Friday at 18:45 and said that it is due on Monday at 6:00; nightly was never seen.
     late = 3 * 24 * 3600 - (18 * 3600 + 45 * 60) + 6 * 3600
+    on_friday = 'meshlab_report_next_run_timestamp_seconds{report="catalog"}'
     told = {
         "rule_files": ["rules.yml"],
         "evaluation_interval": "1m",
         "tests": [
             {
                 "interval": "1m",
-                "input_series": [
-                    {"series": 'meshlab_report_last_run_timestamp_seconds{report="catalog"}', "values": "0x5000"}
-                ],
+                "input_series": [{"series": on_friday, "values": f"{late}x5000"}],
                 "alert_rule_test": [
                     {
                         "eval_time": f"{late // 60 - 1}m",
@@ -171,3 +169,69 @@ def expected(name: str, cron: str) -> dict[str, object]:
             "description": f"It runs at {cron} (Europe/Berlin); look at the job's log.",
         },
     }
+
+
+CONTROLS = ("nl\n* * * * * touch PWN\nX=", "a\rb", "a\0b", "a\x1bb", "a\u2028b", "a\x0bb")
+
+
+@pytest.mark.parametrize("name", CONTROLS)
+@pytest.mark.parametrize("what", ["folder", "command", "image"])
+def test_no_name_makes_lines_of_its_own(tmp_path: Path, name: str, what: str) -> None:
+    value = Path("/srv") / name if what == "folder" else name
+    with pytest.raises(ConfigError, match="control character"):
+        deployed(reports(tmp_path), **{what: value})
+
+
+def test_a_checksum_is_deployed_with_each(tmp_path: Path) -> None:
+    known = "0123" * 16
+    found = deployed(reports(tmp_path, "UTC"), checksum=known)
+    assert crontab(found).count(f" && MESHLAB_TRUST={known} meshlab schedule run ") == 2
+    assert systemd(found).count(f"\nEnvironment=MESHLAB_TRUST={known}\n") == 2
+    for job in yaml.safe_load_all(cronjobs(found)):
+        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        assert {"name": "MESHLAB_TRUST", "value": known} in container["env"]
+    for job in yaml.safe_load(workflow(found))["jobs"].values():
+        assert any(step.get("env", {}).get("MESHLAB_TRUST") == known for step in job["steps"])
+
+
+def test_a_job_gets_the_secrets_of_the_stores_that_it_asks(tmp_path: Path) -> None:
+    report = '[[report]]\nname = "{0}"\nnotebook = "canary-verdict"\nsource = "{0}"\ncron = "0 * * * *"\n'
+    tables = {
+        "token": 'token_env = "A_TOKEN"',
+        "basic": 'user = "me"\npassword_env = "A_PASSWORD"',
+        "headers": 'header_env = { X-One = "ONE", X-Two = "TWO" }',
+        "amazon": 'auth = "sigv4"',
+    }
+    text = "".join(
+        f'[profile.{name}]\nurl = "http://x"\n{lines}\n{report.format(name)}' for name, lines in tables.items()
+    )
+    text += f'[profile.both]\nsources = ["token", "headers"]\n{report.format("both")}'
+    text += '[[report]]\nname = "swept"\nsweep = "canary"\nsource = "token"\ncron = "0 * * * *"\n'
+    (tmp_path / "meshlab.toml").write_text(text)
+    config = load(tmp_path)
+    jobs = yaml.safe_load(workflow(deployed(scheduled(config), profiles=config.profiles)))["jobs"]
+    got = {name: {k for step in job["steps"] for k in step.get("env", {})} for name, job in jobs.items()}
+    assert got == {
+        "token": {"A_TOKEN"},
+        "basic": {"A_PASSWORD"},
+        "headers": {"ONE", "TWO"},
+        "amazon": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+        "both": {"A_TOKEN", "ONE", "TWO"},
+        "swept": {"A_TOKEN"},
+    }
+    values = {v for job in jobs.values() for step in job["steps"] for v in step.get("env", {}).values()}
+    assert "${{ secrets.A_TOKEN }}" in values
+
+
+def test_a_cronjob_has_no_rights_that_it_does_not_need(tmp_path: Path) -> None:
+    for job in yaml.safe_load_all(cronjobs(deployed(reports(tmp_path)))):
+        pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["fsGroup"]
+        assert pod["automountServiceAccountToken"] is False
+        own = container["securityContext"]
+        assert (own["allowPrivilegeEscalation"], own["capabilities"]) == (False, {"drop": ["ALL"]})
+        assert container["resources"]["limits"]["memory"]
+        written = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+        assert written == {"/srv/meshlab/out", "/tmp"}, "a read-only root, and where files are written"

@@ -186,6 +186,18 @@ def test_what_systemd_cannot_say(text: str) -> None:
         parse(text, "UTC", "x").calendar()
 
 
+@pytest.mark.parametrize(
+    ("moment", "due"),
+    [
+        (datetime(2026, 11, 27, 5, 30, tzinfo=UTC), datetime(2026, 11, 30, 5, tzinfo=UTC)),  # over a weekend
+        (datetime(2026, 11, 25, 5, 30, tzinfo=UTC), datetime(2026, 11, 26, 5, tzinfo=UTC)),
+        (datetime(2027, 3, 26, 5, 30, tzinfo=UTC), datetime(2027, 3, 29, 4, tzinfo=UTC)),  # summer time began
+    ],
+)
+def test_the_next_run_follows_the_calendar(moment: datetime, due: datetime) -> None:
+    assert parse("0 6 * * 1-5", "Europe/Berlin", "x").next_run(moment) == due
+
+
 def test_the_longest_gap_is_the_weekend() -> None:
     cron = parse("0 6 * * 1-5", "Europe/Berlin", "x")
     assert cron.longest_gap(datetime(2026, 11, 23, 12, tzinfo=UTC)) == timedelta(days=3)

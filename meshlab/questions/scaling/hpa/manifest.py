@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-import yaml
 
+from meshlab.core.documents import Unreadable, yaml_documents
 from meshlab.core.sanitize import plain
 from meshlab.errors import ParameterError
 from meshlab.questions.scaling.hpa.spec import (
@@ -118,9 +118,9 @@ class Manifest:
     def parse(cls, text: str) -> Manifest:
         """Read YAML text; see `read`."""
         try:
-            documents = [item for item in yaml.safe_load_all(text) if isinstance(item, Mapping)]
-        except yaml.YAMLError as error:
-            raise _invalid(f"is not valid: {plain(str(error).splitlines()[0])}") from None
+            documents = [item for item in yaml_documents(text) if isinstance(item, Mapping)]
+        except Unreadable as error:
+            raise _invalid(f"is not valid YAML: {error}") from None
         for document in documents:
             items = document.get("items") if document.get("kind") == "List" else None
             documents += [item for item in items or () if isinstance(item, Mapping)]

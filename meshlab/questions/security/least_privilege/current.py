@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from meshlab.core.documents import Unreadable, yaml_documents
 from meshlab.errors import ParameterError
 
 __all__ = ["Permitted", "read"]
@@ -58,8 +57,8 @@ def read(current: str, label: str) -> tuple[Permitted, ...]:
         The text is no YAML.
     """
     try:
-        documents = list(yaml.safe_load_all(current))
-    except yaml.YAMLError as error:
+        documents = yaml_documents(current)
+    except Unreadable as error:
         raise ParameterError(
             f"the policy is no YAML: {error}", "give kubectl get authorizationpolicy -o yaml"
         ) from None
