@@ -41,11 +41,13 @@ def linked(tmp_path: Path, where: str) -> tuple[Path, Path]:
 def test_nothing_is_written_through_a_link(tmp_path: Path, where: str, what: str) -> None:
     victim, out = linked(tmp_path, where)
     here = tmp_path / "here"
+    notebook, pool = written(here, SHOW), executors("threads", 1)
+    ways = {
+        "report": lambda: run(notebook, parameters={}, out=out, cwd=here),
+        "sweep": lambda: sweep("canary", source="canary-healthy", out=out, executor=pool, cwd=here),
+    }
     with pytest.raises(ParameterError, match="is a link"):
-        if what == "report":
-            run(written(here, SHOW), parameters={}, out=out, cwd=here)
-        else:
-            sweep("canary", source="canary-healthy", out=out, executor=executors("threads", 1), cwd=here)
+        ways[what]()
     assert not list(victim.iterdir())
 
 

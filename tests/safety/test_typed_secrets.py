@@ -12,7 +12,7 @@ from meshlab.config import load
 from meshlab.core.sanitize import address
 from meshlab.errors import ConfigError, MeshlabError, ParameterError, without_credentials
 from meshlab.questions.base import question
-from meshlab.reports.schedules.entries import scheduled
+from meshlab.reports.schedules.entries import Receiver, scheduled
 from meshlab.telemetry.source import open_source
 
 SECRET = "Pl4nted"
@@ -130,17 +130,15 @@ def test_a_secret_in_place_of_its_variable_or_file_is_not_repeated(
 def test_a_receiver_s_address_is_not_repeated(tmp_path: Path, key: str, token: str) -> None:
     text = f'[notify.chat]\nkind = "slack"\n{key} = "{token.replace("https", "HTTPS")}"\n'
     (tmp_path / "meshlab.toml").write_text(text)
+    said = ""
     try:
-        receiver = load(tmp_path).receivers["chat"]
         config = load(tmp_path)
         scheduled(config)
-        from meshlab.reports.schedules.entries import Receiver
-
-        Receiver(name="chat", **{"kind": "slack", key: receiver[key]}).address()
+        Receiver(name="chat", **{"kind": "slack", key: config.receivers["chat"][key]}).address()
     except MeshlabError as refused:
-        assert f"/{SECRET}" not in str(refused)
-        if key == "url_env":
-            assert SECRET.lower() not in str(refused).lower()
+        said = str(refused)
+    assert f"/{SECRET}" not in said
+    assert key == "url" or SECRET.lower() not in said.lower()
 
 
 @pytest.mark.parametrize(
