@@ -225,7 +225,14 @@ def test_arms_are_found_where_one_was_there_first_and_inconclusive_where_nobody_
     question = canary.Canary()
     settings = question.settings()
     evidence = question.collect(mesh, mesh.window(), settings)
-    both = {case.subject.service: case for case in question.cases(evidence, settings)}
+    fewer = next(case for case in question.cases(evidence, settings) if case.subject.service == "catalog")
+    assert fewer.evidence.facts.arms.names == ("v1", "v2"), "the canary is the one with clearly fewer requests"
+    twins = {}
+    for name, frame in ((name, frame) for name, frame in evidence.frames.items() if "arm" in frame):
+        first = frame[(frame["arm"] == "v1") & (frame["destination_service"] == "catalog")]
+        twins[name] = pd.concat([frame[frame["arm"] != "v2"], first.assign(arm="v2", destination_version="v2")])
+    alike = dataclasses.replace(evidence, frames={**evidence.frames, **twins})
+    both = {case.subject.service: case for case in question.cases(alike, settings)}
     assert both["catalog"].due
     assert "either may be the baseline" in both["catalog"].unjudged
     assert both["ingress"].unjudged
