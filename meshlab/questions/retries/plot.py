@@ -28,7 +28,7 @@ _MOST_EDGES: Final = 12
 
 
 def _statement(result: Result, code: str) -> str:
-    return next(f.statement for f in result.findings if f.code == code)
+    return next((f.statement for f in result.findings if f.code == code), result.headline)
 
 
 def _top(values: pd.Series[float]) -> float:
