@@ -12,7 +12,8 @@ from meshlab.core.evidence import Evidence
 from meshlab.core.results import Result, Verdict
 from meshlab.errors import ContractError
 from meshlab.questions.base.case import Case
-from meshlab.questions.base.contract import UNANSWERED, Question
+from meshlab.questions.base.completeness import UNANSWERED
+from meshlab.questions.base.contract import Question
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.source import connect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar
 
 import pandas as pd
 from msgspec import Meta
@@ -19,18 +19,16 @@ from meshlab.core.window import Window
 from meshlab.display.figures import Figure
 from meshlab.errors import ParameterError
 from meshlab.questions.base.case import Case
+from meshlab.questions.base.completeness import doubtful, lacking, notes, unanswered
 from meshlab.questions.base.needs import Asking, Code, Need, Table
 from meshlab.telemetry.mesh import Mesh
 from meshlab.telemetry.outcomes import errors
 from meshlab.telemetry.triage import Triage
 
-__all__ = ["UNANSWERED", "ErrorCodes", "Question", "QuestionSettings"]
+__all__ = ["ErrorCodes", "Question", "QuestionSettings"]
 
 ErrorCodes = Annotated[str, Meta(description="what counts as an error: codes, classes, gRPC statuses, flags")]
 """The setting ``error_codes`` of every question that counts errors; see `telemetry.outcomes.errors`."""
-
-UNANSWERED: Final = "000"
-"""Number of the finding that says that nothing can be judged."""
 
 
 class QuestionSettings(Settings):
@@ -188,9 +186,9 @@ class Question:
         asking = Asking(mesh=mesh, window=window, settings=self.settings(), block_ms=window.duration_ms)
         required = {name: need for name, need in self.needs.items() if need.required and need.wanted(asking)}
         asking.answers.update({name: need.answer(asking) for name, need in required.items()})
-        lacking = self._lacking(required, {name for name in required if asking.frame(name).empty})
-        if lacking:
-            missing = tuple(required[name].missing(mesh) for name in lacking)
+        empty_needs = lacking(required, {name for name in required if asking.frame(name).empty})
+        if empty_needs:
+            missing = tuple(required[name].missing(mesh) for name in empty_needs)
             return Readiness(State.LACKING, f"{missing[0].what} are missing", missing)
         return Readiness(State.READY, "everything that it needs is exported")
 
@@ -274,7 +272,7 @@ class Question:
             missing={n: need.missing(mesh) for n, need in asked.items() if need.what and n in empty},
             facts=self.facts(asking),
             documents=documents,
-            store={**mesh.probe.facts, **_notes(asking)},
+            store={**mesh.probe.facts, **notes(asking)},
             store_doubts=mesh.probe.doubts,
         )
 
@@ -320,23 +318,23 @@ class Question:
 
     def result(self, case: Case) -> Result:
         """Judge a case; where required evidence is missing or partial, the verdict is INCONCLUSIVE."""
-        findings = [*self._unanswered(case)]
+        findings = [*unanswered(case, self.needs)]
         if not findings:
             findings = [*self.judge(case)]
         whole = self.verdict(findings, case)
-        findings += _doubtful(case)
+        findings += doubtful(case)
         verdict = self.verdict(findings, case)
-        doubtful = verdict is not whole
+        doubted = verdict is not whole
         state, since = self.state(findings, case)
         return Result(
             question=self.name,
             subject=case.about,
             verdict=verdict,
-            headline=findings[-1].statement if doubtful else self.headline(verdict, findings, case),
+            headline=findings[-1].statement if doubted else self.headline(verdict, findings, case),
             findings=findings,
             window=str(case.evidence.window),
             source=case.evidence.source,
-            action=findings[-1].action if doubtful else self.action(verdict, findings, case),
+            action=findings[-1].action if doubted else self.action(verdict, findings, case),
             state=state,
             since=since,
             doubts=case.evidence.doubts,
@@ -356,52 +354,8 @@ class Question:
         }
         return {**shaped, **undeclared}
 
-    def _unanswered(self, case: Case) -> Iterator[Finding]:
-        """An INCONCLUSIVE finding for what is required and missing, or where there is nothing to judge."""
-        if case.unjudged:
-            yield case.finding(UNANSWERED, "unjudged", Verdict.INCONCLUSIVE, case.unjudged, required=True)
-            return
-        asked = {*case.evidence.frames, *case.evidence.counts}
-        required = {name: need for name, need in self.needs.items() if need.required and name in asked}
-        for name in self._lacking(required, {name for name in required if case.empty(name)}):
-            need, lack = required[name], case.missing(name)
-            yield case.finding(
-                need.code,
-                f"{name}.missing",
-                Verdict.INCONCLUSIVE,
-                f"There are no {need.what or name} in this window.",
-                required=True,
-                query=name,
-                action=lack.remedy if lack else "",
-            )
-
-    @staticmethod
-    def _lacking(required: Mapping[str, Need], empty: set[str]) -> list[str]:
-        """Which required needs are not met: all of those that stand in for each other must be empty."""
-        met = {need.any_of for name, need in required.items() if need.any_of and name not in empty}
-        return [name for name, need in required.items() if name in empty and need.any_of not in met]
-
 
 def _worst(findings: Sequence[Finding]) -> Finding | None:
     order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WARN, Verdict.PASS)
     required = [finding for finding in findings if finding.required]
     return next((finding for verdict in order for finding in required if finding.verdict is verdict), None)
-
-
-def _notes(asking: Asking) -> dict[str, str]:
-    """How the answers were made, where that is to be known."""
-    texts = dict.fromkeys(text for answer in asking.answers.values() for text in answer.query.notes)
-    return {"Counting": "; ".join(texts)} if texts else {}
-
-
-def _doubtful(case: Case) -> Iterator[Finding]:
-    """Why the evidence may not be whole: the verdict may have been another one, so that it cannot be a PASS."""
-    if case.evidence.doubts:
-        yield case.finding(
-            UNANSWERED,
-            "incomplete",
-            Verdict.INCONCLUSIVE,
-            f"The evidence may not be complete: {'; '.join(case.evidence.doubts)}.",
-            required=True,
-            action="Repair the store, or ask again about a shorter window.",
-        )
