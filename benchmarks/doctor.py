@@ -27,13 +27,33 @@ from remote_write import write_request, written_to
 
 STEP_S, MINUTES = 30, 20
 SERIES_A_REQUEST = 2_000
-EDGES = [
-    *map(str, (0.5, 1, 2, 3, 5, 7, 10, 15, 25, 35, 50, 75, 100, 150, 250, 350, 500, 750)),
-    *"1234",
-    "8",
-    "16",
-    "+Inf",
-]
+EDGES_MS = (
+    0.5,
+    1,
+    2,
+    3,
+    5,
+    7,
+    10,
+    15,
+    25,
+    35,
+    50,
+    75,
+    100,
+    150,
+    250,
+    350,
+    500,
+    750,
+    1000,
+    1500,
+    2500,
+    5000,
+    8000,
+    10000,
+)
+EDGES = [*map(str, EDGES_MS), "+Inf"]
 
 
 def series(services: int, end: float) -> Iterator[tuple[dict[str, str], np.ndarray, np.ndarray]]:
