@@ -35,8 +35,8 @@ def import_files(
 ) -> None:
     """Make a recording of telemetry that another tool wrote down.
 
-    Prometheus text and OpenMetrics, Prometheus JSON, VictoriaMetrics's export, TSDB blocks, CSV and Parquet; told by
-    what is in the file, packed with gzip or not.
+    Prometheus text and OpenMetrics, Prometheus JSON, VictoriaMetrics's export, TSDB blocks, CSV and Parquet; recognised
+    by what is in the file, packed with gzip or not.
     """
     from meshlab.recordings.contents import contents
     from meshlab.recordings.importers.run import import_file

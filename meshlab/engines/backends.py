@@ -1,4 +1,4 @@
-"""What each kind of store wants to be told, and how it is known.
+"""What each kind of store needs as parameters, and how it is known.
 
 Parameters: prometheus.io, "HTTP API"; docs.victoriametrics.com, "Prometheus querying API enhancements"; thanos.io,
 "Querier/Query" (partial responses are the default there, and lose stores with only a warning; downsampled counters are

@@ -56,7 +56,7 @@ def expanded(promql: str, names: Sequence[str]) -> str:
     Raises
     ------
     UnsupportedQuery
-        Several metrics stand in a function that drops their names: its answers could not be told apart.
+        Several metrics stand in a function that drops their names: its answers could not be distinguished.
     """
     for found in reversed(selectors(promql)):
         exact = _exact(found, names)

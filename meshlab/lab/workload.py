@@ -49,9 +49,9 @@ class Service:
         self._own: asyncio.Task[None] | None = None
         self._own_calls: set[asyncio.Task[int]] = set()
 
-    def behave(self, told: dict[str, Any]) -> None:
+    def behave(self, given: dict[str, Any]) -> None:
         """It behaves otherwise from the next request on; its random numbers go on where they are."""
-        self._behaviour = behaviour = msgspec.convert(told, Behaviour)
+        self._behaviour = behaviour = msgspec.convert(given, Behaviour)
         self._queue.resize(behaviour.spec.concurrency, behaviour.spec.queue)
 
     def counts(self) -> dict[str, object]:

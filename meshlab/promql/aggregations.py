@@ -223,7 +223,7 @@ def count_values(vector: Vector, label: str, labels: Sequence[str], *, by: bool,
     for row, whole in enumerate(vector.labels):
         mine = _group_labels(whole, labels, by=by)
         bits = np.ascontiguousarray(vector.value[row]).view(np.uint64)
-        # By bits, so that -0 is told from 0, as its text is.
+        # By bits, so that -0 is distinguished from 0, as its text is.
         for pattern in np.unique(bits[vector.present[row]]):
             full = {**mine, label: _text(float(pattern.view(np.float64)))}
             full = full if by else without(full, labels)

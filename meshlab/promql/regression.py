@@ -36,7 +36,7 @@ def line(over: Ranges, origin: Ints) -> tuple[Floats, Floats]:
         x_mean, y_mean = np.add.reduceat(x, first) / size, np.add.reduceat(y, first) / size
         dx, dy = x - x_mean[window], y - y_mean[window]
         found = np.add.reduceat(dx * dy, first) / np.add.reduceat(dx * dx, first)
-        # A constant is told apart, so that no rounding tilts it; an infinite one has no line.
+        # A constant is distinguished, so that no rounding tilts it; an infinite one has no line.
         constant = np.minimum.reduceat(y, first) == np.maximum.reduceat(y, first)
         endless = np.isinf(y[first])
         heights.append(np.where(constant, np.where(endless, np.nan, y[first]), y_mean - found * x_mean))

@@ -134,7 +134,7 @@ class Recording:
             As `SeriesSet.tidy` makes it, in any order. A missing or empty label is no label.
         time : str
             The column of times: aware ones, text as `meshlab.import_file` reads it, or unix seconds, milliseconds,
-            microseconds or nanoseconds, told by their size.
+            microseconds or nanoseconds, recognised by their size.
         value : str
             The column of numbers. NaN is a value; a missing one (None, NA) is no sample.
         metric : str

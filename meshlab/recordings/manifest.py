@@ -12,7 +12,7 @@ manifest                what it says
 ``window``              ``start`` and ``end``; samples of five minutes before it are there too
 ``engine``, ``command``  kind of store, without its address; what made the recording
 ``ranges``              ``closed`` (Prometheus 2) or ``left-open`` (Prometheus 3): the convention to evaluate it by
-``names``               ``at once`` or ``delayed``: when Prometheus 3 drops a metric's name; only where it told
+``names``               ``at once`` or ``delayed``: when Prometheus 3 drops a metric's name; only where it reported it
 ``selectors``           what was asked for
 ``series``, ``samples``  counts
 ``files``               bytes and SHA-256 of each file

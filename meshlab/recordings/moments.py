@@ -43,7 +43,7 @@ def moments_ms(texts: NDArray[Any], zone: str, origin: str) -> NDArray[np.int64]
     Raises
     ------
     ParameterError
-        A text is no time, is outside of the years that can be told, or has no offset and there is no zone.
+        A text is no time, is outside of the years that can be represented, or has no offset and there is no zone.
     """
     if not len(texts):
         return np.empty(0, np.int64)
@@ -76,7 +76,7 @@ def moments_ms(texts: NDArray[Any], zone: str, origin: str) -> NDArray[np.int64]
 
 
 def numbers_ms(numbers: NDArray[Any], origin: str) -> NDArray[np.int64]:
-    """Unix seconds, milliseconds, microseconds or nanoseconds, told by their size, in milliseconds.
+    """Unix seconds, milliseconds, microseconds or nanoseconds, recognised by their size, in milliseconds.
 
     Raises
     ------

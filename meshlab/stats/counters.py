@@ -120,11 +120,11 @@ def lost_parts(
         return fell
     rate = _fastest(sid, time_ms, value, np.unique(sid[fell]), len(group))
     # A counter that did nothing but fall says nothing of its pace.
-    told = rate[sid[fell]] >= 0
-    moment = np.c_[group[sid[fell]], time_ms[fell]][told]
+    known = rate[sid[fell]] >= 0
+    moment = np.c_[group[sid[fell]], time_ms[fell]][known]
     keys, key = np.unique(moment, axis=0, return_inverse=True)
     key = key.reshape(-1)
-    fallen, gap = fell[told], (time_ms[fell] - time_ms[fell - 1])[told]
+    fallen, gap = fell[known], (time_ms[fell] - time_ms[fell - 1])[known]
     reached, had, most = (
         np.bincount(key, weights, len(keys)) for weights in (value[fallen], value[fallen - 1], rate[sid[fallen]] * gap)
     )

@@ -20,7 +20,7 @@ _BURSTY: Final = 0.001
 _COMPARED: Final = 5
 """Blocks with events of both arms that tell bursts of one arm from what both live through."""
 _STEP: Final = 1.1
-"""Deflations are rounded up to powers of this, so that few are told apart."""
+"""Deflations are rounded up to powers of this, so that few are distinguished."""
 
 
 def dispersion(blocks: Blocks) -> tuple[Floats, NDArray[np.int64]]:

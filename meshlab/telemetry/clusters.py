@@ -1,8 +1,8 @@
-"""Clusters that a mesh calls by one name: told apart by a label that only their Prometheus sets.
+"""Clusters that a mesh calls by one name: distinguished by a label that only their Prometheus sets.
 
-Istio names a cluster ``Kubernetes`` unless it is told otherwise; kiali/kiali#3335, #4664, #6990 show stores that hold
-several of these, apart by an external label. Such a label is known by what calls do: they never cross it. The places of
-pods in one mesh (nodes, zones) are crossed by calls.
+Istio names a cluster ``Kubernetes`` unless it is configured otherwise; kiali/kiali#3335, #4664, #6990 show stores that
+hold several of these, apart by an external label. Such a label is known by what calls do: they never cross it. The
+places of pods in one mesh (nodes, zones) are crossed by calls.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ClusterLabel:
     def __str__(self) -> str:
         shown = ", ".join(map(plain, self.values[:5])) + (", ..." if len(self.values) > 5 else "")
         same = f" (the mesh calls each {plain(self.name)})" if self.name else ""
-        return f"told apart by the label {plain(self.label)}: {shown}{same}"
+        return f"distinguished by the label {plain(self.label)}: {shown}{same}"
 
 
 def cluster_label(

@@ -31,13 +31,13 @@ __all__ = [
     "Fault",
     "Flag",
     "Outcome",
+    "describe",
     "errors",
     "flagged",
     "is_error",
     "never_arrived",
     "outcome",
     "retried",
-    "told",
     "unanswered",
     "where",
 ]
@@ -55,7 +55,7 @@ class Fault(StrEnum):
     """Whose fault an outcome is."""
 
     NOBODY = "nobody"
-    """It was answered well."""
+    """It succeeded."""
     CLIENT = "client"
     """The request was wrong, not allowed, or its caller went away."""
     SERVER = "server"
@@ -215,9 +215,9 @@ def outcome(code: str, grpc_status: str = "", flags: str = "") -> Outcome:
     says = {flag.arrived for flag in known}
     answered = code not in ("0", *_NOTHING) or status is not None
     well = _ANSWERED.fullmatch(code) is not None
-    # What was answered well did arrive, though a proxy delayed it or its caller went away meanwhile.
+    # What succeeded did arrive, though a proxy delayed it or its caller went away meanwhile.
     arrived = _NO if _NO in says else _YES if _YES in says or well or (answered and not says) else _UNKNOWN
-    # An answer of the application's own, that is: what a proxy made itself is told by its flag.
+    # An answer of the application's own, that is: a flag marks what a proxy made itself.
     retried = any(flag.retried for flag in known) or bool(status and status.retried) or (code == "503" and not known)
     return Outcome(arrived, _fault(code, status, known), retried, any(flag.injected for flag in known))
 
@@ -226,10 +226,10 @@ def _fault(code: str, status: GrpcStatus | None, flags: Sequence[Flag]) -> Fault
     well = _ANSWERED.fullmatch(code) is not None
     if well and (status is None or status.fault is Fault.NOBODY):
         return Fault.NOBODY
-    told = {flag.fault for flag in flags} - {Fault.NOBODY}
+    faults = {flag.fault for flag in flags} - {Fault.NOBODY}
     # Who made it fail outweighs what it looked like from outside.
     for fault in (Fault.INJECTED, Fault.MESH, Fault.CLIENT, Fault.SERVER):
-        if fault in told:
+        if fault in faults:
             return fault
     if any(flag.injected for flag in flags):
         return Fault.INJECTED
@@ -288,8 +288,8 @@ def errors(text: str = DEFAULT_ERRORS) -> Callable[[str, str, str], bool]:
         own = _split(flags)
         if _is_unanswered(code, grpc_status) and "0" in codes and not _GONE & {*own}:
             return True
-        told = {code, f"{code[:1]}xx"} & codes - {"0"}
-        return bool(told or wanted & {*own}) or grpc_status in statuses
+        matching = {code, f"{code[:1]}xx"} & codes - {"0"}
+        return bool(matching or wanted & {*own}) or grpc_status in statuses
 
     return counts
 
@@ -338,7 +338,7 @@ def flagged(frame: pd.DataFrame, *wanted: str) -> pd.Series[bool]:
     return where(frame, lambda _code, _status, flags: not set(_split(flags)).isdisjoint(wanted))
 
 
-def told(counts: pd.DataFrame, most: int = 3) -> str:
+def describe(counts: pd.DataFrame, most: int = 3) -> str:
     """The commonest outcomes in words, harmless to print: ``503 UH, no healthy host``.
 
     Parameters

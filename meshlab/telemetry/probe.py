@@ -87,7 +87,7 @@ class Probe:
         return dict.fromkeys(CLUSTERS, self.clusters.label) if self.clusters else {}
 
     def adapted(self, dialect: Dialect) -> Dialect:
-        """A dialect as this store needs it: clusters are told by the label that tells them apart here."""
+        """A dialect as this store needs it: clusters are named by the label that distinguishes them here."""
         if self.clusters is None:
             return dialect
         labels = {**self.clusters_labels, **dialect.options.labels}

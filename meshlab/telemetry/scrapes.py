@@ -145,7 +145,7 @@ class Scrapes:
 
 
 def _named(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which rows have an address or a pod, by which they can be told from others."""
+    """Which rows have an address or a pod, by which they can be distinguished from others."""
     return (table[[name for name in _IDENTITY if name in table]] != "").any(axis=1).to_numpy(np.bool_)
 
 

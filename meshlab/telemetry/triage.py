@@ -104,7 +104,7 @@ class Triage:
         return Autoscalers(Exporter(self.mesh)).now(self.window)
 
     def parameters(self, subject: Subject) -> dict[str, str]:
-        """How a notebook is told to ask about a service: by name, and by all of it where several clusters have it."""
+        """A service as a notebook's parameters: its name, and all of it where several clusters have one."""
         table = self.services
         alike = (table["destination_namespace"] == subject.namespace) & (
             table["destination_service"] == subject.service

@@ -14,7 +14,7 @@ from meshlab.questions.base import Case
 from meshlab.questions.canary.arm_selection import arms_of
 from meshlab.questions.canary.comparable import Comparable
 from meshlab.telemetry.dialects.unreached import Category
-from meshlab.telemetry.outcomes import Fault, is_error, outcome, told, where
+from meshlab.telemetry.outcomes import Fault, describe, is_error, outcome, where
 
 __all__ = ["lost_finding", "without_waiting"]
 
@@ -35,7 +35,7 @@ def lost_finding(case: Case, data: Comparable) -> Iterator[Finding]:
     worst = (errors_c + lost) / (requests_c + lost)
     canary = arms_of(case).canary
     statement = (
-        f"{plural(lost, 'request')} to the service reached no version ({told(rows)}): if all were {canary}'s, it "
+        f"{plural(lost, 'request')} to the service reached no version ({describe(rows)}): if all were {canary}'s, it "
         f"would fail {percent(worst, 2)} of requests."
     )
     numbers: dict[str, Any] = {"value": float(lost), "unit": "requests", "query": "source"}

@@ -136,8 +136,8 @@ class Canary(Question):
     def cases(self, evidence: Any, settings: CanarySettings) -> Iterator[Case]:
         """Services that serve two versions: those that are named, else those found.
 
-        A service with one version has no canary, so nothing is measured. One with two of which the baseline cannot be
-        told has a canary that nobody judges: that is inconclusive.
+        A service with one version has no canary, so nothing is measured. One with two arms and an unknown
+        baseline has a canary that nobody judges: that is inconclusive.
         """
         for case in super().cases(evidence, settings):
             assert case.subject is not None
@@ -171,7 +171,7 @@ class Canary(Question):
             yield from self._either_way(case)
 
     def _either_way(self, case: Case) -> Iterator[Finding]:
-        """Whether the verdict stands where the arms are the other way round: their requests alone told them apart."""
+        """Whether the verdict stands where the arms are the other way round: their requests alone distinguish them."""
         arms = arms_of(case)
         swapped = msgspec.structs.replace(arms, baseline=arms.canary, canary=arms.baseline)
         facts = msgspec.structs.replace(case.evidence.facts, arms=swapped)

@@ -13,7 +13,7 @@ from meshlab.questions.base import Case
 from meshlab.questions.retries.cells import Bools
 from meshlab.questions.retries.edges import Edges
 from meshlab.questions.retries.goodput import lost
-from meshlab.telemetry.outcomes import told
+from meshlab.telemetry.outcomes import describe
 
 __all__ = ["lost_on_the_way"]
 
@@ -44,7 +44,7 @@ def lost_on_the_way(case: Case, edges: Edges, judged: Bools) -> Iterator[Finding
         "lost.warn",
         Verdict.WARN,
         f"{percent(share)} of {plural(round(offered[worst]), 'request')} on {edges.label(worst)} reached no server "
-        f"({told(outcomes)}){others}.",
+        f"({describe(outcomes)}){others}.",
         required=True,
         value=share,
         threshold=_LEAST,

@@ -69,7 +69,7 @@ class ImportedFile:
 
     @cached_property
     def head(self) -> bytes:
-        """Its first bytes, unpacked, by which its format is told."""
+        """Its first bytes, unpacked, by which its format is recognised."""
         return self._read(_HEAD)
 
     @cached_property

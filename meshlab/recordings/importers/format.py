@@ -1,4 +1,4 @@
-"""The protocol of a format, and what an import may be told."""
+"""The protocol of a format, and what an import may be given."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ def import_file(
 ) -> Path:
     """Make a recording of telemetry that another tool wrote down.
 
-    The format is told by the content: Prometheus text or OpenMetrics, Prometheus JSON, VictoriaMetrics's export, CSV or
-    Parquet with a row a sample, CSV with a column a series; or folders of TSDB blocks. Names and milliseconds stay as
-    they are, samples are sorted, and those that are the same are taken once.
+    The format is recognised by the content: Prometheus text or OpenMetrics, Prometheus JSON, VictoriaMetrics's export,
+    CSV or Parquet with a row a sample, CSV with a column a series; or folders of TSDB blocks. Names and milliseconds
+    stay as they are, samples are sorted, and those that are the same are taken once.
 
     Parameters
     ----------

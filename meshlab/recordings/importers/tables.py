@@ -193,7 +193,7 @@ class Table:
             raise ParameterError(f"{self._file.name} is cut off: it is no whole UTF-16", "export it again") from None
 
     def _first_lines(self) -> tuple[str, int]:
-        """The header, and how many lines stand before it: Excel is told its delimiter in one."""
+        """The header, and how many lines stand before it: Excel reads its delimiter from one."""
         lines = self._file.head_text.splitlines() or [""]
         skip = 1 if lines[0].strip().strip('"').lower().startswith("sep=") and len(lines) > 1 else 0
         return lines[skip], skip

@@ -154,11 +154,11 @@ def run(
     )
 
 
-def _modules(notebook: Path, told: str) -> Path | None:
+def _modules(notebook: Path, folder_name: str) -> Path | None:
     """The folder of the modules that a notebook says it needs, from its own folder on."""
-    if not told:
+    if not folder_name:
         return None
-    folder = (notebook.parent / told).resolve()
+    folder = (notebook.parent / folder_name).resolve()
     if not folder.is_dir():
         raise ParameterError(f"there is no folder at {folder}, which {_MODULES} names", "check the path")
     if why := why_not_ours((folder, *folder.glob("*.py"))):

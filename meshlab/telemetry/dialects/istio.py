@@ -111,7 +111,7 @@ _TCP: Final = {
         "tls",
     )
 } | {
-    # ztunnel is told by its app's label, or by the job that scrapes it.
+    # ztunnel is recognised by its app's label, or by the job that scrapes it.
     "proxy": Column(
         ("app",), cut="(ztunnel)", whole=False, spelling={"ztunnel": "node"}, otherwise=("job", ".*ztunnel.*", "node")
     )

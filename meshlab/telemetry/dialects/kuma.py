@@ -73,7 +73,7 @@ def kuma(metric: str, label: str) -> Dialect:
         columns={
             **shared,
             **_proxy("source", "source"),
-            # A service may run in several zones: who calls it is not told in which.
+            # A service may run in several zones: callers do not say in which.
             "source_cluster": Column(("kuma_io_zone",)),
             **_called(cluster),
             "reporter": Column(constant="source"),

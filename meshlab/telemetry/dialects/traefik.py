@@ -31,7 +31,7 @@ TRAEFIK: Final = Dialect(
                     columns={
                         "source": Column(("pod", "instance"), exclusive=False),
                         "source_namespace": Column(("namespace",)),
-                        # shop-catalog-80@kubernetes: namespace and name cannot be told apart.
+                        # shop-catalog-80@kubernetes: namespace and name cannot be distinguished.
                         "destination_service": Column(("service",), cut="(.+)@[^@]+", ask="{}@[^@]+"),
                         "protocol": Column(("protocol",)),
                         "reporter": Column(constant="source"),

@@ -75,12 +75,12 @@ class Hosts:
     @classmethod
     def of(cls, known: pd.DataFrame) -> Hosts:
         """From combinations of `IDENTITY`, host and workload, as requests that reached a pod tell them."""
-        told = known[known[_SERVICE] != ""]
+        known_rows = known[known[_SERVICE] != ""]
         if named := bool((known[_WORKLOAD] != "").any()):
-            told = told[told[_WORKLOAD] != ""]
+            known_rows = known_rows[known_rows[_WORKLOAD] != ""]
         places: dict[str, set[tuple[str, str]]] = {}
         clusters: dict[tuple[str, str], set[str]] = {}
-        rows = told[[_HOST, *IDENTITY]].drop_duplicates().itertuples(index=False, name=None)
+        rows = known_rows[[_HOST, *IDENTITY]].drop_duplicates().itertuples(index=False, name=None)
         for host, cluster, namespace, service in rows:
             clusters.setdefault((namespace, service), set()).add(cluster)
             if host:
@@ -119,8 +119,8 @@ def filled(named: pd.DataFrame, hosts: Callable[[], Hosts]) -> pd.DataFrame:
         places = {host: known.place(host) for host in named.loc[nowhere, _HOST].unique()}
         nowhere &= named[_HOST].map(places).notna()
         for column, at in ((_NAMESPACE, 0), (_SERVICE, 1)):
-            told = named[_HOST].map({host: place[at] for host, place in places.items() if place})
-            named[column] = named[column].mask(nowhere & (named[column] == ""), told)
+            inferred = named[_HOST].map({host: place[at] for host, place in places.items() if place})
+            named[column] = named[column].mask(nowhere & (named[column] == ""), inferred)
         lacking = nowhere & (named[_CLUSTER] == "")
         mine = zip(*(named.loc[lacking, c] for c in (_NAMESPACE, _SERVICE, "source_cluster")), strict=True)
         named.loc[lacking, _CLUSTER] = [_only(known.clusters.get((n, s), set()), own) for n, s, own in mine]
@@ -140,8 +140,8 @@ def categories(named: pd.DataFrame, unreached: pd.Series[bool] | None = None) ->
         Rows that were addressed to a known service.
     """
     nameless = named[_SERVICE] == ""
-    told = named["category"].where(named["category"] != "", Category.UNNAMED.value)
-    category = np.where(nameless, told, Category.REACHED.value)
+    named_category = named["category"].where(named["category"] != "", Category.UNNAMED.value)
+    category = np.where(nameless, named_category, Category.REACHED.value)
     if unreached is not None:
         category = np.where(unreached, Category.UNREACHED.value, category)
     return pd.Series(category, named.index, dtype=str)

@@ -1,4 +1,4 @@
-"""Whose a workload is, by a label that kube-state-metrics exports when told to (``--metric-labels-allowlist``)."""
+"""Whose a workload is, by a label that kube-state-metrics exports on demand (``--metric-labels-allowlist``)."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Workloads:
         """
         keys = [*_POD]
         made = self.exporter.gauge(_TIMES["created"], window, _POD)
-        # The value is the moment; lives of one name are told apart by it.
+        # The value is the moment; lives of one name are distinguished by it.
         frame = made.frame.rename(columns={"value": "created"})
         lives = frame.groupby([*keys, "created"], sort=True)["time"].agg(["min", "max"]).reset_index()
         for name in ("scheduled", "ready", "deleted"):

@@ -1,4 +1,4 @@
-"""The simulator's service from what was measured, or the reason why it cannot be told."""
+"""The simulator's service from what was measured, or the reason why it is not known."""
 
 from __future__ import annotations
 
